@@ -1,0 +1,1 @@
+"""Receives telemetry and explains it: errors, patterns, chains, rollups."""

@@ -1,0 +1,1 @@
+"""Decides and acts on failures: workflows, runs, guardrails."""
