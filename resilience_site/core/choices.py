@@ -1,0 +1,41 @@
+"""Fixed vocabularies of the kernel, each value with its label."""
+
+from __future__ import annotations
+
+from django.db.models import TextChoices
+
+
+class Scope(TextChoices):
+    """What an API key may do: admin includes operate, operate includes read; ingest stands alone."""
+
+    INGEST = "ingest", "Ingest: post telemetry, poll control"
+    READ = "read", "Read: every list and detail"
+    OPERATE = "operate", "Operate: read, and act on breakers, patterns, healing"
+    ADMIN = "admin", "Admin: operate, and manage keys"
+
+
+class Role(TextChoices):
+    """What a person may do; each role includes those before it. Named like its Django group."""
+
+    VIEWER = "viewer", "Viewer"
+    OPERATOR = "operator", "Operator"
+    ADMIN = "admin", "Admin"
+
+
+class ActorKind(TextChoices):
+    """Who acted: a person with a session, an API key, or the site itself."""
+
+    USER = "user", "User"
+    KEY = "key", "API key"
+    SYSTEM = "system", "System"
+
+
+class Topic(TextChoices):
+    """What a page can listen to; the key of a topic's entries names the thing that changed."""
+
+    ERRORS = "errors", "Errors (key: service)"
+    PATTERNS = "patterns", "Error patterns (key: pattern id)"
+    CHAINS = "chains", "Correlation chains (key: chain id)"
+    TRAFFIC = "traffic", "Calls and latency (key: service)"
+    SERVICES = "services", "Service catalogue (key: service)"
+    INGEST = "ingest", "Ingest counters (key: signal)"
