@@ -82,11 +82,19 @@ TEMPLATES = [
 # --- Store ------------------------------------------------------------------------------------
 
 _POOL = {"min_size": 0, "max_size": 8, "timeout": 5, "max_idle": 60}
+_DATABASE: dict[str, Any] = {
+    **dj_database_url.parse(config.database_url, engine="django.db.backends.postgresql")
+}
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {
-        **dj_database_url.parse(config.database_url, engine="django.db.backends.postgresql"),
+        **_DATABASE,
         "CONN_MAX_AGE": 0,
-        "OPTIONS": {"pool": _POOL, "application_name": "resilience-site"},
+        # The URL's own options hold the folder of a socket, among others.
+        "OPTIONS": {
+            "application_name": "resilience-site",
+            **_DATABASE.get("OPTIONS", {}),
+            "pool": _POOL,
+        },
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
