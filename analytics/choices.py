@@ -1,0 +1,67 @@
+"""Closed sets of values of error analytics."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class ErrorSource(models.IntegerChoices):
+    """The form in which an error was reported."""
+
+    SPAN_EVENT = 1, "exception event of a span"
+    LOG = 2, "exception log record"
+    SPAN_STATUS = 3, "span with error status"
+    API = 4, "posted to the errors path"
+
+
+class PatternState(models.TextChoices):
+    """Where a group of like errors stands."""
+
+    NEW = "new", "new"
+    ONGOING = "ongoing", "ongoing"
+    ESCALATING = "escalating", "escalating"
+    REGRESSED = "regressed", "regressed"
+    RESOLVED = "resolved", "resolved"
+    IGNORED = "ignored", "ignored"
+
+
+class ChainKind(models.TextChoices):
+    """What ties the errors of a chain together."""
+
+    TRACE = "trace", "one trace"
+    CORRELATION = "correlation", "one correlation id"
+
+
+class SpanKind(models.IntegerChoices):
+    """OTLP's span kinds."""
+
+    UNSET = 0, "unset"
+    INTERNAL = 1, "internal"
+    SERVER = 2, "server"
+    CLIENT = 3, "client"
+    PRODUCER = 4, "producer"
+    CONSUMER = 5, "consumer"
+
+
+class Signal(models.TextChoices):
+    """What kind of telemetry a request carried."""
+
+    TRACES = "traces", "spans"
+    LOGS = "logs", "log records"
+    METRICS = "metrics", "metric points"
+    ERRORS = "errors", "posted errors"
+
+
+class Outcome(models.TextChoices):
+    """What became of received items."""
+
+    STORED = "stored", "stored"
+    DUPLICATE = "duplicate", "already stored"
+    REJECTED = "rejected", "rejected"
+
+
+class EdgeVia(models.TextChoices):
+    """How an edge of the service map was seen."""
+
+    LINK = "link", "a span whose parent is another service's span"
+    PEER = "peer", "a client span that names its peer"

@@ -1,0 +1,55 @@
+"""Chains of errors that belong together, and the queue of those to look at again."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from analytics.choices import ChainKind
+
+
+class CorrelationChain(models.Model):
+    """The summary of one chain: which error began it and which services it crossed.
+
+    Partitioned by `opened_on`, the day on which it was first seen: a chain's own start moves
+    when earlier spans arrive late. The full order of events is worked out when it is read.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    opened_on = models.DateField()
+    kind = models.CharField(max_length=12, choices=ChainKind)
+    trace_id = models.TextField()
+    correlation_id = models.TextField()
+    root_cause_id = models.UUIDField()
+    root_cause_service = models.TextField()
+    root_cause_type = models.TextField()
+    root_cause_message = models.TextField()
+    root_cause_operation = models.TextField()
+    services = ArrayField(models.TextField())
+    error_count = models.IntegerField()
+    span_count = models.IntegerField()
+    gap_count = models.IntegerField()
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "analytics_correlationchain"
+
+    def __str__(self) -> str:
+        return self.trace_id or self.correlation_id
+
+
+class ChainPending(models.Model):
+    """A trace or correlation id with something new in it, due to be chained (again)."""
+
+    trace_id = models.TextField()
+    correlation_id = models.TextField()
+    occurred_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+    due_at = models.DateTimeField(db_index=True)
+    settling = models.BooleanField(default=False)
+
+    def __str__(self) -> str:
+        return self.trace_id or self.correlation_id

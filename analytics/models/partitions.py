@@ -1,0 +1,27 @@
+"""The partitioned tables of this app and how long each keeps its rows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from resilience_site.config import config
+from resilience_site.core.partitions import PartitionedTable, register
+
+
+def error_retention() -> timedelta:
+    """How long errors and the figures about them are kept."""
+    return timedelta(days=config.error_retention_days)
+
+
+def span_retention() -> timedelta:
+    """How long spans are kept; never longer than errors."""
+    return min(timedelta(hours=config.resilience_span_retention_hours), error_retention())
+
+
+ERRORS = register(PartitionedTable("analytics_errorevent", "day", error_retention))
+SPANS = register(PartitionedTable("analytics_span", "hour", span_retention))
+CHAINS = register(PartitionedTable("analytics_correlationchain", "day", error_retention))
+CALL_ROLLUPS = register(PartitionedTable("analytics_callrollup", "day", error_retention))
+EDGE_ROLLUPS = register(PartitionedTable("analytics_edgerollup", "day", error_retention))
+ERROR_ROLLUPS = register(PartitionedTable("analytics_errorrollup", "day", error_retention))
+INGEST_ROLLUPS = register(PartitionedTable("analytics_ingestrollup", "day", error_retention))

@@ -1,0 +1,165 @@
+"""Counts per minute, added to in the transaction that stores what they count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connection
+
+from analytics.domain.histogram import bucket, empty
+from analytics.domain.telemetry import SpanRecord
+
+MINUTE_NS = 60_000_000_000
+INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER = 1, 2, 3, 4, 5
+ENTRY_TOTAL_KIND = 0
+STATUS_ERROR = 2
+# A service that names its operations by their arguments must not fill the store.
+MAX_OPERATIONS = 500
+OTHER_OPERATIONS = "(other operations)"
+
+
+class Figures:
+    """Calls, errors and durations being added up before they are written."""
+
+    __slots__ = ("buckets", "calls", "duration_ns", "duration_max_ns", "errors")
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.errors = 0
+        self.duration_ns = 0
+        self.duration_max_ns = 0
+        self.buckets = empty()
+
+    def add(self, duration_ns: int, bucket_index: int, failed: bool) -> None:
+        self.calls += 1
+        self.errors += failed
+        self.duration_ns += duration_ns
+        if duration_ns > self.duration_max_ns:
+            self.duration_max_ns = duration_ns
+        self.buckets[bucket_index] += 1
+
+    def row(self) -> tuple[Any, ...]:
+        return self.calls, self.errors, self.duration_ns, self.duration_max_ns, self.buckets
+
+
+def minute_of(time_ns: int) -> datetime:
+    """The start of the minute that a time falls into."""
+    return datetime.fromtimestamp(time_ns // MINUTE_NS * 60, UTC)
+
+
+class Operations:
+    """Which operations of each service have rows of their own, per process and bounded."""
+
+    def __init__(self, limit: int = MAX_OPERATIONS) -> None:
+        self._limit = limit
+        self._known: dict[str, set[str]] = {}
+
+    def name(self, service: str, operation: str) -> str:
+        known = self._known.setdefault(service, set())
+        if operation in known:
+            return operation
+        if len(known) >= self._limit:
+            return OTHER_OPERATIONS
+        known.add(operation)
+        return operation
+
+
+class CallFigures:
+    """The call and edge rollups of one batch of spans."""
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+        self.calls: dict[tuple[int, str, str, int], Figures] = {}
+        self.edges: dict[tuple[int, str, str, str], Figures] = {}
+
+    def add(self, span: SpanRecord) -> None:
+        """Count a span for its operation and, where work entered the service by it, in total."""
+        service, kind = span.resource.service, span.kind
+        duration = max(0, span.end_ns - span.start_ns)
+        index = bucket(duration)
+        failed = span.status_code == STATUS_ERROR
+        minute = span.start_ns // MINUTE_NS
+        operation = self._operations.name(service, span.name)
+        self._of_call(minute, service, operation, kind).add(duration, index, failed)
+        if kind in (SERVER, CONSUMER) or not span.parent_span_id:
+            self._of_call(minute, service, "", ENTRY_TOTAL_KIND).add(duration, index, failed)
+
+    def add_edge(
+        self, start_ns: int, caller: str, callee: str, via: str, duration_ns: int, failed: bool
+    ) -> None:
+        """Count a call from one service to another."""
+        key = (start_ns // MINUTE_NS, caller, callee, via)
+        figures = self.edges.get(key)
+        if figures is None:
+            figures = self.edges[key] = Figures()
+        figures.add(duration_ns, bucket(duration_ns), failed)
+
+    def _of_call(self, minute: int, service: str, operation: str, kind: int) -> Figures:
+        key = (minute, service, operation, kind)
+        figures = self.calls.get(key)
+        if figures is None:
+            figures = self.calls[key] = Figures()
+        return figures
+
+    def write(self) -> None:
+        """Add the counts to the tables, in key order so that two writers never deadlock."""
+        _upsert("analytics_callrollup", ("service", "operation", "kind"), self.calls)
+        _upsert("analytics_edgerollup", ("caller", "callee", "via"), self.edges)
+
+
+def _upsert(table: str, names: tuple[str, str, str], figures: dict[Any, Figures]) -> None:
+    if not figures:
+        return
+    rows = [
+        (datetime.fromtimestamp(key[0] * 60, UTC), *key[1:], *figures[key].row())
+        for key in sorted(figures)
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"""
+            INSERT INTO {table} AS t (minute, {", ".join(names)},
+                calls, errors, duration_ns, duration_max_ns, buckets)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s::integer[])
+            ON CONFLICT (minute, {", ".join(names)}) DO UPDATE SET
+                calls = t.calls + excluded.calls,
+                errors = t.errors + excluded.errors,
+                duration_ns = t.duration_ns + excluded.duration_ns,
+                duration_max_ns = GREATEST(t.duration_max_ns, excluded.duration_max_ns),
+                buckets = analytics_add_buckets(t.buckets, excluded.buckets)
+            """,  # noqa: S608
+            rows,
+        )
+
+
+def write_error_counts(counts: dict[tuple[int, str, str], int]) -> None:
+    """Add errors per (minute since the epoch, service, pattern id); negative counts take away."""
+    rows = [
+        (datetime.fromtimestamp(key[0] * 60, UTC), key[1], key[2], counts[key])
+        for key in sorted(counts)
+    ]
+    if not rows:
+        return
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO analytics_errorrollup AS t (minute, service, pattern_id, errors) "
+            "VALUES (%s, %s, %s, %s) ON CONFLICT (minute, service, pattern_id) "
+            "DO UPDATE SET errors = t.errors + excluded.errors",
+            rows,
+        )
+
+
+def write_ingest_counts(rows: Iterable[tuple[datetime, str, str, str, int, int]]) -> None:
+    """Add (minute, signal, outcome, reason, items, requests)."""
+    ordered = sorted(rows)
+    if not ordered:
+        return
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO analytics_ingestrollup AS t "
+            "(minute, signal, outcome, reason, items, requests) VALUES (%s, %s, %s, %s, %s, %s) "
+            "ON CONFLICT (minute, signal, outcome, reason) DO UPDATE SET "
+            "items = t.items + excluded.items, requests = t.requests + excluded.requests",
+            ordered,
+        )

@@ -1,0 +1,54 @@
+"""Writes of the service catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db import connection
+
+from health.choices import Criticality
+
+
+class Observed(NamedTuple):
+    """What telemetry says of a service; empty fields say nothing."""
+
+    name: str
+    environment: str = ""
+    version: str = ""
+    language: str = ""
+    criticality: str = ""
+
+
+_UPSERT = """
+INSERT INTO health_service AS s
+    (name, environment, version, language, criticality, description, first_seen, last_seen)
+VALUES (%(name)s, %(environment)s, %(version)s, %(language)s, %(criticality)s, '', %(at)s, %(at)s)
+ON CONFLICT (name) DO UPDATE SET
+    environment = COALESCE(NULLIF(excluded.environment, ''), s.environment),
+    version = COALESCE(NULLIF(excluded.version, ''), s.version),
+    language = COALESCE(NULLIF(excluded.language, ''), s.language),
+    criticality = COALESCE(NULLIF(excluded.criticality, ''), s.criticality),
+    last_seen = GREATEST(s.last_seen, excluded.last_seen)
+RETURNING (xmax = 0) AS created
+"""
+
+
+def service_observe(*, observed: Iterable[Observed], at: datetime) -> list[str]:
+    """Record that services were heard of; returns the names of those new to the catalogue.
+
+    Runs inside the caller's transaction. Rows are taken in name order, so that two writers
+    never wait for each other in a circle.
+    """
+    created = []
+    with connection.cursor() as cursor:
+        for item in sorted(observed):
+            values = item._asdict()
+            values["criticality"] = (
+                item.criticality if item.criticality in Criticality.values else ""
+            )
+            cursor.execute(_UPSERT, {**values, "at": at})
+            if cursor.fetchone()[0]:
+                created.append(item.name)
+    return created

@@ -1,0 +1,26 @@
+"""The ASGI application: telemetry in front, then live sockets, then Django."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "resilience_site.settings")
+
+from django.core.asgi import get_asgi_application
+
+django_application = get_asgi_application()
+
+from channels.routing import ProtocolTypeRouter
+
+from analytics.ingest.gateway import OtlpGateway
+from resilience_site import otel
+from resilience_site.live.routing import websocket_application
+
+otel.setup("web")
+
+application = ProtocolTypeRouter(
+    {
+        "http": OtlpGateway(django_application),
+        "websocket": websocket_application,
+    }
+)

@@ -1,0 +1,12 @@
+"""All paths of the site."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("resilience_site.pages.urls")),
+    path("", include("analytics.urls")),
+    path("admin/", admin.site.urls),
+]
