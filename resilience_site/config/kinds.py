@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from breakers.runtime.variables import Plain
 
-_USERINFO = re.compile(r"^(?P<user>(?:[\w+.-]+:/+)?[^:]*):.*$", re.DOTALL)
+_USERINFO = re.compile(r"^(?P<user>(?>(?:[\w+.-]+:/+)?)[^:]*):.*$", re.DOTALL)
 _QUERY_SECRET = re.compile(r"(?i)([?&][^=&#]*(?:pass|secret|token)[^=&#]*=)[^&#]*")
 
 

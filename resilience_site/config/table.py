@@ -241,4 +241,5 @@ class SiteConfig(ClientVariables):
 def _new_secret(name: str) -> str:
     if name == "RESILIENCE_ADMIN_PASSWORD":
         return secrets.token_urlsafe(12)
-    return secrets.token_urlsafe(32)
+    marker = {"RESILIENCE_INGEST_KEY": "rcp_i_", "RESILIENCE_OPERATOR_KEY": "rcp_o_"}.get(name, "")
+    return marker + secrets.token_urlsafe(32)

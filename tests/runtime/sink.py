@@ -1,0 +1,101 @@
+"""A real OTLP/HTTP receiver in a thread: what it got, decoded, and answers it can be told to give."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+MESSAGES: dict[str, Any] = {
+    "/v1/traces": ExportTraceServiceRequest,
+    "/v1/logs": ExportLogsServiceRequest,
+    "/v1/metrics": ExportMetricsServiceRequest,
+}
+
+
+class Sink:
+    """Counts and keeps what arrives; `status` is what it answers, `hold` delays the answers."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, dict[str, str], Any]] = []
+        self.status = 200
+        self.hold = threading.Event()
+        self.hold.set()
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def spans(self) -> list[Any]:
+        return [
+            span
+            for _, _, message in self.of("/v1/traces")
+            for group in message.resource_spans
+            for scope in group.scope_spans
+            for span in scope.spans
+        ]
+
+    def logs(self) -> list[Any]:
+        return [
+            record
+            for _, _, message in self.of("/v1/logs")
+            for group in message.resource_logs
+            for scope in group.scope_logs
+            for record in scope.log_records
+        ]
+
+    def of(self, path: str) -> list[tuple[str, dict[str, str], Any]]:
+        return [each for each in self.requests if each[0] == path]
+
+    @contextmanager
+    def listening(self, port: int = 0) -> Iterator[Sink]:
+        sink = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.headers.get("Content-Encoding") == "gzip":
+                    body = gzip.decompress(body)
+                sink.hold.wait(30)
+                if sink.status == 200:
+                    headers = {name.lower(): value for name, value in self.headers.items()}
+                    sink.requests.append((self.path, headers, MESSAGES[self.path].FromString(body)))
+                self.send_response(sink.status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        server.daemon_threads = True
+        self.port = server.server_address[1]
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.hold.set()
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+
+def attributes(items: Any) -> dict[str, Any]:
+    """OTLP key values as a plain dict of their string, int or bool values."""
+    return {
+        each.key: getattr(each.value, each.value.WhichOneof("value") or "string_value")
+        for each in items
+    }

@@ -1,0 +1,110 @@
+"""What can only be seen in a process of its own: imports, global providers, exit."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from tests.runtime.sink import Sink, attributes
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(code: str, *arguments: str) -> Any:
+    """Run the code in a fresh interpreter; the JSON of its last output line."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_importing_the_runtime_loads_neither_the_site_nor_heavy_libraries() -> None:
+    loaded = run("""
+        import json, sys
+        import breakers.runtime
+        print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
+    """)
+    unwanted = {"django", "celery", "ninja", "redis", "psycopg", "resilience_site", "opentelemetry"}
+    assert not unwanted & set(loaded)
+
+
+def test_importing_the_runtime_is_fast() -> None:
+    code = """
+        import json, time
+        started = time.perf_counter()
+        import breakers.runtime
+        print(json.dumps(time.perf_counter() - started))
+    """
+    assert min(run(code) for _ in range(3)) < 0.15
+
+
+def test_connecting_twice_is_connecting_once() -> None:
+    with Sink().listening() as sink:
+        outcome = run(
+            """
+            import json, sys
+            import breakers.runtime as resilience
+            from opentelemetry import trace
+            def connect(service):
+                return resilience.connect(sys.argv[1], key="k" * 20, service=service)
+            first, second = connect("planner"), connect("planner")
+            trace.get_tracer("test").start_span("call").end()
+            flushed = first.flush(5)
+            other = connect("mailer")
+            print(json.dumps([first is second, flushed, other is first, other.service]))
+            """,
+            sink.url,
+        )
+        assert outcome == [True, True, False, "mailer"]
+        assert [span.name for span in sink.spans()] == ["call"]
+
+
+def test_a_program_with_its_own_tracing_keeps_it_and_reports_here_too() -> None:
+    with Sink().listening() as sink:
+        kept = run(
+            """
+            import json, sys
+            from opentelemetry import trace
+            from opentelemetry.sdk.resources import Resource
+            from opentelemetry.sdk.trace import TracerProvider
+            own = TracerProvider(resource=Resource.create({"service.name": "theirs"}))
+            trace.set_tracer_provider(own)
+            import breakers.runtime as resilience
+            connection = resilience.connect(sys.argv[1], key="k" * 20, service="planner")
+            trace.get_tracer("test").start_span("call").end()
+            connection.shutdown(5)
+            print(json.dumps(trace.get_tracer_provider() is own))
+            """,
+            sink.url,
+        )
+        assert kept is True
+        [(_, _, message)] = sink.of("/v1/traces")
+        resource = attributes(message.resource_spans[0].resource.attributes)
+        assert resource["service.name"] == "theirs"
+
+
+def test_telemetry_of_a_program_that_simply_ends_is_sent() -> None:
+    with Sink().listening() as sink:
+        run(
+            """
+            import sys
+            import breakers.runtime as resilience
+            from opentelemetry import trace
+            resilience.connect(sys.argv[1], key="k" * 20, service="planner")
+            trace.get_tracer("test").start_span("last words").end()
+            print(0)
+            """,
+            sink.url,
+        )
+        assert [span.name for span in sink.spans()] == ["last words"]
