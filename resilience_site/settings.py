@@ -82,9 +82,13 @@ TEMPLATES = [
 # --- Store ------------------------------------------------------------------------------------
 
 _POOL = {"min_size": 0, "max_size": 8, "timeout": 5, "max_idle": 60}
-_DATABASE: dict[str, Any] = {
-    **dj_database_url.parse(config.database_url, engine="django.db.backends.postgresql")
-}
+_ENGINE = "django.db.backends.postgresql"
+# Commands that need no database run without one, `up` among them, which starts it.
+_DATABASE: dict[str, Any] = (
+    {**dj_database_url.parse(config.database_url, engine=_ENGINE)}
+    if config.database_url
+    else {"ENGINE": _ENGINE}
+)
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         **_DATABASE,
