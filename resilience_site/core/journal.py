@@ -88,16 +88,28 @@ def append(entries: Sequence[Entry]) -> None:
 
 def read(since: int, topics: Collection[str] | None = None, limit: int = 1000) -> list[Recorded]:
     """The first `limit` entries after the cursor `since`, oldest first; all topics where None."""
-    condition, parameters = "id > %s", [since]
-    if topics is not None:
-        condition, parameters = "id > %s AND topic = ANY(%s)", [since, list(topics)]
+    wanted = None if topics is None else list(topics)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT id, at, topic, kind, key, state, service, payload FROM core_journalentry "
-            f"WHERE {condition} ORDER BY id LIMIT %s",  # noqa: S608
-            [*parameters, limit],
+            "WHERE id > %s AND (%s::text[] IS NULL OR topic = ANY(%s)) ORDER BY id LIMIT %s",
+            [since, wanted, wanted, limit],
         )
         return [Recorded(*row[:7], orjson.loads(row[7])) for row in cursor.fetchall()]
+
+
+def read_hints(
+    since: int, topics: Collection[str] | None = None, limit: int = 1000
+) -> list[tuple[int, str, str, str]]:
+    """As `read`, but only (id, topic, key, state): what the fan-out to open pages needs."""
+    wanted = None if topics is None else list(topics)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, topic, key, state FROM core_journalentry "
+            "WHERE id > %s AND (%s::text[] IS NULL OR topic = ANY(%s)) ORDER BY id LIMIT %s",
+            [since, wanted, wanted, limit],
+        )
+        return cursor.fetchall()
 
 
 def latest_cursor() -> int:

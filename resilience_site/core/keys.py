@@ -100,8 +100,7 @@ def key_create(
     scope = Scope(scope)
     if not name.strip():
         raise Invalid.field("body.name", "A key needs a name.")
-    if expires_at is not None and expires_at <= datetime.now(UTC):
-        raise Invalid.field("body.expires_at", "A key's expiry must lie in the future.")
+    key_expiry_check(expires_at)
     if token is not None and len(token) < MINIMUM_TOKEN_LENGTH:
         raise Invalid.field(
             "body.token", f"A token has at least {MINIMUM_TOKEN_LENGTH} characters."
@@ -128,6 +127,12 @@ def key_create(
     # The same token may have been refused a moment ago.
     _cache.clear()
     return key, token
+
+
+def key_expiry_check(expires_at: datetime | None) -> None:
+    """Raise `Invalid` for an expiry that has passed already."""
+    if expires_at is not None and expires_at <= datetime.now(UTC):
+        raise Invalid.field("body.expires_at", "A key's expiry must lie in the future.")
 
 
 def key_revoke(*, key_id: int, actor: Actor, reason: str = "") -> ApiKey:

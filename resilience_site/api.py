@@ -1,0 +1,104 @@
+"""The HTTP API at `/api/v1/`: one NinjaAPI, to which each app contributes its router.
+
+Lists are `{"items": […], "next_cursor": …}`, times RFC 3339 UTC, errors `problem+json`. A request
+that can be read but says something impossible is answered 422, one that cannot be read 400.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, Final
+
+import orjson
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+from ninja.parser import Parser
+from ninja.renderers import BaseRenderer
+
+from resilience_site.core import problems
+from resilience_site.core.choices import Scope
+from resilience_site.core.permissions import require_scope
+
+logger = logging.getLogger(__name__)
+
+# (prefix, module and attribute of the router); the order is that of the documentation.
+ROUTERS: Final = [
+    ("", "resilience_site.core.api:router"),
+]
+
+
+class OrjsonParser(Parser):
+    def parse_body(self, request: HttpRequest) -> Any:
+        return orjson.loads(request.body)
+
+
+class OrjsonRenderer(BaseRenderer):
+    media_type = "application/json"
+
+    def render(self, request: HttpRequest, data: Any, *, response_status: int) -> bytes:
+        return orjson.dumps(data, default=str, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+
+
+def _load(path: str) -> Any:
+    module, _, attribute = path.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def _build() -> NinjaAPI:
+    api = NinjaAPI(
+        title="Resilience control plane",
+        version="1",
+        urls_namespace="api",
+        openapi_url="openapi.json",
+        docs_url="docs",
+        docs_decorator=require_scope(Scope.READ),
+        parser=OrjsonParser(),
+        renderer=OrjsonRenderer(),
+    )
+    for prefix, path in ROUTERS:
+        api.add_router(prefix, _load(path))
+    return api
+
+
+api = _build()
+
+
+@api.exception_handler(problems.Problem)
+def on_problem(request: HttpRequest, problem: problems.Problem) -> HttpResponse:
+    return problems.problem_response(problem, request.path)
+
+
+def _field(location: Sequence[str | int]) -> str:
+    # ninja puts the name of the operation's parameter, by our custom `body`, after the place.
+    parts = location[1:] if tuple(location[:2]) == ("body", "body") else location
+    return ".".join(map(str, parts))
+
+
+@api.exception_handler(ValidationError)
+def on_invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    errors = [problems.FieldError(_field(each["loc"]), each["msg"]) for each in error.errors]
+    detail = "; ".join(f"{each.field}: {each.message}" for each in errors)
+    return on_problem(request, problems.Invalid(detail, errors))
+
+
+@api.exception_handler(HttpError)
+def on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    problem = problems.Problem(str(error))
+    problem.status = error.status_code
+    return on_problem(request, problem)
+
+
+@api.exception_handler(Http404)
+def on_missing(request: HttpRequest, error: Http404) -> HttpResponse:
+    return on_problem(request, problems.NotFound(str(error) or "There is no such object."))
+
+
+@api.exception_handler(OperationalError)
+@api.exception_handler(InterfaceError)
+def on_store_down(request: HttpRequest, error: Exception) -> HttpResponse:
+    logger.warning("the database did not answer %s: %s", request.path, error)
+    return on_problem(request, problems.Unavailable("The database does not answer; try again."))

@@ -1,0 +1,29 @@
+"""The life of a web process: its background loops start with it and end with it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from resilience_site.core import background
+from resilience_site.live import fanout
+
+Message = MutableMapping[str, Any]
+
+
+async def lifespan_application(
+    scope: Message,
+    receive: Callable[[], Awaitable[Message]],
+    send: Callable[[Message], Awaitable[None]],
+) -> None:
+    """The ASGI application for scopes of type `lifespan`."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            fanout.start()
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            await fanout.stop()
+            await background.stop()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
