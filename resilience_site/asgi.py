@@ -10,10 +10,11 @@ from django.core.asgi import get_asgi_application
 
 django_application = get_asgi_application()
 
+from analytics.ingest.gateway import OtlpGateway
 from channels.routing import ProtocolTypeRouter
 
-from analytics.ingest.gateway import OtlpGateway
 from resilience_site import otel
+from resilience_site.live.lifespan import lifespan_application
 from resilience_site.live.routing import websocket_application
 
 otel.setup("web")
@@ -22,5 +23,6 @@ application = ProtocolTypeRouter(
     {
         "http": OtlpGateway(django_application),
         "websocket": websocket_application,
+        "lifespan": lifespan_application,
     }
 )

@@ -1,0 +1,122 @@
+"""The live socket behind a real server on the test's own loop, and people who may open it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import orjson
+import pytest
+import uvicorn
+from asgiref.sync import sync_to_async
+from channels.routing import ProtocolTypeRouter
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.db import transaction
+from django.test import Client
+from websockets.asyncio.client import ClientConnection, connect
+
+from resilience_site.core import journal
+from resilience_site.core.choices import Role
+from resilience_site.live import fanout
+from resilience_site.live.lifespan import lifespan_application
+from resilience_site.live.routing import websocket_application
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """A web process of the site, reduced to its live socket."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def open(
+        self,
+        cookie: str = "",
+        topics: str = "errors",
+        since: int | None = None,
+        origin: str | None = "",
+        **options: Any,
+    ) -> connect:
+        query = f"topics={topics}" + ("" if since is None else f"&since={since}")
+        headers = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={cookie}"} if cookie else {}
+        return connect(
+            f"ws://127.0.0.1:{self.port}/ws/live/?{query}",
+            additional_headers=headers,
+            origin=f"http://127.0.0.1:{self.port}" if origin == "" else origin,
+            **options,
+        )
+
+
+@pytest.fixture
+async def server(transactional_db: None) -> AsyncIterator[Server]:
+    port = free_port()
+    application = ProtocolTypeRouter(
+        {"websocket": websocket_application, "lifespan": lifespan_application}
+    )
+    process = uvicorn.Server(
+        uvicorn.Config(application, port=port, log_level="warning", timeout_graceful_shutdown=2)
+    )
+    process.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    serving = asyncio.create_task(process._serve())
+    while not process.started:
+        await asyncio.sleep(0.01)
+    yield Server(port)
+    process.should_exit = True
+    await serving
+    await fanout.stop()
+
+
+@pytest.fixture
+def sign_in(transactional_db: None) -> Callable[..., Any]:
+    """Make a user with a role (None: without) and log them in: returns their session key."""
+
+    def make(name: str, role: Role | None = Role.VIEWER) -> str:
+        user = get_user_model().objects.create_user(name, password="correct horse battery")
+        if role is not None:
+            user.groups.add(Group.objects.get_or_create(name=role.value)[0])
+        client = Client()
+        client.force_login(user)
+        return str(client.session.session_key)
+
+    return sync_to_async(make)
+
+
+@pytest.fixture
+async def viewer(sign_in: Callable[..., Any]) -> str:
+    return str(await sign_in("viewer"))
+
+
+@sync_to_async
+def commit(*keys: str, topic: str = "errors", state: str = "") -> int:
+    """Append one entry per key in one transaction; returns the journal's cursor after it."""
+    with transaction.atomic():
+        journal.append([journal.Entry(topic, "test.changed", key, state) for key in keys])
+    return journal.latest_cursor()
+
+
+async def frame(page: ClientConnection, *kinds: str, within: float = 5.0) -> dict[str, Any]:
+    """The next frame of one of `kinds`; frames of other kinds are passed over."""
+    async with asyncio.timeout(within):
+        while True:
+            document: dict[str, Any] = orjson.loads(await page.recv())
+            if not kinds or document["type"] in kinds:
+                return document
+
+
+async def hints(page: ClientConnection, count: int, within: float = 5.0) -> list[tuple[str, str]]:
+    """(key, state) of the next hints, at least `count` of them."""
+    found: list[tuple[str, str]] = []
+    async with asyncio.timeout(within):
+        while len(found) < count:
+            items = (await frame(page, "hints"))["items"]
+            found += [(item["key"], item["state"]) for item in items]
+    return found
