@@ -16,13 +16,18 @@ from channels.routing import ProtocolTypeRouter
 from resilience_site import otel
 from resilience_site.live.lifespan import lifespan_application
 from resilience_site.live.routing import websocket_application
+from resilience_site.probes.views import with_livez
 
 otel.setup("web")
 
-application = ProtocolTypeRouter(
-    {
-        "http": OtlpGateway(django_application),
-        "websocket": websocket_application,
-        "lifespan": lifespan_application,
-    }
+application = with_livez(
+    otel.observed(
+        ProtocolTypeRouter(
+            {
+                "http": OtlpGateway(django_application),
+                "websocket": websocket_application,
+                "lifespan": lifespan_application,
+            }
+        )
+    )
 )

@@ -6,13 +6,23 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, setup_logging, worker_init, worker_process_init
+from celery.signals import (
+    beat_init,
+    before_task_publish,
+    setup_logging,
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+)
+
+from resilience_site.core import taskqueue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "resilience_site.settings")
 
 app = Celery("resilience_site")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+before_task_publish.connect(taskqueue.stamp)
 
 
 @setup_logging.connect
@@ -36,6 +46,13 @@ def observe_worker(sender: Any = None, **_: Any) -> None:
 @worker_process_init.connect
 def observe_worker_process(**_: Any) -> None:
     _observe("worker")
+
+
+@worker_process_shutdown.connect
+def report_the_last(**_: Any) -> None:
+    from resilience_site import otel
+
+    otel.shutdown()
 
 
 @beat_init.connect

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 urlpatterns = [
+    path("", include("resilience_site.probes.urls")),
     path("", include("resilience_site.pages.urls")),
     path("", include("analytics.urls")),
     path("admin/", admin.site.urls),

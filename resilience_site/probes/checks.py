@@ -1,0 +1,165 @@
+"""What the site needs to work, each looked at within a bounded time."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import psycopg
+import redis
+from django.db import DatabaseError, connections
+from django.db.migrations.loader import MigrationLoader
+
+from resilience_site.config import config
+from resilience_site.core import background
+from resilience_site.core.taskqueue import queue_state, quick_client
+from resilience_site.probes import collectors
+
+PASS, WARN, FAIL = "pass", "warn", "fail"
+CONNECT_SECONDS = 2
+STATEMENT_SECONDS = 2
+WORKER_SECONDS = 1.0
+LAG_WARNING = 30.0  # seconds
+QUEUE_WARNING = 60.0  # seconds
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One finding: `name` is `component:measurement`, `output` says what is wrong."""
+
+    name: str
+    status: str
+    output: str = ""
+    value: float | None = None
+    unit: str = ""
+    kind: str = "component"
+
+    @property
+    def component(self) -> str:
+        return self.name.partition(":")[0]
+
+
+def readiness() -> list[Outcome]:
+    """What a request needs: database, its migrations, Redis, this process's background tasks."""
+    return [*_database(), _redis(), _background()]
+
+
+def deep() -> list[Outcome]:
+    """Readiness, and the work that goes on behind requests."""
+    ready = readiness()
+    down = {each.component for each in ready if each.status == FAIL}
+    later: list[tuple[str, str, Callable[[], Outcome]]] = [
+        ("redis", "worker:heartbeat", _worker),
+        ("redis", "tasks:queue_age", _queue),
+        ("database", "ingest:lag", _ingest_lag),
+    ]
+    return ready + [
+        Outcome(name, WARN, f"unknown while {needed} is down") if needed in down else look()
+        for needed, name, look in later
+    ]
+
+
+# --- Database --------------------------------------------------------------------------------
+
+
+@functools.cache
+def known_migrations() -> frozenset[tuple[str, str]]:
+    """Every migration of the code, by app and name."""
+    return frozenset(MigrationLoader(None).graph.nodes)
+
+
+def _database() -> list[Outcome]:
+    started = time.perf_counter()
+    try:
+        applied = _applied_migrations()
+    except psycopg.errors.UndefinedTable:
+        applied = set()
+    except (psycopg.Error, OSError) as error:
+        return [
+            Outcome("database:connection", FAIL, _first_line(error), kind="datastore"),
+            Outcome("migrations:applied", FAIL, "unknown while the database is down"),
+        ]
+    connection = Outcome("database:connection", PASS, "", _milliseconds(started), "ms", "datastore")
+    missing = known_migrations() - applied
+    if missing:
+        first = "{}.{}".format(*min(missing))
+        output = f"{len(missing)} migrations are not applied, {first} among them"
+        return [connection, Outcome("migrations:applied", FAIL, output)]
+    return [connection, Outcome("migrations:applied", PASS)]
+
+
+def _applied_migrations() -> set[tuple[str, str]]:
+    # A connection of its own: waiting for one of the pool is bounded by the pool, not by us.
+    parameters = connections["default"].get_connection_params()
+    wanted = {
+        name: value
+        for name, value in parameters.items()
+        if name not in ("cursor_factory", "context", "pool")
+    }
+    wanted["connect_timeout"] = CONNECT_SECONDS
+    with psycopg.connect(**wanted, autocommit=True) as connection:
+        connection.execute(f"SET statement_timeout = {STATEMENT_SECONDS * 1000}")
+        rows = connection.execute("SELECT app, name FROM django_migrations").fetchall()
+        return {(app, name) for app, name in rows}
+
+
+def _ingest_lag() -> Outcome:
+    try:
+        lag = collectors.ingest_lag(datetime.now(UTC))
+    except DatabaseError as error:
+        return Outcome("ingest:lag", FAIL, _first_line(error))
+    output = f"the oldest waiting trace is {lag:.0f} s late" if lag > LAG_WARNING else ""
+    return Outcome("ingest:lag", WARN if output else PASS, output, round(lag, 3), "s")
+
+
+# --- Redis and workers -----------------------------------------------------------------------
+
+
+def _redis() -> Outcome:
+    started = time.perf_counter()
+    try:
+        quick_client(config.redis_url).ping()
+    except (redis.RedisError, OSError, ValueError) as error:
+        return Outcome("redis:connection", FAIL, _first_line(error), kind="datastore")
+    return Outcome("redis:connection", PASS, "", _milliseconds(started), "ms", "datastore")
+
+
+def _worker() -> Outcome:
+    from resilience_site.celery import app
+
+    answers = app.control.inspect(timeout=WORKER_SECONDS, limit=1).ping()
+    if not answers:
+        return Outcome("worker:heartbeat", WARN, "no background worker answered")
+    return Outcome("worker:heartbeat", PASS)
+
+
+def _queue() -> Outcome:
+    if not config.celery_broker_url.startswith("redis"):
+        return Outcome("tasks:queue_age", PASS, "not measured on this broker")
+    try:
+        state = queue_state(quick_client(config.celery_broker_url), time.time())
+    except redis.RedisError as error:
+        return Outcome("tasks:queue_age", FAIL, _first_line(error))
+    age = state.oldest_age or 0.0
+    late = f"{state.length} tasks wait, the oldest for {age:.0f} s" if age > QUEUE_WARNING else ""
+    return Outcome("tasks:queue_age", WARN if late else PASS, late, round(age, 3), "s")
+
+
+# --- This process ----------------------------------------------------------------------------
+
+
+def _background() -> Outcome:
+    ill = [each for each in background.statuses() if not each.alive]
+    output = "; ".join(f"{each.name} is {each.state}: {each.last_error}" for each in ill)
+    return Outcome("background:tasks", FAIL if ill else PASS, output)
+
+
+def _milliseconds(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 2)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -1,0 +1,143 @@
+"""Where the numbers of /metrics come from: short reads of what is stored, the same in each process.
+
+Counters count from midnight UTC, a reset that every reader of counters understands; the sums of
+all time would fall whenever old data is dropped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+
+from django.db.models import Count, Min, Sum
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from analytics.models import ChainPending, ErrorPattern, IngestRollup
+from analytics.selectors.rollups import Figures, operation_figures, service_figures
+from resilience_site.config import config
+from resilience_site.core.taskqueue import queue_state, quick_client
+from resilience_site.core.timerange import TimeRange
+
+WINDOW = timedelta(minutes=5)
+# A series per operation: enough to find the worst, too few to drown whoever scrapes.
+MAX_SERVICES = 100
+MAX_OPERATIONS = 20
+
+Sample = tuple[tuple[str, ...], float]
+Collector = Callable[[datetime], Iterable[Sample]]
+
+
+def ingest_lag(now: datetime) -> float:
+    """Age in seconds of the oldest thing received and due, but not yet worked through."""
+    oldest = ChainPending.objects.filter(due_at__lte=now).aggregate(at=Min("due_at"))["at"]
+    return (now - oldest).total_seconds() if oldest else 0.0
+
+
+def last_minutes(now: datetime) -> TimeRange:
+    """The window of rates: whole minutes, the running one left out as it is not full yet."""
+    until = now.replace(second=0, microsecond=0)
+    return TimeRange(until - WINDOW, until)
+
+
+def _operations(now: datetime) -> Iterator[tuple[str, str, Figures]]:
+    within = last_minutes(now)
+    services = service_figures(within)
+    for service in sorted(services, key=lambda name: -services[name].calls)[:MAX_SERVICES]:
+        for operation, figures in operation_figures(service, within, MAX_OPERATIONS).items():
+            yield service, operation, figures
+
+
+def _errors_per_second(now: datetime) -> Iterator[Sample]:
+    for service, operation, figures in _operations(now):
+        yield (service, operation), figures.errors / figures.seconds
+
+
+def _error_patterns(now: datetime) -> Iterator[Sample]:
+    counts = (
+        ErrorPattern.objects.values_list("service", "state")
+        .annotate(count=Count("id"))
+        .order_by("service", "state")
+    )
+    for service, state, count in counts:
+        yield (service, str(state)), count
+
+
+# By the name in the story's table; each owner adds its own.
+COLLECTORS: dict[str, Collector] = {
+    "resilience_errors_per_second": _errors_per_second,
+    "resilience_error_patterns": _error_patterns,
+}
+
+
+# --- The site's own --------------------------------------------------------------------------
+
+
+def calls_per_second(now: datetime) -> Iterator[Metric]:
+    """What the error rates are rates of."""
+    family = GaugeMetricFamily(
+        "resilience_calls_per_second",
+        "Calls per second over the last 5 minutes",
+        labels=("service", "operation"),
+    )
+    for service, operation, figures in _operations(now):
+        family.add_metric((service, operation), figures.rate)
+    yield family
+
+
+def ingest_counts(now: datetime) -> Iterator[Metric]:
+    """What arrived today, by what became of it."""
+    items = CounterMetricFamily(
+        "resilience_ingest_items",
+        "Spans, log records and metric points received since midnight UTC",
+        labels=("signal", "outcome"),
+    )
+    requests = CounterMetricFamily(
+        "resilience_ingest_requests",
+        "Telemetry requests received since midnight UTC",
+        labels=("signal", "outcome"),
+    )
+    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    sums = (
+        IngestRollup.objects.filter(minute__gte=today)
+        .values_list("signal", "outcome")
+        .annotate(items=Sum("items"), requests=Sum("requests"))
+        .order_by("signal", "outcome")
+    )
+    for signal, outcome, item_sum, request_sum in sums:
+        items.add_metric((str(signal), str(outcome)), item_sum)
+        requests.add_metric((str(signal), str(outcome)), request_sum)
+    yield items
+    yield requests
+
+
+def lag(now: datetime) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "resilience_ingest_lag_seconds",
+        "Age of the oldest thing received and due, but not yet worked through",
+        value=ingest_lag(now),
+    )
+
+
+def task_queue(now: datetime) -> Iterator[Metric]:
+    """The queue of background tasks, where the broker is Redis."""
+    if not config.celery_broker_url.startswith("redis"):
+        return
+    state = queue_state(quick_client(config.celery_broker_url), time.time())
+    yield GaugeMetricFamily(
+        "resilience_task_queue_length", "Background tasks that wait", value=state.length
+    )
+    if state.oldest_age is not None:
+        yield GaugeMetricFamily(
+            "resilience_task_queue_age_seconds",
+            "Age of the oldest background task that waits",
+            value=state.oldest_age,
+        )
+
+
+SITE_COLLECTORS: dict[str, Callable[[datetime], Iterable[Metric]]] = {
+    "calls": calls_per_second,
+    "ingest": ingest_counts,
+    "lag": lag,
+    "task_queue": task_queue,
+}
