@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from analytics.models.chains import ChainPending, CorrelationChain
 from analytics.models.errors import ErrorEvent, ErrorPattern, StackTrace
+from analytics.models.logs import LogRecord, LogRollup, LogTemplate
+from analytics.models.metrics import MetricRollup, MetricRollupHour, MetricSeries, MetricStream
+from analytics.models.receipts import BatchReceipt, PostedId
 from analytics.models.rollups import (
     CallRollup,
     EdgePending,
@@ -15,6 +18,7 @@ from analytics.models.rollups import (
 from analytics.models.spans import Span
 
 __all__ = [
+    "BatchReceipt",
     "CallRollup",
     "ChainPending",
     "CorrelationChain",
@@ -24,7 +28,15 @@ __all__ = [
     "ErrorPattern",
     "ErrorRollup",
     "IngestRollup",
+    "LogRecord",
+    "LogRollup",
+    "LogTemplate",
+    "MetricRollup",
+    "MetricRollupHour",
+    "MetricSeries",
+    "MetricStream",
     "PeerAlias",
+    "PostedId",
     "Span",
     "StackTrace",
 ]

@@ -18,6 +18,11 @@ def span_retention() -> timedelta:
     return min(timedelta(hours=config.resilience_span_retention_hours), error_retention())
 
 
+def metric_minute_retention() -> timedelta:
+    """How long figures per minute are kept; the hours stay as long as errors."""
+    return min(timedelta(days=7), error_retention())
+
+
 ERRORS = register(PartitionedTable("analytics_errorevent", "day", error_retention))
 SPANS = register(PartitionedTable("analytics_span", "hour", span_retention))
 CHAINS = register(PartitionedTable("analytics_correlationchain", "day", error_retention))
@@ -25,3 +30,9 @@ CALL_ROLLUPS = register(PartitionedTable("analytics_callrollup", "day", error_re
 EDGE_ROLLUPS = register(PartitionedTable("analytics_edgerollup", "day", error_retention))
 ERROR_ROLLUPS = register(PartitionedTable("analytics_errorrollup", "day", error_retention))
 INGEST_ROLLUPS = register(PartitionedTable("analytics_ingestrollup", "day", error_retention))
+LOG_RECORDS = register(PartitionedTable("analytics_logrecord", "hour", span_retention))
+LOG_ROLLUPS = register(PartitionedTable("analytics_logrollup", "day", error_retention))
+METRIC_ROLLUPS = register(
+    PartitionedTable("analytics_metricrollup", "day", metric_minute_retention)
+)
+METRIC_HOURS = register(PartitionedTable("analytics_metricrolluphour", "day", error_retention))
