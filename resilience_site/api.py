@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Final
 
 import orjson
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
-from ninja import NinjaAPI
+from ninja import NinjaAPI, Router
 from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
 from ninja.renderers import BaseRenderer
@@ -25,10 +26,8 @@ from resilience_site.core.permissions import require_scope
 
 logger = logging.getLogger(__name__)
 
-# (prefix, module and attribute of the router); the order is that of the documentation.
-ROUTERS: Final = [
-    ("", "resilience_site.core.api:router"),
-]
+# Each app's `api` module, where it has one, lists its `routers` as (prefix, router) pairs.
+APPS: Final = ("resilience_site.core", "health", "breakers", "analytics", "healing")
 
 
 class OrjsonParser(Parser):
@@ -43,9 +42,9 @@ class OrjsonRenderer(BaseRenderer):
         return orjson.dumps(data, default=str, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
 
 
-def _load(path: str) -> Any:
-    module, _, attribute = path.partition(":")
-    return getattr(import_module(module), attribute)
+def _routers(app: str) -> list[tuple[str, Router]]:
+    name = f"{app}.api"
+    return getattr(import_module(name), "routers", []) if find_spec(name) else []
 
 
 def _build() -> NinjaAPI:
@@ -59,8 +58,9 @@ def _build() -> NinjaAPI:
         parser=OrjsonParser(),
         renderer=OrjsonRenderer(),
     )
-    for prefix, path in ROUTERS:
-        api.add_router(prefix, _load(path))
+    for app in APPS:
+        for prefix, router in _routers(app):
+            api.add_router(prefix, router)
     return api
 
 

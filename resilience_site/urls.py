@@ -5,9 +5,12 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
+from resilience_site.api import api
+
 urlpatterns = [
     path("", include("resilience_site.probes.urls")),
     path("", include("resilience_site.pages.urls")),
     path("", include("analytics.urls")),
+    path("api/v1/", api.urls),
     path("admin/", admin.site.urls),
 ]

@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.http import HttpRequest
 from ninja import Query, Router, Status
 
 from resilience_site.core import keys, selectors
 from resilience_site.core.choices import Scope
 from resilience_site.core.pagination import Page, PageOut, PageQuery, keyset_page
-from resilience_site.core.permissions import ApiAuth
+from resilience_site.core.permissions import ApiAuth, ApiRequest
 from resilience_site.core.schemas import (
     AuditOut,
     AuditQuery,
@@ -25,10 +24,11 @@ from resilience_site.core.timerange import parse_range
 AUDIT_DEFAULT = timedelta(days=30)
 
 router = Router(tags=["kernel"])
+routers = [("", router)]
 
 
 @router.get("/audit", auth=ApiAuth(Scope.READ), response=PageOut[AuditOut])
-def audit_list(request: HttpRequest, query: Query[AuditQuery]) -> Page:
+def audit_list(request: ApiRequest, query: Query[AuditQuery]) -> Page:
     """Who did what, why, and until when; newest first, the last 30 days by default."""
     period = parse_range(query.since, query.until, now=datetime.now(UTC), default=AUDIT_DEFAULT)
     entries = selectors.audit_entries(
@@ -44,7 +44,7 @@ def audit_list(request: HttpRequest, query: Query[AuditQuery]) -> Page:
 
 
 @router.get("/keys", auth=ApiAuth(Scope.ADMIN), response=PageOut[KeyOut])
-def key_list(request: HttpRequest, query: Query[PageQuery]) -> Page:
+def key_list(request: ApiRequest, query: Query[PageQuery]) -> Page:
     """All API keys without their tokens, newest first."""
     return keyset_page(
         selectors.api_keys(), by=("-id",), types=(int,), cursor=query.cursor, limit=query.limit
@@ -52,7 +52,7 @@ def key_list(request: HttpRequest, query: Query[PageQuery]) -> Page:
 
 
 @router.post("/keys", auth=ApiAuth(Scope.ADMIN), response={201: KeyCreatedOut})
-def key_create(request: HttpRequest, body: KeyIn) -> Status[dict[str, Any]]:
+def key_create(request: ApiRequest, body: KeyIn) -> Status[dict[str, Any]]:
     """Make a key. Its token is in this answer and nowhere else."""
     expires_at = (
         None if body.expires_in is None else datetime.now(UTC) + timedelta(seconds=body.expires_in)
@@ -64,6 +64,6 @@ def key_create(request: HttpRequest, body: KeyIn) -> Status[dict[str, Any]]:
 
 
 @router.post("/keys/{int:key_id}/revoke", auth=ApiAuth(Scope.ADMIN), response=KeyOut)
-def key_revoke(request: HttpRequest, key_id: int, body: KeyRevokeIn | None = None) -> Any:
+def key_revoke(request: ApiRequest, key_id: int, body: KeyRevokeIn | None = None) -> Any:
     """Revoke a key for good; it is refused everywhere within five seconds."""
     return keys.key_revoke(key_id=key_id, actor=request.auth, reason=body.reason if body else "")

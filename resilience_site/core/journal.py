@@ -95,7 +95,7 @@ def read(since: int, topics: Collection[str] | None = None, limit: int = 1000) -
             "WHERE id > %s AND (%s::text[] IS NULL OR topic = ANY(%s)) ORDER BY id LIMIT %s",
             [since, wanted, wanted, limit],
         )
-        return [Recorded(*row[:7], orjson.loads(row[7])) for row in cursor.fetchall()]
+        return [Recorded._make((*row[:7], orjson.loads(row[7]))) for row in cursor.fetchall()]
 
 
 def read_hints(

@@ -88,7 +88,7 @@ def _part(part: Any, kind: type) -> Any:
     if type(part) is not kind:
         raise ValueError("wrong type")
     # What PostgreSQL cannot hold is not a key of ours either.
-    if (kind is int and part not in _BIGINT) or (kind is str and "\0" in part):
+    if (type(part) is int and part not in _BIGINT) or (type(part) is str and "\0" in part):
         raise ValueError("out of range")
     return part
 

@@ -53,9 +53,11 @@ def role_of(user: AbstractBaseUser | AnonymousUser) -> Role | None:
     """
     if not user.is_authenticated or not user.is_active:
         return None
-    if not hasattr(user, "_resilience_role"):
-        user._resilience_role = _find_role(user)  # type: ignore[union-attr]
-    return user._resilience_role
+    remembered = vars(user)
+    if "_resilience_role" not in remembered:
+        remembered["_resilience_role"] = _find_role(user)
+    role: Role | None = remembered["_resilience_role"]
+    return role
 
 
 def _find_role(user: Any) -> Role | None:
@@ -63,6 +65,12 @@ def _find_role(user: Any) -> Role | None:
         return Role.ADMIN
     names = set(user.groups.filter(name__in=Role.values).values_list("name", flat=True))
     return next((role for role in reversed(_ROLES) if role in names), None)
+
+
+class ApiRequest(HttpRequest):
+    """A request that `ApiAuth` has let through."""
+
+    auth: Actor
 
 
 def actor_of(request: HttpRequest) -> Actor:

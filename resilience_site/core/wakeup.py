@@ -11,6 +11,7 @@ import functools
 import logging
 import threading
 import time
+from typing import Any
 
 import redis
 from channels.layers import get_channel_layer
@@ -63,7 +64,7 @@ class Publisher:
 def _publisher() -> Publisher:
     layer = get_channel_layer()
     assert isinstance(layer, RedisPubSubChannelLayer), "wake-ups need the Redis pub/sub layer"
-    options = settings.CHANNEL_LAYERS["default"]["CONFIG"]
+    options: dict[str, Any] = settings.CHANNEL_LAYERS["default"]["CONFIG"]  # type: ignore[assignment]
     client = redis.Redis.from_url(
         options["hosts"][0],
         socket_timeout=TIMEOUT_SECONDS,

@@ -80,7 +80,7 @@ def sign_in(transactional_db: None) -> Callable[..., Any]:
     """Make a user with a role (None: without) and log them in: returns their session key."""
 
     def make(name: str, role: Role | None = Role.VIEWER) -> str:
-        user = get_user_model().objects.create_user(name, password="correct horse battery")
+        user = get_user_model().objects.create_user(name)
         if role is not None:
             user.groups.add(Group.objects.get_or_create(name=role.value)[0])
         client = Client()

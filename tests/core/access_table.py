@@ -1,0 +1,73 @@
+"""Who may call what: one row per operation of the API and per path of the site.
+
+`tests/core/test_access_matrix.py` calls each row as everybody of the cast, and fails while a route
+of the site has no row here. A new route needs a row: its method, its route as Django writes it, a
+path that matches it, and who may pass.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from resilience_site.core.choices import Role, Scope
+
+
+class Everybody(NamedTuple):
+    """Open without session or key."""
+
+
+class SignOut(NamedTuple):
+    """Takes everybody to the login page."""
+
+
+class Page(NamedTuple):
+    """A screen for people from this role upward; keys are not people."""
+
+    role: Role = Role.VIEWER
+
+
+class Api(NamedTuple):
+    """Keys whose scope includes this one, and sessions of the matching role."""
+
+    scope: Scope
+
+
+class Admin(NamedTuple):
+    """The stock admin: staff only, with its own login."""
+
+
+Policy = Everybody | SignOut | Page | Api | Admin
+
+
+class Row(NamedTuple):
+    method: str
+    route: str
+    path: str
+    policy: Policy
+
+
+UUID = "01890a5d-ac96-774b-bcce-b302099a8057"
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+KERNEL = [
+    Row("GET", "/api/v1/audit", "/api/v1/audit", Api(Scope.READ)),
+    Row("GET", "/api/v1/keys", "/api/v1/keys", Api(Scope.ADMIN)),
+    Row("POST", "/api/v1/keys", "/api/v1/keys", Api(Scope.ADMIN)),
+    Row("POST", "/api/v1/keys/<int:key_id>/revoke", "/api/v1/keys/999999/revoke", Api(Scope.ADMIN)),
+    Row("GET", "/api/v1/openapi.json", "/api/v1/openapi.json", Api(Scope.READ)),
+    Row("GET", "/api/v1/docs", "/api/v1/docs", Api(Scope.READ)),
+    # Nothing is there: 404 for everybody.
+    Row("GET", "/api/v1/", "/api/v1/", Everybody()),
+]
+
+SITE = [
+    Row("GET", "/login", "/login", Everybody()),
+    Row("POST", "/logout", "/logout", SignOut()),
+    Row("GET", "/livez", "/livez", Everybody()),
+    Row("GET", "/readyz", "/readyz", Everybody()),
+    Row("GET", "/healthz", "/healthz", Everybody()),
+    Row("GET", "/metrics", "/metrics", Everybody()),
+    Row("GET", "/admin/", "/admin/", Admin()),
+]
+
+ROWS: list[Row] = [*KERNEL, *SITE]
