@@ -1,0 +1,255 @@
+"""Every variable of the resilience story: its default, its owner, and what flipping it changes.
+
+A row whose effect stands here is executed; a row without one belongs to an area that is yet to be
+built. Parsing a variable is not enough: each must change what can be observed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from resilience_site.config import SiteConfig, config
+
+STORIES = Path(__file__).resolve().parents[2] / "shared" / "seed"
+AREAS = {"first-light", "runtime", "health", "analytics", "alerts", "healing"}
+
+Effect = Callable[[], None]
+
+
+class Row(NamedTuple):
+    """`default` as the story writes it, the area that `owner`s the effect, and the effect."""
+
+    default: str
+    owner: str
+    effect: Effect | None = None
+
+
+# --- Effects ---------------------------------------------------------------------------------
+
+
+def tracing() -> None:
+    """The site traces its own requests, or leaves its application as it is."""
+    from resilience_site import otel
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        pass
+
+    with config.override(distributed_tracing_enabled=True):
+        assert otel.observed(application) is not application
+    with config.override(distributed_tracing_enabled=False):
+        assert otel.observed(application) is application
+        otel.setup("web")
+        assert not otel._connections
+
+
+def correlation() -> None:
+    """The errors of a trace become a chain, or stay single."""
+    from analytics.models import CorrelationChain
+
+    with config.override(error_correlation_enabled=False):
+        store(failing_span(trace="a" * 32))
+        build_chains()
+    assert CorrelationChain.objects.count() == 0
+    with config.override(error_correlation_enabled=True):
+        store(failing_span(trace="b" * 32))
+        build_chains()
+    assert [chain.trace_id for chain in CorrelationChain.objects.all()] == ["b" * 32]
+
+
+def correlation_window() -> None:
+    """Errors of one correlation id, twenty minutes apart, are one chain or two."""
+    from analytics.models import CorrelationChain
+
+    def chains(correlation_id: str) -> int:
+        for trace, minutes in (("c", 20), ("d", 0)):
+            store(
+                failing_span(
+                    trace="",
+                    attributes={"correlation.id": correlation_id, "n": trace},
+                    at=NOW - timedelta(minutes=minutes),
+                )
+            )
+        build_chains()
+        return CorrelationChain.objects.filter(correlation_id=correlation_id).count()
+
+    with config.override(error_correlation_window_minutes=15.0):
+        assert chains("request-narrow") == 2
+    with config.override(error_correlation_window_minutes=60.0):
+        assert chains("request-wide") == 1
+
+
+def pattern_analysis() -> None:
+    """Errors are grouped into patterns, or each stays without one."""
+    from analytics.models import ErrorEvent, ErrorPattern
+
+    with config.override(error_pattern_analysis_enabled=False):
+        store(failing_span(trace="a" * 32))
+    assert ErrorPattern.objects.count() == 0
+    assert ErrorEvent.objects.get().pattern_id is None
+    with config.override(error_pattern_analysis_enabled=True):
+        store(failing_span(trace="b" * 32), failing_span(trace="c" * 32))
+    assert ErrorPattern.objects.get().count == 2
+
+
+def retention() -> None:
+    """Items older than the retention are refused one by one, and their partitions dropped."""
+    from analytics.models import ErrorEvent
+    from analytics.models import partitions as tables
+    from resilience_site.core import partitions
+
+    old = NOW - timedelta(days=10)
+    with config.override(error_retention_days=30):
+        assert store(failing_span(trace="a" * 32, at=old)).rejections == []
+        assert partitions.drop_expired(NOW) == []
+        assert ErrorEvent.objects.count() == 1
+    with config.override(error_retention_days=7):
+        result = store(failing_span(trace="b" * 32, at=old), failing_span(trace="c" * 32))
+        [rejection] = result.rejections
+        assert (result.stored, rejection.count) == (1, 1)
+        assert "ERROR_RETENTION_DAYS" in rejection.reason
+        dropped = partitions.drop_expired(NOW)
+        assert tables.ERRORS.name(tables.ERRORS.floor(old)) in dropped
+        assert ErrorEvent.objects.get().trace_id == "c" * 32
+
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+def failing_span(
+    *, trace: str, at: datetime = NOW, attributes: dict[str, Any] | None = None
+) -> Any:
+    from analytics.domain.telemetry import Resource, SpanEvent, SpanRecord
+
+    start = int(at.timestamp()) * 10**9
+    exception = {
+        "exception.type": "ConnectionError",
+        "exception.message": "graph refused",
+        **(attributes or {}),
+    }
+    return SpanRecord(
+        Resource("planner", "", "planner-1", "", "python", "", {}),
+        "tests",
+        trace,
+        trace[:16],
+        "",
+        "GET tasks",
+        3,
+        start,
+        start + 1_000_000,
+        2,
+        "",
+        {},
+        [SpanEvent("exception", start + 1_000_000, exception)],
+        [],
+    )
+
+
+def store(*spans: Any) -> Any:
+    from analytics.domain.telemetry import Decoded
+    from analytics.services.ingest import store_spans
+
+    return store_spans(Decoded(list(spans), []), received_at=NOW)
+
+
+def build_chains() -> None:
+    from analytics.services.chains import chains_build
+
+    chains_build(now=NOW + timedelta(minutes=5))
+
+
+# --- The table -------------------------------------------------------------------------------
+
+ROWS = {
+    "CIRCUIT_BREAKER_ENABLED": Row("true", "runtime"),
+    "CIRCUIT_BREAKER_FAILURE_THRESHOLD": Row("5", "runtime"),
+    "CIRCUIT_BREAKER_TIMEOUT_SECONDS": Row("60", "runtime"),
+    "CIRCUIT_BREAKER_HALF_OPEN_MAX_CALLS": Row("3", "runtime"),
+    "GRAPH_API_CIRCUIT_BREAKER_ENABLED": Row("true", "runtime"),
+    "GRAPH_API_FAILURE_THRESHOLD": Row("3", "runtime"),
+    "GRAPH_API_TIMEOUT_SECONDS": Row("120", "runtime"),
+    "REDIS_CIRCUIT_BREAKER_ENABLED": Row("true", "runtime"),
+    "REDIS_FAILURE_THRESHOLD": Row("5", "runtime"),
+    "REDIS_TIMEOUT_SECONDS": Row("30", "runtime"),
+    "DATABASE_CIRCUIT_BREAKER_ENABLED": Row("true", "runtime"),
+    "DATABASE_FAILURE_THRESHOLD": Row("3", "runtime"),
+    "DATABASE_TIMEOUT_SECONDS": Row("60", "runtime"),
+    "RETRY_ENABLED": Row("true", "runtime"),
+    "RETRY_MAX_ATTEMPTS": Row("3", "runtime"),
+    "RETRY_BASE_DELAY_MS": Row("1000", "runtime"),
+    "RETRY_MAX_DELAY_MS": Row("30000", "runtime"),
+    "RETRY_JITTER_ENABLED": Row("true", "runtime"),
+    "RETRY_BUDGET_ENABLED": Row("true", "runtime"),
+    "RETRY_BUDGET_LIMIT": Row("100", "runtime"),
+    "FALLBACK_ENABLED": Row("true", "runtime"),
+    "FALLBACK_CACHE_ENABLED": Row("true", "runtime"),
+    "FALLBACK_CACHE_MAX_AGE_MINUTES": Row("60", "runtime"),
+    "DEGRADED_MODE_ENABLED": Row("true", "runtime"),
+    "FEATURE_TOGGLES_ENABLED": Row("true", "runtime"),
+    "ERROR_CORRELATION_ENABLED": Row("true", "first-light", correlation),
+    "DISTRIBUTED_TRACING_ENABLED": Row("true", "first-light", tracing),
+    "ERROR_CORRELATION_WINDOW_MINUTES": Row("15", "first-light", correlation_window),
+    "ERROR_PATTERN_ANALYSIS_ENABLED": Row("true", "first-light", pattern_analysis),
+    "SELF_HEALING_ENABLED": Row("true", "healing"),
+    "AUTO_RESTART_ENABLED": Row("true", "healing"),
+    "CONNECTION_POOL_HEALING_ENABLED": Row("true", "healing"),
+    "CACHE_WARMING_ON_FAILURE": Row("true", "healing"),
+    "HEALING_VERIFICATION_TIMEOUT": Row("300", "healing"),
+    "BULKHEAD_ISOLATION_ENABLED": Row("true", "runtime"),
+    "CRITICAL_OPERATION_THREAD_POOL_SIZE": Row("10", "runtime"),
+    "USER_TIER_ISOLATION_ENABLED": Row("true", "runtime"),
+    "RESOURCE_LIMIT_ENFORCEMENT": Row("true", "runtime"),
+    "HEALTH_CHECKS_ENABLED": Row("true", "health"),
+    "DEEP_HEALTH_CHECKS_ENABLED": Row("true", "health"),
+    "HEALTH_CHECK_INTERVAL_SECONDS": Row("30", "health"),
+    "HEALTH_CHECK_TIMEOUT_SECONDS": Row("10", "health"),
+    "AUTOMATED_RECOVERY_ENABLED": Row("true", "healing"),
+    "ERROR_ANALYTICS_ENABLED": Row("true", "analytics"),
+    "PREDICTIVE_FAILURE_DETECTION": Row("true", "analytics"),
+    "ERROR_TREND_ANALYSIS": Row("true", "analytics"),
+    "PROACTIVE_ALERTING_ENABLED": Row("true", "alerts"),
+    "ERROR_RETENTION_DAYS": Row("30", "first-light", retention),
+}
+
+
+# --- Tests -----------------------------------------------------------------------------------
+
+
+@pytest.mark.shared
+def test_the_table_names_exactly_the_storys_variables() -> None:
+    stories = sorted(STORIES.glob("story-2.4-*.md"))
+    if not stories:
+        pytest.skip("the story stands beside the checkout, and is absent here")
+    block = re.search(r"```env\n(.*?)```", stories[0].read_text(encoding="utf-8"), re.DOTALL)
+    assert block is not None
+    written = dict(re.findall(r"^([A-Z_]+)=(\S+)$", block.group(1), re.MULTILINE))
+    assert written == {name: row.default for name, row in ROWS.items()}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_configuration_has_the_variable_with_its_default_and_owner(name: str) -> None:
+    variable = SiteConfig.variables()[name]
+    assert variable.parse(ROWS[name].default) == variable.default
+    assert variable.owner == ROWS[name].owner
+
+
+def test_every_owner_is_an_area() -> None:
+    assert {row.owner for row in ROWS.values()} <= AREAS
+
+
+def test_every_row_of_a_built_area_has_its_effect() -> None:
+    built = {row.owner for row in ROWS.values() if row.effect}
+    assert [name for name, row in ROWS.items() if row.owner in built and not row.effect] == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.effect])
+def test_flipping_the_variable_changes_what_can_be_observed(name: str) -> None:
+    effect = ROWS[name].effect
+    assert effect is not None
+    effect()
