@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,8 @@ from psycopg import sql
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": ""})
 NULL = "\\N"
+# An even number of backslashes before it: the escape of NUL, not the words of a text.
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 def text(value: str) -> str:
@@ -19,9 +22,19 @@ def text(value: str) -> str:
     return value.translate(_ESCAPES)
 
 
+def jsonb(value: Any, *, ordered: bool = False) -> str:
+    """A JSON document that PostgreSQL takes: its texts cannot hold the character NUL.
+
+    `ordered` sorts the keys, which makes the same document of the same value.
+    """
+    order = orjson.OPT_SORT_KEYS if ordered else 0
+    document = orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS | order).decode()
+    return _NUL.sub(r"\1", document) if "\\u0000" in document else document
+
+
 def json(value: Any) -> str:
     """A JSON document as a COPY field (JSON itself escapes tabs and newlines)."""
-    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode().replace("\\", "\\\\")
+    return jsonb(value).replace("\\", "\\\\")
 
 
 class Clock:
@@ -47,7 +60,12 @@ def copy_rows(table: str, columns: Sequence[str], rows: Iterable[str]) -> None:
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+    # The copy ends outside Django's cursor, and so would its errors.
+    with (
+        connection.wrap_database_errors,
+        connection.cursor() as cursor,
+        cursor.copy(statement) as copy,
+    ):
         copy.write(data + "\n")
 
 
@@ -61,9 +79,9 @@ def copy_new_rows(table: str, columns: Sequence[str], rows: Iterable[str]) -> se
     target, staging = sql.Identifier(table), sql.Identifier(f"{table}_staging")
     with connection.cursor() as cursor:
         cursor.execute(
-            sql.SQL(
-                "CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA"
-            ).format(staging, names, target)
+            sql.SQL("CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(
+                staging, names, target
+            )
         )
         copy_rows(f"{table}_staging", columns, rows)
         cursor.execute(

@@ -1,0 +1,90 @@
+"""Bounded catalogues: a service that names things by their arguments must not fill the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from django.db import connection, transaction
+from psycopg import sql
+
+_MAX_REMEMBERED = 100_000
+
+
+class Catalogue:
+    """The entries of one table, at most `limit` per service, and those that this thread knows.
+
+    The table has `id`, `service`, `first_seen` and `last_seen` (a date) besides `columns`.
+    Processes that reach the limit together may pass it by what they bring at that moment.
+    """
+
+    def __init__(
+        self, table: str, columns: Sequence[str], limit: int, condition: str = "true"
+    ) -> None:
+        self._table = sql.Identifier(table)
+        self._columns = ("id", "service", *columns, "first_seen", "last_seen")
+        self._limit = limit
+        self._condition = sql.SQL(condition)
+        self._day = date.min
+        self._known: set[str] = set()
+
+    def admit(
+        self,
+        service: str,
+        rows: Mapping[str, Sequence[Any]],
+        at: datetime,
+        made: set[str] | None = None,
+    ) -> set[str]:
+        """Which of the ids (32 hex digits, each with its columns) have an entry, made if there is
+        room; adds those that it makes to `made`. Runs inside the caller's transaction."""
+        if at.date() != self._day or len(self._known) > _MAX_REMEMBERED:
+            self._day, self._known = at.date(), set()
+        known = {key for key in rows if key in self._known}
+        strange = [key for key in rows if key not in known]
+        if not strange:
+            return known
+        present = self._present(strange)
+        absent = [key for key in strange if key not in present]
+        room = max(0, self._limit - self._count(service)) if absent else 0
+        admitted = present.union(absent[:room])
+        if made is not None:
+            made.update(absent[:room])
+        self.add(service, {key: rows[key] for key in admitted}, at)
+        return admitted | known
+
+    def add(self, service: str, rows: Mapping[str, Sequence[Any]], at: datetime) -> None:
+        """Make entries whatever room there is; those that exist were seen again today."""
+        strange = sorted(key for key in rows if key not in self._known)
+        if not strange:
+            return
+        self._write(service, {key: rows[key] for key in strange}, at)
+        remembered = self._known
+        transaction.on_commit(lambda: remembered.update(strange))
+
+    def _present(self, keys: Sequence[str]) -> set[str]:
+        query = sql.SQL("SELECT replace(id::text, '-', '') FROM {} WHERE id = ANY(%s::uuid[])")
+        with connection.cursor() as cursor:
+            cursor.execute(query.format(self._table), [list(keys)])
+            return {row[0] for row in cursor.fetchall()}
+
+    def _count(self, service: str) -> int:
+        query = sql.SQL("SELECT count(*) FROM {} WHERE service = %s AND {}")
+        with connection.cursor() as cursor:
+            cursor.execute(query.format(self._table, self._condition), [service])
+            return int(cursor.fetchone()[0])
+
+    def _write(self, service: str, rows: Mapping[str, Sequence[Any]], at: datetime) -> None:
+        # In the order of ids, so that two writers never wait for each other in a circle.
+        statement = sql.SQL(
+            "INSERT INTO {table} AS t ({columns}) VALUES ({values}) ON CONFLICT (id) DO UPDATE "
+            "SET last_seen = excluded.last_seen WHERE t.last_seen < excluded.last_seen"
+        ).format(
+            table=self._table,
+            columns=sql.SQL(", ").join(map(sql.Identifier, self._columns)),
+            values=sql.SQL(", ").join([sql.Placeholder()] * len(self._columns)),
+        )
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                statement, [(key, service, *row, at, at.date()) for key, row in rows.items()]
+            )

@@ -1,0 +1,73 @@
+"""Housekeeping: what is past its time goes, partitions whole and the small tables in batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from django.db import connection, transaction
+from psycopg import sql
+
+from analytics.models.partitions import error_retention
+from analytics.services import receipts
+from analytics.services.metric_hours import metric_hours_sum
+from resilience_site.core import partitions
+
+_BATCH = 5_000
+# A writer that was silent for longer begins anew.
+_STREAMS_KEPT = timedelta(days=1)
+_LOCK = 0x72657465
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """What one run removed: the names of partitions, and rows per table."""
+
+    partitions: list[str] = field(default_factory=list)
+    rows: dict[str, int] = field(default_factory=dict)
+
+
+def retention_apply(*, now: datetime) -> Dropped:
+    """Drop what is older than its retention. A second run at the same moment does nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+        if not cursor.fetchone()[0]:
+            return Dropped()
+    try:
+        # Minutes of metrics are dropped long before their hours.
+        metric_hours_sum(now=now)
+        return Dropped(partitions.drop_expired(now), _prune(now))
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+
+
+def _prune(now: datetime) -> dict[str, int]:
+    oldest = now - error_retention()
+    limits = {
+        ("analytics_stacktrace", "last_seen"): oldest.date(),
+        ("analytics_logtemplate", "last_seen"): oldest.date(),
+        ("analytics_metricseries", "last_seen"): oldest.date(),
+        ("analytics_postedid", "received_at"): oldest,
+        ("analytics_metricstream", "updated_at"): now - _STREAMS_KEPT,
+        ("analytics_batchreceipt", "received_at"): now - receipts.KEPT,
+    }
+    return {
+        table: _delete_before(table, column, limit) for (table, column), limit in limits.items()
+    }
+
+
+def _delete_before(table: str, column: str, limit: date) -> int:
+    """In short transactions, so that nobody waits; rows in use are left for the next run."""
+    statement = sql.SQL(
+        "DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {column} < %s "
+        "LIMIT %s FOR UPDATE SKIP LOCKED))"
+    ).format(table=sql.Identifier(table), column=sql.Identifier(column))
+    deleted = 0
+    while True:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement, [limit, _BATCH])
+            count = cursor.rowcount
+        deleted += count
+        if count < _BATCH:
+            return deleted

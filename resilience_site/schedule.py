@@ -1,0 +1,25 @@
+"""What runs in the background, and how often.
+
+Each entry expires in the queue, so that a worker that was stopped finds no pile of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+# A queue that is slower than a task is frequent must still let some of them through.
+_SHORTEST_EXPIRY = 10.0
+
+
+def _every(seconds: float, task: str) -> dict[str, Any]:
+    expires = max(seconds / 2, _SHORTEST_EXPIRY)
+    return {"task": task, "schedule": seconds, "options": {"expires": expires}}
+
+
+BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "Join errors into chains": _every(2, "analytics.tasks.chains_refresh"),
+    "Join calls into edges of the service map": _every(2, "analytics.tasks.edges_resolve"),
+    "Make partitions ahead": _every(600, "analytics.tasks.partitions_ahead"),
+    "Sum up hours of metrics": _every(600, "analytics.tasks.metric_hours_sum"),
+    "Drop what is past its retention": _every(3600, "analytics.tasks.retention_apply"),
+}
