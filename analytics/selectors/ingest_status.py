@@ -1,0 +1,116 @@
+"""What came in, what became of it, and how far behind the site is with it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import redis
+from django.conf import settings
+from django.db import connection
+
+from analytics.choices import Outcome, Signal
+from resilience_site.core.taskqueue import QueueState, queue_state, quick_client
+
+WINDOWS = (5, 60)
+
+
+@dataclass(frozen=True)
+class SignalCounts:
+    """Items of one signal in a window. `rejected` is by reason; a reason may have come with whole
+    requests whose items nobody could count."""
+
+    signal: str
+    stored: int
+    duplicates: int
+    rejected: dict[str, int]
+    refused_requests: dict[str, int]
+    requests: int
+
+    @property
+    def accepted(self) -> int:
+        """Items that were acknowledged: stored now, or known to be stored already."""
+        return self.stored + self.duplicates
+
+    @property
+    def rejected_total(self) -> int:
+        return sum(self.rejected.values())
+
+
+@dataclass(frozen=True)
+class IngestStatus:
+    """The last minutes of ingest (by window in minutes, then by signal), and its lag.
+
+    Ages are seconds of the oldest thing that waits, 0 when nothing does: of errors due to be
+    chained, of calls whose caller has not been seen (which give up by themselves), and of
+    background tasks (None when the broker cannot be asked, or does not tell).
+    """
+
+    at: datetime
+    windows: dict[int, dict[str, SignalCounts]]
+    chains_age: float
+    edges_age: float
+    queue: QueueState | None
+
+    @property
+    def oldest_age(self) -> float:
+        """Seconds that the oldest stored thing has been waiting to be processed."""
+        queued = self.queue.oldest_age if self.queue else None
+        return max(self.chains_age, queued or 0.0)
+
+
+def ingest_status(*, now: datetime) -> IngestStatus:
+    """The state of ingest at `now`."""
+    windows = {minutes: _counts(now, timedelta(minutes=minutes)) for minutes in WINDOWS}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT (SELECT min(due_at) FROM analytics_chainpending WHERE due_at <= %(now)s), "
+            "(SELECT min(created_at) FROM analytics_edgepending)",
+            {"now": now},
+        )
+        chain_due, edge_created = cursor.fetchone()
+    return IngestStatus(now, windows, _age(chain_due, now), _age(edge_created, now), _queue())
+
+
+def _age(since: datetime | None, now: datetime) -> float:
+    return max(0.0, (now - since).total_seconds()) if since else 0.0
+
+
+def _queue() -> QueueState | None:
+    if not settings.CELERY_BROKER_URL.startswith(("redis", "unix")):
+        return None
+    try:
+        return queue_state(quick_client(settings.CELERY_BROKER_URL), time.time())
+    except redis.RedisError:
+        return None
+
+
+def _counts(now: datetime, length: timedelta) -> dict[str, SignalCounts]:
+    counts = {signal: SignalCounts(signal, 0, 0, {}, {}, 0) for signal in map(str, Signal.values)}
+    # The running minute and the whole ones before it.
+    parameters: list[Any] = [now, length, now]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT signal, outcome, reason, sum(items)::bigint, sum(requests)::bigint "
+            "FROM analytics_ingestrollup "
+            "WHERE minute > date_trunc('minute', %s::timestamptz) - %s AND minute <= %s "
+            "GROUP BY signal, outcome, reason ORDER BY signal, outcome, reason",
+            parameters,
+        )
+        rows = cursor.fetchall()
+    for signal in counts:
+        own = [row[1:] for row in rows if row[0] == signal]
+        items = {(outcome, reason): number for outcome, reason, number, _ in own}
+        requests = {(outcome, reason): number for outcome, reason, _, number in own}
+        rejected = str(Outcome.REJECTED)
+        counts[signal] = SignalCounts(
+            signal,
+            items.get((str(Outcome.STORED), ""), 0),
+            items.get((str(Outcome.DUPLICATE), ""), 0),
+            {reason: n for (outcome, reason), n in items.items() if outcome == rejected and n},
+            {reason: n for (outcome, reason), n in requests.items() if outcome == rejected and n},
+            sum(requests.values()),
+        )
+    return counts
