@@ -1,0 +1,1 @@
+"""The demo's real parts: a Graph simulator, a planner MCP server with its own engines, a driver."""
