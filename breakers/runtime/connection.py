@@ -13,64 +13,63 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from breakers.runtime.export import EXPORT_TIMEOUT, Exporter, Target, Watch, hold_back_exporters
 from breakers.runtime.variables import ConfigError
 
 if TYPE_CHECKING:
-    import requests
     from opentelemetry.sdk._logs import LoggerProvider
     from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
 
 logger = logging.getLogger(__name__)
 
-EXPORT_TIMEOUT = 5.0  # seconds for one batch, its retries included
-_EXPORTER_LOGGERS = (
-    "opentelemetry.exporter.otlp.proto.http.trace_exporter",
-    "opentelemetry.exporter.otlp.proto.http._log_exporter",
-    "opentelemetry.exporter.otlp.proto.http.metric_exporter",
-    "urllib3.connectionpool",
-)
-_exporting: ContextVar[bool] = ContextVar("exporting", default=False)
-
 
 @dataclass(frozen=True)
-class _Target:
-    """Who sends where: what makes two calls of `connect` the same."""
+class _Identity:
+    """Who reports: what OpenTelemetry's providers carry for as long as the process lives."""
 
-    url: str
-    key: str = field(repr=False)
     service: str
     environment: str
     version: str
     instance: str
 
 
+@dataclass(frozen=True)
+class _Pipeline:
+    """The providers of a process and what sends their telemetry."""
+
+    identity: _Identity
+    tracer_provider: TracerProvider
+    logger_provider: LoggerProvider
+    meter_provider: MeterProvider
+    processors: tuple[Any, ...]
+    exporters: tuple[Exporter, ...]
+    registered: bool
+
+    def point_at(self, target: Target) -> None:
+        watch = Watch(target.url)
+        for exporter in self.exporters:
+            exporter.point_at(target, watch)
+
+
 class Connection:
     """An open way to the site. `tracer_provider` and its siblings serve manual instrumentation."""
 
-    def __init__(
-        self,
-        target: _Target,
-        tracer_provider: TracerProvider,
-        logger_provider: LoggerProvider,
-        meter_provider: MeterProvider,
-        processors: tuple[Any, ...],
-    ) -> None:
+    def __init__(self, pipeline: _Pipeline, target: Target) -> None:
         self.url = target.url
-        self.service = target.service
-        self.instance = target.instance
-        self.tracer_provider = tracer_provider
-        self.logger_provider = logger_provider
-        self.meter_provider = meter_provider
+        self.service = pipeline.identity.service
+        self.instance = pipeline.identity.instance
+        self.tracer_provider = pipeline.tracer_provider
+        self.logger_provider = pipeline.logger_provider
+        self.meter_provider = pipeline.meter_provider
+        self._pipeline = pipeline
         self._target = target
-        self._processors = processors
         self._handlers: list[tuple[logging.Logger, logging.Handler]] = []
         self._closed = False
 
@@ -82,24 +81,34 @@ class Connection:
 
     def flush(self, timeout: float = EXPORT_TIMEOUT) -> bool:
         """Send what is queued; false when that took longer than `timeout` seconds."""
-        return _in_parallel([each.force_flush for each in self._processors], timeout)
+        return _in_parallel([each.force_flush for each in self._pipeline.processors], timeout)
 
     def shutdown(self, timeout: float = 2.0) -> bool:
-        """Send what is queued for at most `timeout` seconds and stop; a second call does nothing."""
-        if self._closed:
-            return True
-        self._closed = True
+        """Send what is queued for at most `timeout` seconds and stop; a second call does nothing.
+
+        What the process's default providers are given afterwards is dropped.
+        """
+        with _lock:
+            if self._closed:
+                return True
+            self._closed = True
+            if _state.connection is self:
+                _state.connection = None
         atexit.unregister(self.shutdown)
         for owner, handler in self._handlers:
             owner.removeHandler(handler)
-        with _lock:
-            if _state.connection is self:
-                _state.connection = None
-        return _in_parallel([each.shutdown for each in self._processors], timeout)
+        if not self._pipeline.registered:
+            return _in_parallel([each.shutdown for each in self._pipeline.processors], timeout)
+        # The default providers cannot be replaced, so their threads stay for a later connection.
+        in_time = self.flush(timeout)
+        for exporter in self._pipeline.exporters:
+            exporter.shutdown()
+        return in_time
 
 
 class _State:
     connection: Connection | None = None
+    pipeline: _Pipeline | None = None
 
 
 _state = _State()
@@ -127,34 +136,50 @@ def connect(
 
     The providers become the process's defaults unless `register` is false; where a program has
     set up OpenTelemetry already, its tracer and logger providers are kept and also report here.
-    A second call with the same arguments returns the same connection, one with others replaces
-    it. In a program that forks, connect in each child. `metric_interval` is in seconds.
+    A second call with the same arguments returns the same connection. One with another `url` or
+    `key` moves the connection there; who reports cannot change in a process. In a program that
+    forks, connect in each child. `metric_interval` is in seconds.
 
     Raises ConfigError for arguments that cannot work, and nothing else: an unreachable site is
     only logged.
     """
-    target = _Target(
-        url=_checked_url(url),
-        key=_checked("key", key),
+    target = Target(url=_checked_url(url), key=_checked("key", key))
+    identity = _Identity(
         service=_checked("service", service),
         environment=environment,
         version=version,
         instance=instance or f"{socket.gethostname()}-{os.getpid()}",
     )
     with _lock:
-        previous = _state.connection
-        if previous is not None and previous._target == target:
-            return previous
-        if previous is not None and register:
-            previous.shutdown()
-        connection = _open(target, register, metric_interval)
-        if log_level is not None:
+        connection = _registered(identity, target, metric_interval) if register else None
+        if connection is None:
+            pipeline = _build(identity, target, metric_interval, register=False)
+            connection = Connection(pipeline, target)
+        if log_level is not None and not connection._handlers:
             connection.log_to(_handler(connection, log_level), logging.getLogger())
-        if register:
-            _state.connection = connection
-        # Bounded, so that a dead site does not delay the exit of the program.
-        atexit.register(connection.shutdown)
-        return connection
+    # Bounded, so that a dead site does not delay the exit of the program.
+    atexit.unregister(connection.shutdown)
+    atexit.register(connection.shutdown)
+    return connection
+
+
+def _registered(identity: _Identity, target: Target, metric_interval: float) -> Connection:
+    if _state.pipeline is not None and _state.pipeline.identity != identity:
+        raise ConfigError(
+            f"connect() was called as {_state.pipeline.identity}, and cannot change to {identity}: "
+            "a process reports as one service."
+        )
+    previous = _state.connection
+    if previous is not None and previous._target == target:
+        return previous
+    if previous is not None:
+        previous.shutdown()
+    if _state.pipeline is None:
+        _state.pipeline = _build(identity, target, metric_interval, register=True)
+    else:
+        _state.pipeline.point_at(target)
+    _state.connection = Connection(_state.pipeline, target)
+    return _state.connection
 
 
 def _checked(name: str, value: str) -> str:
@@ -172,7 +197,9 @@ def _checked_url(url: str) -> str:
     return url.strip().rstrip("/")
 
 
-def _open(target: _Target, register: bool, metric_interval: float) -> Connection:
+def _build(
+    identity: _Identity, target: Target, metric_interval: float, *, register: bool
+) -> _Pipeline:
     # Imported here, so that `import breakers.runtime` stays fast.
     from opentelemetry import _logs, trace
     from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
@@ -180,40 +207,28 @@ def _open(target: _Target, register: bool, metric_interval: float) -> Connection
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.metrics import set_meter_provider
     from opentelemetry.sdk._logs import LoggerProvider
-    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExportResult
     from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.metrics.export import MetricExportResult, PeriodicExportingMetricReader
     from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 
-    attributes = {
-        "service.name": target.service,
-        "service.instance.id": target.instance,
-        "deployment.environment.name": target.environment,
-        "service.version": target.version,
-    }
-    resource = Resource.create({name: value for name, value in attributes.items() if value})
-    watch = _Watch(target.url)
-    for name in _EXPORTER_LOGGERS:
-        logging.getLogger(name).addFilter(_outside_exports)
-
-    def exporter(kind: Callable[..., Any], signal: str) -> Any:
-        session = _session(watch)
-        return _WatchedExporter(
-            kind(
-                endpoint=f"{target.url}/v1/{signal}",
-                headers={"Authorization": f"Bearer {target.key}"},
-                timeout=EXPORT_TIMEOUT,
-                session=session,
-            ),
-            watch,
+    hold_back_exporters()
+    resource = _resource(identity)
+    watch = Watch(target.url)
+    exporters = tuple(
+        Exporter(kind, signal, success, target, watch)
+        for kind, signal, success in (
+            (OTLPSpanExporter, "traces", SpanExportResult.SUCCESS),
+            (OTLPLogExporter, "logs", LogRecordExportResult.SUCCESS),
+            (OTLPMetricExporter, "metrics", MetricExportResult.SUCCESS),
         )
-
-    spans = BatchSpanProcessor(exporter(OTLPSpanExporter, "traces"))
-    logs = BatchLogRecordProcessor(exporter(OTLPLogExporter, "logs"))
+    )
+    as_any: Any = exporters
+    spans = BatchSpanProcessor(as_any[0])
+    logs = BatchLogRecordProcessor(as_any[1])
     metrics = PeriodicExportingMetricReader(
-        exporter(OTLPMetricExporter, "metrics"), export_interval_millis=metric_interval * 1000
+        as_any[2], export_interval_millis=metric_interval * 1000
     )
 
     tracer_provider = trace.get_tracer_provider()
@@ -234,9 +249,27 @@ def _open(target: _Target, register: bool, metric_interval: float) -> Connection
     if register:
         _set_first_meter_provider(meter_provider, set_meter_provider)
 
-    return Connection(
-        target, tracer_provider, logger_provider, meter_provider, (spans, logs, metrics)
+    return _Pipeline(
+        identity,
+        tracer_provider,
+        logger_provider,
+        meter_provider,
+        (spans, logs, metrics),
+        exporters,
+        register,
     )
+
+
+def _resource(identity: _Identity) -> Resource:
+    from opentelemetry.sdk.resources import Resource
+
+    attributes = {
+        "service.name": identity.service,
+        "service.instance.id": identity.instance,
+        "deployment.environment.name": identity.environment,
+        "service.version": identity.version,
+    }
+    return Resource.create({name: value for name, value in attributes.items() if value})
 
 
 def _set_first_meter_provider(provider: Any, set_provider: Callable[[Any], None]) -> None:
@@ -248,82 +281,10 @@ def _set_first_meter_provider(provider: Any, set_provider: Callable[[Any], None]
         set_provider(provider)
 
 
-def _session(watch: _Watch) -> requests.Session:
-    import requests
-
-    class Session(requests.Session):
-        def request(self, *args: Any, **kwargs: Any) -> requests.Response:
-            try:
-                response = super().request(*args, **kwargs)
-            except Exception as error:
-                watch.reason = type(error).__name__
-                raise
-            watch.reason = f"{response.status_code} {response.reason}"
-            return response
-
-    session = Session()
-    # Without an auth of its own, requests would put a password of ~/.netrc in place of the key.
-    session.auth = lambda request: request
-    return session
-
-
 def _handler(connection: Connection, level: int) -> logging.Handler:
     from breakers.runtime.loghandler import OtlpHandler
 
     return OtlpHandler(connection.logger_provider, level)
-
-
-def _outside_exports(record: logging.LogRecord) -> bool:
-    return not _exporting.get()
-
-
-class _Watch:
-    """Says once that telemetry stopped arriving, and once that it arrives again."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._lock = threading.Lock()
-        self._failing = False
-        self.reason = ""
-
-    @contextmanager
-    def quiet(self) -> Iterator[None]:
-        """The exporters' own lines, several per batch, are held back inside."""
-        token = _exporting.set(True)
-        try:
-            yield
-        finally:
-            _exporting.reset(token)
-
-    def note(self, arrived: bool) -> None:
-        with self._lock:
-            changed = self._failing == arrived
-            self._failing = not arrived
-        if changed and arrived:
-            logger.info("Telemetry reaches %s again", self._url)
-        elif changed:
-            logger.warning(
-                "Telemetry does not reach %s (%s); the newest is kept and sent when it does",
-                self._url,
-                self.reason or "no answer",
-            )
-
-
-class _WatchedExporter:
-    """An exporter whose outcomes are watched; everything else is the exporter's own."""
-
-    def __init__(self, exporter: Any, watch: _Watch) -> None:
-        self._exporter = exporter
-        self._watch = watch
-
-    def export(self, batch: Any, **options: Any) -> Any:
-        with self._watch.quiet():
-            result = self._exporter.export(batch, **options)
-        self._watch.note(result.name == "SUCCESS")
-        return result
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._exporter, name)
 
 
 def _in_parallel(steps: list[Callable[[], object]], timeout: float) -> bool:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk._logs import LoggerProvider
 
 # What sending telemetry logs about itself must not become telemetry.
-_OWN = ("opentelemetry", "urllib3", "requests", "breakers.runtime.connection")
+_OWN = ("opentelemetry", "urllib3", "requests", "breakers.runtime.export")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _SEVERITIES = (
     (logging.CRITICAL, SeverityNumber.FATAL, "FATAL"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from asgiref.testing import ApplicationCommunicator
 from django.contrib.auth.models import Group, User
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -315,3 +315,18 @@ def add_ingest(minute: datetime, signal: str, outcome: str, *, items: int, reque
 
     partitions.ensure(tables.INGEST_ROLLUPS, minute, minute)
     write_ingest_counts([(minute.replace(second=0), signal, outcome, "", items, requests)])
+
+
+def test_without_a_connection_no_further_collector_waits_for_one(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def refused(read: Any) -> list[Any]:
+        asked.append(read)
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(exposition, "_bounded", refused)
+    up = families(client)["resilience_collector_up"].samples
+    assert len(asked) == 1
+    assert {sample.value for sample in up} == {0}

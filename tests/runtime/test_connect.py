@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import breakers.runtime as resilience
-from breakers.runtime import connection as connection_module
+from breakers.runtime import export
 from tests.runtime.sink import Sink, attributes
 
 
@@ -21,7 +21,7 @@ def sink() -> Iterator[Sink]:
 
 @pytest.fixture
 def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_module, "EXPORT_TIMEOUT", 0.3)
+    monkeypatch.setattr(export, "EXPORT_TIMEOUT", 0.3)
 
 
 def free_port() -> int:
@@ -101,7 +101,7 @@ def test_a_site_that_is_down_costs_one_warning_and_no_time(
         assert time.monotonic() - started < 2 + 2 * round_
         connection.flush(3)
     own = [r for r in caplog.records if r.name.startswith(("breakers.", "opentelemetry.exporter"))]
-    assert [record.name for record in own] == ["breakers.runtime.connection"]
+    assert [record.name for record in own] == ["breakers.runtime.export"]
     assert "does not reach" in own[0].getMessage()
     started = time.monotonic()
     connection.shutdown(0.5)

@@ -61,13 +61,47 @@ def test_connecting_twice_is_connecting_once() -> None:
             first, second = connect("planner"), connect("planner")
             trace.get_tracer("test").start_span("call").end()
             flushed = first.flush(5)
-            other = connect("mailer")
-            print(json.dumps([first is second, flushed, other is first, other.service]))
+            try:
+                connect("mailer")
+            except resilience.ConfigError as error:
+                refused = "one service" in str(error)
+            print(json.dumps([first is second, flushed, refused]))
             """,
             sink.url,
         )
-        assert outcome == [True, True, False, "mailer"]
+        assert outcome == [True, True, True]
         assert [span.name for span in sink.spans()] == ["call"]
+
+
+def test_a_connection_can_move_and_be_opened_again() -> None:
+    with Sink().listening() as old, Sink().listening() as new:
+        run(
+            """
+            import sys
+            import breakers.runtime as resilience
+            from opentelemetry import metrics, trace
+            calls = 0
+            def connect(url):
+                return resilience.connect(url, key="k" * 20, service="planner")
+            def work():
+                global calls
+                calls += 1
+                trace.get_tracer("test").start_span(f"call-{calls}").end()
+                metrics.get_meter("test").create_counter("calls").add(1)
+            connect(sys.argv[1]); work()
+            moved = connect(sys.argv[2]); work()
+            moved.shutdown(5); work()
+            assert moved.flush(5)
+            connect(sys.argv[2]); work()
+            print(0)
+            """,
+            old.url,
+            new.url,
+        )
+        assert [span.name for span in old.spans()] == ["call-1"]
+        assert [span.name for span in new.spans()] == ["call-2", "call-4"]
+        assert old.of("/v1/metrics")
+        assert new.of("/v1/metrics")
 
 
 def test_a_program_with_its_own_tracing_keeps_it_and_reports_here_too() -> None:

@@ -1,0 +1,136 @@
+"""Sending: OTLP exporters that are quiet, that say once when nothing arrives, and that can move."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import requests
+
+logger = logging.getLogger(__name__)
+
+EXPORT_TIMEOUT = 5.0  # seconds for one batch, its retries included
+_EXPORTER_LOGGERS = (
+    "opentelemetry.exporter.otlp.proto.http.trace_exporter",
+    "opentelemetry.exporter.otlp.proto.http._log_exporter",
+    "opentelemetry.exporter.otlp.proto.http.metric_exporter",
+    "urllib3.connectionpool",
+)
+_exporting: ContextVar[bool] = ContextVar("exporting", default=False)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to report, and with which key."""
+
+    url: str
+    key: str = field(repr=False)
+
+
+class Exporter:
+    """An OTLP exporter whose outcomes are watched, and which can be pointed elsewhere."""
+
+    def __init__(
+        self, kind: Callable[..., Any], signal: str, success: Any, target: Target, watch: Watch
+    ) -> None:
+        self._kind = kind
+        self._signal = signal
+        self._success = success
+        self.point_at(target, watch)
+        # What a metric reader asks of its exporter.
+        self._preferred_temporality = getattr(self._exporter, "_preferred_temporality", None)
+        self._preferred_aggregation = getattr(self._exporter, "_preferred_aggregation", None)
+
+    def point_at(self, target: Target, watch: Watch) -> None:
+        self._watch = watch
+        self._exporter: Any = self._kind(
+            endpoint=f"{target.url}/v1/{self._signal}",
+            headers={"Authorization": f"Bearer {target.key}"},
+            timeout=EXPORT_TIMEOUT,
+            session=_session(watch),
+        )
+
+    def export(self, batch: Any, **options: Any) -> Any:
+        exporter = self._exporter
+        if exporter is None:
+            return self._success
+        with self._watch.quiet():
+            result = exporter.export(batch, **options)
+        self._watch.note(result.name == "SUCCESS")
+        return result
+
+    def force_flush(self, *_: Any, **__: Any) -> bool:
+        return True
+
+    def shutdown(self, **_: Any) -> None:
+        exporter, self._exporter = self._exporter, None
+        if exporter is not None:
+            with self._watch.quiet():
+                exporter.shutdown()
+
+
+class Watch:
+    """Says once that telemetry stopped arriving, and once that it arrives again."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._lock = threading.Lock()
+        self._failing = False
+        self.reason = ""
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """The exporters' own lines, several per batch, are held back inside."""
+        token = _exporting.set(True)
+        try:
+            yield
+        finally:
+            _exporting.reset(token)
+
+    def note(self, arrived: bool) -> None:
+        with self._lock:
+            changed = self._failing == arrived
+            self._failing = not arrived
+        if changed and arrived:
+            logger.info("Telemetry reaches %s again", self._url)
+        elif changed:
+            logger.warning(
+                "Telemetry does not reach %s (%s); the newest is kept and sent when it does",
+                self._url,
+                self.reason or "no answer",
+            )
+
+
+def hold_back_exporters() -> None:
+    """Keep the exporters' own lines, several per failed batch, out of the program's log."""
+    for name in _EXPORTER_LOGGERS:
+        logging.getLogger(name).addFilter(_outside_exports)
+
+
+def _outside_exports(record: logging.LogRecord) -> bool:
+    return not _exporting.get()
+
+
+def _session(watch: Watch) -> requests.Session:
+    import requests
+
+    class Session(requests.Session):
+        def request(self, *args: Any, **kwargs: Any) -> requests.Response:
+            try:
+                response = super().request(*args, **kwargs)
+            except Exception as error:
+                watch.reason = type(error).__name__
+                raise
+            watch.reason = f"{response.status_code} {response.reason}"
+            return response
+
+    session = Session()
+    # Without an auth of its own, requests would put a password of ~/.netrc in place of the key.
+    session.auth = lambda request: request
+    return session
