@@ -94,7 +94,7 @@ def series_points(
         )
         seconds = step.total_seconds()
         return [
-            MetricPoint(at, seconds, *figures, distribution=_merged(documents))
+            MetricPoint(at, seconds, *[*figures, _merged(documents)])
             for at, *figures, documents in cursor.fetchall()
         ]
 

@@ -57,15 +57,22 @@ class TimeWindow:
         self.newest_ns = int((now + FUTURE_TOLERANCE).timestamp() * 1e9)
         self.too_old = self.too_new = 0
 
-    def accepts(self, time_ns: int) -> bool:
-        """Whether an item of this time is taken; counts those that are not."""
+    def accepts(self, time_ns: int, end_ns: int = 0) -> bool:
+        """Whether an item of this time (and end, if it has one) is taken; counts those that are
+        not."""
         if time_ns < self.oldest_ns:
             self.too_old += 1
             return False
-        if time_ns > self.newest_ns:
+        if max(time_ns, end_ns) > self.newest_ns:
             self.too_new += 1
             return False
         return True
+
+    def timely(self, record: ErrorRecord, fallback_ns: int) -> ErrorRecord:
+        """The error as it is, or at another time where its own cannot be true."""
+        if self.oldest_ns <= record.occurred_ns <= self.newest_ns:
+            return record
+        return record._replace(occurred_ns=fallback_ns)
 
     def rejections(self) -> list[Rejection]:
         """What was not taken, and why."""
@@ -112,9 +119,11 @@ def store_spans(decoded: Decoded, *, received_at: datetime) -> StoreResult:
     Raises `django.db.OperationalError` and its kind when the store is down: nothing was stored.
     """
     window = TimeWindow(received_at)
-    spans: list[SpanRecord] = [s for s in decoded.items if window.accepts(s.start_ns)]
+    spans: list[SpanRecord] = [s for s in decoded.items if window.accepts(s.start_ns, s.end_ns)]
     rejections = [*decoded.rejections, *window.rejections()]
-    found = [record for span in spans for record in errors_of_span(span)]
+    found = [
+        window.timely(record, span.start_ns) for span in spans for record in errors_of_span(span)
+    ]
     errors = error_store.prepare(found, memory.grouper)
     ids = [span_rows.span_key(span) for span in spans]
     rows = span_rows.rows_of(spans, ids)
@@ -260,7 +269,9 @@ def _observe(resources: Sequence[Resource], at: datetime) -> list[str]:
     observed = {
         Observed(r.service, r.environment, r.version, r.language, r.criticality) for r in distinct
     }
-    due = {o for o in observed if at - known.get(o, datetime.min.replace(tzinfo=UTC)) > _OBSERVE_EVERY}
+    due = {
+        o for o in observed if at - known.get(o, datetime.min.replace(tzinfo=UTC)) > _OBSERVE_EVERY
+    }
     if not due:
         return []
     if len(known) > 10_000:
