@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,10 +12,10 @@ import redis
 from django.db import DatabaseError, connections
 from django.db.migrations.loader import MigrationLoader
 
+from analytics.selectors.ingest_status import ingest_status
 from resilience_site.config import config
 from resilience_site.core import background
-from resilience_site.core.taskqueue import queue_state, quick_client
-from resilience_site.probes import collectors
+from resilience_site.core.taskqueue import QueueState, quick_client
 
 PASS, WARN, FAIL = "pass", "warn", "fail"
 CONNECT_SECONDS = 2
@@ -51,15 +50,14 @@ def deep() -> list[Outcome]:
     """Readiness, and the work that goes on behind requests."""
     ready = readiness()
     down = {each.component for each in ready if each.status == FAIL}
-    later: list[tuple[str, str, Callable[[], Outcome]]] = [
-        ("redis", "worker:heartbeat", _worker),
-        ("redis", "tasks:queue_age", _queue),
-        ("database", "ingest:lag", _ingest_lag),
-    ]
-    return ready + [
-        Outcome(name, WARN, f"unknown while {needed} is down") if needed in down else look()
-        for needed, name, look in later
-    ]
+    if "redis" in down:
+        worker = Outcome("worker:heartbeat", WARN, "unknown while redis is down")
+    else:
+        worker = _worker()
+    if "database" in down:
+        lag = Outcome("ingest:lag", WARN, "unknown while the database is down")
+        return [*ready, worker, lag]
+    return [*ready, worker, *_backlog()]
 
 
 # --- Database --------------------------------------------------------------------------------
@@ -106,13 +104,18 @@ def _applied_migrations() -> set[tuple[str, str]]:
         return {(app, name) for app, name in rows}
 
 
-def _ingest_lag() -> Outcome:
+def _backlog() -> list[Outcome]:
     try:
-        lag = collectors.ingest_lag(datetime.now(UTC))
+        status = ingest_status(now=datetime.now(UTC))
     except DatabaseError as error:
-        return Outcome("ingest:lag", FAIL, _first_line(error))
-    output = f"the oldest waiting trace is {lag:.0f} s late" if lag > LAG_WARNING else ""
-    return Outcome("ingest:lag", WARN if output else PASS, output, round(lag, 3), "s")
+        return [Outcome("ingest:lag", FAIL, _first_line(error))]
+    lag, late = status.chains_age, ""
+    if lag > LAG_WARNING:
+        late = f"the oldest waiting trace is {lag:.0f} s late"
+    found = [Outcome("ingest:lag", WARN if late else PASS, late, round(lag, 3), "s")]
+    if status.queue is not None:
+        found.append(_queue(status.queue))
+    return found
 
 
 # --- Redis and workers -----------------------------------------------------------------------
@@ -136,15 +139,10 @@ def _worker() -> Outcome:
     return Outcome("worker:heartbeat", PASS)
 
 
-def _queue() -> Outcome:
-    if not config.celery_broker_url.startswith("redis"):
-        return Outcome("tasks:queue_age", PASS, "not measured on this broker")
-    try:
-        state = queue_state(quick_client(config.celery_broker_url), time.time())
-    except redis.RedisError as error:
-        return Outcome("tasks:queue_age", FAIL, _first_line(error))
-    age = state.oldest_age or 0.0
-    late = f"{state.length} tasks wait, the oldest for {age:.0f} s" if age > QUEUE_WARNING else ""
+def _queue(state: QueueState) -> Outcome:
+    age, late = state.oldest_age or 0.0, ""
+    if age > QUEUE_WARNING:
+        late = f"{state.length} tasks wait, the oldest for {age:.0f} s"
     return Outcome("tasks:queue_age", WARN if late else PASS, late, round(age, 3), "s")
 
 

@@ -6,17 +6,15 @@ all time would fall whenever old data is dropped.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Count, Min, Sum
+from django.db.models import Count, Sum
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from analytics.models import ChainPending, ErrorPattern, IngestRollup
+from analytics.models import ErrorPattern, IngestRollup
+from analytics.selectors.ingest_status import ingest_status
 from analytics.selectors.rollups import Figures, operation_figures, service_figures
-from resilience_site.config import config
-from resilience_site.core.taskqueue import queue_state, quick_client
 from resilience_site.core.timerange import TimeRange
 
 WINDOW = timedelta(minutes=5)
@@ -26,12 +24,6 @@ MAX_OPERATIONS = 20
 
 Sample = tuple[tuple[str, ...], float]
 Collector = Callable[[datetime], Iterable[Sample]]
-
-
-def ingest_lag(now: datetime) -> float:
-    """Age in seconds of the oldest thing received and due, but not yet worked through."""
-    oldest = ChainPending.objects.filter(due_at__lte=now).aggregate(at=Min("due_at"))["at"]
-    return (now - oldest).total_seconds() if oldest else 0.0
 
 
 def last_minutes(now: datetime) -> TimeRange:
@@ -111,33 +103,29 @@ def ingest_counts(now: datetime) -> Iterator[Metric]:
     yield requests
 
 
-def lag(now: datetime) -> Iterator[Metric]:
+def backlog(now: datetime) -> Iterator[Metric]:
+    """What was received but not yet worked through; the queue only where the broker tells."""
+    status = ingest_status(now=now)
     yield GaugeMetricFamily(
         "resilience_ingest_lag_seconds",
         "Age of the oldest thing received and due, but not yet worked through",
-        value=ingest_lag(now),
+        value=status.chains_age,
     )
-
-
-def task_queue(now: datetime) -> Iterator[Metric]:
-    """The queue of background tasks, where the broker is Redis."""
-    if not config.celery_broker_url.startswith("redis"):
+    if status.queue is None:
         return
-    state = queue_state(quick_client(config.celery_broker_url), time.time())
     yield GaugeMetricFamily(
-        "resilience_task_queue_length", "Background tasks that wait", value=state.length
+        "resilience_task_queue_length", "Background tasks that wait", value=status.queue.length
     )
-    if state.oldest_age is not None:
+    if status.queue.oldest_age is not None:
         yield GaugeMetricFamily(
             "resilience_task_queue_age_seconds",
             "Age of the oldest background task that waits",
-            value=state.oldest_age,
+            value=status.queue.oldest_age,
         )
 
 
 SITE_COLLECTORS: dict[str, Callable[[datetime], Iterable[Metric]]] = {
     "calls": calls_per_second,
     "ingest": ingest_counts,
-    "lag": lag,
-    "task_queue": task_queue,
+    "backlog": backlog,
 }
