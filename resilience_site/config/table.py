@@ -7,7 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from breakers.runtime.variables import ClientVariables, Effective, Integer, Section, Variable
+from breakers.runtime.variables import (
+    DEFAULT,
+    ClientVariables,
+    Effective,
+    Integer,
+    Section,
+    Variable,
+)
 from resilience_site.config import kept
 from resilience_site.config.kinds import Choice, Folder, Names, Origins, Text, Url
 
@@ -220,8 +227,13 @@ class SiteConfig(ClientVariables):
             lambda known: {k: v for k, v in {**known, **named}.items() if v is not None},
         )
 
+    def source(self, name: str) -> str:
+        return DEFAULT if self._is_to_be_made(name) else super().source(name)
+
     def shown(self, name: str) -> str:
         """The value in use as text for people: secrets and passwords masked."""
+        if self._is_to_be_made(name):
+            return "(made at first use)"
         value = self.effective(name).value
         match value:
             case bool():
@@ -233,6 +245,15 @@ class SiteConfig(ClientVariables):
             case _:
                 text = str(value)
         return self.variables()[name].mask(text)
+
+    def _is_to_be_made(self, name: str) -> bool:
+        # Looking at the configuration makes no secret: whoever starts the site shows it once.
+        return (
+            self.variables()[name].secret
+            and name not in self._overrides
+            and not self._in_environment(name)
+            and not kept.read(self.resilience_state_dir).get(name)
+        )
 
     def _in_environment(self, name: str) -> bool:
         return bool(self._environ.get(name, "").strip())

@@ -299,6 +299,12 @@ def test_config_prints_values_sources_and_help_and_hides_secrets(tmp_path: Path)
     assert "CIRCUIT_BREAKER_TRESHOLD is set but unknown" in done.stderr
 
 
+def test_looking_at_the_configuration_makes_no_secret(tmp_path: Path) -> None:
+    done = manage(tmp_path, "config", SECRET_KEY="a-secret-of-the-operator")
+    assert "RESILIENCE_INGEST_KEY=(made at first use)  (default)" in done.stdout
+    assert not (tmp_path / "kept.json").exists()
+
+
 def test_config_as_json(tmp_path: Path) -> None:
     rows = json.loads(manage(tmp_path, "config", "--json", PORT="9123").stdout)
     by_name = {row["name"]: row for row in rows}
