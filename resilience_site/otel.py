@@ -71,7 +71,7 @@ def setup(role: str) -> None:
         metric_interval=60,
     )
     _connections.append(connection)
-    connection.log_to(_log_handler(connection), logging.getLogger(), logging.getLogger("uvicorn"))
+    connection.log_to(_log_handler(connection), *_top_loggers())
     connection_created.connect(_trace_queries, dispatch_uid="resilience_site.otel")
     CeleryInstrumentor().instrument(meter_provider=NoOpMeterProvider())
 
@@ -176,6 +176,12 @@ def _describe_failure(span: Span, error: Exception) -> None:
 
 
 # --- Logs ------------------------------------------------------------------------------------
+
+
+def _top_loggers() -> list[logging.Logger]:
+    # By its own settings uvicorn keeps its records to itself.
+    uvicorn = logging.getLogger("uvicorn")
+    return [logging.getLogger()] if uvicorn.propagate else [logging.getLogger(), uvicorn]
 
 
 def _log_handler(connection: resilience.Connection) -> logging.Handler:
