@@ -149,15 +149,17 @@ def drop_expired(now: datetime) -> list[str]:
     """Drop every partition that is past its table's retention; returns the dropped names.
 
     Detaches concurrently, so that readers and writers of the table go on. A partition that is
-    locked for longer than two seconds is left for the next run.
+    locked for longer than two seconds is left for the next run, with the later ones of its table.
     """
     dropped = []
     for table in registered():
         oldest_kept = now - table.retention()
         expired = [n for n in existing(table) if table.start_of(n) + table.width <= oldest_kept]
         for name in [*expired, *_detached_leftovers(table)]:
-            if _drop(table, name, attached=name in expired):
-                dropped.append(name)
+            if not _drop(table, name, attached=name in expired):
+                # Its detaching stays pending, and a table can have only one that is.
+                break
+            dropped.append(name)
     if dropped:
         forget_known()
     return dropped
