@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connection, transaction
 from psycopg import sql
 
-_MAX_REMEMBERED = 100_000
+_MAX_REMEMBERED = 50_000
 
 
 class Catalogue:

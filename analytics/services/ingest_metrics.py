@@ -61,7 +61,7 @@ def store_metrics(decoded: Decoded, *, received_at: datetime) -> StoreResult:
     window = TimeWindow(received_at)
     digest = _digest(decoded.items)
     points = [
-        point if point.time_ns else point._replace(time_ns=received_ns)
+        _usable(point, received_ns)
         for point in decoded.items
         if window.accepts(point.time_ns or received_ns)
     ]
@@ -91,6 +91,14 @@ def store_metrics(decoded: Decoded, *, received_at: datetime) -> StoreResult:
         return result
 
     return run_storing(store, needs)
+
+
+def _usable(point: MetricPoint, received_ns: int) -> MetricPoint:
+    if not point.time_ns:
+        point = point._replace(time_ns=received_ns)
+    if point.temporality not in (DELTA, CUMULATIVE):
+        point = point._replace(temporality=0)
+    return point
 
 
 def _time(point: MetricPoint) -> int:

@@ -24,6 +24,7 @@ COLUMNS = (
     "template_id", "body", "attributes",
 )  # fmt: skip
 MAX_BODY = 1_024
+_MAX_SEVERITY = 24
 MAX_TEMPLATE = 500
 OTHER_TEMPLATES = "(other)"
 _STACK = "exception.stacktrace"
@@ -45,7 +46,7 @@ class PreparedLog(NamedTuple):
 class Templates:
     """Templates of log records, remembered per thread so that masking is paid once per text."""
 
-    def __init__(self, size: int = 8_192) -> None:
+    def __init__(self, size: int = 4_096) -> None:
         self._recent: Recent[tuple[str, str], tuple[str, str]] = Recent(size)
 
     def of(self, service: str, text: str) -> tuple[str, str]:
@@ -66,14 +67,17 @@ def template_key(service: str, template: str) -> str:
 
 def severity_class(severity: int) -> int:
     """0 unset, 1 trace, 2 debug, 3 info, 4 warn, 5 error, 6 fatal."""
-    return min(6, (severity + 3) // 4) if severity > 0 else 0
+    return (severity + 3) // 4
 
 
-def timed(record: LogRecord, received_ns: int) -> LogRecord:
-    """The record with a time: its own, else when it was observed, else when it was received."""
-    if record.time_ns:
-        return record
-    return record._replace(time_ns=record.observed_ns or received_ns)
+def usable(record: LogRecord, received_ns: int) -> LogRecord:
+    """The record with a time (its own, else when it was observed, else when it was received) and
+    a severity that OTLP knows, or none."""
+    if not record.time_ns:
+        record = record._replace(time_ns=record.observed_ns or received_ns)
+    if not 0 <= record.severity <= _MAX_SEVERITY:
+        record = record._replace(severity=0)
+    return record
 
 
 def content_of(record: LogRecord) -> tuple[str | bytes, ...]:
@@ -96,7 +100,7 @@ def prepare_logs(
     found: dict[str, tuple[str, str]] = {}
     repeats: dict[str, int] = {}
     for sent in records:
-        record = timed(sent, received_ns)
+        record = usable(sent, received_ns)
         service, body = record.resource.service, _body(record.body)
         error = error_of_log(record)
         template_id, template = templates.of(service, _message(record, body))

@@ -50,7 +50,7 @@ class SeriesMemory(threading.local):
     """What a storing thread remembers between requests; losing it costs time, never truth."""
 
     def __init__(self) -> None:
-        self.recent: Recent[tuple[Any, ...], Series] = Recent(16_384)
+        self.recent: Recent[tuple[Any, ...], Series] = Recent(8_192)
         self.catalogue = Catalogue("analytics_metricseries", _COLUMNS, MAX_SERIES, "NOT overflow")
         self.overflow = Catalogue(
             "analytics_metricseries", _COLUMNS, MAX_OVERFLOW_SERIES, "overflow"

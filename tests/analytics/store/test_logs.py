@@ -108,6 +108,17 @@ def test_a_record_without_words_is_counted_by_its_event_name() -> None:
     assert {t.template for t in LogTemplate.objects.all()} == {"resilience.breaker.transition", ""}
 
 
+@pytest.mark.parametrize("severity", [-1, 25, 2**31 - 1, -(2**31)])
+def test_a_severity_that_nobody_knows_is_none(severity: int) -> None:
+    store(
+        log("odd", trace=new_trace(), severity=severity),
+        exception_log()._replace(severity=severity),
+    )
+    assert LogRecord.objects.get().severity == 0
+    assert set(LogRollup.objects.values_list("severity", flat=True)) == {0}
+    assert ErrorEvent.objects.get().severity == 17
+
+
 def test_a_batch_sent_again_is_stored_once() -> None:
     trace = new_trace()
     records = [log(f"step {n}", trace=trace if n % 2 else "") for n in range(10)]

@@ -217,6 +217,12 @@ def test_summaries_count_what_came_and_keep_their_newest_quantiles() -> None:
     assert row.distribution == {"quantiles": [{"quantile": 0.99, "value": 0.7}]}
 
 
+def test_numbers_that_no_client_should_send_do_no_harm() -> None:
+    odd = point(value=5, temporality=-(2**31))._replace(start_ns=2**64 - 1)
+    store(odd, point(value=5)._replace(start_ns=2**64 - 1))
+    assert sorted(MetricSeries.objects.values_list("temporality", flat=True)) == [0, 2]
+
+
 # --- once, and bounded ------------------------------------------------------------------------
 
 
