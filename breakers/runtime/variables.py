@@ -71,12 +71,9 @@ class Boolean(Plain):
 
 
 def _range(noun: str, minimum: float, maximum: float | None) -> str:
-    upper = "or more" if maximum is None else f"to {maximum:g}"
-    return (
-        f"{noun} from {minimum:g} {upper}"
-        if maximum is not None
-        else f"{noun}, {minimum:g} {upper}"
-    )
+    if maximum is None:
+        return f"{noun}, {minimum:g} or more"
+    return f"{noun} from {minimum:g} to {maximum:g}"
 
 
 @dataclass(frozen=True)
