@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 # A queue that is slower than a task is frequent must still let some of them through.
-_SHORTEST_EXPIRY = 10.0
+_SHORTEST_EXPIRY = 10
 
 
-def _every(seconds: float, task: str) -> dict[str, Any]:
-    expires = max(seconds / 2, _SHORTEST_EXPIRY)
-    return {"task": task, "schedule": seconds, "options": {"expires": expires}}
+def _every(seconds: int, task: str) -> dict[str, Any]:
+    # The scheduler that keeps its entries in the database overlooks Celery's own "expires".
+    expiry = {"expire_seconds": max(seconds // 2, _SHORTEST_EXPIRY)}
+    return {"task": task, "schedule": float(seconds), "options": expiry}
 
 
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {

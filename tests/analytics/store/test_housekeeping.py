@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from celery import current_app
 from django.db import OperationalError, connection
+from django_celery_beat.models import PeriodicTask
+from django_celery_beat.schedulers import DatabaseScheduler
 
 from analytics.choices import Outcome
 from analytics.domain.telemetry import Decoded, Rejection
@@ -148,8 +150,13 @@ def _closing(read: Callable[[], Any]) -> Callable[[], Any]:
 
 def test_scheduled_work_does_not_pile_up_and_its_housekeeping_exists() -> None:
     current_app.loader.import_module("analytics.tasks")
-    for entry in BEAT_SCHEDULE.values():
-        assert entry["options"]["expires"] <= max(entry["schedule"], 10)
+    scheduler = DatabaseScheduler(current_app, lazy=True)
+    scheduler.update_from_dict(BEAT_SCHEDULE)
+    for name, entry in BEAT_SCHEDULE.items():
+        stored = PeriodicTask.objects.get(name=name)
+        assert (stored.task, stored.enabled) == (entry["task"], True)
+        assert 0 < stored.expire_seconds <= max(entry["schedule"], 10)
+        assert scheduler.schedule[name].options["expires"] == stored.expire_seconds
     names = {entry["task"] for entry in BEAT_SCHEDULE.values()}
     assert {name for name in names if name in current_app.tasks} >= {
         "analytics.tasks.partitions_ahead",
