@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 SEND_TIMEOUT_SECONDS: Final = 5.0
 PRIME_TIMEOUT_SECONDS: Final = 5.0
 RECHECK_SECONDS: Final = 60.0
+STALE_LOOK_SECONDS: Final = 0.5
 
 BAD_REQUEST: Final = 4400
 LOG_IN: Final = 4401
@@ -93,7 +94,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             raise Refused(TOO_MANY)
         try:
             await self._catch_up(hub, client)
-            await self._write(client)
+            await self._write(hub, client)
         finally:
             hub.remove(client)
 
@@ -121,7 +122,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if missed.reset is not None:
             client.outbox.reset(missed.reset)
 
-    async def _write(self, client: Client) -> None:
+    async def _write(self, hub: fanout.Fanout, client: Client) -> None:
         recheck_at = time.monotonic() + RECHECK_SECONDS
         while True:
             now = time.monotonic()
@@ -129,11 +130,13 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 await self._recheck()
                 recheck_at = time.monotonic() + RECHECK_SECONDS
             client.changed.clear()
-            frame = client.outbox.take(now, datetime.now(UTC))
+            fresh = hub.fresh(now)
+            frame = client.outbox.take(now, datetime.now(UTC), ticking=fresh)
             if frame is not None:
                 await self._send(frame)
                 continue
-            await self._rest(client, min(client.outbox.due_in(now), recheck_at - now))
+            due = client.outbox.due_in(now) if fresh else STALE_LOOK_SECONDS
+            await self._rest(client, min(due, recheck_at - now))
 
     async def _recheck(self) -> None:
         try:

@@ -30,6 +30,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 POLL_SECONDS: Final = 2.0
+# Past this without a read of the journal, open pages are no longer told that they are live.
+FRESH_SECONDS: Final = 3 * POLL_SECONDS
 # Under load the journal is read at most twenty times a second.
 READ_GAP_SECONDS: Final = 0.05
 BATCH: Final = 1000
@@ -81,6 +83,7 @@ class Fanout:
         self._primed = asyncio.Event()
         self._wake = asyncio.Event()
         self._store_down = False
+        self._read_at = 0.0
 
     def __len__(self) -> int:
         return len(self._clients)
@@ -107,6 +110,10 @@ class Fanout:
     async def primed(self) -> None:
         """Wait until every later commit will be told to the registered pages."""
         await self._primed.wait()
+
+    def fresh(self, now: float) -> bool:
+        """Whether the journal has been read of late, at monotonic time `now`."""
+        return now - self._read_at < FRESH_SECONDS
 
     def wake(self) -> None:
         """There may be something new in the journal."""
@@ -165,6 +172,7 @@ class Fanout:
         if self._store_down:
             log.info("the journal can be read again")
         self._store_down = False
+        self._read_at = time.monotonic()
         self._primed.set()
 
     def _distribute(self, hints: list[Hint]) -> None:

@@ -4,7 +4,8 @@ A page opens `/ws/live/?topics=errors,patterns&since=CURSOR` and receives JSON f
 
     {"type": "hello", "cursor": N}                          at once; the cursor it stands at
     {"type": "hints", "cursor": N, "items": [{"id", "topic", "key", "state"}, …]}
-    {"type": "tick", "cursor": N, "at": "…Z"}               every five seconds
+    {"type": "tick", "cursor": N, "at": "…Z"}               every five seconds, while
+                                                            the journal can be read
     {"type": "reset", "cursor": N, "reason": "…"}           reload everything, then go on from N
 
 A page that reconnects with the last cursor it saw, in whichever frame, misses nothing.
@@ -132,17 +133,20 @@ class Outbox:
             return max(0.0, self._frame_from - now)
         return max(0.0, self._tick_from - now, self._frame_from - now)
 
-    def take(self, now: float, clock: datetime) -> str | None:
-        """The frame to send at monotonic time `now`, None when none is due."""
+    def take(self, now: float, clock: datetime, *, ticking: bool = True) -> str | None:
+        """The frame to send at monotonic time `now`, None when none is due.
+
+        A tick says that nothing else is new; pass `ticking=False` while nobody can know that.
+        """
         if now < self._frame_from:
             return None
-        frame = self._next(now, clock)
+        frame = self._next(now, clock, ticking)
         if frame is not None:
             self._frame_from = now + FRAME_GAP_SECONDS
         return frame
 
-    def _next(self, now: float, clock: datetime) -> str | None:
-        if self._reset is None and now >= self._tick_from:
+    def _next(self, now: float, clock: datetime, ticking: bool) -> str | None:
+        if ticking and self._reset is None and now >= self._tick_from:
             # Before any hints: under steady load there would never be room for a tick.
             self._tick_from = now + TICK_SECONDS
             at = clock.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

