@@ -108,5 +108,16 @@ def test_the_same_post_at_one_moment_is_stored_once() -> None:
     assert ErrorEvent.objects.count() == 25
 
 
+def test_what_json_can_say_and_the_store_cannot_hold_is_left_out() -> None:
+    odd = "a\0b\ud800"
+    plain = dict.fromkeys(("service", "type", "message", "stacktrace", "correlation_id"), odd)
+    attributes = {"k\0": [odd, {"n": 2**70, "m": 10**400, "f": 1.5, "t": True, "none": None}]}
+    store(posted(odd, **plain, attributes=attributes))
+    error = ErrorEvent.objects.get()
+    assert {error.service, error.type, error.message, error.correlation_id} == {"ab?"}
+    big = {"n": str(2**70), "m": str(10**400), "f": 1.5, "t": True, "none": None}
+    assert error.attributes == {"k": ["ab?", big]}
+
+
 def test_an_empty_list_is_no_error() -> None:
     assert store() == PostedResult([], 0, 0, [])
