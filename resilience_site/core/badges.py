@@ -1,0 +1,64 @@
+"""How states look: each value has a word, a tone (colour) and an icon (shape), always all three."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Badge(NamedTuple):
+    """`tone` is one of ok, warn, bad, info, note, idle; `icon` names a heroicon of the micro set."""
+
+    word: str
+    tone: str
+    icon: str
+
+
+UNKNOWN_ICON: Final = "question-mark-circle"
+
+BADGES: Final[dict[str, dict[str, Badge]]] = {
+    "pattern": {
+        "new": Badge("New", "info", "sparkles"),
+        "ongoing": Badge("Ongoing", "idle", "arrow-path"),
+        "escalating": Badge("Escalating", "bad", "arrow-trending-up"),
+        "regressed": Badge("Regressed", "warn", "arrow-uturn-left"),
+        "resolved": Badge("Resolved", "ok", "check-circle"),
+        "ignored": Badge("Ignored", "idle", "no-symbol"),
+    },
+    "severity": {
+        "fatal": Badge("Fatal", "bad", "fire"),
+        "error": Badge("Error", "bad", "x-circle"),
+        "warn": Badge("Warning", "warn", "exclamation-triangle"),
+        "info": Badge("Info", "info", "information-circle"),
+        "debug": Badge("Debug", "idle", "bug-ant"),
+        "trace": Badge("Trace", "idle", "ellipsis-horizontal-circle"),
+    },
+    "service": {
+        "healthy": Badge("Healthy", "ok", "check-circle"),
+        "degraded": Badge("Degraded", "warn", "exclamation-triangle"),
+        "failing": Badge("Failing", "bad", "x-circle"),
+        "quiet": Badge("Quiet", "idle", "moon"),
+        "unknown": Badge("Unknown", "idle", UNKNOWN_ICON),
+    },
+    "check": {
+        "pass": Badge("Pass", "ok", "check-circle"),
+        "warn": Badge("Warning", "warn", "exclamation-triangle"),
+        "fail": Badge("Failing", "bad", "x-circle"),
+    },
+    "span": {
+        "ok": Badge("OK", "ok", "check-circle"),
+        "unset": Badge("Unset", "idle", "minus-circle"),
+        "error": Badge("Error", "bad", "x-circle"),
+    },
+    "key": {
+        "active": Badge("Active", "ok", "check-circle"),
+        "expired": Badge("Expired", "warn", "clock"),
+        "revoked": Badge("Revoked", "idle", "no-symbol"),
+    },
+}
+
+
+def badge_for(kind: str, value: object) -> Badge:
+    """The badge of `value`; a value that nobody has described keeps its own word, with `?`."""
+    name = str(value)
+    known = BADGES.get(kind, {}).get(name.lower())
+    return known or Badge(name.replace("_", " ").capitalize() or "Unknown", "idle", UNKNOWN_ICON)

@@ -1,0 +1,19 @@
+// Starts everything. Each part finds what it works on, and does nothing where there is none.
+
+import { startCharts } from "./charts.js";
+import { startCopy } from "./copy.js";
+import { startKeys } from "./keys.js";
+import { Live } from "./live.js";
+import { startMenus } from "./menus.js";
+import { startRange } from "./range.js";
+import { startTheme } from "./theme.js";
+import { startTimes } from "./time.js";
+
+startTheme();
+startTimes();
+startMenus();
+startCopy();
+startRange();
+startKeys();
+startCharts();
+new Live().start();
