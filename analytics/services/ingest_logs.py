@@ -59,8 +59,8 @@ def store_logs(decoded: Decoded, *, received_at: datetime) -> StoreResult:
     kept = [log for log in logs if log.id]
     loose = [log for log in logs if not log.id]
     digest = Digest("logs")
-    for log, record in zip(logs, records, strict=True):
-        if not log.id:
+    for record in decoded.items:
+        if not log_rows.tells_itself(record):
             digest.add(*log_rows.content_of(record))
     errors = error_store.prepare(
         [log.error for log in logs if log.error is not None], memory.grouper
@@ -74,11 +74,12 @@ def store_logs(decoded: Decoded, *, received_at: datetime) -> StoreResult:
 
     def store(direct: bool) -> StoreResult:
         new_batch = batch_is_new(digest.hex(), received_at)
-        novel = errors if new_batch else [e for e in errors if e.id not in loose_errors]
-        if novel:
-            novel = _without_told(novel)
         template_ids = _admit(templates, received_at)
         fresh = [*_write_records(kept, template_ids, direct=direct), *(loose if new_batch else [])]
+        novel = errors if new_batch else [e for e in errors if e.id not in loose_errors]
+        if novel:
+            # As late as can be: batches with failures of the same service wait from here on.
+            novel = _without_told(novel)
         novel = write_errors(novel, received_at, direct=direct)
         result = StoreResult(len(fresh), len(logs) - len(fresh), rejections)
         finish(

@@ -80,6 +80,11 @@ def usable(record: LogRecord, received_ns: int) -> LogRecord:
     return record
 
 
+def tells_itself(record: LogRecord) -> bool:
+    """Whether a record as sent carries what tells it from every other one."""
+    return bool(record.trace_id and (record.time_ns or record.observed_ns))
+
+
 def content_of(record: LogRecord) -> tuple[str | bytes, ...]:
     """All that tells a record as sent from another one."""
     resource, body = record.resource, record.body
@@ -106,7 +111,7 @@ def prepare_logs(
         template_id, template = templates.of(service, _message(record, body))
         found[template_id] = (service, template)
         key = ""
-        if record.trace_id and (sent.time_ns or sent.observed_ns):
+        if tells_itself(sent):
             key = _key(sent, record.time_ns, repeats)
         attributes = record.attributes
         if error is not None and _STACK in attributes:

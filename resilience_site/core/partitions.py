@@ -111,8 +111,17 @@ def _create(table: PartitionedTable, start: datetime) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         # Two processes making the same partition at once would fail on the catalogue's own keys.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"partition:{table.table}"])
-        cursor.execute("SELECT to_regclass(%s)", [name])
-        if cursor.fetchone()[0] is None:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c AND NOT inhdetachpending) "
+            "FROM to_regclass(%s) AS c WHERE c IS NOT NULL",
+            [name],
+        )
+        found = cursor.fetchone()
+        if found is not None and not found[0]:
+            # Retention detached it and could not drop it yet.
+            cursor.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
+            cursor.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
+        if found is None or not found[0]:
             cursor.execute(statement)
 
 

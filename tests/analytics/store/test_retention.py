@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 
 from analytics.models import (
     BatchReceipt,
@@ -138,6 +138,20 @@ def test_a_partition_in_use_is_left_for_the_next_run_and_the_others_go() -> None
     assert partitions.existing(tables.ERRORS) == [
         name for name in names if tables.ERRORS.start_of(name) + timedelta(days=31) > later
     ]
+
+
+def test_late_rows_make_the_partition_again_once_nobody_reads_what_was_dropped() -> None:
+    at = now() - timedelta(days=29)
+    fail(at)
+    name = tables.ERRORS.name(tables.ERRORS.floor(at))
+    with Reader(name):
+        assert name not in retention_apply(now=now() + timedelta(days=2)).partitions
+        partitions.forget_known()
+        # Nothing is lost: the sender is told to come again.
+        with pytest.raises(OperationalError):
+            fail(at)
+    fail(at)
+    assert ErrorEvent.objects.count() == 2
 
 
 def test_two_workers_at_once_do_the_work_once() -> None:
