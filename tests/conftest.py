@@ -1,0 +1,60 @@
+"""Fixtures for all rooms: the running site, and a browser on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests import browser as browsers
+from tests.livesite import LiveSite, fresh_site, web_process
+
+
+@pytest.fixture(scope="session")
+def site_url(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[str]:
+    """One web process on the test database, for the whole session."""
+    with django_db_blocker.unblock(), web_process() as url:  # type: ignore[attr-defined]
+        yield url
+
+
+@pytest.fixture
+def site(site_url: str, transactional_db: None) -> LiveSite:
+    """The running site, empty but for its roles, the user admin and two keys."""
+    return fresh_site(site_url)
+
+
+# One browser a module: Playwright's loop runs in the main thread as long as the browser does, and
+# async tests of other modules need that thread. A module has browser tests or async ones.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium; the ORM may be used beside it."""
+    with pytest.MonkeyPatch.context() as patch, browsers.launched() as running:
+        # Playwright's loop lies below each test, which itself is not async.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        yield running
+
+
+@pytest.fixture
+def context(browser: Browser, site: LiveSite) -> Iterator[BrowserContext]:
+    """A browser profile of its own, nobody signed in (see `LiveSite.sign_in`)."""
+    opened = browser.new_context(base_url=site.url, viewport={"width": 1280, "height": 900})
+    opened.set_default_timeout(browsers.ACTION_MILLISECONDS)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def complaints(site: LiveSite) -> Iterator[browsers.Complaints]:
+    """What pages of this test complained about; anything not allowed fails the test."""
+    found = browsers.Complaints(site.url)
+    yield found
+    assert found.rest() == []
+
+
+@pytest.fixture
+def page(context: BrowserContext, complaints: browsers.Complaints) -> Page:
+    """A page that must not report errors, break the content policy or leave the origin."""
+    opened = context.new_page()
+    complaints.watch(opened)
+    return opened

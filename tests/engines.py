@@ -1,0 +1,67 @@
+"""Engines for one test session: started where no URL is given, gone when the session is."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from resilience_site.embedded.folders import Folders
+from resilience_site.embedded.postgres import Postgres
+from resilience_site.embedded.processes import spawn
+from resilience_site.embedded.valkey import Valkey
+
+STATE_PREFIX = "rcp-tests-"
+_STOP_SECONDS = 20
+
+
+def start_missing() -> None:
+    """Start what DATABASE_URL and REDIS_URL do not give, and set them.
+
+    Tests keep their state in a folder of their own as well, whatever site runs beside them.
+    """
+    state = Path(tempfile.mkdtemp(prefix=STATE_PREFIX))
+    os.environ["RESILIENCE_STATE_DIR"] = str(state)
+    os.environ.setdefault("DISTRIBUTED_TRACING_ENABLED", "false")
+    # Registered first, so that it runs last.
+    atexit.register(shutil.rmtree, state)
+    folders = Folders(state)
+    folders.make()
+    atexit.register(folders.remove_sockets)
+    if not os.environ.get("DATABASE_URL"):
+        os.environ["DATABASE_URL"] = _start_postgres(folders)
+    if not os.environ.get("REDIS_URL"):
+        os.environ["REDIS_URL"] = _start_valkey(folders)
+
+
+def _start_postgres(folders: Folders) -> str:
+    engine = Postgres(folders, throwaway=True)
+    engine.prepare()
+    process = spawn(engine.program(), folders.run, folders.logs / "postgres.log")
+    atexit.register(_stop, process, "SIGINT")
+    engine.wait_ready(lambda: process.poll() is None)
+    engine.ensure_database("resilience", may_create_databases=True)
+    return engine.url("resilience")
+
+
+def _start_valkey(folders: Folders) -> str:
+    engine = Valkey(folders)
+    engine.prepare()
+    process = spawn(engine.program(), folders.run, folders.logs / "valkey.log")
+    atexit.register(_stop, process, "SIGTERM")
+    engine.wait_ready(lambda: process.poll() is None)
+    return engine.url
+
+
+def _stop(process: subprocess.Popen[bytes], stop_signal: str) -> None:
+    import signal
+
+    process.send_signal(signal.Signals[stop_signal])
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,129 @@
+"""A real web process of the site on the test database, for browsers, sockets and exporters."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.db import connection
+from django.test import Client
+
+from resilience_site.core import partitions
+from resilience_site.core.bootstrap import bootstrap
+from resilience_site.core.choices import Role, Scope
+from resilience_site.embedded.processes import spawn
+from resilience_site.embedded.programs import Program
+
+ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class LiveSite:
+    """Where the site answers, and the keys that it accepts during one test."""
+
+    url: str
+    ingest_key: str
+    operator_key: str
+    admin_password: str
+
+    @property
+    def origin_of_sockets(self) -> str:
+        return self.url.replace("http://", "ws://")
+
+    def session(self, role: Role | None = Role.VIEWER, name: str = "") -> str:
+        """The session key of a new user with that role."""
+        user = get_user_model().objects.create_user(name or f"{role or 'nobody'}-{time.time_ns()}")
+        if role is not None:
+            user.groups.add(Group.objects.get_or_create(name=role.value)[0])
+        client = Client()
+        client.force_login(user)
+        return str(client.session.session_key)
+
+    def sign_in(self, context: Any, role: Role | None = Role.VIEWER, name: str = "") -> None:
+        """Sign a new user with that role in, in a browser context."""
+        cookie = {
+            "name": settings.SESSION_COOKIE_NAME,
+            "value": self.session(role, name),
+            "url": self.url,
+        }
+        context.add_cookies([cookie])
+
+
+@contextmanager
+def web_process() -> Iterator[str]:
+    """Serve the test database until the block ends; gives the site's URL."""
+    state = Path(settings.STATE_DIR)
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        port = listening.getsockname()[1]
+        environment = {
+            "DATABASE_URL": _test_database_url(),
+            "DJANGO_SETTINGS_MODULE": "resilience_site.settings",
+            "PORT": str(port),
+        }
+        _collect_static(environment)
+        program = Program(
+            "web",
+            [sys.executable, "-m", "resilience_site.embedded.web"],
+            environment=environment,
+            directory=ROOT,
+        )
+        log = state / "logs" / "web.log"
+        process = spawn(program, state / "run", log, listening=listening)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_until_alive(url, process, log)
+            yield url
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def fresh_site(url: str) -> LiveSite:
+    """The site with nothing stored but what a first start makes."""
+    with connection.cursor() as cursor:
+        # Django does not empty unmanaged tables after a test.
+        cursor.execute(f"TRUNCATE {', '.join(each.table for each in partitions.registered())}")
+    # New keys each time: the web process remembers those of earlier tests for some seconds.
+    site = LiveSite(url, *(secrets.token_urlsafe(16) for _ in range(3)))
+    tokens = {Scope.INGEST: site.ingest_key, Scope.OPERATE: site.operator_key}
+    bootstrap(admin_password=site.admin_password, tokens=tokens)
+    return site
+
+
+def _test_database_url() -> str:
+    parts = urlsplit(os.environ["DATABASE_URL"])
+    name = connection.settings_dict["NAME"]
+    return urlunsplit(parts._replace(path=f"/{name}"))
+
+
+def _collect_static(environment: dict[str, str]) -> None:
+    command = [sys.executable, "manage.py", "collectstatic", "--noinput", "-i", "ext", "-v", "0"]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=True)
+
+
+def _wait_until_alive(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < until:
+        try:
+            urllib.request.urlopen(f"{url}/livez", timeout=START_SECONDS).close()
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.05)
+        else:
+            return
+    raise RuntimeError(f"the site did not start:\n{log.read_text(encoding='utf-8')}")

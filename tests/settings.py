@@ -1,0 +1,17 @@
+"""The site's settings for tests, which need the engines' addresses before they are read."""
+
+from __future__ import annotations
+
+from tests import engines
+
+engines.start_missing()
+
+from resilience_site.settings import *  # noqa: E402, F403
+
+# Pages in tests take static files from where they are written; only the `site` fixture collects.
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+# One round of the real hasher takes longer than most tests.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
