@@ -10,6 +10,10 @@ export const CONFIG = Object.freeze({
   doubleClick: false,
 });
 
+// The library carries a map's style sheet, which our content security policy forbids, and leaves it
+// out where this id is taken. We draw no maps.
+export const MAP_STYLE_ID = "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53";
+
 export const COLORS = [
   "--ink",
   "--ink-muted",

@@ -1,6 +1,6 @@
 // Charts: `<div data-figure="/….json">`. Plotly itself is fetched only where there is one.
 
-import { COLORS, CONFIG, hasData, layoutFor, linkOf, painted } from "./chart_layout.js";
+import { COLORS, CONFIG, hasData, layoutFor, linkOf, MAP_STYLE_ID, painted } from "./chart_layout.js";
 
 const GAP = 1_000;
 
@@ -31,6 +31,9 @@ export function startCharts() {
 
 function loadPlotly() {
   library ??= new Promise((resolve, reject) => {
+    const taken = document.createElement("meta");
+    taken.id = MAP_STYLE_ID;
+    document.head.append(taken);
     const script = document.createElement("script");
     script.src = document.documentElement.dataset.plotlySrc;
     script.addEventListener("load", () => resolve(window.Plotly));

@@ -29,7 +29,10 @@ export class Live {
   }
 
   start() {
-    if (!this.region.elements().length) return;
+    if (!this.region.elements().length) {
+      document.getElementById("pause")?.remove();
+      return;
+    }
     this.watch();
     this.connect();
     this.region.pullMarked();
