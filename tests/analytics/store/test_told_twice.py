@@ -75,7 +75,15 @@ def test_a_span_event_and_a_log_record_are_one_error_in_every_order(order: tuple
     assert StackTrace.objects.count() == 1
 
 
-@pytest.mark.parametrize("order", [("status", "log"), ("log", "status"), ("status", "log", "log")])
+@pytest.mark.parametrize(
+    "order",
+    [
+        ("status", "log"),
+        ("log", "status"),
+        ("status", "log", "log"),
+        ("status", "log", "status"),
+    ],
+)
 def test_a_log_record_takes_the_place_of_a_bare_span_status(order: tuple[str]) -> None:
     failure = Failure()
     for form in order:
