@@ -38,8 +38,9 @@ SILENT_PATHS = (
     "/metrics",
 )
 SILENT_PREFIXES = ("/static/",)
-# A live page pulls its fragments with htmx whenever something arrived.
-PULL_HEADER = b"hx-request"
+# A live page pulls its fragments and figures whenever something arrived, and asks with HEAD whether
+# the site is back.
+PULL_HEADERS = (b"hx-request", b"x-live-pull")
 # Errors of the receiving side are in its own counters; as telemetry they would come back.
 SILENT_LOGGERS = ("analytics.ingest", "analytics.services")
 MAX_QUERY_LENGTH = 2000
@@ -122,7 +123,9 @@ def is_silent(scope: Scope) -> bool:
     path: str = scope["path"]
     if path.rstrip("/") in SILENT_PATHS or path.startswith(SILENT_PREFIXES):
         return True
-    return scope["method"] == "GET" and any(name == PULL_HEADER for name, _ in scope["headers"])
+    if scope["method"] == "HEAD":
+        return True
+    return scope["method"] == "GET" and any(name in PULL_HEADERS for name, _ in scope["headers"])
 
 
 def _span_details(scope: Scope) -> tuple[str, dict[str, Any]]:

@@ -89,6 +89,8 @@ async def test_an_unknown_path_does_not_become_an_operation(
         ("/metrics", "GET", ()),
         ("/static/css/site.css", "GET", ()),
         ("/errors/", "GET", [(b"hx-request", b"true")]),
+        ("/figures/rate", "GET", [(b"x-live-pull", b"1")]),
+        ("/", "HEAD", ()),
     ],
 )
 async def test_telemetry_probes_and_live_pulls_leave_no_request_span(
