@@ -69,7 +69,9 @@ class LiveSite:
 def web_process() -> Iterator[str]:
     """Serve the test database until the block ends; gives the site's URL."""
     state = Path(settings.STATE_DIR)
-    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+    # Bound, but left to the web process to listen on: connections are refused until it does.
+    with closing(socket.socket()) as listening:
+        listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
         environment = {
             "DATABASE_URL": _test_database_url(),
@@ -122,7 +124,7 @@ def _wait_until_alive(url: str, process: subprocess.Popen[bytes], log: Path) -> 
     while process.poll() is None and time.monotonic() < until:
         try:
             urllib.request.urlopen(f"{url}/livez", timeout=START_SECONDS).close()
-        except (urllib.error.URLError, ConnectionError):
+        except urllib.error.URLError:
             time.sleep(0.05)
         else:
             return
