@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from analytics.domain.telemetry import Attributes
 
@@ -24,3 +24,21 @@ class PostedError(NamedTuple):
     span_id: str
     correlation_id: str
     attributes: Attributes
+
+
+def storable(error: PostedError) -> PostedError:
+    """The error without what JSON can say and the store cannot hold: NUL and halves of surrogate
+    pairs; whole numbers beyond 64 bits become texts."""
+    return PostedError(*(_storable(field) for field in error))
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "").encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_storable(str(key)): _storable(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_storable(each) for each in value]
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return str(value)
+    return value

@@ -20,7 +20,7 @@ from analytics.domain.errors import (
     identity,
     time_uuid_hex,
 )
-from analytics.domain.posted_errors import PostedError
+from analytics.domain.posted_errors import PostedError, storable
 from analytics.domain.telemetry import Rejection, Resource
 from analytics.services import copying, error_store
 from analytics.services.ingest import (
@@ -55,6 +55,7 @@ def store_posted_errors(
     An error with neither id nor time is a new one each time; `token` makes it so.
     Raises `django.db.OperationalError` and its kind when the store is down: nothing was stored.
     """
+    errors = [storable(error) for error in errors]
     received_ns = int(received_at.timestamp() * 1e9)
     window = TimeWindow(received_at)
     accepted = [window.accepts(error.occurred_ns or received_ns) for error in errors]
