@@ -1,0 +1,147 @@
+"""What the tools do: read the cache, then the database, then Microsoft Graph; write through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from opentelemetry import baggage
+
+# Not typing's: pydantic builds a tool's output schema from it only since Python 3.12.
+from typing_extensions import TypedDict
+
+from deploy.demo.planner_mcp.cache import Cache
+from deploy.demo.planner_mcp.graph import GraphClient, Json
+from deploy.demo.planner_mcp.store import Store
+
+_MINE = "tasks:me"
+
+
+class Task(TypedDict):
+    """One planner task; times are RFC 3339."""
+
+    id: str
+    plan_id: str
+    title: str
+    percent_complete: int
+    priority: int
+    due: str | None
+
+
+class TaskList(TypedDict):
+    """Tasks; `total` counts those beyond the limit too."""
+
+    total: int
+    tasks: list[Task]
+
+
+class PlanSummary(TypedDict):
+    """How a plan stands; `source` says where the figures come from: cache, database or graph."""
+
+    plan_id: str
+    title: str
+    total: int
+    completed: int
+    late: int
+    source: str
+
+
+class Planner:
+    """`cache_seconds` and `snapshot_seconds` say how old an answer from either may be."""
+
+    def __init__(
+        self,
+        graph: GraphClient,
+        cache: Cache,
+        store: Store,
+        *,
+        cache_seconds: float,
+        snapshot_seconds: float,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._graph = graph
+        self._cache = cache
+        self._store = store
+        self._cache_seconds = cache_seconds
+        self._snapshot_age = timedelta(seconds=snapshot_seconds)
+        self._now = now
+
+    async def list_tasks(self, plan_id: str | None, limit: int) -> TaskList:
+        key = f"tasks:{plan_id}" if plan_id else _MINE
+        tasks: list[Task] | None = await self._cache.get(key)
+        if tasks is None:
+            found = await (self._graph.plan_tasks(plan_id) if plan_id else self._graph.my_tasks())
+            tasks = [_task(each) for each in found]
+            await self._cache.put(key, tasks, seconds=self._cache_seconds)
+        return {"total": len(tasks), "tasks": tasks[:limit]}
+
+    async def create_task(self, plan_id: str, title: str, due: str | None) -> Task:
+        properties: Json = {"planId": plan_id, "title": title}
+        if due:
+            properties["dueDateTime"] = due
+        return await self._written("create_task", await self._graph.create_task(properties))
+
+    async def update_task(self, task_id: str, changes: Json) -> Task:
+        present = await self._graph.task(task_id)
+        changed = await self._graph.update_task(task_id, present["@odata.etag"], changes)
+        return await self._written("update_task", changed)
+
+    async def complete_task(self, task_id: str) -> Task:
+        present = await self._graph.task(task_id)
+        changed = await self._graph.update_task(
+            task_id, present["@odata.etag"], {"percentComplete": 100}
+        )
+        return await self._written("complete_task", changed)
+
+    async def plan_summary(self, plan_id: str) -> PlanSummary:
+        key = f"summary:{plan_id}"
+        known = await self._cache.get(key)
+        if known is not None:
+            return cast(PlanSummary, {**known, "source": "cache"})
+        known = await self._store.snapshot(plan_id, younger_than=self._snapshot_age)
+        if known is not None:
+            summary = cast(PlanSummary, {**known, "source": "database"})
+        else:
+            summary = await self._summary_from_graph(plan_id)
+            await self._store.save_snapshot(plan_id, dict(summary))
+        await self._cache.put(key, summary, seconds=self._cache_seconds)
+        return summary
+
+    async def _summary_from_graph(self, plan_id: str) -> PlanSummary:
+        plan = await self._graph.plan(plan_id)
+        tasks = await self._graph.plan_tasks(plan_id)
+        open_tasks = [task for task in tasks if task["percentComplete"] < 100]
+        now = self._now()
+        return PlanSummary(
+            plan_id=plan_id,
+            title=plan["title"],
+            total=len(tasks),
+            completed=len(tasks) - len(open_tasks),
+            late=sum(_is_late(task, now) for task in open_tasks),
+            source="graph",
+        )
+
+    async def _written(self, tool: str, changed: Json) -> Task:
+        task = _task(changed)
+        user = baggage.get_baggage("enduser.id")
+        await self._store.record(user_id=str(user or ""), tool=tool, task_id=task["id"])
+        plan_id = task["plan_id"]
+        await self._cache.drop(_MINE, f"tasks:{plan_id}", f"summary:{plan_id}")
+        return task
+
+
+def _task(found: Json) -> Task:
+    return Task(
+        id=found["id"],
+        plan_id=found["planId"],
+        title=found["title"],
+        percent_complete=found["percentComplete"],
+        priority=found["priority"],
+        due=found["dueDateTime"],
+    )
+
+
+def _is_late(task: dict[str, Any], now: datetime) -> bool:
+    due = task["dueDateTime"]
+    return due is not None and datetime.fromisoformat(due) < now

@@ -1,0 +1,154 @@
+"""The planner's database: the last snapshot of each plan, and who did what."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from opentelemetry import trace
+from opentelemetry.instrumentation.psycopg import PsycopgInstrumentor
+from opentelemetry.trace import SpanKind
+from psycopg import conninfo, sql
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import Jsonb
+from psycopg_pool import AsyncConnectionPool
+
+_tracer = trace.get_tracer(__name__)
+
+_APPLICATION = "planner-mcp-server"
+_MAX_CONNECTIONS = 5
+_KEEP_ACTIVITY = timedelta(days=7)
+
+_TABLES = (
+    """
+    CREATE TABLE IF NOT EXISTS plan_snapshot (
+        plan_id text PRIMARY KEY,
+        summary jsonb NOT NULL,
+        taken_at timestamptz NOT NULL DEFAULT now()
+    )
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS activity (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        at timestamptz NOT NULL DEFAULT now(),
+        user_id text NOT NULL,
+        tool text NOT NULL,
+        task_id text NOT NULL
+    )
+    """,
+    "CREATE INDEX IF NOT EXISTS activity_at ON activity (at)",
+)
+
+
+class Store:
+    """Holds a pool of few connections, so that a leak shows soon. Errors are psycopg's own."""
+
+    def __init__(self, url: str, *, timeout: float = 3.0) -> None:
+        self._database = str(conninfo.conninfo_to_dict(url).get("dbname") or urlsplit(url).path[1:])
+        self._pool: AsyncConnectionPool[psycopg.AsyncConnection[DictRow]] = AsyncConnectionPool(
+            url,
+            min_size=1,
+            max_size=_MAX_CONNECTIONS,
+            timeout=timeout,
+            open=False,
+            name="planner",
+            kwargs={
+                "autocommit": True,
+                "row_factory": dict_row,
+                "application_name": _APPLICATION,
+                "connect_timeout": 3,
+            },
+        )
+
+    async def open(self) -> None:
+        """Connect, make the tables, forget old activity."""
+        await self._pool.open(wait=True, timeout=15)
+        async with self._pool.connection() as connection:
+            for statement in _TABLES:
+                await connection.execute(statement)
+            await connection.execute("DELETE FROM activity WHERE at < now() - %s", [_KEEP_ACTIVITY])
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    async def ping(self, *, wait: float) -> None:
+        """Raises where no connection is free within `wait` seconds, or none works."""
+        async with self._pool.connection(wait) as connection:
+            await connection.execute("SELECT 1")
+
+    def pool(self) -> dict[str, int]:
+        """How the pool stands: size, free connections, callers waiting."""
+        stats = self._pool.get_stats()
+        return {
+            "max": _MAX_CONNECTIONS,
+            "size": stats.get("pool_size", 0),
+            "available": stats.get("pool_available", 0),
+            "waiting": stats.get("requests_waiting", 0),
+        }
+
+    async def snapshot(self, plan_id: str, *, younger_than: timedelta) -> dict[str, Any] | None:
+        async with self._connection() as connection:
+            cursor = await connection.execute(
+                "SELECT summary FROM plan_snapshot WHERE plan_id = %s AND taken_at > now() - %s",
+                [plan_id, younger_than],
+            )
+            row = await cursor.fetchone()
+        return dict(row["summary"]) if row else None
+
+    async def save_snapshot(self, plan_id: str, summary: dict[str, Any]) -> None:
+        async with self._connection() as connection:
+            await connection.execute(
+                "INSERT INTO plan_snapshot (plan_id, summary) VALUES (%s, %s) "
+                "ON CONFLICT (plan_id) DO UPDATE SET summary = excluded.summary, taken_at = now()",
+                [plan_id, Jsonb(summary)],
+            )
+
+    async def record(self, *, user_id: str, tool: str, task_id: str) -> None:
+        async with self._connection() as connection:
+            await connection.execute(
+                "INSERT INTO activity (user_id, tool, task_id) VALUES (%s, %s, %s)",
+                [user_id, tool, task_id],
+            )
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection[DictRow]]:
+        # The wait for a connection is a call to the database too: an empty pool shows as its fault.
+        with _tracer.start_as_current_span(
+            "acquire",
+            kind=SpanKind.CLIENT,
+            attributes={"db.system.name": "postgresql", "db.namespace": self._database},
+        ):
+            connection = await self._pool.getconn()
+        try:
+            yield connection
+        finally:
+            await self._pool.putconn(connection)
+
+
+def instrument() -> None:
+    """Trace every statement; to be called before the first connection is made."""
+    PsycopgInstrumentor().instrument()
+
+
+async def ensure_database(url: str) -> None:
+    """Create the database of `url` where it does not exist yet."""
+    try:
+        async with await psycopg.AsyncConnection.connect(url, connect_timeout=5):
+            return
+    except psycopg.OperationalError as error:
+        name = conninfo.conninfo_to_dict(url).get("dbname")
+        if not name or f'database "{name}" does not exist' not in str(error):
+            raise
+    elsewhere = conninfo.make_conninfo(url, dbname="postgres")
+    async with await psycopg.AsyncConnection.connect(elsewhere, autocommit=True) as connection:
+        try:
+            await connection.execute(
+                sql.SQL("CREATE DATABASE {}").format(sql.Identifier(str(name)))
+            )
+        except psycopg.errors.DuplicateDatabase:
+            # Another start was faster.
+            return
