@@ -122,7 +122,9 @@ CHANNEL_LAYERS = {
 
 # --- Background work --------------------------------------------------------------------------
 
-CELERY_BROKER_URL = config.celery_broker_url or config.redis_url
+_BROKER = config.celery_broker_url or config.redis_url
+# Celery has a name and a query of its own for the socket of a Redis.
+CELERY_BROKER_URL = _BROKER.replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

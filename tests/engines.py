@@ -5,8 +5,10 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from resilience_site.embedded.folders import Folders
@@ -42,7 +44,7 @@ def _start_postgres(folders: Folders) -> str:
     engine.prepare()
     process = spawn(engine.program(), folders.run, folders.logs / "postgres.log")
     atexit.register(_stop, process, "SIGINT")
-    engine.wait_ready(lambda: process.poll() is None)
+    engine.wait_ready(_alive(process))
     engine.ensure_database("resilience", may_create_databases=True)
     return engine.url("resilience")
 
@@ -52,13 +54,19 @@ def _start_valkey(folders: Folders) -> str:
     engine.prepare()
     process = spawn(engine.program(), folders.run, folders.logs / "valkey.log")
     atexit.register(_stop, process, "SIGTERM")
-    engine.wait_ready(lambda: process.poll() is None)
+    engine.wait_ready(_alive(process))
     return engine.url
 
 
-def _stop(process: subprocess.Popen[bytes], stop_signal: str) -> None:
-    import signal
+def _alive(process: subprocess.Popen[bytes]) -> Callable[[], None]:
+    def check() -> None:
+        if process.poll() is not None:
+            raise RuntimeError(f"{process.args} ended with {process.returncode}")
 
+    return check
+
+
+def _stop(process: subprocess.Popen[bytes], stop_signal: str) -> None:
     process.send_signal(signal.Signals[stop_signal])
     try:
         process.wait(_STOP_SECONDS)

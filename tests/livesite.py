@@ -86,7 +86,7 @@ def web_process() -> Iterator[str]:
             directory=ROOT,
         )
         log = state / "logs" / "web.log"
-        process = spawn(program, state / "run", log, listening=listening)
+        process = spawn(program, state / "run", log, listen_descriptor=listening.fileno())
         try:
             url = f"http://127.0.0.1:{port}"
             _wait_until_alive(url, process, log)

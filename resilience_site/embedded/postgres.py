@@ -37,7 +37,7 @@ _POLL_SECONDS = 0.02
 _STALE_STOP_SECONDS = 20
 _BUILTIN_LOCALES = 17
 
-Alive = Callable[[], bool]
+Check = Callable[[], None]
 
 
 class Postgres:
@@ -49,6 +49,7 @@ class Postgres:
     def __init__(
         self, folders: Folders, *, max_connections: int = 100, throwaway: bool = False
     ) -> None:
+        self.name = NAME
         self.home = folders.state / NAME
         self.data = self.home / "data"
         self.folder = binaries.postgres_folder()
@@ -58,6 +59,10 @@ class Postgres:
         self.sockets = folders.sockets
         self._folders = folders
         self._run_as: list[str] = []
+
+    @property
+    def title(self) -> str:
+        return f"PostgreSQL {self.version}"
 
     @property
     def version(self) -> str:
@@ -95,15 +100,19 @@ class Postgres:
             as_database_user=self.account is not None,
         )
 
-    def wait_ready(self, alive: Alive, seconds: float = 60.0) -> None:
-        """Return once a query is answered; raises StartError when that takes too long."""
+    def wait_ready(self, check: Check, seconds: float = 60.0) -> None:
+        """Return once a query is answered; raises StartError when that takes too long.
+
+        `check` is called while waiting, and raises when there is nothing to wait for.
+        """
         until = time.monotonic() + seconds
         while True:
             try:
                 with self.connect() as connection:
                     connection.execute("SELECT 1")
             except psycopg.OperationalError as error:
-                if not alive() or time.monotonic() > until:
+                check()
+                if time.monotonic() > until:
                     reason = str(error).strip().splitlines()[-1]
                     raise StartError(f"PostgreSQL does not answer: {reason}") from None
                 time.sleep(_POLL_SECONDS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -51,9 +50,13 @@ def tether(
     run: Path,
     *,
     listen_descriptor: int | None = None,
+    kept_descriptor: int | None = None,
     parent: int | None = None,
 ) -> list[str]:
-    """Write the program's specification; returns the command that starts it."""
+    """Write the program's specification; returns the command that starts it.
+
+    The program gets `listen_descriptor` as descriptor 0, keeps `kept_descriptor`, and no other.
+    """
     specification = {
         "name": program.name,
         "argv": [str(each) for each in program.argv],
@@ -65,6 +68,7 @@ def tether(
         "priority": program.priority,
         "nice": program.nice,
         "listen_descriptor": listen_descriptor,
+        "kept_descriptor": kept_descriptor,
         "parent": parent,
     }
     path = run / f"{program.name}.program"
@@ -77,11 +81,22 @@ def tether(
 
 
 def spawn(
-    program: Program, run: Path, log: Path, *, listening: socket.socket | None = None
+    program: Program,
+    run: Path,
+    log: Path,
+    *,
+    listen_descriptor: int | None = None,
+    kept_descriptor: int | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a program as a child of this process, outside of its terminal's signals."""
-    descriptor = listening.fileno() if listening else None
-    command = tether(program, run, listen_descriptor=descriptor, parent=os.getpid())
+    command = tether(
+        program,
+        run,
+        listen_descriptor=listen_descriptor,
+        kept_descriptor=kept_descriptor,
+        parent=os.getpid(),
+    )
+    passed = [each for each in (listen_descriptor, kept_descriptor) if each is not None]
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603
             command,
@@ -89,8 +104,21 @@ def spawn(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            pass_fds=() if descriptor is None else (descriptor,),
+            pass_fds=passed,
         )
+
+
+def run_to_end(program: Program, run: Path) -> int:
+    """Run a program that prints to this process's output; returns its exit status."""
+    command = tether(program, run, parent=os.getpid())
+    with subprocess.Popen(  # noqa: S603
+        command, stdin=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        try:
+            return process.wait()
+        except BaseException:
+            process.terminate()
+            raise
 
 
 def records(run: Path) -> list[Record]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -17,13 +18,14 @@ import psutil
 
 PR_SET_PDEATHSIG = 1
 _HIGHEST_DESCRIPTOR = 1024
+_MOST_FILES = 65536
 
 
 def main(path: str) -> None:
     specification: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
     _end_with_parent(specification["death_signal"], specification["parent"])
     _record(Path(path).parent, specification)
-    _arrange_descriptors(specification["listen_descriptor"])
+    _arrange_descriptors(specification["listen_descriptor"], specification["kept_descriptor"])
     os.nice(specification["nice"])
     os.chdir(specification["directory"])
     argv = specification["argv"]
@@ -57,10 +59,16 @@ def _record(folder: Path, specification: dict[str, Any]) -> None:
     fresh.replace(folder / f"{name}.process")
 
 
-def _arrange_descriptors(listen: int | None) -> None:
+def _arrange_descriptors(listen: int | None, kept: int | None) -> None:
     if listen is not None:
         os.dup2(listen, 0)
-    os.closerange(3, _HIGHEST_DESCRIPTOR)
+    first = _HIGHEST_DESCRIPTOR if kept is None else kept
+    os.closerange(3, first)
+    os.closerange(first + 1, _HIGHEST_DESCRIPTOR)
+    # The usual soft limit of 1,024 is for programs that use select().
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from resilience_site.embedded.errors import StartError
 from resilience_site.embedded.folders import LONGEST_SOCKET_PATH, Folders
 from resilience_site.embedded.programs import Program
 
+NAME = "valkey"
 _POLL_SECONDS = 0.02
 _ANSWER_SECONDS = 2.0
 
@@ -21,11 +22,15 @@ _ANSWER_SECONDS = 2.0
 class Valkey:
     """One server named `name`: `prepare`, run `program()`, then `wait_ready`."""
 
-    def __init__(self, folders: Folders, name: str = "valkey") -> None:
+    def __init__(self, folders: Folders, name: str = NAME) -> None:
         self.name = name
         self.home = folders.state / name
         self.socket = folders.sockets / f"{name}.sock"
         self.binary = binaries.valkey_program()
+
+    @property
+    def title(self) -> str:
+        return f"Valkey {self.version}" if self.name == NAME else f"Valkey of {self.name}"
 
     @property
     def version(self) -> str:
@@ -57,11 +62,15 @@ class Valkey:
         ]
         return Program(self.name, argv, directory=Path("/"), priority=20)
 
-    def wait_ready(self, alive: Callable[[], bool], seconds: float = 60.0) -> None:
-        """Return once PING is answered; raises StartError when that takes too long."""
+    def wait_ready(self, check: Callable[[], None], seconds: float = 60.0) -> None:
+        """Return once PING is answered; raises StartError when that takes too long.
+
+        `check` is called while waiting, and raises when there is nothing to wait for.
+        """
         until = time.monotonic() + seconds
         while not self._answers():
-            if not alive() or time.monotonic() > until:
+            check()
+            if time.monotonic() > until:
                 raise StartError(f"Valkey does not answer at {self.socket}.")
             time.sleep(_POLL_SECONDS)
 

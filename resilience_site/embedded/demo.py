@@ -1,0 +1,90 @@
+"""The demo's engines, ports and programs; what they do is the business of `deploy.demo`."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from resilience_site.config import config
+from resilience_site.embedded.errors import StartError
+from resilience_site.embedded.programs import DemoContext, Program
+from resilience_site.embedded.site import ROOT, address
+from resilience_site.embedded.valkey import Valkey
+from resilience_site.embedded.watch import Watch
+
+DATABASE = "planner"
+VALKEY = "demo-valkey"
+# Started after the site, and stopped before it: what they report last still arrives.
+PRIORITY = 400
+_LISTEN_SECONDS = 60
+_POLL_SECONDS = 0.05
+
+
+def check_ports(check_free: Callable[[str, int, str], None]) -> None:
+    """Raise StartError when a port of the demo is taken."""
+    for variable, port in _ports():
+        check_free(config.host, port, variable)
+
+
+def programs(state: Path, database_url: str, valkey: Valkey | None) -> list[Program]:
+    """The demo's programs, all with a priority of `PRIORITY` or more."""
+    # Imported here: a site without the demo does without its packages.
+    from deploy.demo.programs import programs as demo_programs
+
+    assert valkey is not None
+    found = demo_programs(
+        DemoContext(
+            python=sys.executable,
+            root=ROOT,
+            state_dir=state,
+            site_url=address(),
+            ingest_key=config.resilience_ingest_key,
+            operator_key=config.resilience_operator_key,
+            host=config.host,
+            planner_mcp_port=config.planner_mcp_port,
+            graph_sim_port=config.graph_sim_port,
+            database_url=database_url,
+            redis_url=valkey.url,
+            scenario=config.demo_scenario,
+        )
+    )
+    assert all(each.priority >= PRIORITY for each in found)
+    return list(found)
+
+
+def wait_until_listening(watch: Watch) -> None:
+    """Return once the demo's servers accept connections; raises StartError."""
+    until = time.monotonic() + _LISTEN_SECONDS
+    for variable, port in _ports():
+        while not _listens(port):
+            watch.check()
+            if time.monotonic() > until:
+                raise StartError(f"Nothing listens on port {port} ({variable}); see the logs.")
+            time.sleep(_POLL_SECONDS)
+
+
+def announce(say: Callable[[str], None]) -> None:
+    """Say where the demo's servers are."""
+    say(f"  planner MCP     http://127.0.0.1:{config.planner_mcp_port}/mcp")
+    say(f"  Graph faults    PUT http://127.0.0.1:{config.graph_sim_port}/_faults")
+    if config.demo_scenario == "off":
+        say("  scenario        off: faults happen only when asked for")
+
+
+def _ports() -> list[tuple[str, int]]:
+    return [
+        ("PLANNER_MCP_PORT", config.planner_mcp_port),
+        ("GRAPH_SIM_PORT", config.graph_sim_port),
+    ]
+
+
+def _listens(port: int) -> bool:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.host, config.host)  # noqa: S104
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True

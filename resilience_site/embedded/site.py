@@ -1,0 +1,69 @@
+"""The site's own programs, and what they find in their environment."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from resilience_site.config import config
+from resilience_site.embedded.programs import Program
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+WEB, WORKER, BEAT = "web", "worker", "beat"
+# Each process keeps at most one pool of the size in the settings, and few connections beside it.
+_CONNECTIONS_PER_PROCESS = 10
+_SPARE_CONNECTIONS = 40
+
+
+def site_programs() -> list[Program]:
+    """Web, worker and beat, in the order of starting."""
+    celery = [sys.executable, "-m", "celery", "--app", "resilience_site.celery"]
+    return [
+        Program(
+            WEB,
+            [sys.executable, "-m", "resilience_site.embedded.web"],
+            directory=ROOT,
+            stop_seconds=15,
+            priority=300,
+            copies=config.resilience_web_processes,
+            listen=(config.host, config.port),
+        ),
+        Program(
+            WORKER,
+            [
+                *(*celery, "worker", "--loglevel", "INFO"),
+                # Threads share what one process has loaded: a forked pool needs that again.
+                *("--pool", "threads", "--concurrency", "2", "--prefetch-multiplier", "1"),
+                *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+            ],
+            directory=ROOT,
+            stop_seconds=15,
+            priority=200,
+            # Requests come before background work.
+            nice=5,
+        ),
+        Program(
+            BEAT,
+            [*celery, "beat", "--loglevel", "INFO", "--pidfile", ""],
+            directory=ROOT,
+            priority=210,
+            nice=5,
+        ),
+    ]
+
+
+def preparation() -> Program:
+    """Migrations, first rows and static files; ends by itself."""
+    return Program("prepare", [sys.executable, "manage.py", "prepare"], directory=ROOT)
+
+
+def max_connections() -> int:
+    """Of the embedded PostgreSQL: every process of the site and some others at once."""
+    processes = config.resilience_web_processes + 2
+    return _SPARE_CONNECTIONS + processes * _CONNECTIONS_PER_PROCESS
+
+
+def address() -> str:
+    """The URL under which the site is reached from this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.host, config.host)  # noqa: S104
+    return f"http://{f'[{host}]' if ':' in host else host}:{config.port}"
