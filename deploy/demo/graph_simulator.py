@@ -30,6 +30,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from deploy.demo import signals
 from deploy.demo.graph_faults import Fault, FaultError, FaultKind, Faults
 from deploy.demo.graph_http import (
     GraphError,
@@ -374,6 +375,7 @@ def main() -> None:
     simulator = GraphSimulator(
         rng=random.Random(options.seed), token_lifetime=options.token_seconds
     )
+    signals.exit_on_signals()
     server(simulator, options.host, options.port).run()
 
 

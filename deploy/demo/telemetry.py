@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from types import FrameType
 
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import (
@@ -142,13 +140,3 @@ def required(environ: Mapping[str, str], name: str) -> str:
     if not value:
         sys.exit(f"{name} is not set.")
     return value
-
-
-def exit_on_signals() -> None:
-    """Let SIGTERM and SIGINT end the process in order, with everything closed and flushed."""
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        sys.exit(0)
-
-    signal.signal(signal.SIGTERM, leave)
-    signal.signal(signal.SIGINT, leave)

@@ -4,46 +4,12 @@ import random
 import threading
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from deploy.demo.graph_simulator import GraphSimulator, server
-
-
-class Graph:
-    """A running simulator and a client of it that carries a token."""
-
-    def __init__(self, simulator: GraphSimulator, url: str) -> None:
-        self.simulator = simulator
-        self.url = url
-        self.http = httpx.Client(base_url=url, timeout=10)
-
-    def token(self, **changes: str) -> httpx.Response:
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": "planner",
-            "client_secret": "s",
-            "scope": "https://graph.microsoft.com/.default",
-            **changes,
-        }
-        return self.http.post("/contoso/oauth2/v2.0/token", data=form)
-
-    def sign_in(self) -> None:
-        token = self.token().json()["access_token"]
-        self.http.headers["Authorization"] = f"Bearer {token}"
-
-    def fault(self, kind: str, **fields: float) -> None:
-        self.http.put("/_faults", json={"kind": kind, **fields}).raise_for_status()
-
-
-class Clock:
-    """A clock that moves only when told to, in seconds."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.demo.graph import Graph
+from tests.demo.planner import PlannerProcess
+from tests.demo.planner import running_planner as planner_process
 
 
 @pytest.fixture(scope="session")
@@ -69,3 +35,16 @@ def graph(running_graph: Graph) -> Iterator[Graph]:
     running_graph.http.delete("/_faults")
     yield running_graph
     running_graph.http.delete("/_faults")
+
+
+@pytest.fixture(scope="session")
+def running_planner(running_graph: Graph) -> Iterator[PlannerProcess]:
+    with planner_process(running_graph) as planner:
+        yield planner
+
+
+@pytest.fixture
+def planner(running_planner: PlannerProcess, graph: Graph) -> PlannerProcess:
+    """The server without faults, cache or snapshots."""
+    running_planner.forget()
+    return running_planner

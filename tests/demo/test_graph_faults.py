@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.demo.graph_faults import FaultError, FaultKind, Faults
-from tests.demo.conftest import Clock, Graph
+from tests.demo.graph import Clock, Graph
 
 MINE = "/v1.0/me/planner/tasks"
 

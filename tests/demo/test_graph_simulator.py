@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from deploy.demo.graph_simulator import GraphSimulator
 from deploy.demo.graph_tasks import TaskStore
-from tests.demo.conftest import Clock, Graph
+from tests.demo.graph import Clock, Graph
 
 TASKS = "/v1.0/planner/tasks"
 MINE = "/v1.0/me/planner/tasks"

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from deploy.demo import telemetry
+from deploy.demo import signals, telemetry
 from deploy.demo.planner_mcp import store, tools
 from deploy.demo.planner_mcp.cache import Cache
 from deploy.demo.planner_mcp.graph import GraphClient
@@ -92,9 +92,10 @@ async def serve() -> None:
         )
         server = tools.build(planner)
         server.custom_route("/healthz", methods=["GET"])(_health(cache, database))
+        host = os.environ.get("PLANNER_MCP_HOST", "127.0.0.1")
         config = uvicorn.Config(
-            server.streamable_http_app(json_response=True, stateless_http=True),
-            host=os.environ.get("PLANNER_MCP_HOST", "127.0.0.1"),
+            server.streamable_http_app(json_response=True, stateless_http=True, host=host),
+            host=host,
             port=int(os.environ.get("PLANNER_MCP_PORT", "8001")),
             ws="none",
             loop="asyncio",
@@ -106,7 +107,7 @@ async def serve() -> None:
 
 
 def main() -> None:
-    telemetry.exit_on_signals()
+    signals.exit_on_signals()
     connection = telemetry.start(SERVICE)
     store.instrument()
     try:

@@ -41,6 +41,9 @@ class Cache:
         return None if text is None else json.loads(text)
 
     async def put(self, key: str, value: Any, *, seconds: float) -> None:
+        """Keep the value for a while; not at all with 0 seconds."""
+        if seconds <= 0:
+            return
         try:
             await self._client.set(_PREFIX + key, json.dumps(value), px=int(seconds * 1000))
         except RedisError:

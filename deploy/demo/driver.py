@@ -1,0 +1,88 @@
+"""People who use the planner through a real MCP client, while the scenario walks its faults.
+
+    python -m deploy.demo.driver
+
+PLANNER_MCP_URL, GRAPH_URL, RESILIENCE_URL and RESILIENCE_INGEST_KEY say where everything is.
+With DEMO_SCENARIO=off faults are left alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+
+from deploy.demo import telemetry
+from deploy.demo.agent import User, use
+from deploy.demo.scenario import FaultSwitch, walk
+from deploy.demo.telemetry import required
+
+SERVICE = "planner-agent"
+_STOP_SECONDS = 5.0
+
+USERS = (
+    User("ana", "premium"),
+    User("ben", "standard"),
+    User("chloe", "standard"),
+    User("dmitri", "free"),
+    User("eva", "free"),
+)
+
+
+async def drive(stop: asyncio.Event) -> None:
+    """All users at once, and the scenario beside them, until `stop`."""
+    url = required(os.environ, "PLANNER_MCP_URL")
+    rate = float(os.environ.get("DEMO_CALLS_PER_SECOND", "4"))
+    seed = int(os.environ.get("DEMO_SEED", "7"))
+    pause = len(USERS) / rate
+    users = [
+        asyncio.create_task(use(url, user, random.Random(seed + n), pause, stop))
+        for n, user in enumerate(USERS)
+    ]
+    scenario = asyncio.create_task(_scenario(stop))
+    try:
+        await asyncio.wait([*users, scenario], return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        stop.set()
+        _, late = await asyncio.wait([*users, scenario], timeout=_STOP_SECONDS)
+        for task in late:
+            task.cancel()
+        outcomes = await asyncio.gather(*users, scenario, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            raise outcome
+
+
+async def _scenario(stop: asyncio.Event) -> None:
+    if os.environ.get("DEMO_SCENARIO") == "off":
+        await stop.wait()
+        return
+    switch = FaultSwitch(required(os.environ, "GRAPH_URL"))
+    walking = asyncio.create_task(walk(switch))
+    try:
+        await stop.wait()
+    finally:
+        walking.cancel()
+        await asyncio.wait([walking])
+        await switch.close()
+
+
+async def _run() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await drive(stop)
+
+
+def main() -> None:
+    connection = telemetry.start(SERVICE)
+    try:
+        asyncio.run(_run())
+    finally:
+        connection.shutdown()
+
+
+if __name__ == "__main__":
+    main()

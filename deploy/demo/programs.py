@@ -1,0 +1,77 @@
+"""The programs of the demo, for the supervisor that also runs the site."""
+
+from __future__ import annotations
+
+import secrets
+
+from resilience_site.embedded.programs import DemoContext, Program
+
+GRAPH_SIMULATOR = "graph-simulator"
+PLANNER_MCP = "planner-mcp-server"
+DRIVER = "planner-agent"
+
+
+def programs(context: DemoContext) -> list[Program]:
+    """Graph simulator, planner MCP server and driver, in the order of starting.
+
+    The driver stops first and the simulator last, so that stopping makes no errors.
+    """
+    local = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(context.host, context.host)  # noqa: S104
+    graph_url = f"http://{local}:{context.graph_sim_port}"
+    reports = {
+        "RESILIENCE_URL": context.site_url,
+        "RESILIENCE_INGEST_KEY": context.ingest_key,
+        "GRAPH_URL": graph_url,
+    }
+
+    def module(
+        name: str, priority: int, environment: dict[str, str], *argv: str, stop_seconds: int = 10
+    ) -> Program:
+        return Program(
+            name,
+            [context.python, "-m", *argv],
+            environment=environment,
+            directory=context.root,
+            priority=priority,
+            stop_seconds=stop_seconds,
+        )
+
+    def export_log(service: str) -> str:
+        return str(context.state_dir / "demo" / f"{service}-errors.log")
+
+    return [
+        module(
+            GRAPH_SIMULATOR,
+            410,
+            {},
+            "deploy.demo.graph_simulator",
+            *("--host", context.host, "--port", str(context.graph_sim_port)),
+        ),
+        module(
+            PLANNER_MCP,
+            420,
+            {
+                **reports,
+                "PLANNER_MCP_HOST": context.host,
+                "PLANNER_MCP_PORT": str(context.planner_mcp_port),
+                "PLANNER_DATABASE_URL": context.database_url,
+                "PLANNER_REDIS_URL": context.redis_url,
+                "PLANNER_EXPORT_LOG": export_log(PLANNER_MCP),
+                # The simulator takes any secret; a real tenant would not.
+                "GRAPH_CLIENT_SECRET": secrets.token_urlsafe(24),
+            },
+            "deploy.demo.planner_mcp",
+            stop_seconds=15,
+        ),
+        module(
+            DRIVER,
+            430,
+            {
+                **reports,
+                "PLANNER_MCP_URL": f"http://{local}:{context.planner_mcp_port}/mcp",
+                "PLANNER_EXPORT_LOG": export_log(DRIVER),
+                "DEMO_SCENARIO": context.scenario,
+            },
+            "deploy.demo.driver",
+        ),
+    ]

@@ -1,0 +1,96 @@
+"""The faults that the demo walks through in a loop, by the Graph simulator's switch."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+import httpx
+
+logger = logging.getLogger(__name__)
+
+# A fault outlives its phase by this many seconds where nobody is left to switch it off.
+_GRACE = 5.0
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault of the Graph simulator; `seconds` where it ends before its phase does."""
+
+    kind: str
+    rate: float = 1.0
+    value: float | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Phase:
+    """`seconds` with these faults."""
+
+    name: str
+    seconds: float
+    faults: tuple[Fault, ...] = ()
+
+
+PHASES = (
+    Phase("calm", 15),
+    Phase("throttling", 25, (Fault("throttle", rate=0.6, value=3),)),
+    # First slow but answered, then slower than the planner is ready to wait.
+    Phase("slow", 12, (Fault("latency", rate=0.8, value=1.5),)),
+    Phase("slower", 13, (Fault("latency", rate=0.5, value=5),)),
+    Phase("outage", 25, (Fault("unavailable", rate=0.7), Fault("reset", rate=0.4))),
+    # No new token matters only to those whose old one is refused.
+    Phase("auth outage", 25, (Fault("auth"), Fault("token", seconds=5))),
+    Phase("recovery", 25),
+)
+
+
+class FaultSwitch:
+    """Puts phases into effect; touches no kinds of fault that no phase has used."""
+
+    def __init__(self, url: str) -> None:
+        self._http = httpx.AsyncClient(base_url=url, timeout=5)
+        self._set: set[str] = set()
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def apply(self, phase: Phase) -> None:
+        """Raises httpx.HTTPError where the simulator cannot be reached."""
+        await self.clear()
+        for fault in phase.faults:
+            whole = fault if fault.seconds else replace(fault, seconds=phase.seconds + _GRACE)
+            body = {name: value for name, value in vars(whole).items() if value is not None}
+            self._set.add(fault.kind)
+            (await self._http.put("/_faults", json=body)).raise_for_status()
+
+    async def clear(self) -> None:
+        """Raises httpx.HTTPError where the simulator cannot be reached."""
+        for kind in sorted(self._set):
+            (await self._http.delete("/_faults", params={"kind": kind})).raise_for_status()
+            self._set.discard(kind)
+
+
+async def walk(
+    switch: FaultSwitch,
+    phases: Sequence[Phase] = PHASES,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> None:
+    """Walk through the phases again and again until cancelled; then clear what was set."""
+    try:
+        while True:
+            for phase in phases:
+                logger.info("Scenario: %s for %g s", phase.name, phase.seconds)
+                await _try(switch.apply(phase))
+                await sleep(phase.seconds)
+    finally:
+        await _try(switch.clear())
+
+
+async def _try(step: Awaitable[None]) -> None:
+    try:
+        await step
+    except httpx.HTTPError as error:
+        logger.warning("The fault switch does not answer (%s)", type(error).__name__)
