@@ -67,7 +67,12 @@ def edges_queue(waiting: Sequence[SpanRecord], received_at: datetime) -> None:
     copying.copy_rows(
         "analytics_edgepending",
         (
-            "trace_id", "parent_span_id", "service", "started_at", "duration_ns", "failed",
+            "trace_id",
+            "parent_span_id",
+            "service",
+            "started_at",
+            "duration_ns",
+            "failed",
             "created_at",
         ),  # fmt: skip
         [

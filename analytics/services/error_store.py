@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 from django.db import connection
@@ -85,7 +85,7 @@ def lock_identities(errors: Sequence[PreparedError], *, exclusive: bool) -> None
     with connection.cursor() as cursor:
         for service in services:
             cursor.execute(
-                f"SELECT {function}(%s, hashtext(%s))",  # noqa: S608
+                f"SELECT {function}(%s, hashtext(%s))",
                 [_DEDUPE_LOCK_CLASS, service],
             )
 
@@ -152,7 +152,7 @@ def _stored_forms(
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT trace_id, span_id, type, message, replace(stack_hash::text, '-', ''), "
-            f"occurred_at, id::text, source FROM {TABLE} WHERE {condition} AND trace_id = ANY(%s) "  # noqa: S608
+            f"occurred_at, id::text, source FROM {TABLE} WHERE {condition} AND trace_id = ANY(%s) "
             "AND occurred_at BETWEEN %s::timestamptz - interval '1 hour' "
             "AND %s::timestamptz + interval '1 hour'",
             [list(traces), min(times), max(times)],

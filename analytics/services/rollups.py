@@ -23,7 +23,7 @@ OTHER_OPERATIONS = "(other operations)"
 class Figures:
     """Calls, errors and durations being added up before they are written."""
 
-    __slots__ = ("buckets", "calls", "duration_ns", "duration_max_ns", "errors")
+    __slots__ = ("buckets", "calls", "duration_max_ns", "duration_ns", "errors")
 
     def __init__(self) -> None:
         self.calls = 0
