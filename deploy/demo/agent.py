@@ -15,7 +15,6 @@ import httpx2
 from mcp import Client, MCPError
 from mcp_types import CallToolResult, TextContent
 from opentelemetry import baggage, context, trace
-from opentelemetry.trace import Span, Status, StatusCode
 
 logger = logging.getLogger(__name__)
 _tracer = trace.get_tracer(__name__)
@@ -69,10 +68,12 @@ class Session:
     async def act(self) -> None:
         """Do one thing that makes sense; a tool's error is reported, a lost connection raised."""
         tool, arguments = self._choice()
-        with self._traced(tool) as span:
-            result = await self._client.call_tool(tool, arguments)
-            if isinstance(result, CallToolResult):
-                self._note(tool, arguments, result, span)
+        try:
+            with self._traced(tool):
+                self._note(tool, arguments, await self._client.call_tool(tool, arguments))
+        except ToolCallError:
+            # The span has told it; a person tries something else after a while.
+            return
 
     def _choice(self) -> tuple[str, dict[str, Any]]:
         rng, plans, tasks = self._rng, sorted(self._known.plans), sorted(self._known.open_tasks)
@@ -96,8 +97,9 @@ class Session:
         return tool, arguments
 
     @contextmanager
-    def _traced(self, tool: str) -> Iterator[Span]:
-        correlation = str(uuid.UUID(bytes=self._rng.randbytes(16), version=4))
+    def _traced(self, tool: str) -> Iterator[None]:
+        # Never from the seed: a second run must not share its ids with the first.
+        correlation = str(uuid.uuid4())
         carried = {
             "X-Correlation-ID": correlation,
             "enduser.id": self._user.id,
@@ -116,20 +118,17 @@ class Session:
                     "enduser.tier": self._user.tier,
                     "gen_ai.tool.name": tool,
                 },
-            ) as span:
-                yield span
+            ):
+                yield
         finally:
             context.detach(token)
 
-    def _note(
-        self, tool: str, arguments: dict[str, Any], result: CallToolResult, span: Span
-    ) -> None:
+    def _note(self, tool: str, arguments: dict[str, Any], result: object) -> None:
+        assert isinstance(result, CallToolResult)
         if result.is_error:
-            text = " ".join(each.text for each in result.content if isinstance(each, TextContent))
-            error = ToolCallError(text)
-            span.record_exception(error)
-            span.set_status(Status(StatusCode.ERROR, text))
-        elif tool == "list_tasks" and result.structured_content:
+            texts = [each.text for each in result.content if isinstance(each, TextContent)]
+            raise ToolCallError(" ".join(texts))
+        if tool == "list_tasks" and result.structured_content:
             self._known.learn(result.structured_content["tasks"])
         elif tool == "complete_task":
             self._known.open_tasks.discard(arguments["task_id"])

@@ -25,7 +25,7 @@ from urllib.parse import parse_qs, quote
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -100,6 +100,8 @@ class GraphSimulator:
             request_id = self._uuid()
             client_request_id = request.headers.get("client-request-id") or request_id
             try:
+                # Read first: a write whose sender gives up while waiting still takes effect.
+                await request.body()
                 await self._apply_faults(request)
                 self._authorize(request)
                 # Starlette answers HEAD wherever it answers GET.
@@ -114,6 +116,9 @@ class GraphSimulator:
                 )
             except ConnectionResetError:
                 self.requests[request.method, path, "reset"] += 1
+                return NoAnswer()
+            except ClientDisconnect:
+                self.requests[request.method, path, "abandoned"] += 1
                 return NoAnswer()
             response.headers["request-id"] = request_id
             response.headers["client-request-id"] = client_request_id
@@ -331,6 +336,8 @@ def _parsed(body: bytes) -> object:
 
 async def _reset(request: Request) -> None:
     transport: asyncio.Transport = request.state.transport
+    if transport.is_closing():
+        raise ConnectionResetError
     connection = transport.get_extra_info("socket")
     # With a linger time of zero, closing sends RST instead of FIN.
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

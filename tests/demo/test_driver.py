@@ -137,6 +137,7 @@ def test_the_driver_makes_real_errors_survives_a_restart_and_stops_clean(
     error = failures(planner)[-1]
     trace_id = error.trace_id.hex()
     assert exceptions(error) == ["ToolCallError"]
+    assert "in act" in str(error.events[0])
     assert attributes(error.attributes)["enduser.tier"] in {"free", "standard", "premium"}
 
     # One trace from the agent through the planner to Graph, and it stands in the planner's log.

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from deploy.demo.graph_faults import FaultError, FaultKind, Faults
 from tests.demo.graph import Clock, Graph
+from tests.demo.planner import until
 
 MINE = "/v1.0/me/planner/tasks"
 
@@ -40,6 +41,35 @@ def test_latency_delays_the_answer(graph: Graph) -> None:
     started = time.monotonic()
     assert graph.http.get(MINE).status_code == 200
     assert time.monotonic() - started >= 0.2
+
+
+def outcomes(graph: Graph) -> list[str]:
+    rows = graph.http.get("/_requests").json()["items"]
+    return [row["outcome"] for row in rows]
+
+
+@pytest.mark.parametrize(("faults", "outcome"), [((), "201"), (("reset",), "reset")])
+def test_who_gives_up_waiting_does_not_know_what_became_of_the_write(
+    graph: Graph, faults: tuple[str, ...], outcome: str
+) -> None:
+    plan_id = graph.http.get(MINE).json()["value"][0]["planId"]
+    graph.http.delete("/_requests")
+    for kind in faults:
+        graph.fault(kind)
+    graph.fault("latency", value=0.3)
+    with pytest.raises(httpx.ReadTimeout):
+        graph.http.post(
+            "/v1.0/planner/tasks", json={"planId": plan_id, "title": "Late"}, timeout=0.1
+        )
+    until(lambda: outcomes(graph) == [outcome])
+
+
+def test_a_sender_that_leaves_before_the_body_ends_is_counted(graph: Graph) -> None:
+    graph.http.delete("/_requests")
+    parts = urlsplit(graph.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as raw:
+        raw.sendall(b"POST /v1.0/planner/tasks HTTP/1.1\r\nHost: g\r\nContent-Length: 9\r\n\r\n{")
+    until(lambda: outcomes(graph) == ["abandoned"])
 
 
 def test_a_large_latency_is_read_as_milliseconds() -> None:
