@@ -95,7 +95,7 @@ class MetricPoint(NamedTuple):
     time_ns: int
     attributes: Attributes
     value: float | None
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs here
     sum: float | None
     minimum: float | None
     maximum: float | None
@@ -105,7 +105,7 @@ class MetricPoint(NamedTuple):
 class Rejection(NamedTuple):
     """Items refused one by one while their neighbours are stored, and how to mend them."""
 
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs here
     reason: str
 
 
