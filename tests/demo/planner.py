@@ -74,7 +74,7 @@ class PlannerProcess:
             "RESILIENCE_INGEST_KEY": "k" * 20,
             "GRAPH_URL": self.graph.url,
             "GRAPH_CLIENT_SECRET": "s",
-            "GRAPH_TIMEOUT_SECONDS": "1",
+            "GRAPH_TIMEOUT_SECONDS": "2",
             "PLANNER_MCP_PORT": str(self.port),
             "PLANNER_MCP_URL": f"{self.url}/mcp",
             "PLANNER_DATABASE_URL": self.database,

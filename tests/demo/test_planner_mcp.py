@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import psycopg
@@ -136,12 +137,29 @@ async def test_writes_reach_graph_and_are_seen_at_once(
         assert [tool for (tool,) in rows] == ["create_task", "update_task", "complete_task"]
 
 
+async def test_changes_at_the_same_time_all_take_effect(
+    planner: PlannerProcess, caller: Caller, graph: Graph
+) -> None:
+    task_id = (await caller.some_task())["id"]
+    # Both read the same version, so one of the writes is refused at first.
+    graph.fault("latency", value=0.1)
+    url = f"{planner.url}/mcp"
+    results = await asyncio.gather(
+        Caller(url).call("update_task", task_id=task_id, title="Renamed"),
+        Caller(url).call("update_task", task_id=task_id, priority=9),
+    )
+    assert not any(result.is_error for result in results)
+    task = graph.simulator.tasks.task(task_id)
+    assert task is not None
+    assert (task["title"], task["priority"]) == ("Renamed", 9)
+
+
 FAILURES = [
     ("throttle", {}, "GraphThrottledError", "HTTPStatusError", "429"),
     ("unavailable", {}, "GraphUnavailableError", "HTTPStatusError", "503"),
     ("reset", {}, "GraphConnectionError", "ReadError", "connection"),
     ("token", {}, "GraphAuthenticationError", "HTTPStatusError", "401"),
-    ("latency", {"value": 1.3}, "GraphTimeoutError", "ReadTimeout", "in time"),
+    ("latency", {"value": 2.5}, "GraphTimeoutError", "ReadTimeout", "in time"),
 ]
 
 

@@ -12,6 +12,7 @@ from opentelemetry import baggage
 from typing_extensions import TypedDict
 
 from deploy.demo.planner_mcp.cache import Cache
+from deploy.demo.planner_mcp.errors import GraphConflictError
 from deploy.demo.planner_mcp.graph import GraphClient, Json
 from deploy.demo.planner_mcp.store import Store
 
@@ -83,15 +84,10 @@ class Planner:
         return await self._written("create_task", await self._graph.create_task(properties))
 
     async def update_task(self, task_id: str, changes: Json) -> Task:
-        present = await self._graph.task(task_id)
-        changed = await self._graph.update_task(task_id, present["@odata.etag"], changes)
-        return await self._written("update_task", changed)
+        return await self._written("update_task", await self._change(task_id, changes))
 
     async def complete_task(self, task_id: str) -> Task:
-        present = await self._graph.task(task_id)
-        changed = await self._graph.update_task(
-            task_id, present["@odata.etag"], {"percentComplete": 100}
-        )
+        changed = await self._change(task_id, {"percentComplete": 100})
         return await self._written("complete_task", changed)
 
     async def plan_summary(self, plan_id: str) -> PlanSummary:
@@ -121,6 +117,15 @@ class Planner:
             late=sum(_is_late(task, now) for task in open_tasks),
             source="graph",
         )
+
+    async def _change(self, task_id: str, changes: Json) -> Json:
+        present = await self._graph.task(task_id)
+        try:
+            return await self._graph.update_task(task_id, present["@odata.etag"], changes)
+        except GraphConflictError:
+            # The change names single fields, so it is as right on top of someone else's.
+            present = await self._graph.task(task_id)
+            return await self._graph.update_task(task_id, present["@odata.etag"], changes)
 
     async def _written(self, tool: str, changed: Json) -> Task:
         task = _task(changed)
