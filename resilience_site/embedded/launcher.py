@@ -127,7 +127,7 @@ class Launcher:
             self.valkey.prepare()
             programs.append(self.valkey.program())
         if self.with_demo:
-            self.demo_valkey = Valkey(self.folders, demo.VALKEY)
+            self.demo_valkey = Valkey(self.folders, demo.VALKEY, purpose=" of the demo")
             self.demo_valkey.prepare()
             programs.append(self.demo_valkey.program())
         return programs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 import sys
 import xmlrpc.client
@@ -15,19 +16,18 @@ from resilience_site.embedded.folders import Folders
 from resilience_site.embedded.processes import SUPERVISOR, tether
 from resilience_site.embedded.programs import Program
 
-RUNNING = "RUNNING"
-FAILED = ("BACKOFF", "FATAL", "EXITED")
+_CONFIGURATION = "supervisord.conf"
 _ANSWER_SECONDS = 30
 _ALREADY_STARTED, _NOT_RUNNING = 60, 70
 
 
 def supervisor_program(folders: Folders) -> Program:
     """supervisord itself; on SIGTERM it stops its programs one after the other."""
-    configuration = str(folders.run / "supervisord.conf")
     return Program(
         SUPERVISOR,
-        [sys.executable, "-m", "supervisor.supervisord", "--configuration", configuration],
-        directory=Path("/"),
+        [sys.executable, "-m", "supervisor.supervisord", "--configuration", _CONFIGURATION],
+        # All paths in the configuration are relative to it: supervisord cannot quote in values.
+        directory=folders.run,
         stop_seconds=60,
     )
 
@@ -37,23 +37,21 @@ def write_configuration(
 ) -> None:
     """Write the configuration that runs `programs`; nothing starts before it is asked for."""
     text = _HEAD.format(
-        log=_literal(folders.logs / "supervisord.log"),
-        pid=_literal(folders.run / "supervisord.pid"),
-        logs=_literal(folders.logs),
-        socket=_literal(socket_path(folders)),
+        socket=socket_path(folders),
+        user="user = root" if os.geteuid() == 0 else "",
     )
     for program in programs:
-        command = tether(
-            program, folders.run, listen_descriptor=listen_descriptor if program.listen else None
-        )
+        descriptor = listen_descriptor if program.listen else None
+        *command, path = tether(program, folders.run, listen_descriptor=descriptor)
+        command.append(Path(path).name)
         suffix = "-%(process_num)d" if program.copies > 1 else ""
         text += _PROGRAM.format(
             program=program,
             command=" ".join(_quoted(each) for each in command),
             process=f"{program.name}{suffix}",
-            log=_literal(folders.logs / program.name) + f"{suffix}.log",
+            log=f"../{folders.logs.name}/{program.name}{suffix}.log",
         )
-    (folders.run / "supervisord.conf").write_text(text, encoding="utf-8")
+    (folders.run / _CONFIGURATION).write_text(text, encoding="utf-8")
 
 
 def socket_path(folders: Folders) -> Path:
@@ -69,7 +67,6 @@ class State:
     name: str
     state: str
     pid: int
-    log: str
 
 
 class Supervisor:
@@ -81,7 +78,7 @@ class Supervisor:
     def states(self) -> list[State]:
         """Every process of every program."""
         return [
-            State(each["group"], each["name"], each["statename"], each["pid"], each["logfile"])
+            State(each["group"], each["name"], each["statename"], each["pid"])
             for each in self._proxy.supervisor.getAllProcessInfo()
         ]
 
@@ -133,11 +130,6 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def _literal(path: Path) -> str:
-    # supervisord expands %(name)s everywhere.
-    return str(path).replace("%", "%%")
-
-
 def _quoted(word: str) -> str:
     # supervisord splits commands as a shell does, after its own expansion.
     return '"' + word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%") + '"'
@@ -149,13 +141,14 @@ _HEAD = """\
 [supervisord]
 nodaemon = true
 silent = true
-logfile = {log}
+logfile = ../logs/supervisord.log
 logfile_maxbytes = 10MB
 logfile_backups = 3
-pidfile = {pid}
-childlogdir = {logs}
+pidfile = supervisord.pid
+childlogdir = ../logs
 minfds = 3
 minprocs = 1
+{user}
 
 [unix_http_server]
 file = {socket}

@@ -22,19 +22,12 @@ _ANSWER_SECONDS = 2.0
 class Valkey:
     """One server named `name`: `prepare`, run `program()`, then `wait_ready`."""
 
-    def __init__(self, folders: Folders, name: str = NAME) -> None:
+    def __init__(self, folders: Folders, name: str = NAME, *, purpose: str = "") -> None:
         self.name = name
         self.home = folders.state / name
         self.socket = folders.sockets / f"{name}.sock"
         self.binary = binaries.valkey_program()
-
-    @property
-    def title(self) -> str:
-        return f"Valkey {self.version}" if self.name == NAME else f"Valkey of {self.name}"
-
-    @property
-    def version(self) -> str:
-        return binaries.version(self.binary)
+        self.title = f"Valkey {binaries.version(self.binary)}{purpose}"
 
     @property
     def url(self) -> str:

@@ -45,9 +45,8 @@ class Watch:
             if state.pid:
                 self._pids[state.name].add(state.pid)
             if state.state == "FATAL" or len(self._pids[state.name]) > _MOST_STARTS:
-                raise StartError(
-                    f"{state.name} does not start; the end of {state.log}:\n{tail(Path(state.log))}"
-                )
+                log = self._logs / f"{state.name}.log"
+                raise StartError(f"{state.name} does not start; the end of {log}:\n{tail(log)}")
 
     def until_supervisor_answers(self) -> None:
         """Return once supervisord takes commands."""
@@ -97,8 +96,9 @@ class Watch:
                 self._supervisor.start(state.group)
 
     def _report(self, state: State) -> None:
-        say(f"{state.name} keeps failing and is started again; the end of {state.log}:")
-        say(tail(Path(state.log)))
+        log = self._logs / f"{state.name}.log"
+        say(f"{state.name} keeps failing and is started again; the end of {log}:")
+        say(tail(log))
 
     def _check_supervisor(self) -> None:
         if self._process.poll() is not None:

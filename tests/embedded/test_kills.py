@@ -1,0 +1,94 @@
+"""After a kill, the rest ends by itself or is ended by the next start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.embedded.conftest import Starter
+from tests.embedded.running import PROGRAMS, closed_and_clean, counts, until
+
+pytestmark = [
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into Linux's /proc"),
+]
+
+
+def test_the_launcher_takes_everything_with_it(hard_state: Path, start: Starter) -> None:
+    up = start(hard_state).ready()
+    up.process.kill()
+    up.process.wait()
+
+    closed_and_clean(up)
+
+
+def test_the_supervisor_takes_everything_with_it_and_the_launcher_says_so(
+    hard_state: Path, start: Starter
+) -> None:
+    up = start(hard_state).ready()
+    up.named("supervisor").kill()
+
+    assert up.wait() == 1
+    assert "The supervisor ended unexpectedly" in up.output
+    closed_and_clean(up)
+
+
+def test_a_start_right_after_launcher_and_supervisor_were_killed(
+    hard_state: Path, start: Starter
+) -> None:
+    former = start(hard_state).ready()
+    supervisor = former.named("supervisor")
+    former.process.kill()
+    supervisor.kill()
+
+    up = start(hard_state, port=former.port).ready()
+
+    assert up.status() == 200
+    assert former.left_over() == []
+    assert counts(up) == PROGRAMS
+
+
+def test_a_start_after_everything_was_killed_and_a_pid_was_given_to_another(
+    hard_state: Path, start: Starter
+) -> None:
+    former = start(hard_state).ready()
+    for each in [psutil.Process(former.process.pid), *former.processes()]:
+        each.kill()
+    former.process.wait()
+    lock = hard_state / "postgres" / "data" / "postmaster.pid"
+    assert lock.exists()
+    words = lock.read_text().splitlines()
+    lock.write_text("\n".join([str(os.getpid()), *words[1:], ""]))
+
+    up = start(hard_state).ready()
+
+    assert up.status() == 200
+    assert counts(up) == PROGRAMS
+
+
+def test_make_that_is_killed_takes_everything_with_it(hard_state: Path, start: Starter) -> None:
+    # A shell that waits stands for make: its child knows it as its parent.
+    up = start(
+        hard_state,
+        prefix=["/bin/sh", "-c", '"$@"; exit 0', "sh"],
+        words=["--stop-with-parent"],
+    ).ready()
+    up.process.kill()
+    up.process.wait()
+
+    closed_and_clean(up)
+
+
+def test_sigterm_during_the_start_ends_what_was_started(hard_state: Path, start: Starter) -> None:
+    up = start(hard_state)
+    until(lambda: psutil.Process(up.process.pid).children() != [], 30, "the first process")
+    up.processes()
+    up.process.send_signal(signal.SIGTERM)
+
+    assert up.wait() == 0
+    closed_and_clean(up)

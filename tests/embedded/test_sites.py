@@ -1,0 +1,99 @@
+"""Other ways to start: an ordinary user, two sites at once, engines from elsewhere."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+
+from resilience_site.embedded.accounts import run_as
+from resilience_site.embedded.folders import Account
+from tests.embedded.conftest import Starter
+from tests.embedded.running import closed_and_clean
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture
+def ordinary() -> Iterator[tuple[list[str], Path]]:
+    """How to start as a user without rights, and a folder of that user."""
+    if os.geteuid() != 0:
+        with tempfile.TemporaryDirectory(prefix="rcp-user-") as own:
+            yield [], Path(own)
+        return
+    entry = pwd.getpwnam("nobody")
+    account = Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+    with tempfile.TemporaryDirectory(prefix="rcp-user-") as own:
+        os.chown(own, account.uid, account.gid)
+        # The interpreter or the checkout may lie below a folder that is closed to that user.
+        prefix = run_as(account, home=Path(own), program=Path(sys.executable))
+        yield prefix, Path(own)
+
+
+def test_an_ordinary_user_beside_another_site(
+    ordinary: tuple[list[str], Path], hard_state: Path, start: Starter
+) -> None:
+    prefix, own = ordinary
+    first = start(hard_state)
+    second = start(own / "state", prefix=prefix, changes={"HOME": str(own)}).ready()
+    first.ready()
+
+    assert second.named("postgres").username() == second.named("web").username()
+    assert (first.status(), second.status()) == (200, 200)
+
+    assert second.interrupt() == 0
+    closed_and_clean(second)
+    assert first.status() == 200
+
+
+@pytest.fixture
+def other_database() -> Iterator[str]:
+    """An empty database beside the one of the tests."""
+    url = os.environ["DATABASE_URL"]
+    name = f"external_{os.getpid()}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_with_both_urls_nothing_embedded_starts(
+    other_database: str, tmp_path: Path, start: Starter
+) -> None:
+    changes = {"DATABASE_URL": other_database, "REDIS_URL": os.environ["REDIS_URL"]}
+
+    up = start(tmp_path / "state", changes=changes).ready()
+
+    assert up.status() == 200
+    assert up.pids("postgres") == up.pids("valkey") == set()
+    assert not (up.state / "postgres").exists()
+    assert not (up.state / "valkey").exists()
+    assert up.interrupt() == 0
+
+
+def test_with_one_url_only_the_other_engine_is_embedded(
+    other_database: str, tmp_path: Path, start: Starter
+) -> None:
+    up = start(tmp_path / "state", changes={"DATABASE_URL": other_database}).ready()
+
+    assert up.status() == 200
+    assert up.pids("postgres") == set()
+    assert len(up.pids("valkey")) == 1
+    assert up.interrupt() == 0
+
+
+def test_a_wrong_value_stops_the_start_with_one_sentence(tmp_path: Path, start: Starter) -> None:
+    up = start(tmp_path / "state", changes={"RESILIENCE_WEB_PROCESSES": "many"})
+
+    assert up.wait() == 2
+    assert len(up.lines) == 1
+    assert "RESILIENCE_WEB_PROCESSES" in up.output
+    assert "many" in up.output
+    assert not (tmp_path / "state" / "postgres").exists()
