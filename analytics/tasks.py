@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from celery import shared_task
 
-from analytics.services import metric_hours, retention
+from analytics.services import chains, edges, metric_hours, retention
 from resilience_site.core import partitions
+
+# How long one task may work at a backlog before others have their turn.
+_TURN = timedelta(seconds=20)
+
+
+@shared_task
+def chains_refresh() -> None:
+    """Put what is new into causal order, batch by batch until nothing is due."""
+    started = datetime.now(UTC)
+    while chains.chains_build(now=datetime.now(UTC)) and datetime.now(UTC) - started < _TURN:
+        pass
+
+
+@shared_task
+def edges_resolve() -> None:
+    """Count the calls between services whose other end has arrived."""
+    edges.edges_resolve(now=datetime.now(UTC))
 
 
 @shared_task

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from analytics.choices import ChainKind
 from analytics.domain import chains
 from analytics.domain.chains import Chain, ErrorNode, Gap, SpanNode
-from analytics.models import ErrorEvent, Span
+from analytics.models import ErrorEvent, LogRecord, Span
 from analytics.selectors.chains import ChainParts, chain_find, parts_of, trace_parts
-from analytics.selectors.logs import trace_logs
+from analytics.selectors.logs import logs_of_trace
 
 STATUS_ERROR = 2
 
@@ -52,7 +51,7 @@ class ChainView:
     path: list[str]
     gaps: list[Gap]
     rows: list[WaterfallRow]
-    logs: list[Any]
+    logs: list[LogRecord]
 
     @property
     def duration_ms(self) -> float:
@@ -122,7 +121,7 @@ def chain_view(key: str) -> ChainView | None:
         chain.path,
         chain.gaps,
         _rows(chain, parts, errors, started_at, ended_at),
-        list(trace_logs(trace_id)) if trace_id else [],
+        logs_of_trace(trace_id, started_at, ended_at) if trace_id else [],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -56,10 +57,8 @@ def chain_list(
 def chain_find(key: str) -> CorrelationChain | None:
     """The newest chain of a trace id, a correlation id or a chain's own id."""
     wanted = Q(trace_id=key.lower()) | Q(correlation_id=key)
-    try:
+    with suppress(ValueError):
         wanted |= Q(id=UUID(key))
-    except ValueError:
-        pass
     return CorrelationChain.objects.filter(wanted).order_by("-started_at").first()
 
 

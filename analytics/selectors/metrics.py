@@ -81,7 +81,7 @@ def series_points(
     parameters: list[Any] = [step, list(series_ids), within.since, within.until]
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT date_bin(%s, {column}, 'epoch'::timestamptz) AS at, "  # noqa: S608
+            f"SELECT date_bin(%s, {column}, 'epoch'::timestamptz) AS at, "
             "sum(points)::bigint, LEAST(sum(count), 9223372036854775807)::bigint, sum(total), "
             "min(minimum), max(maximum), sum(increase), sum(resets)::bigint, "
             "(array_agg(last ORDER BY last_at DESC NULLS LAST))[1], "

@@ -104,7 +104,7 @@ def service_figures(within: TimeRange) -> dict[str, Figures]:
     since, until = _minutes(within)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT service, {_FIGURES} FROM analytics_callrollup "  # noqa: S608
+            f"SELECT service, {_FIGURES} FROM analytics_callrollup "
             "WHERE operation = '' AND minute >= %s AND minute < %s GROUP BY service",
             [since, until],
         )
@@ -117,7 +117,7 @@ def operation_figures(service: str, within: TimeRange, limit: int = 100) -> dict
     since, until = _minutes(within)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT operation, {_FIGURES} FROM analytics_callrollup "  # noqa: S608
+            f"SELECT operation, {_FIGURES} FROM analytics_callrollup "
             "WHERE service = %s AND operation <> '' AND minute >= %s AND minute < %s "
             "GROUP BY operation ORDER BY sum(calls) DESC, operation LIMIT %s",
             [service, since, until, limit],
@@ -133,10 +133,10 @@ def call_series(within: TimeRange, service: str = "", step: timedelta | None = N
     since, until = _minutes(within)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT date_bin(%s, minute, 'epoch'::timestamptz) AS at, {_FIGURES} "  # noqa: S608
+            f"SELECT date_bin(%s::interval, minute, 'epoch'::timestamptz) AS at, {_FIGURES} "
             "FROM analytics_callrollup WHERE operation = '' AND (%s = '' OR service = %s) "
             "AND minute >= %s AND minute < %s GROUP BY at ORDER BY at",
-            [step, service, service, since, until],
+            [str(step), service, service, since, until],
         )
         seconds = step.total_seconds()
         return [Point(row[0], _figures(seconds, row[1:])) for row in cursor.fetchall()]
@@ -149,10 +149,10 @@ def error_counts(
     since, until = _minutes(within)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT date_bin(%s, minute, 'epoch'::timestamptz) AS at, sum(errors)::bigint "
+            "SELECT date_bin(%s::interval, minute, 'epoch'::timestamptz) AS at, sum(errors)::bigint "
             "FROM analytics_errorrollup WHERE (%s = '' OR service = %s) "
             "AND minute >= %s AND minute < %s GROUP BY at ORDER BY at",
-            [step or step_for(within), service, service, since, until],
+            [str(step or step_for(within)), service, service, since, until],
         )
         return cursor.fetchall()
 
@@ -202,7 +202,7 @@ def edge_list(within: TimeRange) -> list[Edge]:
     }
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT caller, callee, via, {_FIGURES} FROM analytics_edgerollup "  # noqa: S608
+            f"SELECT caller, callee, via, {_FIGURES} FROM analytics_edgerollup "
             "WHERE minute >= %s AND minute < %s GROUP BY caller, callee, via "
             "ORDER BY sum(calls) DESC, caller, callee",
             [since, until],

@@ -182,7 +182,7 @@ INSERT INTO analytics_correlationchain ({", ".join(_COLUMNS)})
 VALUES ({", ".join(["%s"] * len(_COLUMNS))})
 ON CONFLICT (opened_on, id) DO UPDATE SET
     {", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name not in ("id", "opened_on"))}
-"""  # noqa: S608  (column names of the model)
+"""
 
 
 def _write(chains: Sequence[CorrelationChain]) -> None:

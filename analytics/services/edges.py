@@ -27,6 +27,9 @@ from resilience_site.core import partitions
 # A parent that has not come by then was never sent, or was sampled away.
 GIVE_UP_AFTER = timedelta(minutes=2)
 _BATCH = 20_000
+_PENDING_COLUMNS = (
+    "trace_id", "parent_span_id", "service", "started_at", "duration_ns", "failed", "created_at",
+)  # fmt: skip
 
 
 def edges_collect(
@@ -66,15 +69,7 @@ def edges_queue(waiting: Sequence[SpanRecord], received_at: datetime) -> None:
     at = received_at.isoformat()
     copying.copy_rows(
         "analytics_edgepending",
-        (
-            "trace_id",
-            "parent_span_id",
-            "service",
-            "started_at",
-            "duration_ns",
-            "failed",
-            "created_at",
-        ),  # fmt: skip
+        _PENDING_COLUMNS,
         [
             f"{s.trace_id}\t{s.parent_span_id}\t{escape(s.resource.service)}\t"
             f"{clock.text(s.start_ns)}\t{max(0, s.end_ns - s.start_ns)}\t"

@@ -150,7 +150,7 @@ def _stored_forms(
         return {}
     times = [datetime.fromtimestamp(e.record.occurred_ns / 1e9, UTC) for e in errors]
     with connection.cursor() as cursor:
-        cursor.execute(
+        cursor.execute(  # the condition is one of two constants of this module
             "SELECT trace_id, span_id, type, message, replace(stack_hash::text, '-', ''), "
             f"occurred_at, id::text, source FROM {TABLE} WHERE {condition} AND trace_id = ANY(%s) "
             "AND occurred_at BETWEEN %s::timestamptz - interval '1 hour' "
@@ -234,7 +234,7 @@ def replace_status_errors(keys: Sequence[StoredKey]) -> None:
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            f"DELETE FROM {TABLE} WHERE (occurred_at, id) IN "  # noqa: S608
+            f"DELETE FROM {TABLE} WHERE (occurred_at, id) IN "
             "(SELECT * FROM unnest(%s::timestamptz[], %s::uuid[])) AND source = 3 "
             "RETURNING date_trunc('minute', occurred_at), service, pattern_id",
             [[key[0] for key in keys], [key[1] for key in keys]],

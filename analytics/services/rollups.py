@@ -128,7 +128,7 @@ def _upsert(table: str, names: tuple[str, str, str], figures: dict[Any, Figures]
                 duration_ns = t.duration_ns + excluded.duration_ns,
                 duration_max_ns = GREATEST(t.duration_max_ns, excluded.duration_max_ns),
                 buckets = analytics_add_buckets(t.buckets, excluded.buckets)
-            """,  # noqa: S608
+            """,
             rows,
         )
 

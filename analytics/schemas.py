@@ -1,0 +1,162 @@
+"""What the analytics part of the API takes and gives."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from ninja import Field, Schema
+from pydantic import field_validator
+
+from analytics.choices import ChainKind, PatternState
+from resilience_site.core.pagination import PageQuery
+
+
+class RangeQuery(PageQuery):
+    """A page of a time range; both ends may be relative (`24h`, `now-1h`)."""
+
+    since: str | None = None
+    until: str | None = None
+
+
+class ErrorQuery(RangeQuery):
+    """Filters of the errors list; each narrows it."""
+
+    service: str = ""
+    type: str = ""
+    pattern: UUID | None = None
+    trace_id: str = Field("", max_length=32)
+    correlation_id: str = ""
+    q: str = Field("", max_length=500, description="Words of the type or message")
+
+
+class ErrorOut(Schema):
+    id: UUID
+    occurred_at: datetime
+    received_at: datetime
+    service: str
+    environment: str
+    operation: str
+    type: str
+    message: str
+    severity: int = Field(description="OpenTelemetry severity number, 1..24")
+    trace_id: str | None
+    span_id: str | None
+    correlation_id: str | None
+    pattern_id: UUID | None
+    attributes: dict[str, Any]
+
+    @field_validator("trace_id", "span_id", "correlation_id", mode="before")
+    @classmethod
+    def empty_is_null(cls, value: str | None) -> str | None:
+        return value or None
+
+
+class ErrorDetailOut(ErrorOut):
+    stacktrace: str | None
+    frames: list[dict[str, Any]]
+
+
+class PatternQuery(RangeQuery):
+    """Filters of the patterns list."""
+
+    service: str = ""
+    type: str = ""
+    state: PatternState | None = None
+    q: str = Field("", max_length=500)
+
+
+class TrendOut(Schema):
+    """Errors in equal parts of the last 24 hours, oldest first."""
+
+    window_seconds: float
+    counts: list[int]
+
+
+class PatternOut(Schema):
+    id: UUID
+    service: str
+    type: str
+    template: str
+    rule: str
+    state: PatternState
+    count: int
+    first_seen: datetime
+    last_seen: datetime
+    last_error_id: UUID
+    trend: TrendOut
+
+
+class DecisionIn(Schema):
+    reason: str = Field("", max_length=1000)
+
+
+class GapOut(Schema):
+    """A span that never arrived though others name it."""
+
+    parent_span_id: str
+    child_span_ids: list[str]
+    service: str
+
+
+class ChainQuery(RangeQuery):
+    """Filters of the chains list; `service` is any that the chain crossed."""
+
+    service: str = ""
+    root_service: str = ""
+
+
+class ChainOut(Schema):
+    id: UUID | None
+    kind: ChainKind
+    trace_id: str | None
+    correlation_id: str | None
+    root_cause: ErrorOut | None
+    services: list[str]
+    error_count: int
+    span_count: int
+    gap_count: int
+    started_at: datetime
+    ended_at: datetime
+
+
+class ChainDetailOut(ChainOut):
+    events: list[ErrorOut]
+    path: list[str] = Field(description="Span ids from the root cause up to the entry")
+    gaps: list[GapOut]
+
+
+class FiguresOut(Schema):
+    """Calls in a window; rates per second, ratios 0..1, durations in milliseconds."""
+
+    window_seconds: float
+    calls: int
+    errors: int
+    rate: float
+    error_ratio: float | None
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+
+
+class ServiceOut(Schema):
+    name: str
+    environment: str
+    version: str
+    language: str
+    criticality: str
+    first_seen: datetime
+    last_seen: datetime
+    figures: FiguresOut
+
+
+class EdgeOut(FiguresOut):
+    caller: str
+    callee: str
+
+
+class MapOut(Schema):
+    since: datetime
+    until: datetime
+    edges: list[EdgeOut]
