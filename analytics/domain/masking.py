@@ -1,7 +1,13 @@
-"""Masking what varies in a message, so that like messages become equal.
+"""Messages without what varies in them, so that the same failure always reads the same.
 
-One pass of one alternation: each piece of text is matched by the first kind that fits and
-replaced by a readable token. Masking a masked message changes nothing.
+    mask("Task 4711 of ada@example.org timed out after 12.5s")
+    -> "Task <num> of <email> timed out after <num>"
+
+What stands for what: `<num>` numbers with their units, `<hex>` and `<id>` machine-made ids,
+`<uuid>`, `<time>` dates and times of day, `<ip>` with its port, `<mac>`, `<email>`, `<path>`,
+`<token>` keys and other long random text, `<str>` quoted values. Of a URL the scheme and a host
+that is a plain name stay, because they tell one dependency from another. Quoted names from code
+("TooManyRequests", 'user_id') stay as well: they say what went wrong, not for whom.
 """
 
 from __future__ import annotations
@@ -10,59 +16,162 @@ import re
 
 MAX_LENGTH = 2_048
 
-# Bounded repetitions keep every match linear, whatever is sent. The order decides: what contains
-# other kinds comes first.
-_KINDS: list[tuple[str, str]] = [
-    ("keep", r"<(?:time|url|email|uuid|ip|path|hex|num|token)>"),
-    (
-        "time",
-        r"\b\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
-        r"(?!\d)",
-    ),
-    ("url", r"\b[a-zA-Z][a-zA-Z0-9+.-]{1,15}://[^\s\"'<>)\]}]{1,1000}"),
-    ("email", r"\b[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}"),
-    ("uuid", r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"),
-    ("address", r"\b0[xX][0-9a-fA-F]{1,32}\b"),
-    ("token", r"\beyJ[A-Za-z0-9_-]{5,1000}(?:\.[A-Za-z0-9_-]{1,1000}){0,2}"),
-    (
-        "ip",
-        r"\b(?:\d{1,3}\.){3}\d{1,3}(?::\d{1,5})?\b"
-        r"|(?<![\w:])(?:[0-9a-fA-F]{1,4}:){3,7}(?::?[0-9a-fA-F]{1,4}){1,7}(?![\w:])"
-        # Letters alone are a name in C++ or Rust.
-        r"|(?<![\w:])(?=[a-fA-F:]{0,38}\d)(?:[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4}){0,6})?::"
-        r"(?:[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4}){0,6})(?![\w:])",
-    ),
-    ("host", r"\b[A-Za-z0-9][A-Za-z0-9.-]{0,253}:\d{2,5}\b(?!:)"),
-    (
-        "path",
-        r"(?<![\w<>/.])(?:[A-Za-z]:\\|\\\\)[^\s\"'<>|:*?]{1,500}"
-        r"|(?<![\w<>/.])(?:~|\.{1,2})?(?:/[\w.@%+=~-]{1,255}){2,40}/?",
-    ),
-    ("hex", r"\b(?=[0-9a-fA-F]{0,31}\d)(?=[0-9a-fA-F]{0,31}[a-fA-F])[0-9a-fA-F]{8,128}\b"),
-    (
-        "id",
-        r"(?<![\w-])(?=[A-Za-z_-]{0,63}\d)(?=[\d_-]{0,63}[A-Za-z])[A-Za-z0-9_-]{16,256}(?![\w-])",
-    ),
-    ("num", r"(?:(?<!\w)[-+])?\d{1,30}(?:[.,]\d{1,30}){0,4}%?"),
-]
-_PATTERN = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in _KINDS))
-_TOKENS = {name: f"<{name}>" for name, _ in _KINDS} | {
-    "host": "<ip>",
-    "address": "<hex>",
-    "id": "<token>",
+_UNITS = (
+    r"(?:ns|[uµμ]s|ms|secs?|seconds?|s|mins?|minutes?|m|hours?|hrs?|h|days?|d"
+    r"|[kKMGTP]i?[bB]|[bB]|bytes?|[kKMGT]|[kMG]?[hH]z|px|x{1,2}|st|nd|rd|th)"
+)
+_HEX = r"[0-9a-fA-F]"
+_GROUP6 = rf"{_HEX}{{1,4}}"
+_SEGMENT = r"[\w.+%=~@{}$#&!-]"
+
+# Every repetition is over a class that the text after it cannot begin with, is possessive or is
+# bounded, and every alternative that scans far starts only at the left edge of what it scans:
+# the time taken grows linearly with the text, whatever the text.
+_VARYING = re.compile(
+    rf"""
+    (?P<double>"[^"\n]*")
+  | (?P<single>(?<![\w>])'[^'\n]*'(?![\w<]))
+  | (?P<path>
+        (?<![\w.~/<>\\-])(?:~|\.\.?)?/(?=[\w.{{%~@$]){_SEGMENT}*+(?:/{_SEGMENT}*+)*+
+      | (?<![\w\\])[A-Za-z]:[\\/](?![\\/])[^\s"'<>|:*?,;()]*+
+      | (?<![\w\\])\\\\[\w.$-]++\\[^\s"'<>|:*?,;()]*+
+    )
+  | (?P<mac>(?<![\w:-])(?=[a-fA-F:-]*+\d){_HEX}{{2}}(?:[:-]{_HEX}{{2}}){{5}}(?![\w:-]))
+  | (?P<ip6>
+        (?<![\w:.])\[?(?=[a-fA-F:]*+\d)
+        (?:(?:{_GROUP6}:){{7}}{_GROUP6}|(?:{_GROUP6}(?::{_GROUP6}){{0,6}})?::(?:{_GROUP6}(?::{_GROUP6}){{0,6}})?)
+        (?:%\w++)?(?:\](?::\d++)?)?
+    )
+  | (?<![A-Za-z0-9])(?:
+        (?P<url>[A-Za-z][A-Za-z0-9+.-]{{1,20}}+://[^\s"'<>`]++)
+      | (?<![\w.+-])(?P<email>[\w.+-]{{1,64}}+@[A-Za-z][\w-]*+(?:\.[\w-]++)*+)
+      | (?P<relative>(?<![\w./+<>-])(?!\d{{1,4}}/\d)[\w.+-]++(?:/[\w.+%=~@-]++){{2,}}+/?)
+      | (?=[+A-Za-z_-]{{0,40}}+[0-9])(?:
+            (?P<time>
+                \d{{4}}[-/]\d\d?[-/]\d\d?
+                (?:[T\ _]\d\d:\d\d(?::\d\d(?:[.,]\d++)?)?(?:\ ?(?:Z|UTC|[+-]\d\d:?\d\d))?)?
+                (?![A-Za-z0-9])
+              | \d\d?/(?:\d\d?|[A-Z][a-z][a-z])/\d{{4}}(?::\d\d:\d\d:\d\d(?:\ [+-]\d{{4}})?)?
+                (?![A-Za-z0-9])
+              | \d\d?:\d\d:\d\d(?:[.,]\d++)?(?![A-Za-z0-9:])
+            )
+          | (?P<uuid>{_HEX}{{8}}-(?:{_HEX}{{4}}-){{3}}{_HEX}{{12}}(?![A-Za-z0-9]))
+          | (?P<ip>\d{{1,3}}(?:\.\d{{1,3}}){{3}}(?![.\w])(?:/\d{{1,2}}(?!\w)|:\d{{1,5}}(?!\w))?)
+          | (?P<hex>0[xX]{_HEX}++)
+          | (?P<num>
+                (?:(?<![\w)\]>.-])[-+]|[vV])?\d++(?:[.,]\d++)*+(?:[eE][+-]?\d++)?(?:{_UNITS}|%)?(?![A-Za-z0-9])
+            )
+          | (?P<token>
+                (?<![\w-])(?=[\w-]{{20}})(?=[A-Za-z_-]*+\d[A-Za-z_-]*+\d)
+                (?=[0-9a-z_-]*+[A-Z])(?=[0-9A-Z_-]*+[a-z])[A-Za-z0-9_-]++
+                (?:[.][A-Za-z0-9_-]++)*+={{0,2}}
+            )
+          | (?P<word>[A-Za-z]*+[0-9][A-Za-z0-9]*+)
+        )
+    )
+  | (?P<digits>\d++)
+    """,
+    re.VERBOSE | re.ASCII,
+)
+
+_FIXED = {
+    "path": "<path>",
+    "relative": "<path>",
+    "email": "<email>",
+    "time": "<time>",
+    "uuid": "<uuid>",
+    "ip": "<ip>",
+    "ip6": "<ip>",
+    "mac": "<mac>",
+    "hex": "<hex>",
+    "num": "<num>",
+    "token": "<token>",
+    "digits": "<num>",
 }
+_MIN_HEX = 6
 
+_IS_HEX = re.compile(rf"{_HEX}+", re.ASCII).fullmatch
+_IS_NUMBERED = re.compile(r"[A-Za-z]*\d+", re.ASCII).fullmatch
+# Written like a name in code: with an inner capital, an underscore or a dot, and no digit.
+_NAME = r"(?:[A-Za-z]*[a-z][A-Z][A-Za-z]*|_*[A-Za-z]+(?:[_.]+[A-Za-z]+)+_*)"
+_IS_NAME = re.compile(_NAME, re.ASCII).fullmatch
+_STATUS_OR_URL = re.compile(
+    r"(?P<status>(?:\d{3}|<num>)(?P<phrase> [A-Z][A-Za-z' -]{1,40}))"
+    r"|(?P<url>[A-Za-z][A-Za-z0-9+.-]{1,20}://\S+)",
+    re.ASCII,
+).fullmatch
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,20})://([^/?#]*)(.*)", re.ASCII | re.DOTALL).fullmatch
+_IP_HOST = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|\[.*", re.ASCII).fullmatch
+_WITH_DIGITS = re.compile(r"[A-Za-z]*+[0-9][A-Za-z0-9]*+", re.ASCII)
 
-def _token(match: re.Match[str]) -> str:
-    kind = match.lastgroup or ""
-    if kind == "keep":
-        return match.group()
-    return _TOKENS[kind]
+# A replacement can leave text that only now stands alone or in a pair; without any of these, and
+# without digits, nothing can match again.
+_UNSETTLED = re.compile(
+    rf"""(?<![\w>])'(?!{_NAME}'|<num>[ ])[^'\n]*'(?![\w<])|"(?!{_NAME}"|<num>[ ])[^"\n]*"|[/@\\]""",
+    re.ASCII,
+).search
+_PASSES = 4
+_PAIRING = str.maketrans("", "", "\"'/@\\")
 
 
 def mask(text: str) -> str:
-    """`text` with ids, numbers, addresses, paths and quoted values replaced by tokens.
+    """Replace what varies in a message by names of what it was; reads `MAX_LENGTH` characters.
 
-    At most `MAX_LENGTH` characters are read.
+    Masking a masked message changes nothing.
     """
-    return _PATTERN.sub(_token, text[:MAX_LENGTH])
+    masked = _VARYING.sub(_replace, text[:MAX_LENGTH])[:MAX_LENGTH]
+    if masked == text or not _UNSETTLED(masked):
+        return masked
+    for _ in range(_PASSES):
+        text, masked = masked, _VARYING.sub(_replace, masked)[:MAX_LENGTH]
+        if masked == text:
+            return masked
+    # Only text made for it takes so many passes; what could pair up any further goes.
+    return masked.translate(_PAIRING)
+
+
+def _replace(match: re.Match[str]) -> str:
+    kind, found = match.lastgroup, match.group()
+    assert kind is not None
+    fixed = _FIXED.get(kind)
+    if fixed is not None:
+        return fixed
+    if kind == "word":
+        return _word(found)
+    if kind == "url":
+        return _url(found)
+    return _quoted(found)
+
+
+def _word(word: str) -> str:
+    if len(word) >= _MIN_HEX and _IS_HEX(word):
+        return "<hex>"
+    if _IS_NUMBERED(word):
+        return word.rstrip("0123456789") + "<num>"
+    return "<id>"
+
+
+def _url(url: str) -> str:
+    parts = _URL(url)
+    if parts is None:
+        return "<path>"
+    scheme, host, rest = parts.groups()
+    # Neither credentials nor the port tell one dependency from another.
+    host = host.rpartition("@")[2]
+    if _IP_HOST(host.partition(":")[0]):
+        host = "<ip>"
+    else:
+        host = _WITH_DIGITS.sub(lambda match: _word(match.group()), host.partition(":")[0])
+    return f"{scheme}://{host}{'/<path>' if rest not in ('', '/') else rest}"
+
+
+def _quoted(quoted: str) -> str:
+    quote, value = quoted[0], quoted[1:-1]
+    if _IS_NAME(value):
+        return quoted
+    telling = _STATUS_OR_URL(value)
+    if telling is None:
+        return "<str>"
+    if telling["url"]:
+        return f"{quote}{_url(value)}{quote}"
+    return f"{quote}<num>{telling['phrase']}{quote}"
