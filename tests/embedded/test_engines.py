@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -108,6 +110,32 @@ class TestFolders:
 
 
 class TestEngines:
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs it as another user")
+    def test_folders_closed_to_its_user_stop_neither_data_nor_programs(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        closed = tmp_path / "closed"
+        closed.mkdir(mode=0o700)
+        package = binaries.postgres_folder().parents[1]
+        for folder in (package, package.with_name(f"{package.name}.libs")):
+            if folder.exists():
+                shutil.copytree(folder, closed / folder.name, symlinks=True)
+        programs = closed / package.name / "pginstall" / "bin"
+        monkeypatch.setattr(binaries, "postgres_folder", lambda: programs)
+        folders = Folders(closed / "state")
+        folders.make()
+        engine = Postgres(folders, throwaway=True)
+
+        engine.prepare()
+        process = processes.spawn(engine.program(), folders.run, folders.logs / "postgres.log")
+        engine.wait_ready(lambda: None)
+
+        assert closed.stat().st_mode & 0o777 == 0o700
+        assert psutil.Process(process.pid).uids().real == engine.data.stat().st_uid != 0
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        folders.remove_sockets()
+
     def test_an_interrupted_start_does_not_pass_for_a_cluster(self, folders: Folders) -> None:
         engine = Postgres(folders, throwaway=True)
         (folders.state / "postgres" / "data.new" / "half").mkdir(parents=True)
