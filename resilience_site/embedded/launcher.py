@@ -29,6 +29,7 @@ from resilience_site.embedded.site import (
     address,
     max_connections,
     preparation,
+    site_host,
     site_programs,
 )
 from resilience_site.embedded.supervisor import (
@@ -77,13 +78,13 @@ class Launcher:
                 self._announce(time.monotonic() - started)
                 return self._watch().until_supervisor_ends()
             except Stop:
+                closing.callback(say, "Stopped.")
                 say("\nStopping …")
                 return 0
             finally:
                 for each in _SIGNALS:
                     signal.signal(each, signal.SIG_IGN)
                 self._stop()
-                say("Stopped.")
 
     def _start(self, listen_descriptor: int) -> None:
         config.generate_secrets()
@@ -104,7 +105,7 @@ class Launcher:
             self._prepare()
         with step("Starting the site"):
             self._start_all(programs, below=demo.PRIORITY)
-            self._watch().until_ready(f"{address()}/readyz")
+            self._watch().until_ready(f"{address()}/readyz", host=site_host())
         if self.with_demo:
             with step("Starting the demo"):
                 self._start_all(programs, below=None)
@@ -234,7 +235,9 @@ def main() -> int:
     if options.stop_with_parent:
         _stop_with_parent()
     for each in _SIGNALS:
-        signal.signal(each, _raise_stop)
+        # nohup ignores the end of the terminal on purpose.
+        if each != signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN:
+            signal.signal(each, _raise_stop)
     try:
         config.check()
         return Launcher(with_demo=options.demo).run()

@@ -67,3 +67,9 @@ def address() -> str:
     """The URL under which the site is reached from this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.host, config.host)  # noqa: S104
     return f"http://{f'[{host}]' if ':' in host else host}:{config.port}"
+
+
+def site_host() -> str:
+    """A host name that the site answers to; empty when it answers to any."""
+    names = config.resilience_allowed_hosts
+    return "" if "*" in names else names[0].removeprefix(".")

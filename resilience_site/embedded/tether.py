@@ -26,6 +26,7 @@ def main(path: str) -> None:
     _end_with_parent(specification["death_signal"], specification["parent"])
     _record(Path(path).parent, specification)
     _arrange_descriptors(specification["listen_descriptor"], specification["kept_descriptor"])
+    _raise_file_limit()
     os.nice(specification["nice"])
     os.chdir(specification["directory"])
     argv = specification["argv"]
@@ -65,7 +66,12 @@ def _arrange_descriptors(listen: int | None, kept: int | None) -> None:
     first = _HIGHEST_DESCRIPTOR if kept is None else kept
     os.closerange(3, first)
     os.closerange(first + 1, _HIGHEST_DESCRIPTOR)
-    # The usual soft limit of 1,024 is for programs that use select().
+
+
+def _raise_file_limit() -> None:
+    """The usual soft limit of 1,024 is for programs that use select()."""
+    if not sys.platform.startswith("linux"):
+        return
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

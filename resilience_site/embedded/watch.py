@@ -61,10 +61,10 @@ class Watch:
             else:
                 return
 
-    def until_ready(self, url: str) -> None:
-        """Return once the URL answers 200."""
+    def until_ready(self, url: str, *, host: str) -> None:
+        """Return once the URL answers 200, asked for as `host` (empty: the URL's own)."""
         until = time.monotonic() + _START_SECONDS
-        while (answer := _answer(url)) != "":
+        while (answer := _answer(url, host)) != "":
             self.check()
             self._check_time(until, f"{url} ({answer})")
             time.sleep(_POLL_SECONDS)
@@ -110,10 +110,11 @@ class Watch:
             raise StartError(f"{what} was not ready within {_START_SECONDS} s.")
 
 
-def _answer(url: str) -> str:
+def _answer(url: str, host: str) -> str:
     """Empty for 200; otherwise why not."""
     try:
-        urllib.request.urlopen(url, timeout=_ANSWER_SECONDS).close()  # noqa: S310
+        request = urllib.request.Request(url, headers={"Host": host} if host else {})  # noqa: S310
+        urllib.request.urlopen(request, timeout=_ANSWER_SECONDS).close()  # noqa: S310
     except urllib.error.HTTPError as error:
         with error:
             return error.read(2000).decode(errors="replace")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from django.conf import settings
 from kombu import Connection, Exchange, Queue
 
 from resilience_site.config import config
@@ -27,7 +28,7 @@ def publish(published_at: float | None) -> None:
         taskqueue.stamp(headers=headers)
         headers[taskqueue.PUBLISHED_AT] = published_at
     queue = Queue(taskqueue.QUEUE, Exchange(taskqueue.QUEUE), routing_key=taskqueue.QUEUE)
-    with Connection(config.redis_url) as connection:
+    with Connection(settings.CELERY_BROKER_URL) as connection:
         connection.Producer().publish(
             {},
             headers=headers,

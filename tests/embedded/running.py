@@ -103,7 +103,9 @@ class Up:
 
     def pids(self, name: str) -> set[int]:
         """The processes of a program, such as `web` or `postgres`."""
-        return {each.pid for each in self.processes() if _is(each, name)}
+        found = {each.pid: _parent(each) for each in self.processes() if _is(each, name)}
+        # A fork looks like its parent until it has named itself.
+        return {pid for pid, parent in found.items() if parent not in found}
 
     def named(self, name: str) -> psutil.Process:
         """One process of a program."""
@@ -173,6 +175,13 @@ _MARKS = {
     "postgres": ["unix_socket_directories"],
     "valkey": ["valkey-server", ".sock"],
 }
+
+
+def _parent(process: psutil.Process) -> int:
+    try:
+        return process.ppid()
+    except psutil.NoSuchProcess:
+        return 0
 
 
 def _is(process: psutil.Process, name: str) -> bool:

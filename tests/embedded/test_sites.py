@@ -81,9 +81,11 @@ def test_with_both_urls_nothing_embedded_starts(
 def test_with_one_url_only_the_other_engine_is_embedded(
     other_database: str, tmp_path: Path, start: Starter
 ) -> None:
-    up = start(tmp_path / "state", changes={"DATABASE_URL": other_database}).ready()
+    changes = {"DATABASE_URL": other_database, "RESILIENCE_ALLOWED_HOSTS": "status.example.com"}
 
-    assert up.status() == 200
+    up = start(tmp_path / "state", changes=changes).ready()
+
+    assert up.status() == 400  # Asked for by another name.
     assert up.pids("postgres") == set()
     assert len(up.pids("valkey")) == 1
     assert up.interrupt() == 0
