@@ -1,58 +1,90 @@
-"""Stack traces as each language prints them, parsed into exceptions and frames."""
+"""Stack traces as frames: raw text in the language's own form becomes `ParsedStack`.
+
+Exceptions come reported first, causes after; frames come outermost call first, the one that
+threw last. Text that is no stack trace gives no frames, never an error.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Mapping
+from types import ModuleType
 
-from analytics.domain.stacktraces import dotnet, golang, java, javascript, python
-from analytics.domain.stacktraces.base import Frame, ParsedException, ParsedStack
+from analytics.domain.stacktraces import dotnet, go, java, javascript, python
+from analytics.domain.stacktraces.base import (
+    MAX_FRAMES,
+    MAX_RAW,
+    Frame,
+    Library,
+    ParsedException,
+    ParsedStack,
+    trimmed,
+)
 
-__all__ = ["Frame", "ParsedException", "ParsedStack", "parse"]
-
-MAX_CHARACTERS = 65_536
-
-_PARSERS: dict[str, Callable[[str], list[ParsedException]]] = {
-    "python": python.parse,
-    "java": java.parse,
-    "javascript": javascript.parse,
-    "go": golang.parse,
-    "dotnet": dotnet.parse,
-}
-_LANGUAGES = {"nodejs": "javascript", "webjs": "javascript", "kotlin": "java", "scala": "java"}
-# How each language's trace gives itself away, for senders that do not name theirs.
-_SHAPES = [
-    ("python", re.compile(r"^\s*[|+]?\s*(?:Exception Group )?Traceback \(most recent", re.M)),
-    ("go", re.compile(r"^goroutine \d+ \[", re.M)),
-    (
-        "java",
-        re.compile(r"^\s+at [\w.$/@<>-]+\([\w.$ ]+(?:\.(?:java|kt|scala|groovy):\d+)?\)$", re.M),
-    ),
-    (
-        "dotnet",
-        re.compile(r"^\s+at [^(\n]+\([^\n]*\) in .+:line \d+$|End of inner exception", re.M),
-    ),
-    ("javascript", re.compile(r"^\s+at (?:.+ \()?\S+:\d+:\d+\)?$", re.M)),
-    ("dotnet", re.compile(r"^\s+at [\w.`<>]+\(", re.M)),
+__all__ = [
+    "DEFAULT_LIBRARIES",
+    "MAX_FRAMES",
+    "MAX_RAW",
+    "Frame",
+    "Library",
+    "ParsedException",
+    "ParsedStack",
+    "parse",
 ]
 
+# In the order in which shapes are tried when the language is unknown: the most telling first.
+_PARSERS: dict[str, ModuleType] = {
+    "python": python,
+    "go": go,
+    "java": java,
+    "javascript": javascript,
+    "dotnet": dotnet,
+}
+# The values of telemetry.sdk.language, and what people write by hand.
+_LANGUAGES = {
+    "python": "python",
+    "java": "java",
+    "kotlin": "java",
+    "scala": "java",
+    "nodejs": "javascript",
+    "webjs": "javascript",
+    "javascript": "javascript",
+    "typescript": "javascript",
+    "go": "go",
+    "golang": "go",
+    "dotnet": "dotnet",
+    "csharp": "dotnet",
+}
 
-def detect(raw: str) -> str:
-    """The language whose trace `raw` looks like, or ""."""
-    head = raw[:8_192]
-    return next((language for language, shape in _SHAPES if shape.search(head)), "")
+DEFAULT_LIBRARIES: Mapping[str, Library] = {
+    language: parser.LIBRARY for language, parser in _PARSERS.items()
+}
 
 
-def parse(raw: str, language: str) -> ParsedStack:
-    """The exceptions and frames of a stack trace; none where it cannot be understood.
+def parse(
+    raw: str, language: str = "", libraries: Mapping[str, Library] = DEFAULT_LIBRARIES
+) -> ParsedStack:
+    """Parse a stack trace; `language` is telemetry.sdk.language, found by shape when it does not fit.
 
-    `language` is `telemetry.sdk.language`; where it is unknown, or does not fit, the shape decides.
+    At most `MAX_RAW` characters are read and `MAX_FRAMES` frames kept. `libraries` says per
+    language which frames are not the service's own.
     """
-    raw = raw[:MAX_CHARACTERS]
-    stated = _LANGUAGES.get(language, language)
-    for candidate in dict.fromkeys((stated, detect(raw))):
-        parser = _PARSERS.get(candidate)
-        exceptions = parser(raw) if parser else []
-        if any(exception.frames for exception in exceptions):
-            return ParsedStack(exceptions, candidate)
-    return ParsedStack([], stated)
+    named = _LANGUAGES.get(language[:50].lower(), "")
+    first: list[ParsedException] = []
+    if named:
+        first = _parse(raw, named, libraries)
+        if any(exception.frames for exception in first):
+            return ParsedStack(first, named)
+    for candidate, parser in _PARSERS.items():
+        if candidate != named and parser.SHAPE(raw, 0, MAX_RAW):
+            found = _parse(raw, candidate, libraries)
+            if any(exception.frames for exception in found):
+                return ParsedStack(found, candidate)
+    return ParsedStack(first, named)
+
+
+def _parse(raw: str, language: str, libraries: Mapping[str, Library]) -> list[ParsedException]:
+    parser = _PARSERS[language]
+    text = raw[-MAX_RAW:] if parser.FAILURE_LAST else raw[:MAX_RAW]
+    library = libraries.get(language, parser.LIBRARY)
+    parsed: list[ParsedException] = parser.parse(text, library)
+    return trimmed(parsed)

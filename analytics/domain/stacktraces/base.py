@@ -1,15 +1,24 @@
-"""What a stack trace consists of, whatever language wrote it."""
+"""What every language's stack trace becomes."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+MAX_RAW = 65_536
 MAX_FRAMES = 256
-MAX_EXCEPTIONS = 16
+MAX_EXCEPTIONS = 64
+# Longer lines are data in a message; a frame's line is cut to this before it is read.
+MAX_LINE = 1_024
+MAX_MESSAGE = 8_192
+MAX_CONTEXT = 200
+
+# How an exception stands to the one before it: "" is the exception that was reported.
+REPORTED, CAUSE, CONTEXT, SUPPRESSED, MEMBER = "", "cause", "context", "suppressed", "member"
 
 
 class Frame(NamedTuple):
-    """One call. `in_app` tells the service's own code from its libraries; `line` is 0 if unknown."""
+    """One call. `module` is the package or class ("" where traces name only files), `file` ""
+    and `line` 0 where unknown, `context` the source line where the trace carries it."""
 
     function: str
     module: str
@@ -20,23 +29,47 @@ class Frame(NamedTuple):
 
 
 class ParsedException(NamedTuple):
-    """One exception of a chain. Frames run from the outermost call to the one that raised."""
+    """One exception of a chain; frames run from the outermost call to the one that threw."""
 
     type: str
     message: str
     frames: list[Frame]
+    relation: str = REPORTED
 
 
 class ParsedStack(NamedTuple):
-    """The exceptions of a trace: the reported one first, then what caused it."""
+    """The reported exception first, then what caused it, deeper and deeper.
+
+    `language` is python, java, javascript, go, dotnet or "" when no shape was recognised.
+    """
 
     exceptions: list[ParsedException]
     language: str
 
 
-def split_type(text: str) -> tuple[str, str]:
-    """`Type: message` in its two parts; the message is "" where there is none."""
-    head, separator, rest = text.partition(":")
-    if separator and (not rest or rest[0] in " \t"):
-        return head.strip(), rest.strip()
-    return (text.strip(), "") if " " not in text.strip() else ("", text.strip())
+class Library(NamedTuple):
+    """What is not the service's own code: beginnings of modules, and parts of file names."""
+
+    modules: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+    def holds(self, module: str, file: str) -> bool:
+        if module and module.startswith(self.modules):
+            return True
+        if not file:
+            return False
+        path = file.replace("\\", "/")
+        return any(part in path for part in self.files)
+
+
+def trimmed(exceptions: list[ParsedException]) -> list[ParsedException]:
+    """The exceptions within the limits; the frames nearest to the failure are kept."""
+    left = MAX_FRAMES
+    kept = []
+    for exception in exceptions[:MAX_EXCEPTIONS]:
+        frames = exception.frames[-left:] if left else []
+        left -= len(frames)
+        kept.append(
+            exception._replace(message=exception.message[:MAX_MESSAGE].rstrip(), frames=frames)
+        )
+    return kept

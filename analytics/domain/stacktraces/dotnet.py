@@ -1,59 +1,129 @@
-""".NET's `Exception.ToString()`, with inner exceptions."""
+""".NET: `Exception.ToString()`, with inner exceptions and asynchronous calls."""
 
 from __future__ import annotations
 
 import re
 
 from analytics.domain.stacktraces.base import (
-    MAX_EXCEPTIONS,
-    MAX_FRAMES,
+    CAUSE,
+    MAX_LINE,
+    MEMBER,
+    REPORTED,
     Frame,
+    Library,
     ParsedException,
-    split_type,
 )
 
-LIBRARY_PREFIXES = ("System.", "Microsoft.", "Npgsql.", "StackExchange.", "Grpc.", "OpenTelemetry.")
+LIBRARY = Library(
+    modules=(
+        "System.", "Microsoft.", "MS.", "Internal.", "Interop.", "Npgsql.", "StackExchange.",
+        "Newtonsoft.", "Grpc.", "Polly.", "OpenTelemetry.", "Azure.", "Xunit.", "NUnit.", "FSharp.",
+    ),
+    files=("/_/src/",),
+)  # fmt: skip
+FAILURE_LAST = False
+SHAPE = re.compile(
+    r"^\s+at [^\s(]{1,500}(?:\[[^\]\n]{0,200}\])?\([^()\n]{0,500}\)(?: in [^\n]{1,500}:line \d+)?\s*$"
+    r"|^\s*--- End of (?:inner exception )?stack trace",
+    re.M,
+).search
+
 _FRAME = re.compile(
-    r"^\s{1,16}at (?P<name>[^(\n]{1,400})\([^\n]{0,500}?\)(?: in (?P<file>.{1,1000}?):line (?P<line>\d{1,9}))?$"
-)
-_END_INNER = re.compile(r"^\s{1,16}--- End of inner exception stack trace ---$")
-_GENERATED = re.compile(r"<(?P<method>\w{1,200})>[db]__\d{1,9}(?:_\d{1,9})?")
+    r"\s+at (\S.*?)\(([^()]*(?:\([^()]*\)[^()]*)*)\)(?: in (.+):line (\d+))?\s*$"
+).match
+_HEADER = re.compile(
+    r"(?:Unhandled exception\. )?([^\W\d][\w.+`]*)(?: \(0x[0-9A-Fa-f]+\))?(?:: ?(.*))?$"
+).match
+_END_OF_INNER = re.compile(r"\s*--- End of inner exception stack trace ---").match
+_MEMBER = re.compile(r"\(Inner Exception #(\d+)\) ").match
+_ARROW = "---> "
+_CLOSING = "<---"
+# A state machine or a lambda carries the name of the method that it was written in.
+_WRITTEN_IN = re.compile(r"(.*?)\.?<(\w+)>(?:[a-z]__[\w|]*|g__(\w+)\|[\w]*)(?:\.MoveNext)?$").match
+_CLOSURE = re.compile(r"\.<>c(?:__DisplayClass[\w]*)?$")
 
 
-def _frame(match: re.Match[str]) -> Frame:
-    # An async method runs as `Class.<Method>d__3.MoveNext()`.
-    name = _GENERATED.sub(r"\g<method>", match["name"]).removesuffix(".MoveNext")
+class _Open:
+    """An exception while its lines are read."""
+
+    def __init__(self, said: str, relation: str) -> None:
+        self.said = [said]
+        self.relation = relation
+        self.frames: list[Frame] = []
+
+    def exception(self) -> ParsedException:
+        head, newline, rest = "\n".join(self.said).partition("\n")
+        match = _HEADER(head)
+        type_, first = (match[1], match[2] or "") if match else ("", head)
+        return ParsedException(
+            type_, f"{first}{newline}{rest}".rstrip(), self.frames[::-1], self.relation
+        )
+
+
+def parse(text: str, library: Library) -> list[ParsedException]:
+    """The exceptions of `ToString()`: the reported one first, then the inner ones."""
+    found: list[_Open] = []
+    # Headers are printed from the outside in, the frames from the inside out.
+    unfinished: list[_Open] = []
+    for line in text.splitlines():
+        frame = _frame(line, library)
+        if frame is not None:
+            if unfinished:
+                unfinished[-1].frames.append(frame)
+            else:
+                found.append(_Open("", REPORTED))
+                unfinished.append(found[-1])
+                unfinished[-1].frames.append(frame)
+        elif _END_OF_INNER(line):
+            if len(unfinished) > 1:
+                unfinished.pop()
+        elif line.lstrip().startswith("--- End of "):
+            continue
+        else:
+            _words(line.strip(), found, unfinished)
+    return [open_.exception() for open_ in found if open_.frames or any(open_.said)]
+
+
+def _words(stripped: str, found: list[_Open], unfinished: list[_Open]) -> None:
+    if stripped.endswith(_CLOSING):
+        stripped = stripped[: -len(_CLOSING)].rstrip()
+    if stripped.startswith(_ARROW):
+        stripped = stripped[len(_ARROW) :]
+    elif unfinished:
+        if stripped and not unfinished[-1].frames:
+            unfinished[-1].said.append(stripped)
+        return
+    # The older form puts the whole chain of headers on one line.
+    for part in stripped.split(f" {_ARROW}"):
+        member = _MEMBER(part)
+        if member is not None:
+            part = part[member.end() :]
+        if not part:
+            continue
+        relation = REPORTED if not found else MEMBER if member is not None else CAUSE
+        found.append(_Open(part, relation))
+        unfinished.append(found[-1])
+
+
+def _frame(line: str, library: Library) -> Frame | None:
+    match = _FRAME(line[:MAX_LINE])
+    if match is None:
+        return None
+    module, function = _split(match[1])
+    file = match[3] or ""
+    in_app = not library.holds(module, file) and not function.startswith("lambda_method")
+    return Frame(function, module, file, int((match[4] or "0")[:9]), in_app)
+
+
+def _split(name: str) -> tuple[str, str]:
+    if name.endswith("]"):
+        name = name[: name.rfind("[")]
+    written_in = _WRITTEN_IN(name)
+    if written_in is not None:
+        module = _CLOSURE.sub("", written_in[1])
+        return module, written_in[3] or written_in[2]
+    for constructor in ("..ctor", "..cctor"):
+        if name.endswith(constructor):
+            return name[: -len(constructor)], constructor[1:]
     module, _, function = name.rpartition(".")
-    return Frame(
-        function, module, match["file"] or "", int(match["line"] or 0),
-        not name.startswith(LIBRARY_PREFIXES),
-    )  # fmt: skip
-
-
-def parse(raw: str) -> list[ParsedException]:
-    """The exceptions of a .NET trace, reported one first.
-
-    The text nests: the heads come first, outermost first, then the frames, innermost first.
-    """
-    heads: list[tuple[str, str]] = []
-    frames: list[list[Frame]] = []
-    open_heads: list[int] = []
-    for line in raw.splitlines():
-        match = _FRAME.match(line)
-        if match:
-            if open_heads and len(frames[open_heads[-1]]) < MAX_FRAMES:
-                frames[open_heads[-1]].append(_frame(match))
-        elif _END_INNER.match(line):
-            if len(open_heads) > 1:
-                open_heads.pop()
-        elif not heads or line.lstrip().startswith("---> "):
-            for part in line.strip().removeprefix("---> ").split(" ---> "):
-                if len(heads) < MAX_EXCEPTIONS and part:
-                    text = re.sub(r"^\(Inner Exception #\d{1,4}\) ", "", part)
-                    heads.append(split_type(text))
-                    frames.append([])
-                    open_heads.append(len(heads) - 1)
-    return [
-        ParsedException(type_, message, own[::-1])
-        for (type_, message), own in zip(heads, frames, strict=True)
-    ]
+    return module, function

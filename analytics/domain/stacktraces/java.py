@@ -1,55 +1,91 @@
-"""Java's `printStackTrace`, with `Caused by:` and suppressed exceptions."""
+"""Java and other languages of its machine: `Throwable.printStackTrace()`, with causes."""
 
 from __future__ import annotations
 
 import re
 
 from analytics.domain.stacktraces.base import (
-    MAX_EXCEPTIONS,
-    MAX_FRAMES,
+    CAUSE,
+    MAX_LINE,
+    REPORTED,
+    SUPPRESSED,
     Frame,
+    Library,
     ParsedException,
-    split_type,
 )
 
-LIBRARY_PREFIXES = (
-    "java.", "javax.", "jakarta.", "jdk.", "sun.", "com.sun.", "kotlin.", "scala.", "groovy.",
-    "org.springframework.", "org.apache.", "org.hibernate.", "org.eclipse.jetty.", "io.netty.",
-    "io.undertow.", "reactor.", "com.zaxxer.hikari.", "org.junit.", "io.opentelemetry.",
-    "com.fasterxml.jackson.", "okhttp3.", "feign.",
+LIBRARY = Library(
+    modules=(
+        "java.", "javax.", "jakarta.", "jdk.", "sun.", "com.sun.", "kotlin.", "kotlinx.", "scala.",
+        "groovy.", "clojure.", "akka.", "reactor.", "rx.", "io.netty.", "io.grpc.", "io.vertx.",
+        "io.micrometer.", "io.opentelemetry.", "com.google.", "com.fasterxml.", "com.zaxxer.",
+        "org.springframework.", "org.apache.", "org.hibernate.", "org.eclipse.", "org.jboss.",
+        "org.postgresql.", "org.slf4j.", "okhttp3.", "retrofit2.", "ch.qos.",
+    )
 )  # fmt: skip
+FAILURE_LAST = False
+SHAPE = re.compile(
+    r"^\s*at [\w.$/@<>-]+\((?:[\w$-]+\.\w+(?::\d+)?|Native Method|Unknown Source)\)", re.M
+).search
+
 _FRAME = re.compile(
-    r"^\s{0,16}at (?:[\w.$@-]{0,100}/{1,2})?(?:[\w.@-]{0,100}/)?"
-    r"(?P<class>[\w.$<>-]{1,300})\.(?P<function>[\w$<>]{1,200})"
-    r"\((?P<file>[^:()]{0,200})(?::(?P<line>\d{1,9}))?\)"
+    r"\s*at (?:[\w.@-]*/){0,2}([^\s()]+)\.([^\s().]+)\(([^():]*)(?::(\d+))?\)"
+).match
+_HEADER = re.compile(
+    r'(?:Exception in thread "[^"]*" )?((?:[^\W\d][\w$]*\.)*[^\W\d][\w$]*(?:/0x[0-9a-f]+)?)(?:: ?(.*))?$'
+).match
+_RELATIONS = (
+    ("Caused by: ", CAUSE),
+    ("Suppressed: ", SUPPRESSED),
+    ("Wrapped by: ", CAUSE),
 )
-_CAUSE = re.compile(r"^\s{0,16}(?P<kind>Caused by|Suppressed): (?P<text>.{0,2000})$")
-_FIRST = re.compile(
-    r"^(?:Exception in thread \"[^\"]{0,200}\" )?(?P<text>[A-Za-z_$][\w.$]{1,300}(?::.{0,2000})?)$"
-)
+_ELIDED = re.compile(r"\s*\.\.\. \d+ (?:more|common frames omitted)").match
+_NO_FILE = frozenset({"Native Method", "Unknown Source", "<generated>"})
 
 
-def parse(raw: str) -> list[ParsedException]:
-    """The exceptions of a Java trace, reported one first."""
+def parse(text: str, library: Library) -> list[ParsedException]:
+    """The exceptions of a printed stack trace: reported first, then as they are printed."""
     found: list[ParsedException] = []
-    skipping = False
-    for line in raw.splitlines():
-        cause = _CAUSE.match(line)
-        if cause or (not found and _FIRST.match(line)):
-            first = _FIRST.match(line)
-            text = cause["text"] if cause else (first["text"] if first else "")
-            # A suppressed exception was raised while cleaning up: it is no cause.
-            skipping = bool(cause and cause["kind"] == "Suppressed")
-            if not skipping and len(found) < MAX_EXCEPTIONS:
-                found.append(ParsedException(*split_type(text), []))
+    said: list[str] = []
+    relation = REPORTED
+    frames: list[Frame] = []
+
+    def close() -> None:
+        if said or frames:
+            found.append(_exception("\n".join(said), frames[::-1], relation))
+
+    for line in text.splitlines():
+        frame = _frame(line, library)
+        if frame is not None:
+            frames.append(frame)
             continue
-        match = _FRAME.match(line)
-        if match and found and not skipping and len(found[-1].frames) < MAX_FRAMES:
-            name = match["class"]
-            found[-1].frames.append(
-                Frame(
-                    match["function"], name, match["file"], int(match["line"] or 0),
-                    not name.startswith(LIBRARY_PREFIXES),
-                )
-            )  # fmt: skip
-    return [exception._replace(frames=exception.frames[::-1]) for exception in found]
+        if _ELIDED(line):
+            continue
+        stripped = line.strip()
+        begun = next((pair for pair in _RELATIONS if stripped.startswith(pair[0])), None)
+        if begun is not None:
+            close()
+            said, frames, relation = [stripped[len(begun[0]) :]], [], begun[1]
+        elif not frames and (stripped or said):
+            said.append(line.rstrip() if said else stripped)
+    close()
+    return found
+
+
+def _exception(said: str, frames: list[Frame], relation: str) -> ParsedException:
+    head, newline, rest = said.partition("\n")
+    match = _HEADER(head)
+    if match is None:
+        return ParsedException("", said, frames, relation)
+    return ParsedException(match[1], f"{match[2] or ''}{newline}{rest}".rstrip(), frames, relation)
+
+
+def _frame(line: str, library: Library) -> Frame | None:
+    match = _FRAME(line[:MAX_LINE])
+    if match is None:
+        return None
+    module, function, file = match[1], match[2], match[3]
+    in_app = not library.holds(module, "")
+    return Frame(
+        function, module, "" if file in _NO_FILE else file, int((match[4] or "0")[:9]), in_app
+    )

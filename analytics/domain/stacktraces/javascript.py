@@ -1,64 +1,137 @@
-"""V8's `error.stack` (Node.js, Chromium), with `[cause]` as Node prints it, and Firefox's form."""
+"""JavaScript: `error.stack` of V8, what node prints of causes, and Firefox's and Safari's form."""
 
 from __future__ import annotations
 
 import re
 
 from analytics.domain.stacktraces.base import (
-    MAX_EXCEPTIONS,
-    MAX_FRAMES,
+    CAUSE,
+    MAX_LINE,
+    MEMBER,
+    REPORTED,
     Frame,
+    Library,
     ParsedException,
-    split_type,
 )
 
-_FRAME = re.compile(
-    r"^\s{0,32}at (?:(?P<function>[^()]{1,300}) \()?(?P<file>[^()\s][^()]{0,1000}?)"
-    r":(?P<line>\d{1,9})(?::\d{1,9})?\)?(?: \{)?$"
-)
-_NATIVE = re.compile(r"^\s{0,32}at (?P<function>[^()]{1,300}) \((?P<file><anonymous>|native)\)$")
-_FIREFOX = re.compile(
-    r"^(?P<function>[^@\s]{0,300})@(?P<file>\S{1,1000}?):(?P<line>\d{1,9})(?::\d{1,9})?$"
-)
-_CAUSE = re.compile(r"^\s{0,32}(?:\[cause\]|Caused by): (?P<text>.{1,2000})$")
+LIBRARY = Library(
+    files=(
+        "node_modules/", "node:", "internal/modules/", "internal/process/", "webpack/bootstrap",
+        "webpack/runtime", "chrome-extension://", "moz-extension://", "/deno.land/", "ext:",
+    )
+)  # fmt: skip
+FAILURE_LAST = False
+SHAPE = re.compile(
+    r"^\s*at (?:[^\n]{1,500}?[(\s])?[^\s()]{1,500}:\d+:\d+\)?|^[^\s@]{0,200}@[a-z-]+://[^\s]{1,500}:\d+:\d+$",
+    re.M,
+).search
+
+_AT = re.compile(r"\s*at (?:async )?(.*)$").match
+_CALL = re.compile(r"(.*?) ?\(([^()]*|eval at .*)\)$").match
+_PLACE = re.compile(r"(.+?):(\d+)(?::\d+)?$").match
+_EVAL = re.compile(r"eval at [^()]*\(([^()]*)\)").match
+_ALIAS = re.compile(r" \[as [^\]]*\]$")
+_GECKO = re.compile(r"([^@\s]*(?:/<)*)@((?:[a-z-]+://|/)\S+?):(\d+)(?::\d+)?$").match
+_HEADER = re.compile(r"(?:Uncaught )?([^\W\d][\w$.]*)(?: \[(\w+)\])?(?:: ?(.*))?$").match
+_NAMED = re.compile(r"(?:Uncaught )?[\w$.]*(?:Error|Exception|Rejection)\b").match
+_CAUSE = re.compile(r"(?:\{ )?(?:\[cause\]|[Cc]aused by|\[caused by)\s*: (.*)").match
+_MEMBERS = re.compile(r"(?:\{ )?\[errors\]: \[").match
+# How node prints the end of an error with more properties, and those properties.
+_OPENING = (" {", " {")
 
 
-def _in_app(file: str) -> bool:
-    return not (
-        file.startswith(("node:", "internal/", "<anonymous>", "native"))
-        or "node_modules/" in file.replace("\\", "/")
+class _Open:
+    """An exception while its lines are read."""
+
+    def __init__(self, relation: str) -> None:
+        self.relation = relation
+        self.said: list[str] = []
+        self.frames: list[Frame] = []
+
+    def exception(self) -> ParsedException:
+        type_, message = _header(self.said)
+        return ParsedException(type_, message, self.frames[::-1], self.relation)
+
+
+def parse(text: str, library: Library) -> list[ParsedException]:
+    """The exceptions of `error.stack`: the reported one first, then its causes."""
+    found: list[_Open] = []
+    current = _Open(REPORTED)
+    members = False
+    for raw_line in text.splitlines():
+        line = raw_line[:MAX_LINE]
+        stripped = line.strip()
+        cause = _CAUSE(stripped)
+        if cause is not None:
+            found.append(current)
+            current = _Open(CAUSE)
+            current.said.append(cause[1])
+            continue
+        frame = _frame(stripped, line, library)
+        if frame is not None:
+            current.frames.append(frame)
+        elif not current.frames:
+            current.said.append(stripped if not current.said else raw_line.rstrip())
+        elif _MEMBERS(stripped):
+            members = True
+        elif members and _NAMED(stripped):
+            found.append(current)
+            current = _Open(MEMBER)
+            current.said.append(stripped)
+    found.append(current)
+    return [open_.exception() for open_ in found if open_.frames or any(open_.said)]
+
+
+def _header(said: list[str]) -> tuple[str, str]:
+    """Type and message out of what stands above the frames, without node's excerpt of source."""
+    lines = said
+    for index, line in enumerate(said):
+        if _NAMED(line.strip()):
+            lines = said[index:]
+            break
+    text = "\n".join(lines).strip()
+    head, newline, rest = text.partition("\n")
+    match = _HEADER(head)
+    if match is None:
+        return "", text
+    return match[1], f"{match[3] or ''}{newline}{rest}".rstrip()
+
+
+def _frame(stripped: str, line: str, library: Library) -> Frame | None:
+    for opening in _OPENING:
+        stripped = stripped.removesuffix(opening)
+    at = _AT(stripped)
+    if at is None:
+        return _gecko_frame(stripped, library)
+    call = _CALL(at[1])
+    if call is not None:
+        function, place = _ALIAS.sub("", call[1]), call[2]
+    elif at[1].startswith(("file:", "/", "node:", "http:", "https:")) or _PLACE(at[1]):
+        function, place = "", at[1]
+    else:
+        return None
+    evaluated = _EVAL(place)
+    if evaluated is not None:
+        place = evaluated[1]
+    match = _PLACE(place)
+    if match is None:
+        # "<anonymous>", "native", "index 0": the engine's own code.
+        return Frame(function.removeprefix("async "), "", "", 0, False) if call else None
+    file = match[1]
+    return Frame(
+        function.removeprefix("async ") or "<anonymous>",
+        "",
+        file,
+        int(match[2][:9]),
+        not library.holds("", file),
     )
 
 
-def _module(file: str) -> str:
-    path = re.sub(r"^(?:file|https?)://[^/]{0,300}", "", file).replace("\\", "/").split("?")[0]
-    path = path.rsplit("node_modules/", 1)[-1]
-    # Bundlers put a content hash into file names.
-    path = re.sub(r"[.-][0-9a-f]{8,64}(?=\.)", "", path)
-    return "/".join(path.strip("/").split("/")[-3:])
-
-
-def parse(raw: str) -> list[ParsedException]:
-    """The exceptions of a JavaScript trace, reported one first."""
-    found: list[ParsedException] = []
-    for line in raw.splitlines():
-        match = _FRAME.match(line) or _NATIVE.match(line) or _FIREFOX.match(line)
-        if match:
-            if not found:
-                found.append(ParsedException("", "", []))
-            if len(found[-1].frames) < MAX_FRAMES:
-                groups = match.groupdict()
-                file = groups["file"]
-                function = (groups.get("function") or "<anonymous>").removeprefix("async ")
-                found[-1].frames.append(
-                    Frame(
-                        function, _module(file), file, int(groups.get("line") or 0), _in_app(file)
-                    )
-                )
-            continue
-        cause = _CAUSE.match(line)
-        if cause and len(found) < MAX_EXCEPTIONS:
-            found.append(ParsedException(*split_type(cause["text"].rstrip(" {")), []))
-        elif not found and line.strip():
-            found.append(ParsedException(*split_type(line.strip().removeprefix("Uncaught ")), []))
-    return [exception._replace(frames=exception.frames[::-1]) for exception in found]
+def _gecko_frame(stripped: str, library: Library) -> Frame | None:
+    match = _GECKO(stripped)
+    if match is None:
+        return None
+    file = match[2]
+    return Frame(
+        match[1] or "<anonymous>", "", file, int(match[3][:9]), not library.holds("", file)
+    )

@@ -1,70 +1,144 @@
-"""Python's `traceback.format_exc`, with causes, contexts and exception groups."""
+"""Python: `traceback.format_exc()`, with chains and exception groups."""
 
 from __future__ import annotations
 
 import re
 
 from analytics.domain.stacktraces.base import (
-    MAX_EXCEPTIONS,
-    MAX_FRAMES,
+    CAUSE,
+    CONTEXT,
+    MAX_CONTEXT,
+    MAX_LINE,
+    MEMBER,
+    REPORTED,
     Frame,
+    Library,
     ParsedException,
-    split_type,
 )
 
-LIBRARY_PARTS = ("site-packages/", "dist-packages/", "lib/python", "<frozen ", "<string>")
-# Members of an exception group are indented behind a bar.
-_MARGIN = re.compile(r"^[ ]{0,32}[|+](?: |$)")
-_HEADER = re.compile(r"^(?:Exception Group )?Traceback \(most recent call last\):\s*$")
-_FRAME = re.compile(
-    r'^  File "(?P<file>[^"]{1,1000})", line (?P<line>\d{1,9})(?:, in (?P<function>.{1,300}))?$'
+LIBRARY = Library(
+    files=("site-packages/", "dist-packages/", "/lib/python", "/Lib/", "<frozen ", "/var/lang/")
 )
-_TYPE = re.compile(r"^[A-Za-z_][\w.]{0,300}(?::|$)")
+FAILURE_LAST = True
+SHAPE = re.compile(
+    r'Traceback \(most recent call last\)|^[ |]*File "[^"\n]+", line \d', re.M
+).search
+
+_FRAME = re.compile(r'\s*File "(.+?)", line (\d+)(?:, in (.+))?').match
+_TYPE = re.compile(r"([^\W\d][\w.]*)(?:: ?(.*))?$", re.S).match
+# The bars and separators of exception groups stand at a column that tells the depth.
+_BAR = re.compile(r"( *)([|+])(?: |$|(?=-))").match
+_MEMBER_LINE = re.compile(r"(?:\+-)?\+?-+(?: (\d+|\.\.\.) -+)?$").match
+_CAUSED = "The above exception was the direct cause of the following exception:"
+_DURING = "During handling of the above exception, another exception occurred:"
+_REPEATED = re.compile(r"\s*\[Previous line repeated \d+ more times?\]").match
 
 
-def _in_app(file: str) -> bool:
-    path = file.replace("\\", "/")
-    return not any(part in path for part in LIBRARY_PARTS)
+class _Block:
+    """One traceback with its closing `Type: message`, while its lines are read."""
+
+    def __init__(self, place: tuple[int, ...], relation: str) -> None:
+        self.place = place
+        self.relation = relation
+        self.frames: list[Frame] = []
+        self.said: list[str] = []
+
+    def exception(self) -> ParsedException:
+        text = "\n".join(self.said).rstrip()
+        match = _TYPE(text)
+        if match is None:
+            return ParsedException("", text, self.frames, self.relation)
+        return ParsedException(match[1], match[2] or "", self.frames, self.relation)
 
 
-def _module(file: str) -> str:
-    path = file.replace("\\", "/")
-    for root in ("site-packages/", "dist-packages/"):
-        if root in path:
-            return path.rsplit(root, 1)[1].removesuffix(".py").replace("/", ".")
-    # The last two folders tell files apart; where the checkout lies does not matter.
-    return ".".join(path.removesuffix(".py").strip("/").split("/")[-3:])
+class _Reader:
+    """Reads tracebacks line by line.
+
+    A block's place is its position in the tree: members of a group come after the group and,
+    along a chain, later blocks before the earlier ones that they followed from.
+    """
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self.blocks: list[_Block] = []
+        self.place: tuple[int, ...] = (0,)
+        self.relation = REPORTED
+        self.block: _Block | None = None
+
+    def begin(self) -> _Block:
+        self.block = _Block(self.place, self.relation)
+        self.blocks.append(self.block)
+        return self.block
+
+    def chain(self, relation: str) -> None:
+        """What follows was raised after what came before it, at the same depth."""
+        *above, index = self.place
+        for block in self.blocks:
+            if block.place == self.place:
+                self.relation, block.relation = block.relation, relation
+        self.place = (*above, index - 1)
+        self.block = None
+
+    def member(self, depth: int, number: int) -> None:
+        """What follows is a member of the group that encloses this depth."""
+        above = self.place[: 1 + 2 * max(0, depth - 1)]
+        self.place = (*above, number, 0)
+        self.relation = MEMBER
+        self.block = None
+
+    def line(self, line: str, depth: int) -> None:
+        if len(self.place) > 1 + 2 * depth and line:
+            self.place = self.place[: 1 + 2 * depth]
+            self.block = None
+        stripped = line.strip()
+        if stripped in (_CAUSED, _DURING):
+            self.chain(CAUSE if stripped == _CAUSED else CONTEXT)
+        elif stripped.endswith("Traceback (most recent call last):"):
+            self.begin()
+        else:
+            self.content(line, stripped)
+
+    def content(self, line: str, stripped: str) -> None:
+        frame = _FRAME(line[:MAX_LINE])
+        block = self.block
+        if frame is not None and (block is None or not block.said):
+            block = block or self.begin()
+            file = frame[1]
+            in_app = not self.library.holds("", file)
+            function = (frame[3] or "").strip()
+            block.frames.append(Frame(function, "", file, int(frame[2][:9]), in_app))
+        elif block is None:
+            if stripped and line[0] != " ":
+                self.begin().said.append(line)
+        elif block.said or not line.startswith(" "):
+            if stripped or block.said:
+                block.said.append(line)
+        elif (
+            block.frames
+            and not block.frames[-1].context
+            and stripped.strip("~^ ")
+            and not _REPEATED(line)
+        ):
+            block.frames[-1] = block.frames[-1]._replace(context=stripped[:MAX_CONTEXT])
 
 
-def parse(raw: str) -> list[ParsedException]:
-    """The exceptions of a Python trace, reported one first."""
-    found: list[ParsedException] = []
-    frames: list[Frame] = []
-    inside = False
-    for line in raw.splitlines():
-        text = _MARGIN.sub("", line)
-        if _HEADER.match(text):
-            frames, inside = [], True
+def parse(text: str, library: Library) -> list[ParsedException]:
+    """The exceptions of a traceback: reported first, then causes, members after their group."""
+    reader = _Reader(library)
+    for line in text.splitlines():
+        bar = _BAR(line)
+        if bar is None:
+            reader.line(line, 0)
             continue
-        if not inside:
-            continue
-        match = _FRAME.match(text)
-        if match:
-            if len(frames) < MAX_FRAMES:
-                file = match["file"]
-                frames.append(
-                    Frame(
-                        match["function"] or "<module>", _module(file), file,
-                        int(match["line"]), _in_app(file),
-                    )
-                )  # fmt: skip
-        elif text.startswith("    ") and frames:
-            code = text.strip()
-            if code.strip("^~ ") and not frames[-1].context:
-                frames[-1] = frames[-1]._replace(context=code[:300])
-        elif text and not text.startswith(" ") and _TYPE.match(text):
-            type_, message = split_type(text)
-            found.append(ParsedException(type_, message, frames))
-            frames, inside = [], False
-    # Python prints the cause first and the reported exception last.
-    return found[-MAX_EXCEPTIONS:][::-1]
+        depth = max(0, (len(bar[1]) - 2) // 2)
+        rest = line[bar.end() :] if bar[2] == "|" else line[len(bar[1]) :]
+        member = _MEMBER_LINE(rest) if bar[2] == "+" else None
+        if member is None:
+            reader.line(rest.removeprefix("+ "), depth)
+        elif member[1]:
+            number = int(member[1][:9]) if member[1].isdecimal() else 1_000
+            # The first separator stands one step to the left of its members.
+            reader.member(depth + 1 if rest.startswith("+-+") else depth, number)
+    found = [block for block in reader.blocks if block.frames or block.said]
+    found.sort(key=lambda block: block.place)
+    return [block.exception() for block in found]
