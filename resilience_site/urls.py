@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
+from analytics.api.otlp import otlp_api
 from resilience_site.api import api
 
 urlpatterns = [
@@ -12,5 +13,6 @@ urlpatterns = [
     path("", include("resilience_site.pages.urls")),
     path("", include("analytics.urls")),
     path("api/v1/", api.urls),
+    path("", otlp_api.urls),
     path("admin/", admin.site.urls),
 ]

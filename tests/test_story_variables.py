@@ -67,14 +67,8 @@ def correlation_window() -> None:
     from analytics.models import CorrelationChain
 
     def chains(correlation_id: str) -> int:
-        for trace, minutes in (("c", 20), ("d", 0)):
-            store(
-                failing_span(
-                    trace="",
-                    attributes={"correlation.id": correlation_id, "n": trace},
-                    at=NOW - timedelta(minutes=minutes),
-                )
-            )
+        for minutes in (20, 0):
+            store_log_error(correlation_id, NOW - timedelta(minutes=minutes))
         build_chains()
         return CorrelationChain.objects.filter(correlation_id=correlation_id).count()
 
@@ -148,6 +142,24 @@ def failing_span(
         [SpanEvent("exception", start + 1_000_000, exception)],
         [],
     )
+
+
+def store_log_error(correlation_id: str, at: datetime) -> None:
+    """An exception log record without a trace, tied to others by its correlation id alone."""
+    from analytics.domain.telemetry import Decoded, LogRecord, Resource
+    from analytics.services.ingest_logs import store_logs
+
+    time_ns = int(at.timestamp()) * 10**9
+    attributes = {
+        "exception.type": "ConnectionError",
+        "exception.message": "graph refused",
+        "correlation.id": correlation_id,
+    }
+    resource = Resource("planner", "", "planner-1", "", "python", "", {})
+    record = LogRecord(
+        resource, "tests", time_ns, time_ns, 17, "ERROR", "", "failed", attributes, "", ""
+    )
+    store_logs(Decoded([record], []), received_at=NOW)
 
 
 def store(*spans: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from analytics.ingest import flusher
 from resilience_site.core import background
 from resilience_site.live import fanout
 
@@ -21,9 +22,11 @@ async def lifespan_application(
         message = await receive()
         if message["type"] == "lifespan.startup":
             fanout.start()
+            flusher.start()
             await send({"type": "lifespan.startup.complete"})
         else:
             await fanout.stop()
+            await flusher.stop()
             await background.stop()
             await send({"type": "lifespan.shutdown.complete"})
             return
