@@ -20,10 +20,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from analytics.domain import otlp_values as values
 from analytics.domain.otlp_values import (
     MAX_ATTRIBUTES,
-    MAX_NAME,
     MAX_TEXT,
     DecodeError,
     Figures,
+    Names,
     Refusals,
     clean,
 )
@@ -210,7 +210,7 @@ def _number(point: Any) -> Figures:
 
 
 def _histogram(point: Any) -> Figures:
-    counts = list(point.bucket_counts)
+    counts = _counts(point)
     buckets = {"bounds": list(point.explicit_bounds), "counts": counts} if counts else None
     return _observations(point, buckets)
 
@@ -226,7 +226,11 @@ def _exponential_histogram(point: Any) -> Figures:
 
 
 def _buckets(buckets: Any) -> dict[str, Any]:
-    return {"offset": buckets.offset, "counts": list(buckets.bucket_counts)}
+    return {"offset": buckets.offset, "counts": _counts(buckets)}
+
+
+def _counts(holder: Any) -> list[int]:
+    return list(holder.bucket_counts[: values.MAX_BUCKETS + 1])
 
 
 def _observations(point: Any, buckets: dict[str, Any] | None) -> Figures:
@@ -257,11 +261,11 @@ _FIGURES: dict[str, Callable[[Any], Figures]] = {
 }
 
 
-class Reader:
-    """Reads the parts that recur in a request; remembers names that it has cleaned already."""
+class Reader(Names):
+    """Reads the parts that recur in a request."""
 
     def __init__(self) -> None:
-        self._clean: set[str] = set()
+        super().__init__()
         self._resources: dict[bytes, Resource] = {}
 
     def resource(self, resource: Any) -> Resource:
@@ -273,18 +277,10 @@ class Reader:
             self._resources[key] = known
         return known
 
-    def name(self, name: str) -> str:
-        """A clean name of bounded length."""
-        if name in self._clean:
-            return name
-        name = clean(name, MAX_NAME)
-        self._clean.add(name)
-        return name
-
     def attributes(self, pairs: Iterable[Any]) -> Attributes:
         """Clean attributes; of equal keys the last one counts."""
         found: Attributes = {}
-        known = self._clean
+        known = self.clean
         for pair in pairs:
             key, value = pair.key, pair.value
             if key not in known:

@@ -160,6 +160,21 @@ def clean(text: str, limit: int = MAX_TEXT) -> str:
     return text
 
 
+class Names:
+    """Cleans the names of a request; the same ones come again and again."""
+
+    def __init__(self) -> None:
+        self.clean: set[str] = set()
+
+    def name(self, name: str) -> str:
+        """A clean name of bounded length."""
+        if name in self.clean:
+            return name
+        name = clean(name, MAX_NAME)
+        self.clean.add(name)
+        return name
+
+
 def number(value: float) -> float | str:
     """A double as an attribute value: JSON has no words for those that are not finite."""
     if math.isfinite(value):
