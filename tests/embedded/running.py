@@ -116,10 +116,11 @@ class Up:
         pids = self.pids(name)
         return len(pids) == PROGRAMS[name] and victim.pid not in pids
 
-    def status(self) -> int:
+    def status(self, host: str = "127.0.0.1") -> int:
         """What /readyz answers; 0 when nobody does."""
+        request = urllib.request.Request(f"{self.url}/readyz", headers={"Host": host})
         try:
-            with urllib.request.urlopen(f"{self.url}/readyz", timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=10) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             with error:

@@ -85,7 +85,7 @@ def test_with_one_url_only_the_other_engine_is_embedded(
 
     up = start(tmp_path / "state", changes=changes).ready()
 
-    assert up.status() == 400  # Asked for by another name.
+    assert up.status("status.example.com") == 200
     assert up.pids("postgres") == set()
     assert len(up.pids("valkey")) == 1
     assert up.interrupt() == 0
