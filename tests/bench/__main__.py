@@ -1,0 +1,90 @@
+"""Runs the benchmarks, prints one table and writes `var/bench/first_light.json`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+from datetime import UTC, datetime
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "resilience_site.settings")
+
+import django
+
+django.setup()
+
+from tests.bench import ingest, page
+from tests.bench.payloads import SPANS_PER_REQUEST
+from tests.bench.running import ROOT, running_site
+
+
+def measure(requests: int, runs: int) -> dict[str, Any]:
+    """All figures of one run on one site."""
+    with running_site() as site:
+        memory = site.memory_mib()
+        print(f"The idle site uses {sum(memory.values()):,.0f} MiB; measuring ingest", flush=True)
+        http_rates = ingest.through_http(site, requests, runs)
+        sent = (requests * runs + 16) * SPANS_PER_REQUEST
+        durable = ingest.stored(site)
+        at_half = ingest.latency(site, statistics.median(http_rates) / 2, requests)
+        rows = page.time_to_row(site)
+        copy_rates = ingest.by_copy(site, requests * SPANS_PER_REQUEST, runs)
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cores": os.cpu_count(),
+        "errors_per_second_http": http_rates,
+        "errors_per_second_copy": copy_rates,
+        "ratio": statistics.median(http_rates) / statistics.median(copy_rates),
+        "acknowledged": sent,
+        "stored": durable,
+        "latency_ms_at_half_load": at_half,
+        "post_to_row_ms": rows,
+        "idle_memory_mib": memory,
+    }
+
+
+def table(figures: dict[str, Any]) -> str:
+    latency, rows = figures["latency_ms_at_half_load"], figures["post_to_row_ms"]
+    lines = [
+        (
+            "errors/s acknowledged, POST /v1/traces",
+            f"{statistics.median(figures['errors_per_second_http']):,.0f}",
+        ),
+        (
+            "errors/s, the same rows by one COPY",
+            f"{statistics.median(figures['errors_per_second_copy']):,.0f}",
+        ),
+        ("ratio (fails below 0.25, aim 0.5)", f"{figures['ratio']:.2f}"),
+        ("acknowledged / stored", f"{figures['acknowledged']:,} / {figures['stored']:,}"),
+        (
+            "latency at half load p50 / p95 / p99",
+            " / ".join(f"{latency[k]:.0f} ms" for k in ("p50", "p95", "p99")),
+        ),
+        (
+            "POST to row in an open page p50 / p95",
+            f"{rows['p50']:.0f} ms / {rows['p95']:.0f} ms" if rows else "no browser found",
+        ),
+        ("memory of the idle site", f"{sum(figures['idle_memory_mib'].values()):,.0f} MiB"),
+    ]
+    width = max(len(name) for name, _ in lines)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench")
+    parser.add_argument("--requests", type=int, default=120, help="requests of 512 spans a run")
+    parser.add_argument("--runs", type=int, default=3)
+    arguments = parser.parse_args()
+    figures = measure(arguments.requests, arguments.runs)
+    folder = ROOT / "var" / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "first_light.json").write_text(json.dumps(figures, indent=1))
+    print(table(figures))
+    if figures["stored"] != figures["acknowledged"]:
+        raise SystemExit("acknowledged errors are missing from the store")
+
+
+if __name__ == "__main__":
+    main()
