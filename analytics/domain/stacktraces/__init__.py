@@ -7,7 +7,6 @@ threw last. Text that is no stack trace gives no frames, never an error.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import ModuleType
 
 from analytics.domain.stacktraces import dotnet, go, java, javascript, python
 from analytics.domain.stacktraces.base import (
@@ -17,6 +16,7 @@ from analytics.domain.stacktraces.base import (
     Library,
     ParsedException,
     ParsedStack,
+    Parser,
     trimmed,
 )
 
@@ -31,8 +31,8 @@ __all__ = [
     "parse",
 ]
 
-# In the order in which shapes are tried when the language is unknown: the most telling first.
-_PARSERS: dict[str, ModuleType] = {
+# In the order in which they are tried when the language is unknown: the most telling form first.
+_PARSERS: dict[str, Parser] = {
     "python": python,
     "go": go,
     "java": java,
@@ -63,7 +63,7 @@ DEFAULT_LIBRARIES: Mapping[str, Library] = {
 def parse(
     raw: str, language: str = "", libraries: Mapping[str, Library] = DEFAULT_LIBRARIES
 ) -> ParsedStack:
-    """Parse a stack trace; `language` is telemetry.sdk.language, found by shape when it does not fit.
+    """Parse a stack trace; `language` is telemetry.sdk.language, found by the form when it does not fit.
 
     At most `MAX_RAW` characters are read and `MAX_FRAMES` frames kept. `libraries` says per
     language which frames are not the service's own.
@@ -74,8 +74,8 @@ def parse(
         first = _parse(raw, named, libraries)
         if any(exception.frames for exception in first):
             return ParsedStack(first, named)
-    for candidate, parser in _PARSERS.items():
-        if candidate != named and parser.SHAPE(raw, 0, MAX_RAW):
+    for candidate in _PARSERS:
+        if candidate != named:
             found = _parse(raw, candidate, libraries)
             if any(exception.frames for exception in found):
                 return ParsedStack(found, candidate)
@@ -86,5 +86,4 @@ def _parse(raw: str, language: str, libraries: Mapping[str, Library]) -> list[Pa
     parser = _PARSERS[language]
     text = raw[-MAX_RAW:] if parser.FAILURE_LAST else raw[:MAX_RAW]
     library = libraries.get(language, parser.LIBRARY)
-    parsed: list[ParsedException] = parser.parse(text, library)
-    return trimmed(parsed)
+    return trimmed(parser.parse(text, library))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 MAX_RAW = 65_536
 MAX_FRAMES = 256
@@ -29,7 +29,10 @@ class Frame(NamedTuple):
 
 
 class ParsedException(NamedTuple):
-    """One exception of a chain; frames run from the outermost call to the one that threw."""
+    """One exception of a chain; frames run from the outermost call to the one that threw.
+
+    `relation` says how it led to the exception that it was chained to: "" is the one reported.
+    """
 
     type: str
     message: str
@@ -40,7 +43,7 @@ class ParsedException(NamedTuple):
 class ParsedStack(NamedTuple):
     """The reported exception first, then what caused it, deeper and deeper.
 
-    `language` is python, java, javascript, go, dotnet or "" when no shape was recognised.
+    `language` is python, java, javascript, go, dotnet, or "" when no form was recognised.
     """
 
     exceptions: list[ParsedException]
@@ -60,6 +63,15 @@ class Library(NamedTuple):
             return False
         path = file.replace("\\", "/")
         return any(part in path for part in self.files)
+
+
+class Parser(Protocol):
+    """One language's module. `FAILURE_LAST` says which end of a text too long is the telling one."""
+
+    LIBRARY: Library
+    FAILURE_LAST: bool
+
+    def parse(self, text: str, library: Library) -> list[ParsedException]: ...
 
 
 def trimmed(exceptions: list[ParsedException]) -> list[ParsedException]:

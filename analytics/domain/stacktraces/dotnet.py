@@ -22,11 +22,6 @@ LIBRARY = Library(
     files=("/_/src/",),
 )  # fmt: skip
 FAILURE_LAST = False
-SHAPE = re.compile(
-    r"^\s+at [^\s(]{1,500}(?:\[[^\]\n]{0,200}\])?\([^()\n]{0,500}\)(?: in [^\n]{1,500}:line \d+)?\s*$"
-    r"|^\s*--- End of (?:inner exception )?stack trace",
-    re.M,
-).search
 
 _FRAME = re.compile(
     r"\s+at (\S.*?)\(([^()]*(?:\([^()]*\)[^()]*)*)\)(?: in (.+):line (\d+))?\s*$"
@@ -39,7 +34,9 @@ _MEMBER = re.compile(r"\(Inner Exception #(\d+)\) ").match
 _ARROW = "---> "
 _CLOSING = "<---"
 # A state machine or a lambda carries the name of the method that it was written in.
-_WRITTEN_IN = re.compile(r"(.*?)\.?<(\w+)>(?:[a-z]__[\w|]*|g__(\w+)\|[\w]*)(?:\.MoveNext)?$").match
+_WRITTEN_IN = re.compile(
+    r"(.*?)\.?<{1,2}(\w+)>(?:[a-z]__[\w|]*|g__(\w+)\|\w*)(?:>d(?:__\w+)?)?(?:\.MoveNext)?$"
+).match
 _CLOSURE = re.compile(r"\.<>c(?:__DisplayClass[\w]*)?$")
 
 
@@ -65,15 +62,17 @@ def parse(text: str, library: Library) -> list[ParsedException]:
     found: list[_Open] = []
     # Headers are printed from the outside in, the frames from the inside out.
     unfinished: list[_Open] = []
-    for line in text.splitlines():
+    for raw_line in text.splitlines():
+        line = raw_line.rstrip()
+        closing = line.endswith(_CLOSING)
+        if closing:
+            line = line[: -len(_CLOSING)]
         frame = _frame(line, library)
         if frame is not None:
-            if unfinished:
-                unfinished[-1].frames.append(frame)
-            else:
+            if not unfinished:
                 found.append(_Open("", REPORTED))
                 unfinished.append(found[-1])
-                unfinished[-1].frames.append(frame)
+            unfinished[-1].frames.append(frame)
         elif _END_OF_INNER(line):
             if len(unfinished) > 1:
                 unfinished.pop()
@@ -81,12 +80,12 @@ def parse(text: str, library: Library) -> list[ParsedException]:
             continue
         else:
             _words(line.strip(), found, unfinished)
+        if closing and len(unfinished) > 1:
+            unfinished.pop()
     return [open_.exception() for open_ in found if open_.frames or any(open_.said)]
 
 
 def _words(stripped: str, found: list[_Open], unfinished: list[_Open]) -> None:
-    if stripped.endswith(_CLOSING):
-        stripped = stripped[: -len(_CLOSING)].rstrip()
     if stripped.startswith(_ARROW):
         stripped = stripped[len(_ARROW) :]
     elif unfinished:

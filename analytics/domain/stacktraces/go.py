@@ -26,7 +26,6 @@ LIBRARY = Library(
     files=("/pkg/mod/", "/vendor/", "@v"),
 )  # fmt: skip
 FAILURE_LAST = False
-SHAPE = re.compile(r"^goroutine \d+ \[|^\s+\S[^\n]{0,500}\.(?:go|s):\d+", re.M).search
 
 _PLACE = re.compile(r"\s+(\S.*?\.(?:go|s)):(\d+)(?: \+0x[0-9a-f]+)?\s*$").match
 _GOROUTINE = re.compile(r"goroutine \d+[^\[\n]{0,100}\[").match
@@ -66,7 +65,15 @@ def parse(text: str, library: Library) -> list[ParsedException]:
     if not (frames or said):
         return []
     said = [line for line in said if not line.startswith(("[signal ", "goroutine "))]
-    return [ParsedException(type_, "\n".join(said), frames[::-1])]
+    return [ParsedException(type_, "\n".join(said), _until_panic(frames[::-1]))]
+
+
+def _until_panic(frames: list[Frame]) -> list[Frame]:
+    """The frames without those that only recovered and recorded the panic."""
+    for position, frame in enumerate(frames):
+        if frame.function == "panic" and not frame.module and position:
+            return frames[:position]
+    return frames
 
 
 def _frame(call: str, file: str, line: int, library: Library) -> Frame:

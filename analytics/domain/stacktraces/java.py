@@ -24,12 +24,10 @@ LIBRARY = Library(
     )
 )  # fmt: skip
 FAILURE_LAST = False
-SHAPE = re.compile(
-    r"^\s*at [\w.$/@<>-]+\((?:[\w$-]+\.\w+(?::\d+)?|Native Method|Unknown Source)\)", re.M
-).search
 
 _FRAME = re.compile(
-    r"\s*at (?:[\w.@-]*/){0,2}([^\s()]+)\.([^\s().]+)\(([^():]*)(?::(\d+))?\)"
+    r"\s*at (?:[\w.@-]*/){0,2}([^\s()]+)\.([^\s().]+)"
+    r"\((Native Method|Unknown Source|[^():\s]+)(?::(\d+))?\)"
 ).match
 _HEADER = re.compile(
     r'(?:Exception in thread "[^"]*" )?((?:[^\W\d][\w$]*\.)*[^\W\d][\w$]*(?:/0x[0-9a-f]+)?)(?:: ?(.*))?$'

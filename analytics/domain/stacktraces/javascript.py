@@ -21,10 +21,6 @@ LIBRARY = Library(
     )
 )  # fmt: skip
 FAILURE_LAST = False
-SHAPE = re.compile(
-    r"^\s*at (?:[^\n]{1,500}?[(\s])?[^\s()]{1,500}:\d+:\d+\)?|^[^\s@]{0,200}@[a-z-]+://[^\s]{1,500}:\d+:\d+$",
-    re.M,
-).search
 
 _AT = re.compile(r"\s*at (?:async )?(.*)$").match
 _CALL = re.compile(r"(.*?) ?\(([^()]*|eval at .*)\)$").match
@@ -33,11 +29,15 @@ _EVAL = re.compile(r"eval at [^()]*\(([^()]*)\)").match
 _ALIAS = re.compile(r" \[as [^\]]*\]$")
 _GECKO = re.compile(r"([^@\s]*(?:/<)*)@((?:[a-z-]+://|/)\S+?):(\d+)(?::\d+)?$").match
 _HEADER = re.compile(r"(?:Uncaught )?([^\W\d][\w$.]*)(?: \[(\w+)\])?(?:: ?(.*))?$").match
-_NAMED = re.compile(r"(?:Uncaught )?[\w$.]*(?:Error|Exception|Rejection)\b").match
+_NAMED = re.compile(r"\[?(?:Uncaught )?[\w$.]*(?:Error|Exception|Rejection)\b").match
 _CAUSE = re.compile(r"(?:\{ )?(?:\[cause\]|[Cc]aused by|\[caused by)\s*: (.*)").match
 _MEMBERS = re.compile(r"(?:\{ )?\[errors\]: \[").match
-# How node prints the end of an error with more properties, and those properties.
-_OPENING = (" {", " {")
+# An error without frames of its own, as node prints it.
+_BRACKETED = re.compile(r"^\[([^\]]*)\](?: \{)?$")
+# Where the engine's own code stands in place of a file.
+_ENGINE = re.compile(r"<anonymous>|native|index \d+|unknown location").fullmatch
+# What node prints behind a frame when more properties or errors follow.
+_FOLLOWED = re.compile(r"(?: \{|,)$")
 
 
 class _Open:
@@ -70,14 +70,14 @@ def parse(text: str, library: Library) -> list[ParsedException]:
         frame = _frame(stripped, line, library)
         if frame is not None:
             current.frames.append(frame)
-        elif not current.frames:
-            current.said.append(stripped if not current.said else raw_line.rstrip())
         elif _MEMBERS(stripped):
             members = True
         elif members and _NAMED(stripped):
             found.append(current)
             current = _Open(MEMBER)
             current.said.append(stripped)
+        elif not current.frames:
+            current.said.append(raw_line.rstrip())
     found.append(current)
     return [open_.exception() for open_ in found if open_.frames or any(open_.said)]
 
@@ -89,7 +89,7 @@ def _header(said: list[str]) -> tuple[str, str]:
         if _NAMED(line.strip()):
             lines = said[index:]
             break
-    text = "\n".join(lines).strip()
+    text = _BRACKETED.sub(r"\1", "\n".join(lines).strip())
     head, newline, rest = text.partition("\n")
     match = _HEADER(head)
     if match is None:
@@ -98,8 +98,7 @@ def _header(said: list[str]) -> tuple[str, str]:
 
 
 def _frame(stripped: str, line: str, library: Library) -> Frame | None:
-    for opening in _OPENING:
-        stripped = stripped.removesuffix(opening)
+    stripped = _FOLLOWED.sub("", stripped)
     at = _AT(stripped)
     if at is None:
         return _gecko_frame(stripped, library)
@@ -115,11 +114,10 @@ def _frame(stripped: str, line: str, library: Library) -> Frame | None:
         place = evaluated[1]
     match = _PLACE(place)
     if match is None:
-        # "<anonymous>", "native", "index 0": the engine's own code.
-        return Frame(function.removeprefix("async "), "", "", 0, False) if call else None
+        return Frame(function, "", "", 0, False) if call and _ENGINE(place) else None
     file = match[1]
     return Frame(
-        function.removeprefix("async ") or "<anonymous>",
+        function or "<anonymous>",
         "",
         file,
         int(match[2][:9]),

@@ -17,12 +17,17 @@ from analytics.domain.stacktraces.base import (
 )
 
 LIBRARY = Library(
-    files=("site-packages/", "dist-packages/", "/lib/python", "/Lib/", "<frozen ", "/var/lang/")
+    files=(
+        "site-packages/",
+        "dist-packages/",
+        "/lib/python3",
+        "/lib/pypy3",
+        "/Lib/",
+        "<frozen ",
+        "/var/lang/",
+    )
 )
 FAILURE_LAST = True
-SHAPE = re.compile(
-    r'Traceback \(most recent call last\)|^[ |]*File "[^"\n]+", line \d', re.M
-).search
 
 _FRAME = re.compile(r'\s*File "(.+?)", line (\d+)(?:, in (.+))?').match
 _TYPE = re.compile(r"([^\W\d][\w.]*)(?:: ?(.*))?$", re.S).match
