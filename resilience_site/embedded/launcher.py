@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import FrameType
 
 from resilience_site.config import ConfigError, config
@@ -26,6 +26,8 @@ from resilience_site.embedded.postgres import Postgres
 from resilience_site.embedded.processes import reap, run_to_end, spawn
 from resilience_site.embedded.programs import Program
 from resilience_site.embedded.site import (
+    BEAT,
+    WORKER,
     address,
     max_connections,
     preparation,
@@ -190,6 +192,7 @@ class Launcher:
     def _stop(self) -> None:
         """End every process, the site's before its engines; bounded in time."""
         if self._process is not None and self._process.poll() is None:
+            self._stop_background_work()
             self._process.terminate()
             try:
                 self._process.wait(_STOP_SECONDS)
@@ -199,6 +202,12 @@ class Launcher:
         reap(self.folders.run, say)
         self.folders.remove_sockets()
         config.keep(database_url=None, redis_url=None)
+
+    def _stop_background_work(self) -> None:
+        """Worker and beat stop side by side; the supervisor alone stops one after the other."""
+        with suppress(OSError):  # A supervisor that does not answer is told by a signal.
+            for name in (WORKER, BEAT):
+                self.supervisor.stop(name, wait=False)
 
     def _announce(self, seconds: float) -> None:
         say()

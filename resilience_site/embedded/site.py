@@ -24,7 +24,8 @@ def site_programs() -> list[Program]:
             [sys.executable, "-m", "resilience_site.embedded.web"],
             directory=ROOT,
             stop_seconds=15,
-            priority=300,
+            # Stops after the others, whose last telemetry it takes.
+            priority=100,
             copies=config.resilience_web_processes,
             listen=(config.host, config.port),
         ),

@@ -88,11 +88,11 @@ class Supervisor:
             if state.group == name:
                 self._tolerating(_ALREADY_STARTED, "startProcess", state)
 
-    def stop(self, name: str) -> None:
-        """Stop all copies of a program and wait until they have."""
+    def stop(self, name: str, *, wait: bool = True) -> None:
+        """Stop all copies of a program, and by default wait until they have."""
         for state in self.states():
             if state.group == name:
-                self._tolerating(_NOT_RUNNING, "stopProcess", state, wait=True)
+                self._tolerating(_NOT_RUNNING, "stopProcess", state, wait=wait)
 
     def restart(self, name: str) -> None:
         """Stop and start the copies one by one, so that the others go on."""

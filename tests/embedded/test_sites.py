@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ import pytest
 from resilience_site.embedded.accounts import run_as
 from resilience_site.embedded.folders import Account
 from tests.embedded.conftest import Starter
-from tests.embedded.running import closed_and_clean
+from tests.embedded.running import closed_and_clean, free_port
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -99,3 +101,36 @@ def test_a_wrong_value_stops_the_start_with_one_sentence(tmp_path: Path, start: 
     assert "RESILIENCE_WEB_PROCESSES" in up.output
     assert "many" in up.output
     assert not (tmp_path / "state" / "postgres").exists()
+
+
+def test_the_demo_has_a_cache_and_a_database_of_its_own(tmp_path: Path, start: Starter) -> None:
+    changes = {
+        "PLANNER_MCP_PORT": str(free_port()),
+        "GRAPH_SIM_PORT": str(free_port()),
+        "DEMO_SCENARIO": "off",
+    }
+
+    up = start(tmp_path / "state", changes=changes, words=["--demo"]).ready()
+
+    assert up.status() == 200
+    assert len(up.pids("valkey")) == 2
+    kept = json.loads((up.state / "kept.json").read_text(encoding="utf-8"))
+    with psycopg.connect(kept["DATABASE_URL"]) as connection:
+        owners = connection.execute(
+            "SELECT datname, pg_get_userbyid(datdba) FROM pg_database WHERE datname <> 'postgres'"
+        ).fetchall()
+    assert {("resilience", "resilience"), ("planner", "planner")} <= set(owners)
+    assert up.interrupt() == 0
+    closed_and_clean(up)
+
+
+def test_a_taken_port_of_the_demo_is_named(tmp_path: Path, start: Starter) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        changes = {"GRAPH_SIM_PORT": str(port), "PLANNER_MCP_PORT": str(free_port())}
+        up = start(tmp_path / "state", changes=changes, words=["--demo"])
+
+        assert up.wait() == 2
+        assert f"GRAPH_SIM_PORT is {port}, but port {port} of 127.0.0.1 is already in use" in (
+            up.output
+        )
