@@ -226,9 +226,9 @@ def _points(
 
 def _number(point: Json) -> Figures:
     value = optional_double(point, "asDouble")
-    whole = point.get("asInt")
-    if value is None and whole is not None:
-        value = float(whole(whole, "asInt", *INT64))
+    as_int = point.get("asInt")
+    if value is None and as_int is not None:
+        value = float(whole(as_int, "asInt", *INT64))
     return Figures(value, 0, None, None, None, None)
 
 
