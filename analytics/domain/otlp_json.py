@@ -109,30 +109,27 @@ def _span(
     trace_id, span_id = hex_of(span, "traceId"), hex_of(span, "spanId")
     parent_id = hex_of(span, "parentSpanId")
     start_ns, end_ns = time_of(span, "startTimeUnixNano"), time_of(span, "endTimeUnixNano")
-    kind, status = enum_of(span, "kind"), object_of(span, "status")
-    code, message = enum_of(status, "code"), text_of(status, "message")
-    name, attributes = text_of(span, "name"), reader.attributes(span)
-    events = _events(span, start_ns, reader, refusals)
-    links = _links(span, reader, refusals)
     refusal = refusals.span(trace_id, span_id, parent_id, start_ns)
     if refusal:
         refusals.refuse(refusal)
         return None
+    kind, status = enum_of(span, "kind"), object_of(span, "status")
+    code, message = enum_of(status, "code"), text_of(status, "message")
     return SpanRecord(
         resource,
         scope,
         trace_id,
         span_id,
         values.given(parent_id),
-        reader.name(name),
+        reader.name(text_of(span, "name")),
         kind if 0 <= kind <= values.KINDS else 0,
         start_ns,
         end_ns if end_ns > start_ns else start_ns,
         code if 0 <= code <= values.STATUS_CODES else 0,
         clean(message) if message else "",
-        attributes,
-        events,
-        links,
+        reader.attributes(span),
+        _events(span, start_ns, reader, refusals),
+        _links(span, reader, refusals),
     )
 
 
@@ -171,8 +168,12 @@ def _log(
 ) -> LogRecord | None:
     trace_id, span_id = hex_of(log, "traceId"), hex_of(log, "spanId")
     time_ns, observed_ns = time_of(log, "timeUnixNano"), time_of(log, "observedTimeUnixNano")
+    refusal = refusals.log(trace_id, span_id, time_ns, observed_ns)
+    if refusal:
+        refusals.refuse(refusal)
+        return None
     severity = enum_of(log, "severityNumber")
-    record = LogRecord(
+    return LogRecord(
         resource,
         scope,
         time_ns,
@@ -185,11 +186,6 @@ def _log(
         values.given(trace_id),
         values.given(span_id),
     )
-    refusal = refusals.log(trace_id, span_id, time_ns, observed_ns)
-    if refusal:
-        refusals.refuse(refusal)
-        return None
-    return record
 
 
 def _points(
