@@ -71,6 +71,7 @@ class Launcher:
         self.folders.make()
         with only_one(self.folders.state), ExitStack() as closing:
             reap(self.folders.run, say)
+            closing.callback(self.folders.remove_sockets)
             listening = closing.enter_context(bound_socket(config.host, config.port, "PORT"))
             if self.with_demo:
                 demo.check_ports(check_free)
@@ -200,7 +201,6 @@ class Launcher:
                 self._process.kill()
                 self._process.wait()
         reap(self.folders.run, say)
-        self.folders.remove_sockets()
         config.keep(database_url=None, redis_url=None)
 
     def _stop_background_work(self) -> None:

@@ -93,6 +93,7 @@ def test_a_port_in_use_is_named_with_its_variable(
     assert f"PORT is {running.port}, but port {running.port}" in second.output
     assert "already in use" in second.output
     assert "Traceback" not in second.output
+    assert not Folders(second.state).sockets.exists()
 
 
 def test_a_killed_web_process_comes_back_while_the_other_answers(running: Up) -> None:
