@@ -1,8 +1,8 @@
-"""Chains: which error of a trace began it, in what order it spread, and where the story has gaps.
+"""How a failure spread: the spans and errors of one trace, or of one correlation id, in order.
 
-Structure beats clocks: a child's error comes before its parent's, whatever the two machines
-think of the time. Nothing here recurses, so a trace may be as deep as it likes, and parent links
-that run in circles (corrupt data) end where they meet a span again.
+Structure beats clocks. Which span called which is certain, while the clocks of two services
+differ; so a callee's error always comes before its caller's, and times only order what no call
+connects. A span that others name and that never arrived is a gap: what named it hangs under it.
 """
 
 from __future__ import annotations
@@ -10,224 +10,205 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from analytics.domain.chain_tree import ChainError, ChainSpan, Node, plant, pre_order
 
-class SpanNode(NamedTuple):
-    """What a chain needs to know of a span; `parent_id` is "" for a root."""
-
-    id: str
-    parent_id: str
-    service: str
-    start_ns: int
-    end_ns: int
-    failed: bool
-
-
-class ErrorNode(NamedTuple):
-    """What a chain needs to know of an error; `span_id` is "" where it belongs to none."""
-
-    id: str
-    span_id: str
-    service: str
-    occurred_ns: int
+__all__ = ["Chain", "ChainError", "ChainSpan", "Gap", "Row", "chain", "windows"]
 
 
 class Gap(NamedTuple):
-    """A span that others name as their parent (or an error as its span) but that never came."""
+    """A span that never arrived: who calls it parent, and which service they belong to.
 
-    parent_span_id: str
-    child_span_ids: list[str]
+    Where errors name it, the service is the gap's own; else its first child's, as a guess.
+    """
+
+    span_id: str
+    children: list[str]
     service: str
+    trace_id: str
 
 
 class Row(NamedTuple):
-    """A line of the waterfall: a span, or the gap where one is missing (`span_id` is its id)."""
+    """One line of a waterfall, in pre-order; a gap spans what hangs under it.
+
+    `failed` is true of spans that failed or carry errors; `errors` are ids, earliest first.
+    """
 
     span_id: str
+    parent_id: str
     depth: int
     gap: bool
+    failed: bool
+    service: str
+    start_ns: int
+    end_ns: int
+    errors: list[str]
+    trace_id: str
 
 
 class Chain(NamedTuple):
-    """The errors of one trace put in order. Ids throughout; `path` and `services` begin at the
-    root cause and end at the entry."""
+    """What went wrong in one trace or correlation id.
+
+    `events` are error ids in causal order, the root cause first; `path` the ids of the spans from
+    the root cause's up to its trace's entry; `services` those that the failure reached, the root
+    cause's first. Times are 0 where there is nothing at all.
+    """
 
     root_cause: str | None
     events: list[str]
     path: list[str]
     services: list[str]
     gaps: list[Gap]
+    started_ns: int
+    ended_ns: int
     rows: list[Row]
 
 
-class _Tree:
-    """The spans by parent, each span once, circles cut, missing parents made visible."""
+class _Strand(NamedTuple):
+    """The errors of one trace, or one error outside of any, in causal order."""
 
-    def __init__(self, spans: Iterable[SpanNode], errors: Sequence[ErrorNode]) -> None:
-        self.spans: dict[str, SpanNode] = {}
-        # A span sent twice is one; which copy is kept must not depend on the order of arrival.
-        for span in sorted(spans):
-            self.spans.setdefault(span.id, span)
-        self.children: dict[str, list[str]] = {}
-        for span in self.spans.values():
-            self.children.setdefault(span.parent_id, []).append(span.id)
-        orphans = {e.span_id for e in errors if e.span_id} - self.spans.keys()
-        missing = {parent for parent in self.children if parent} - self.spans.keys()
-        self.missing = sorted(missing | orphans)
-        for siblings in self.children.values():
-            siblings.sort(key=lambda i: (self.spans[i].start_ns, i))
-        self.rows: list[Row] = []
-        self.depth: dict[str, int] = {}
-        self.parent: dict[str, str] = {}
-        self._walk()
+    events: list[ChainError]
+    path: list[Node]
 
-    def _walk(self) -> None:
-        tops = [(span_id, False) for span_id in self.children.get("", [])]
-        tops += [(span_id, True) for span_id in self.missing]
-        tops.sort(key=lambda top: (self._start(top[0]), top[0]))
-        self._descend(tops)
-        # What is left hangs in circles: enter each at its earliest span.
-        while len(self.depth) < len(self.spans) + len(self.missing):
-            rest = [span for span_id, span in self.spans.items() if span_id not in self.depth]
-            first = min(rest, key=lambda span: (span.start_ns, span.id))
-            self._descend([(first.id, False)])
-
-    def _start(self, span_id: str) -> int:
-        span = self.spans.get(span_id)
-        if span is not None:
-            return span.start_ns
-        starts = [self.spans[child].start_ns for child in self.children.get(span_id, [])]
-        return min(starts, default=0)
-
-    def _descend(self, tops: list[tuple[str, bool]]) -> None:
-        stack = [(span_id, gap, 0, "") for span_id, gap in reversed(tops)]
-        while stack:
-            span_id, gap, depth, parent = stack.pop()
-            if span_id in self.depth:
-                continue
-            self.depth[span_id] = depth
-            self.parent[span_id] = parent
-            self.rows.append(Row(span_id, depth, gap))
-            stack += [
-                (child, False, depth + 1, span_id)
-                for child in reversed(self.children.get(span_id, []))
-                if child not in self.depth
-            ]
-
-    def ancestors(self, span_id: str) -> list[str]:
-        """The spans above one, nearest first."""
-        found = []
-        while parent := self.parent.get(span_id, ""):
-            found.append(parent)
-            span_id = parent
-        return found
+    def begins(self) -> tuple[int, str]:
+        first = min(self.events, key=_moment)
+        return first.occurred_ns, first.id
 
 
-def correlate(spans: Iterable[SpanNode], errors: Iterable[ErrorNode]) -> Chain:
-    """Put the errors of one trace, or of one correlation id, in causal order.
+def chain(spans: Iterable[ChainSpan], errors: Iterable[ChainError]) -> Chain:
+    """The chain of all spans and errors of one trace, or of one correlation id.
 
-    The root cause is an error of the deepest failing span below which nothing fails, the
-    earliest of several such spans; without spans it is the earliest error.
+    Neither the order nor the repetition of the input matters. Of several traces, the one whose
+    errors began first tells the root cause. Within a trace it is the first error of the deepest
+    span that failed without a failing one below it; of equally deep ones that whose callers
+    failed with it, then the earliest.
     """
-    known = {error.id: error for error in sorted(errors)}
-    errors = list(known.values())
-    tree = _Tree(spans, errors)
-    culprit = _culprit(tree, errors)
-    path = _path(tree, culprit)
-    events = _causal_order(tree, errors, culprit)
-    gaps = [
-        Gap(span_id, tree.children.get(span_id, []), _gap_service(tree, span_id, errors))
-        for span_id in tree.missing
-    ]
+    known = sorted({error.id: error for error in sorted(errors)}.values(), key=_moment)
+    roots = plant(spans, known)
+    ordered = pre_order(roots)
+    strands = _strands(roots, ordered, known)
+    events = [error for strand in strands for error in strand.events]
+    path = strands[0].path if strands else []
+    starts = [node.start for node in ordered] + [error.occurred_ns for error in known]
+    ends = [node.end for node in ordered] + [error.occurred_ns for error in known]
     return Chain(
-        culprit.id if culprit else None,
-        events,
-        path,
-        _services(tree, path, [known[event] for event in events]),
-        gaps,
-        tree.rows,
+        root_cause=events[0].id if events else None,
+        events=[error.id for error in events],
+        path=[node.id for node in path],
+        services=_services(path, events),
+        gaps=[
+            Gap(node.id, [child.id for child in node.children], node.service, node.trace_id)
+            for node in ordered
+            if node.span is None
+        ],
+        started_ns=min(starts, default=0),
+        ended_ns=max(ends, default=0),
+        rows=[_row(node) for node in ordered],
     )
 
 
-def _failing(tree: _Tree, errors: Sequence[ErrorNode]) -> set[str]:
-    return {s.id for s in tree.spans.values() if s.failed} | {
-        e.span_id for e in errors if e.span_id
-    }
+def _moment(error: ChainError) -> tuple[int, str]:
+    return error.occurred_ns, error.id
 
 
-def _culprit(tree: _Tree, errors: Sequence[ErrorNode]) -> ErrorNode | None:
-    placed = [error for error in errors if error.span_id]
-    if not placed:
-        return min(errors, key=lambda e: (e.occurred_ns, e.id), default=None)
-    failing = _failing(tree, errors)
-    above: set[str] = set()
-    for span_id in failing:
-        for ancestor in tree.ancestors(span_id):
-            if ancestor in above:
-                break
-            above.add(ancestor)
-    leaves = failing - above
-    # A failing span without an error of its own says nothing about the cause.
-    candidates = [error for error in placed if error.span_id in leaves] or placed
-    return min(
-        candidates,
-        key=lambda e: (
-            -tree.depth[e.span_id],
-            tree.spans[e.span_id].start_ns if e.span_id in tree.spans else e.occurred_ns,
-            e.span_id,
-            e.occurred_ns,
-            e.id,
-        ),
-    )
-
-
-def _path(tree: _Tree, culprit: ErrorNode | None) -> list[str]:
-    if culprit is None or not culprit.span_id:
-        return []
-    return [culprit.span_id, *tree.ancestors(culprit.span_id)]
-
-
-def _causal_order(tree: _Tree, errors: Sequence[ErrorNode], culprit: ErrorNode | None) -> list[str]:
-    """The root cause, then each error after all errors of spans below its own."""
-    ready: dict[str, int] = {}
+def _strands(
+    roots: Sequence[Node], ordered: Sequence[Node], errors: Sequence[ChainError]
+) -> list[_Strand]:
+    trees: dict[str, list[Node]] = {}
+    for root in roots:
+        trees.setdefault(root.trace_id, []).append(root)
+    culprits = _culprits(ordered)
+    strands: dict[str, _Strand] = {}
+    for trace_id, culprit in culprits.items():
+        path = _path(culprit)
+        strands[trace_id] = _Strand(_causal_order(trees[trace_id], path), path)
+    alone: list[_Strand] = []
     for error in errors:
-        # An error cannot precede those below it; lift its time to theirs where clocks disagree.
-        for span_id in (error.span_id, *tree.ancestors(error.span_id)):
-            if span_id:
-                ready[span_id] = max(ready.get(span_id, error.occurred_ns), error.occurred_ns)
-
-    def key(error: ErrorNode) -> tuple[bool, int, int, int, str]:
-        below = [ready[c] for c in tree.children.get(error.span_id, []) if c in ready]
-        moment = max([error.occurred_ns, *below]) if error.span_id else error.occurred_ns
-        depth = tree.depth.get(error.span_id, 0)
-        return error is not culprit, moment, -depth, error.occurred_ns, error.id
-
-    return [error.id for error in sorted(errors, key=key)]
+        if error.span_id:
+            continue
+        strand = strands.get(error.trace_id)
+        if strand is not None:
+            # Nothing says where in its trace it happened.
+            strand.events.append(error)
+        else:
+            alone.append(_Strand([error], []))
+    return sorted([*strands.values(), *alone], key=_Strand.begins)
 
 
-def _services(tree: _Tree, path: Sequence[str], ordered: Sequence[ErrorNode]) -> list[str]:
-    names = [ordered[0].service] if ordered else []
-    names += [tree.spans[span_id].service for span_id in path if span_id in tree.spans]
-    names += [error.service for error in ordered]
-    return list(dict.fromkeys(names))
+def _culprits(ordered: Sequence[Node]) -> dict[str, Node]:
+    """The span of each trace in which its failure began."""
+    troubled_below: set[int] = set()
+    for node in reversed(ordered):
+        if (node.errors or id(node) in troubled_below) and node.parent is not None:
+            troubled_below.add(id(node.parent))
+    # How far up the failure reached without a caller in between that stayed well.
+    reached: dict[int, int] = {}
+    best: dict[str, tuple[tuple[int, int, int, str], Node]] = {}
+    for node in ordered:
+        above = node.parent
+        spread = above is not None and (above.failed or above.span is None)
+        reached[id(node)] = reached[id(above)] if above is not None and spread else node.depth
+        if not node.errors or id(node) in troubled_below:
+            continue
+        rank = (-node.depth, reached[id(node)], node.start, node.id)
+        if node.trace_id not in best or rank < best[node.trace_id][0]:
+            best[node.trace_id] = rank, node
+    return {trace_id: node for trace_id, (_, node) in best.items()}
 
 
-def _gap_service(tree: _Tree, span_id: str, errors: Sequence[ErrorNode]) -> str:
-    """The service of the missing span, where an error of it tells; else that of its children."""
-    told = [error.service for error in errors if error.span_id == span_id]
-    below = [tree.spans[child].service for child in tree.children.get(span_id, [])]
-    return next(iter([*told, *below]), "")
+def _path(culprit: Node) -> list[Node]:
+    path = []
+    node: Node | None = culprit
+    while node is not None:
+        path.append(node)
+        node = node.parent
+    return path
 
 
-def windows(times_ns: Sequence[int], window_ns: int) -> list[list[int]]:
-    """Split moments into groups between which nothing happened for longer than `window_ns`.
+def _causal_order(roots: Sequence[Node], path: Sequence[Node]) -> list[ChainError]:
+    """All errors of a trace: those of callees before their caller's, the culprit's branch first."""
+    on_path = {id(node) for node in path}
 
-    Returns the indices of `times_ns` by group, in order of time.
-    """
+    def culprit_first(nodes: Sequence[Node]) -> list[Node]:
+        return sorted(nodes, key=lambda node: id(node) not in on_path)
+
+    # Read backwards, callees come before their caller and the first branch comes first.
+    backwards: list[Node] = []
+    waiting = culprit_first(roots)
+    while waiting:
+        node = waiting.pop()
+        backwards.append(node)
+        waiting.extend(culprit_first(node.children) if id(node) in on_path else node.children)
+    return [error for node in reversed(backwards) for error in node.errors]
+
+
+def _services(path: Iterable[Node], events: Iterable[ChainError]) -> list[str]:
+    first = [node.service for node in path if node.span is not None or node.errors]
+    every = dict.fromkeys([*first, *(error.service for error in events)])
+    return [service for service in every if service]
+
+
+def _row(node: Node) -> Row:
+    return Row(
+        node.id,
+        node.parent.id if node.parent else "",
+        node.depth,
+        node.span is None,
+        node.failed,
+        node.service,
+        node.start,
+        node.end,
+        [error.id for error in node.errors],
+        node.trace_id,
+    )
+
+
+def windows(times: Sequence[int], window: int) -> list[list[int]]:
+    """Positions of times, in groups: a silence longer than the window begins a new group."""
     groups: list[list[int]] = []
     last = 0
-    for index in sorted(range(len(times_ns)), key=lambda i: (times_ns[i], i)):
-        if not groups or times_ns[index] - last > window_ns:
+    for position in sorted(range(len(times)), key=lambda each: (times[each], each)):
+        if not groups or times[position] - last > window:
             groups.append([])
-        groups[-1].append(index)
-        last = times_ns[index]
+        groups[-1].append(position)
+        last = times[position]
     return groups
