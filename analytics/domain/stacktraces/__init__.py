@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from analytics.domain.stacktraces import dotnet, go, java, javascript, python
 from analytics.domain.stacktraces.base import (
     MAX_FRAMES,
+    MAX_LINES,
     MAX_RAW,
     Frame,
     Library,
@@ -65,7 +66,7 @@ def parse(
 ) -> ParsedStack:
     """Parse a stack trace; `language` is telemetry.sdk.language, found by the form when it does not fit.
 
-    At most `MAX_RAW` characters are read and `MAX_FRAMES` frames kept. `libraries` says per
+    At most `MAX_RAW` characters and `MAX_LINES` lines are read and `MAX_FRAMES` frames kept. `libraries` says per
     language which frames are not the service's own.
     """
     named = _LANGUAGES.get(language[:50].lower(), "")
@@ -84,6 +85,9 @@ def parse(
 
 def _parse(raw: str, language: str, libraries: Mapping[str, Library]) -> list[ParsedException]:
     parser = _PARSERS[language]
-    text = raw[-MAX_RAW:] if parser.FAILURE_LAST else raw[:MAX_RAW]
     library = libraries.get(language, parser.LIBRARY)
-    return trimmed(parser.parse(text, library))
+    if parser.FAILURE_LAST:
+        lines = raw[-MAX_RAW:].splitlines()[-MAX_LINES:]
+    else:
+        lines = raw[:MAX_RAW].splitlines()[:MAX_LINES]
+    return trimmed(parser.parse(lines, library))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 MAX_RAW = 65_536
+MAX_LINES = 3_000
 MAX_FRAMES = 256
 MAX_EXCEPTIONS = 64
 # Longer lines are data in a message; a frame's line is cut to this before it is read.
@@ -71,7 +73,7 @@ class Parser(Protocol):
     LIBRARY: Library
     FAILURE_LAST: bool
 
-    def parse(self, text: str, library: Library) -> list[ParsedException]: ...
+    def parse(self, lines: Sequence[str], library: Library) -> list[ParsedException]: ...
 
 
 def trimmed(exceptions: list[ParsedException]) -> list[ParsedException]:

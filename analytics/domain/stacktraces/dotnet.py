@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from analytics.domain.stacktraces.base import (
     CAUSE,
@@ -57,12 +58,12 @@ class _Open:
         )
 
 
-def parse(text: str, library: Library) -> list[ParsedException]:
+def parse(lines: Sequence[str], library: Library) -> list[ParsedException]:
     """The exceptions of `ToString()`: the reported one first, then the inner ones."""
     found: list[_Open] = []
     # Headers are printed from the outside in, the frames from the inside out.
     unfinished: list[_Open] = []
-    for raw_line in text.splitlines():
+    for raw_line in lines:
         line = raw_line.rstrip()
         closing = line.endswith(_CLOSING)
         if closing:

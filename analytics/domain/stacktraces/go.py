@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from analytics.domain.stacktraces.base import (
     MAX_LINE,
@@ -35,9 +36,8 @@ _PANICS = ("panic: ", "fatal error: ")
 _AGAIN = re.compile(r" \[(?:recovered|repanicked)[^\]]*\]$")
 
 
-def parse(text: str, library: Library) -> list[ParsedException]:
+def parse(lines: Sequence[str], library: Library) -> list[ParsedException]:
     """The failing goroutine's stack; a panic gives the type and message."""
-    lines = text.splitlines()
     type_, said, frames = "", list[str](), list[Frame]()
     goroutines = 0
     before = ""

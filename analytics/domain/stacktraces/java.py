@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from analytics.domain.stacktraces.base import (
     CAUSE,
@@ -41,7 +42,7 @@ _ELIDED = re.compile(r"\s*\.\.\. \d+ (?:more|common frames omitted)").match
 _NO_FILE = frozenset({"Native Method", "Unknown Source", "<generated>"})
 
 
-def parse(text: str, library: Library) -> list[ParsedException]:
+def parse(lines: Sequence[str], library: Library) -> list[ParsedException]:
     """The exceptions of a printed stack trace: reported first, then as they are printed."""
     found: list[ParsedException] = []
     said: list[str] = []
@@ -52,7 +53,7 @@ def parse(text: str, library: Library) -> list[ParsedException]:
         if said or frames:
             found.append(_exception("\n".join(said), frames[::-1], relation))
 
-    for line in text.splitlines():
+    for line in lines:
         frame = _frame(line, library)
         if frame is not None:
             frames.append(frame)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from analytics.domain.stacktraces.base import (
     CAUSE,
@@ -53,12 +54,12 @@ class _Open:
         return ParsedException(type_, message, self.frames[::-1], self.relation)
 
 
-def parse(text: str, library: Library) -> list[ParsedException]:
+def parse(lines: Sequence[str], library: Library) -> list[ParsedException]:
     """The exceptions of `error.stack`: the reported one first, then its causes."""
     found: list[_Open] = []
     current = _Open(REPORTED)
     members = False
-    for raw_line in text.splitlines():
+    for raw_line in lines:
         line = raw_line[:MAX_LINE]
         stripped = line.strip()
         cause = _CAUSE(stripped)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from analytics.domain.stacktraces.base import (
     CAUSE,
@@ -127,10 +128,10 @@ class _Reader:
             block.frames[-1] = block.frames[-1]._replace(context=stripped[:MAX_CONTEXT])
 
 
-def parse(text: str, library: Library) -> list[ParsedException]:
+def parse(lines: Sequence[str], library: Library) -> list[ParsedException]:
     """The exceptions of a traceback: reported first, then causes, members after their group."""
     reader = _Reader(library)
-    for line in text.splitlines():
+    for line in lines:
         bar = _BAR(line)
         if bar is None:
             reader.line(line, 0)
