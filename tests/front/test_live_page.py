@@ -157,6 +157,20 @@ def test_where_sockets_are_blocked_the_page_polls_and_says_so(
         pass
 
 
+def test_a_stale_page_still_fits_a_phone(
+    page: Page, context: BrowserContext, site: LiveSite, complaints: Any
+) -> None:
+    complaints.allow("500")
+    site.sign_in(context, Role.ADMIN)
+    page.set_viewport_size({"width": 390, "height": 844})
+    routed(page, lambda socket: socket.close())
+    page.route(ROWS, lambda route: route.fulfill(status=500, body="no"))
+    page.goto(GALLERY)
+    say(page, re.compile("Stale since"))
+    expect(page.locator("#live-detail")).to_contain_text("reconnecting")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
 def test_a_page_that_cannot_be_refreshed_is_not_called_live(gallery: Page, complaints: Any) -> None:
     complaints.allow("500")
     gallery.route(ROWS, lambda route: route.fulfill(status=500, body="no"))
