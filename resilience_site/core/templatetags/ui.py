@@ -6,7 +6,6 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from django import template
 from django.http import HttpRequest, QueryDict
@@ -21,6 +20,7 @@ from heroicons.templatetags.heroicons import heroicon_micro
 from resilience_site.core import formatting, sparklines
 from resilience_site.core.badges import badge_for
 from resilience_site.core.permissions import role_of
+from resilience_site.core.querystrings import PLACE, query_pairs, query_with
 
 register = template.Library()
 
@@ -33,8 +33,6 @@ RANGES: Final = (
     ("7d", "Last 7 days"),
 )
 DEFAULT_RANGE: Final = "1h"
-# Parameters that say where in a list one is: a new question starts at the beginning.
-_PLACE: Final = ("cursor", "page")
 
 # --- Small things -----------------------------------------------------------------------------
 
@@ -241,7 +239,7 @@ def sort_header(
     first = f"-{field}" if numeric else field
     after = field if current == f"-{field}" else f"-{field}" if current == field else first
     direction = {field: "ascending", f"-{field}": "descending"}.get(current, "")
-    href = _with(query, sort=after)
+    href = query_with(query, sort=after)
     return {"label": label, "numeric": numeric, "direction": direction, "href": href}
 
 
@@ -250,11 +248,11 @@ def chips(context: Context, **labels: str) -> dict[str, Any]:
     """The filters that are set, each a link that takes it away: `{% chips service="Service" %}`."""
     query = _query(context)
     found = [
-        {"label": label, "value": query[name], "href": _with(query, **{name: None})}
+        {"label": label, "value": query[name], "href": query_with(query, **{name: None})}
         for name, label in labels.items()
         if query.get(name)
     ]
-    return {"chips": found, "clear": _with(query, **dict.fromkeys(labels))}
+    return {"chips": found, "clear": query_with(query, **dict.fromkeys(labels))}
 
 
 @register.inclusion_tag("components/pager.html", takes_context=True)
@@ -264,8 +262,8 @@ def pager(context: Context, shown: int, next_cursor: str | None, noun: str) -> d
     return {
         "shown": shown,
         "noun": noun,
-        "first": _with(query) if query.get("cursor") else "",
-        "next": _with(query, cursor=next_cursor) if next_cursor else "",
+        "first": query_with(query) if query.get("cursor") else "",
+        "next": query_with(query, cursor=next_cursor) if next_cursor else "",
     }
 
 
@@ -280,14 +278,14 @@ def range_picker(context: Context) -> dict[str, Any]:
         label = names.get(chosen, f"Since {chosen}")
     else:
         label = f"{since or f'{DEFAULT_RANGE} before'} – {until}"
-    kept = [pair for pair in _pairs(query) if pair[0] not in ("since", "until", *_PLACE)]
+    kept = [pair for pair in query_pairs(query) if pair[0] not in ("since", "until", *PLACE)]
     return {
         "label": label,
         "ranges": [
             {
                 "value": value,
                 "label": name,
-                "href": _with(query, since=value, until=None),
+                "href": query_with(query, since=value, until=None),
                 "current": value == chosen,
             }
             for value, name in RANGES
@@ -301,17 +299,6 @@ def range_picker(context: Context) -> dict[str, Any]:
 def _query(context: Context) -> QueryDict:
     request: HttpRequest | None = context.get("request")
     return request.GET if request else QueryDict()
-
-
-def _pairs(query: QueryDict) -> list[tuple[str, str]]:
-    return [(name, value) for name, values in query.lists() for value in values]
-
-
-def _with(query: QueryDict, **changes: str | None) -> str:
-    """The query string with `changes` (None takes a parameter away), from the list's beginning."""
-    kept = [pair for pair in _pairs(query) if pair[0] not in changes and pair[0] not in _PLACE]
-    added = [(name, value) for name, value in changes.items() if value is not None]
-    return f"?{urlencode(kept + added)}"
 
 
 @register.simple_tag
