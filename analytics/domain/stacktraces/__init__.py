@@ -87,7 +87,8 @@ def _parse(raw: str, language: str, libraries: Mapping[str, Library]) -> list[Pa
     parser = _PARSERS[language]
     library = libraries.get(language, parser.LIBRARY)
     if parser.FAILURE_LAST:
-        lines = raw[-MAX_RAW:].splitlines()[-MAX_LINES:]
+        # The first line of a text cut off at its beginning is half a line.
+        lines = raw[-MAX_RAW:].splitlines()[len(raw) > MAX_RAW :][-MAX_LINES:]
     else:
         lines = raw[:MAX_RAW].splitlines()[:MAX_LINES]
     return trimmed(parser.parse(lines, library))

@@ -25,7 +25,7 @@ LIBRARY = Library(
 FAILURE_LAST = False
 
 _FRAME = re.compile(
-    r"\s+at (\S.*?)\(([^()]*(?:\([^()]*\)[^()]*)*)\)(?: in (.+):line (\d+))?\s*$"
+    r"\s+at (\S+?)\(([^()]*(?:\([^()]*\)[^()]*)*)\)(?: in (.+):line (\d+))?\s*$"
 ).match
 _HEADER = re.compile(
     r"(?:Unhandled exception\. )?([^\W\d][\w.+`]*)(?: \(0x[0-9A-Fa-f]+\))?(?:: ?(.*))?$"
@@ -36,7 +36,7 @@ _ARROW = "---> "
 _CLOSING = "<---"
 # A state machine or a lambda carries the name of the method that it was written in.
 _WRITTEN_IN = re.compile(
-    r"(.*?)\.?<{1,2}(\w+)>(?:[a-z]__[\w|]*|g__(\w+)\|\w*)(?:>d(?:__\w+)?)?(?:\.MoveNext)?$"
+    r"(.*?)\.?<{1,2}(\w+)>(?:g__(\w+)\|\w*|[a-z]__[\w|]*)(?:>d(?:__\w+)?)?(?:\.MoveNext)?$"
 ).match
 _CLOSURE = re.compile(r"\.<>c(?:__DisplayClass[\w]*)?$")
 
@@ -107,7 +107,8 @@ def _words(stripped: str, found: list[_Open], unfinished: list[_Open]) -> None:
 
 def _frame(line: str, library: Library) -> Frame | None:
     match = _FRAME(line[:MAX_LINE])
-    if match is None:
+    # Parameters are types with names, where Java and JavaScript put the file.
+    if match is None or (match[2] and " " not in match[2]):
         return None
     module, function = _split(match[1])
     file = match[3] or ""

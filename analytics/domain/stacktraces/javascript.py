@@ -24,7 +24,7 @@ LIBRARY = Library(
 FAILURE_LAST = False
 
 _AT = re.compile(r"\s*at (?:async )?(.*)$").match
-_CALL = re.compile(r"(.*?) ?\(([^()]*|eval at .*)\)$").match
+_CALL = re.compile(r"(.*?) \(([^()]*|eval at .*)\)$").match
 _PLACE = re.compile(r"(.+?):(\d+)(?::\d+)?$").match
 _EVAL = re.compile(r"eval at [^()]*\(([^()]*)\)").match
 _ALIAS = re.compile(r" \[as [^\]]*\]$")

@@ -100,6 +100,9 @@ class _Reader:
         if stripped in (_CAUSED, _DURING):
             self.chain(CAUSE if stripped == _CAUSED else CONTEXT)
         elif stripped.endswith("Traceback (most recent call last):"):
+            if self.block is not None and not self.block.frames:
+                # What a log wrote above the traceback is no exception.
+                self.blocks.remove(self.block)
             self.begin()
         else:
             self.content(line, stripped)
