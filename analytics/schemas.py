@@ -98,6 +98,7 @@ class GapOut(Schema):
     parent_span_id: str
     child_span_ids: list[str]
     service: str
+    trace_id: str
 
 
 class ChainQuery(RangeQuery):

@@ -73,5 +73,13 @@ def chain_detail(request: ApiRequest, key: str) -> dict[str, Any]:
         "ended_at": view.ended_at,
         "events": [ErrorOut.from_orm(error) for error in view.events],
         "path": view.path,
-        "gaps": [gap._asdict() for gap in view.gaps],
+        "gaps": [
+            {
+                "parent_span_id": gap.span_id,
+                "child_span_ids": gap.children,
+                "service": gap.service,
+                "trace_id": gap.trace_id,
+            }
+            for gap in view.gaps
+        ],
     }

@@ -71,9 +71,7 @@ def _patterns_out(patterns: list[ErrorPattern]) -> list[dict[str, Any]]:
     return [
         {
             **{name: getattr(pattern, name, None) for name in PatternOut.model_fields},
-            "trend": TrendOut(
-                window_seconds=day.length.total_seconds(), counts=counts[pattern.id]
-            ),
+            "trend": TrendOut(window_seconds=day.length.total_seconds(), counts=counts[pattern.id]),
         }
         for pattern in patterns
     ]
@@ -121,7 +119,9 @@ def _decide(
     return _patterns_out([pattern])[0]
 
 
-@router.post("/patterns/{uuid:pattern_id}/resolve", auth=ApiAuth(Scope.OPERATE), response=PatternOut)
+@router.post(
+    "/patterns/{uuid:pattern_id}/resolve", auth=ApiAuth(Scope.OPERATE), response=PatternOut
+)
 def pattern_resolve(
     request: ApiRequest, pattern_id: UUID, body: DecisionIn | None = None
 ) -> dict[str, Any]:

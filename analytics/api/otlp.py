@@ -19,7 +19,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from psycopg_pool import PoolTimeout
 
 from analytics.domain import otlp_json, otlp_protobuf
-from analytics.domain.otlp_responses import PROTOBUF, status, success
+from analytics.domain.otlp_responses import PROTOBUF, Violation, status, success
 from analytics.domain.otlp_values import DecodeError
 from analytics.domain.telemetry import Decoded
 from analytics.services.ingest import StoreResult, store_spans
@@ -71,7 +71,9 @@ async def _handle(request: Any, signal: str) -> HttpResponse:
     try:
         result = await loop.run_in_executor(_workers, _ingest, signal, encoding, body)
     except DecodeError as error:
-        return _answer(400, status(400, str(error), encoding, [str(error)]), encoding)
+        return _answer(
+            400, status(400, str(error), encoding, [Violation("body", str(error))]), encoding
+        )
     except STORE_ERRORS as error:
         log.warning("the store does not answer; a sender of %s is asked to wait: %s", signal, error)
         text = "The database does not answer; nothing was stored, send again."

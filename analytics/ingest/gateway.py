@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from django.db import InterfaceError, OperationalError
 
-from analytics.domain.otlp_responses import JSON, PROTOBUF, status
+from analytics.domain.otlp_responses import JSON, PROTOBUF, Violation, status
 from analytics.ingest.bodies import Disconnected, Receive, TooLarge, Undecodable, read_body
 from analytics.services.ingest_counters import record_refusal
 from resilience_site.config import config
@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
+# Django's handler and the standard's name for the same thing differ in their types.
+App = Callable[[Any, Any, Any], Awaitable[None]]
 
 PREFIX = "/v1/"
 SIGNALS = ("traces", "logs", "metrics")
@@ -226,8 +227,8 @@ async def _body(receive: Receive, request: _Request, limit: int) -> bytes:
         raise Refusal(400, "undecodable", str(error)) from None
 
 
-def _violations(refusal: Refusal) -> list[str]:
-    return [str(refusal)] if refusal.status == 400 else []
+def _violations(refusal: Refusal) -> list[Violation]:
+    return [Violation("body", str(refusal))] if refusal.status == 400 else []
 
 
 def _after_empty_body(receive: Receive) -> Receive:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from analytics.choices import ChainKind
 from analytics.domain import chains
-from analytics.domain.chains import Chain, ErrorNode, Gap, SpanNode
+from analytics.domain.chains import Chain, ChainError, ChainSpan, Gap
 from analytics.models import ErrorEvent, LogRecord, Span
 from analytics.selectors.chains import ChainParts, chain_find, parts_of, trace_parts
 from analytics.selectors.logs import logs_of_trace
@@ -19,7 +18,7 @@ STATUS_ERROR = 2
 
 @dataclass(frozen=True)
 class WaterfallRow:
-    """A line of the waterfall: a span, or a gap where one is missing (`span` is None).
+    """A line of the waterfall: a span, or a gap (`span` is None) where one is missing.
 
     `offset` and `width` are shares (0..1) of the whole chain's time.
     """
@@ -33,6 +32,10 @@ class WaterfallRow:
     on_path: bool
     offset: float
     width: float
+
+    @property
+    def duration_ms(self) -> float | None:
+        return self.span.duration_ns / 1e6 if self.span else None
 
 
 @dataclass(frozen=True)
@@ -63,27 +66,21 @@ def nanoseconds(at: datetime) -> int:
     return int(at.timestamp() * 1_000_000) * 1_000
 
 
-def span_nodes(spans: Iterable[Span]) -> list[SpanNode]:
-    """Stored spans as the correlation takes them."""
-    return [
-        SpanNode(
-            span.span_id,
-            span.parent_span_id,
-            span.service,
-            nanoseconds(span.started_at),
-            nanoseconds(span.started_at) + span.duration_ns,
-            span.status == STATUS_ERROR,
-        )
-        for span in spans
-    ]
-
-
 def correlate_parts(parts: ChainParts) -> Chain:
     """Put stored spans and errors in causal order."""
+    spans = [
+        ChainSpan(
+            span.span_id, span.parent_span_id, span.service, span.operation, span.kind,
+            nanoseconds(span.started_at), nanoseconds(span.started_at) + span.duration_ns,
+            span.status == STATUS_ERROR, span.trace_id,
+        )
+        for span in parts.spans
+    ]  # fmt: skip
     errors = [
-        ErrorNode(str(e.id), e.span_id, e.service, nanoseconds(e.occurred_at)) for e in parts.errors
+        ChainError(str(e.id), e.span_id, e.service, e.type, nanoseconds(e.occurred_at), e.trace_id)
+        for e in parts.errors
     ]
-    return chains.correlate(span_nodes(parts.spans), errors)
+    return chains.chain(spans, errors)
 
 
 def extent(parts: ChainParts) -> tuple[datetime, datetime]:
@@ -132,24 +129,22 @@ def _rows(
     started_at: datetime,
     ended_at: datetime,
 ) -> list[WaterfallRow]:
-    spans = {span.span_id: span for span in reversed(parts.spans)}
-    by_span: dict[str, list[ErrorEvent]] = {}
-    for event in chain.events:
-        by_span.setdefault(errors[event].span_id, []).append(errors[event])
-    root = errors[chain.root_cause].span_id if chain.root_cause else None
-    whole = max((ended_at - started_at) / timedelta(microseconds=1), 1.0)
+    spans = {(span.trace_id, span.span_id): span for span in reversed(parts.spans)}
+    root = errors[chain.root_cause] if chain.root_cause else None
+    begin = nanoseconds(started_at)
+    whole = max(nanoseconds(ended_at) - begin, 1)
     path = set(chain.path)
-    rows = []
-    for row in chain.rows:
-        span = spans.get(row.span_id)
-        offset = width = 0.0
-        if span is not None:
-            offset = (span.started_at - started_at) / timedelta(microseconds=1) / whole
-            width = span.duration_ns / 1e3 / whole
-        rows.append(
-            WaterfallRow(
-                row.span_id, span, row.depth, row.gap, by_span.get(row.span_id, []),
-                bool(root) and row.span_id == root, row.span_id in path, offset, width,
-            )
-        )  # fmt: skip
-    return rows
+    return [
+        WaterfallRow(
+            row.span_id,
+            spans.get((row.trace_id, row.span_id)),
+            row.depth,
+            row.gap,
+            [errors[event] for event in row.errors],
+            root is not None and (row.trace_id, row.span_id) == (root.trace_id, root.span_id),
+            row.span_id in path,
+            max(0.0, (row.start_ns - begin) / whole),
+            (row.end_ns - row.start_ns) / whole,
+        )
+        for row in chain.rows
+    ]

@@ -5,9 +5,15 @@ from __future__ import annotations
 from django.contrib.auth import views as auth_views
 from django.urls import path
 
-from resilience_site.pages import components
+from resilience_site.pages import components, keys, overview, services
 
 urlpatterns = [
+    path("", overview.overview, name="overview"),
+    path("site-health", overview.site_health, name="site-health"),
+    path("services", services.services, name="services"),
+    path("services/<str:name>", services.service, name="service"),
+    path("settings/keys", keys.keys, name="keys"),
+    path("settings/keys/<int:key_id>/revoke", keys.key_revoke, name="key-revoke"),
     path("login", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout", auth_views.LogoutView.as_view(), name="logout"),
     path("dev/components", components.gallery, name="components"),

@@ -1,0 +1,150 @@
+"""The stock admin's view of telemetry: read only, as only the ingest writes it.
+
+The big tables are searched by exact ids, which have an index, and never counted in full.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+
+from analytics import models
+from resilience_site.core.admin import ReadOnlyAdmin
+
+_MOST_SHOWN = 10_000
+
+
+class BoundedPaginator(Paginator):
+    """Counts as far as a person pages; counting a partitioned table would read all of it."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: QuerySet[Model] = self.object_list  # type: ignore[assignment]  # the admin's own
+        return len(rows.order_by().values_list("pk", flat=True)[:_MOST_SHOWN])
+
+
+class BigTableAdmin(ReadOnlyAdmin):
+    """A partitioned table, newest rows first."""
+
+    show_full_result_count = False
+    paginator = BoundedPaginator
+    list_per_page = 50
+
+
+class RollupAdmin(BigTableAdmin):
+    """Counts per minute; a row has no page of its own, as its database key is composite."""
+
+    list_display_links = None
+    ordering = ["-minute"]
+
+
+@admin.register(models.ErrorEvent)
+class ErrorEventAdmin(BigTableAdmin):
+    list_display = ["occurred_at", "service", "type", "message", "trace_id", "source"]
+    search_fields = ["trace_id__exact", "correlation_id__exact", "service__exact", "type__exact"]
+    ordering = ["-occurred_at"]
+
+
+@admin.register(models.Span)
+class SpanAdmin(BigTableAdmin):
+    list_display = ["started_at", "service", "operation", "kind", "status", "trace_id", "span_id"]
+    search_fields = ["trace_id__exact"]
+    ordering = ["-started_at"]
+
+
+@admin.register(models.LogRecord)
+class LogRecordAdmin(BigTableAdmin):
+    list_display = ["time", "service", "severity", "body", "trace_id"]
+    search_fields = ["trace_id__exact"]
+    ordering = ["-time"]
+
+
+@admin.register(models.CorrelationChain)
+class CorrelationChainAdmin(BigTableAdmin):
+    list_display = [
+        "started_at", "root_cause_service", "root_cause_type", "error_count", "kind", "trace_id",
+    ]  # fmt: skip
+    search_fields = ["trace_id__exact", "correlation_id__exact", "root_cause_service__exact"]
+    ordering = ["-started_at"]
+
+
+@admin.register(models.ErrorPattern)
+class ErrorPatternAdmin(ReadOnlyAdmin):
+    list_display = ["last_seen", "service", "type", "template", "state", "count", "first_seen"]
+    list_filter = ["state", "service"]
+    search_fields = ["type", "template", "service"]
+    ordering = ["-last_seen"]
+
+
+@admin.register(models.StackTrace)
+class StackTraceAdmin(ReadOnlyAdmin):
+    list_display = ["hash", "language", "first_seen", "last_seen"]
+    list_filter = ["language"]
+    search_fields = ["raw"]
+
+
+@admin.register(models.CallRollup)
+class CallRollupAdmin(RollupAdmin):
+    list_display = ["minute", "service", "operation", "kind", "calls", "errors"]
+    search_fields = ["service__exact", "operation__exact"]
+
+
+@admin.register(models.EdgeRollup)
+class EdgeRollupAdmin(RollupAdmin):
+    list_display = ["minute", "caller", "callee", "via", "calls", "errors"]
+    search_fields = ["caller__exact", "callee__exact"]
+
+
+@admin.register(models.ErrorRollup)
+class ErrorRollupAdmin(RollupAdmin):
+    list_display = ["minute", "service", "pattern_id", "errors"]
+    search_fields = ["service__exact"]
+
+
+@admin.register(models.IngestRollup)
+class IngestRollupAdmin(RollupAdmin):
+    list_display = ["minute", "signal", "outcome", "reason", "items", "requests"]
+    list_filter = ["signal", "outcome"]
+
+
+class FiguresAdmin(BigTableAdmin):
+    """Counts whose columns are told by the model."""
+
+    list_display_links = None
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return [f.name for f in self.model._meta.concrete_fields if f.name != "distribution"]
+
+
+@admin.register(models.LogRollup, models.MetricRollup)
+class PerMinuteAdmin(FiguresAdmin):
+    ordering = ["-minute"]
+
+
+@admin.register(models.MetricRollupHour)
+class PerHourAdmin(FiguresAdmin):
+    ordering = ["-hour"]
+
+
+@admin.register(
+    models.ChainPending,
+    models.EdgePending,
+    models.PeerAlias,
+    models.LogTemplate,
+    models.MetricSeries,
+    models.MetricStream,
+    models.BatchReceipt,
+    models.PostedId,
+)
+class SmallTableAdmin(ReadOnlyAdmin):
+    """Queues, catalogues and notes, each with all its columns."""
+
+    show_full_result_count = False
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return [field.name for field in self.model._meta.concrete_fields][:8]
