@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.urls import path, re_path
+from django.urls import path
 
 from analytics import views
 
@@ -11,8 +11,8 @@ urlpatterns = [
     path("errors/<uuid:error_id>", views.error_detail, name="error"),
     path("patterns", views.pattern_list, name="patterns"),
     path("patterns/<uuid:pattern_id>", views.pattern_detail, name="pattern"),
-    re_path(
-        r"^patterns/(?P<pattern_id>[0-9a-f-]{36})/(?P<decision>resolve|ignore|reopen)$",
+    path(
+        "patterns/<uuid:pattern_id>/<slug:decision>",
         views.pattern_decision,
         name="pattern-decision",
     ),

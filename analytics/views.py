@@ -214,6 +214,8 @@ def pattern_decision(request: HttpRequest, pattern_id: UUID, decision: str) -> H
         )
     except ErrorPattern.DoesNotExist:
         raise Http404("There is no such pattern.") from None
+    except KeyError:
+        raise Http404("A pattern is resolved, ignored or reopened.") from None
     messages.success(request, f"The pattern is {pattern.get_state_display()} now.")
     return redirect("pattern", pattern_id=pattern_id)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from analytics.api import chains, errors, services
+from analytics.api import chains, errors, posted, services
 
+# `posted` adds its operation to the router of the errors, whose path it shares.
+assert posted.router is errors.router
 routers = [("", errors.router), ("", chains.router), ("", services.router)]

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from django.core.handlers.asgi import ASGIRequest
 from django.db import InterfaceError, OperationalError, connection
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from ninja import NinjaAPI, Router
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from psycopg_pool import PoolTimeout
@@ -64,7 +64,8 @@ def _ingest(signal: str, encoding: str, body: bytes) -> StoreResult:
 
 
 async def _handle(request: Any, signal: str) -> HttpResponse:
-    assert isinstance(request, ASGIRequest)
+    if not isinstance(request, ASGIRequest) or "otlp.body" not in request.scope:
+        raise Http404("Telemetry is received through the gateway.")
     encoding: str = request.scope["otlp.encoding"]
     body: bytes = request.scope["otlp.body"]
     loop = asyncio.get_running_loop()

@@ -22,6 +22,8 @@ _UNITS = (
 )
 _HEX = r"[0-9a-fA-F]"
 _GROUP6 = rf"{_HEX}{{1,4}}"
+_DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+_MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _SEGMENT = r"[\w.+%=~@{}$#&!-]"
 
 # Every repetition is over a class that the text after it cannot begin with, is possessive or is
@@ -46,6 +48,11 @@ _VARYING = re.compile(
         (?P<url>[A-Za-z][A-Za-z0-9+.-]{{1,20}}+://[^\s"'<>`]++)
       | (?<![\w.+-])(?P<email>[\w.+-]{{1,64}}+@[A-Za-z][\w-]*+(?:\.[\w-]++)*+)
       | (?P<relative>(?<![\w./+<>-])(?!\d{{1,4}}/\d)[\w.+-]++(?:/[\w.+%=~@-]++){{2,}}+/?)
+      | (?P<date>
+            (?:{_DAY}[a-z]{{0,6}},?\ )?
+            (?:{_MONTH}[a-z]{{0,6}}\ {{1,2}}\d\d?|\d\d?[\ -]{_MONTH}[\ -]\d{{4}})(?!\w)
+            (?:,?\ \d\d?:\d\d:\d\d)?(?:\ \d{{4}}(?!\w))?(?:\ (?:GMT|UTC))?
+        )
       | (?=[+A-Za-z_-]{{0,40}}+[0-9])(?:
             (?P<time>
                 \d{{4}}[-/]\d\d?[-/]\d\d?
@@ -59,7 +66,7 @@ _VARYING = re.compile(
           | (?P<ip>\d{{1,3}}(?:\.\d{{1,3}}){{3}}(?![.\w])(?:/\d{{1,2}}(?!\w)|:\d{{1,5}}(?!\w))?)
           | (?P<hex>0[xX]{_HEX}++)
           | (?P<num>
-                (?:(?<![\w)\]>.-])[-+]|[vV])?\d++(?:[.,]\d++)*+(?:[eE][+-]?\d++)?(?:{_UNITS}|%)?(?![A-Za-z0-9])
+                (?:(?<![A-Za-z0-9)\]>.-])[-+]|[vV])?\d++(?:[.,]\d++)*+(?:[eE][+-]?\d++)?(?:{_UNITS}|%)?(?![A-Za-z0-9])
             )
           | (?P<token>
                 (?<![\w-])(?=[\w-]{{20}})(?=[A-Za-z_-]*+\d[A-Za-z_-]*+\d)
@@ -79,6 +86,7 @@ _FIXED = {
     "relative": "<path>",
     "email": "<email>",
     "time": "<time>",
+    "date": "<time>",
     "uuid": "<uuid>",
     "ip": "<ip>",
     "ip6": "<ip>",
@@ -95,7 +103,14 @@ _IS_NUMBERED = re.compile(r"[A-Za-z]*\d+", re.ASCII).fullmatch
 # Written like a name in code: with an inner capital, an underscore or a dot, and no digit.
 _NAME = r"(?:[A-Za-z]*[a-z][A-Z][A-Za-z]*|_*[A-Za-z]+(?:[_.]+[A-Za-z]+)+_*)"
 _IS_NAME = re.compile(_NAME, re.ASCII).fullmatch
-_STATUS_OR_URL = re.compile(
+# Quoted text that says more than which value it was: a status line, a request line, a URL.
+_TELLING = re.compile(
+    r"(?P<status>(?:\d{3}|<num>)(?P<phrase> [A-Z][A-Za-z' -]{1,40}))"
+    r"|(?P<method>[A-Z]{3,7}) (?:/\S*|<path>|[a-z]+://\S*)(?: HTTP/\S*)?"
+    r"|(?P<url>[A-Za-z][A-Za-z0-9+.-]{1,20}://\S+)",
+    re.ASCII,
+).fullmatch
+_URL = re.compile(
     r"(?P<status>(?:\d{3}|<num>)(?P<phrase> [A-Z][A-Za-z' -]{1,40}))"
     r"|(?P<url>[A-Za-z][A-Za-z0-9+.-]{1,20}://\S+)",
     re.ASCII,
@@ -107,7 +122,7 @@ _WITH_DIGITS = re.compile(r"[A-Za-z]*+[0-9][A-Za-z0-9]*+", re.ASCII)
 # A replacement can leave text that only now stands alone or in a pair; without any of these, and
 # without digits, nothing can match again.
 _UNSETTLED = re.compile(
-    rf"""(?<![\w>])'(?!{_NAME}'|<num>[ ])[^'\n]*'(?![\w<])|"(?!{_NAME}"|<num>[ ])[^"\n]*"|[/@\\]""",
+    rf"""(?<![\w>])'(?!{_NAME}'|<num>[ ]|[A-Z]{{3,7}}[ ]<path>')[^'\n]*'(?![\w<])|"(?!{_NAME}"|<num>[ ]|[A-Z]{{3,7}}[ ]<path>")[^"\n]*"|[/@\\]""",
     re.ASCII,
 ).search
 _PASSES = 4
@@ -169,9 +184,11 @@ def _quoted(quoted: str) -> str:
     quote, value = quoted[0], quoted[1:-1]
     if _IS_NAME(value):
         return quoted
-    telling = _STATUS_OR_URL(value)
+    telling = _TELLING(value)
     if telling is None:
         return "<str>"
     if telling["url"]:
         return f"{quote}{_url(value)}{quote}"
+    if telling["method"]:
+        return f"{quote}{telling['method']} <path>{quote}"
     return f"{quote}<num>{telling['phrase']}{quote}"

@@ -1,71 +1,17 @@
-"""Request bodies read with a limit that holds after decompression too."""
+"""Bodies as ASGI delivers them: in pieces, with or without a stated length."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from analytics.domain.bodies import GzipBody, PlainBody
+
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-_STEP = 1 << 20
-_GZIP = 16 + zlib.MAX_WBITS
-
-
-class TooLarge(Exception):
-    """The body, raw or decompressed, is past the limit."""
-
-
-class Undecodable(Exception):
-    """The body is not what its content encoding says."""
 
 
 class Disconnected(Exception):
     """The sender went away in the middle of its body."""
-
-
-class _Plain:
-    """A body that is sent as it is."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._parts: list[bytes] = []
-        self.size = 0
-
-    def feed(self, data: bytes) -> None:
-        self.size += len(data)
-        if self.size > self._limit:
-            raise TooLarge
-        self._parts.append(data)
-
-    def finish(self) -> bytes:
-        return b"".join(self._parts)
-
-
-class _Gzip(_Plain):
-    """A gzip body of one or more members; never holds more than the limit inflated."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(limit)
-        self._inflater = zlib.decompressobj(_GZIP)
-        self._raw = 0
-
-    def feed(self, data: bytes) -> None:
-        self._raw += len(data)
-        if self._raw > self._limit:
-            raise TooLarge
-        while data:
-            if self._inflater.eof:
-                self._inflater = zlib.decompressobj(_GZIP)
-            try:
-                super().feed(self._inflater.decompress(data, _STEP))
-            except zlib.error as error:
-                raise Undecodable(f"the body is not gzip: {error}") from None
-            data = self._inflater.unconsumed_tail or self._inflater.unused_data
-
-    def finish(self) -> bytes:
-        if self._raw and not self._inflater.eof:
-            raise Undecodable("the gzip body ends too early")
-        return super().finish()
 
 
 async def read_body(receive: Receive, *, gzip: bool, limit: int) -> bytes:
@@ -73,7 +19,7 @@ async def read_body(receive: Receive, *, gzip: bool, limit: int) -> bytes:
 
     Raises `TooLarge`, `Undecodable` or `Disconnected`.
     """
-    body: _Plain = _Gzip(limit) if gzip else _Plain(limit)
+    body = GzipBody(limit) if gzip else PlainBody(limit)
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":

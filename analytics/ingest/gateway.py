@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from django.db import InterfaceError, OperationalError
 
+from analytics.domain.bodies import TooLarge, Undecodable
 from analytics.domain.otlp_responses import JSON, PROTOBUF, Violation, status
-from analytics.ingest.bodies import Disconnected, Receive, TooLarge, Undecodable, read_body
+from analytics.ingest.bodies import Disconnected, Receive, read_body
 from analytics.services.ingest_counters import record_refusal
 from resilience_site.config import config
 from resilience_site.core.choices import Scope as KeyScope

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import redis
-from django.conf import settings
 from django.db import connection
 
 from analytics.choices import Outcome, Signal
+from resilience_site.config import config
 from resilience_site.core.taskqueue import QueueState, queue_state, quick_client
 
 WINDOWS = (5, 60)
@@ -79,10 +79,11 @@ def _age(since: datetime | None, now: datetime) -> float:
 
 
 def _queue() -> QueueState | None:
-    if not settings.CELERY_BROKER_URL.startswith(("redis", "unix")):
+    broker = config.celery_broker_url or config.redis_url
+    if not broker.startswith(("redis", "unix")):
         return None
     try:
-        return queue_state(quick_client(settings.CELERY_BROKER_URL), time.time())
+        return queue_state(quick_client(broker), time.time())
     except redis.RedisError:
         return None
 
