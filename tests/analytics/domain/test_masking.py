@@ -15,7 +15,7 @@ pieces = st.sampled_from(
         "a", "b", "f", "0", "5", "12", "é", "x", "<num>", "<str>", "<path>", "http://", "s3://",
         "://", "::", "0x", "ms", "GB", "C:\\", "2026-01-01", "10:20:30", "deadbeef", "10.0.0.1",
         "ada@example.org", "TooMany", "429 Not Found", "eyJ", "aB3", "../", "v1.2",
-        "3f2a1b9c-1111-4222-8333-123456789abc",
+        "3f2a1b9c-1111-4222-8333-123456789abc", "GET ", " HTTP/1.1", "Sun", "Jul", "1994",
     ]
 )  # fmt: skip
 mixtures = st.lists(pieces, max_size=40).map("".join)
@@ -50,6 +50,7 @@ mixtures = st.lists(pieces, max_size=40).map("".join)
             "request 3f2a1b9c-1111-4222-8333-123456789abc from 10.0.0.3:5432",
             "request <uuid> from <ip>",
         ),
+        ("no route to 10.0.0.1.", "no route to <ip>."),
         ("peers [fe80::1%eth0]:443, ::1, 2001:db8::8a2e:370:7334", "peers <ip>, <ip>, <ip>"),
         (
             "bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0",
@@ -74,6 +75,10 @@ mixtures = st.lists(pieces, max_size=40).map("".join)
         ("http://10.0.0.3:8080/health answered 503", "http://<ip>/<path> answered <num>"),
         ("GET /v1.0/planner/plans/{id}/tasks failed", "GET <path> failed"),
         ('{"code": "TooManyRequests", "after": 10}', '{<str>: "TooManyRequests", <str>: <num>}'),
+        ('answered "GET /v2/54fadb41/tasks HTTP/1.1" in 3ms', 'answered "GET <path>" in <num>'),
+        ("block blk_-6952295868487656571 gone", "block blk_<num> gone"),
+        ("retry after Sun, 06 Nov 1994 08:49:37 GMT", "retry after <time>"),
+        ("since Sun Jul 10 03:55:15 2005, again Jun 7", "since <time>, again <time>"),
         ("Plan 'Buy 3 apples' of \"ada\" not found", "Plan <str> of <str> not found"),
     ],
 )  # fmt: skip
