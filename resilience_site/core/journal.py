@@ -127,5 +127,5 @@ def oldest_cursor() -> int | None:
 
 def _extreme(function: str) -> int | None:
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {function}(id) FROM core_journalentry")  # noqa: S608
+        cursor.execute(f"SELECT {function}(id) FROM core_journalentry")
         return cursor.fetchone()[0]

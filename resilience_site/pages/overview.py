@@ -131,9 +131,18 @@ def overview(request: HttpRequest) -> HttpResponse:
         "errors_in_range": sum(rollups.error_totals(within).values()),
         "query": request.GET.urlencode(),
         "nothing_yet": not services,
+        "tables_src": f"{request.path}?{_with_part(request)}",
     }
-    name = "pages/_overview.html" if getattr(request, "htmx", False) else "pages/overview.html"
-    return render(request, name, context)
+    if not getattr(request, "htmx", False):
+        return render(request, "pages/overview.html", context)
+    part = "_overview_tables" if request.GET.get("part") == "tables" else "_overview"
+    return render(request, f"pages/{part}.html", context)
+
+
+def _with_part(request: HttpRequest) -> str:
+    query = request.GET.copy()
+    query["part"] = "tables"
+    return query.urlencode()
 
 
 @require_GET

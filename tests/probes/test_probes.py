@@ -11,7 +11,7 @@ import pytest
 from asgiref.testing import ApplicationCommunicator
 from django.contrib.auth.models import Group, User
 from django.db import OperationalError, connection, connections
-from django.test import Client, override_settings
+from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from analytics.models import ChainPending
@@ -269,7 +269,7 @@ def test_a_collector_that_fails_is_named_and_the_others_go_on(
 
 @pytest.mark.usefixtures("redis_down")
 def test_metrics_go_on_without_redis(client: Client) -> None:
-    with override_settings(CELERY_BROKER_URL=config.redis_url):
+    with config.override(celery_broker_url=config.redis_url):
         exposed = families(client)
     assert "resilience_task_queue_length" not in exposed
     assert "resilience_ingest_lag_seconds" in exposed

@@ -65,7 +65,7 @@ export function layoutFor(own, colors, font) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: font, size: 11, color: colors["--ink"] },
-    margin: { l: 44, r: 12, t: 8, b: 28 },
+    margin: { l: 44, r: 12, t: 28, b: 28 },
     colorway: [1, 2, 3, 4, 5, 6].map((number) => colors[`--series-${number}`]),
     hovermode: "x unified",
     hoverlabel: {
@@ -76,7 +76,7 @@ export function layoutFor(own, colors, font) {
     dragmode: "zoom",
     showlegend: (own.showlegend ?? true) === true,
     ...own,
-    legend: { orientation: "h", x: 0, y: -0.16, yanchor: "top", ...own.legend },
+    legend: { orientation: "h", x: 1, xanchor: "right", y: 1.02, yanchor: "bottom", ...own.legend },
     xaxis: { ...axis, showgrid: false, ...own.xaxis },
     yaxis: { ...axis, rangemode: "tozero", fixedrange: true, ...own.yaxis },
     // Constant, so that a zoom outlives an update.
