@@ -64,10 +64,11 @@ DEFAULT_LIBRARIES: Mapping[str, Library] = {
 def parse(
     raw: str, language: str = "", libraries: Mapping[str, Library] = DEFAULT_LIBRARIES
 ) -> ParsedStack:
-    """Parse a stack trace; `language` is telemetry.sdk.language, found by the form when it does not fit.
+    """Parse a stack trace of a language, as telemetry.sdk.language names it.
 
-    At most `MAX_RAW` characters and `MAX_LINES` lines are read and `MAX_FRAMES` frames kept. `libraries` says per
-    language which frames are not the service's own.
+    Where the language is unknown or does not fit, the form tells. At most `MAX_RAW` characters and
+    `MAX_LINES` lines are read, and `MAX_FRAMES` frames kept. `libraries` says per language which
+    frames are not the service's own.
     """
     named = _LANGUAGES.get(language[:50].lower(), "")
     first: list[ParsedException] = []

@@ -29,7 +29,7 @@ _PLACE = re.compile(r"(.+?):(\d+)(?::\d+)?$").match
 _EVAL = re.compile(r"eval at [^()]*\(([^()]*)\)").match
 _ALIAS = re.compile(r" \[as [^\]]*\]$")
 _GECKO = re.compile(r"([^@\s]*(?:/<)*)@((?:[a-z-]+://|/)\S+?):(\d+)(?::\d+)?$").match
-_HEADER = re.compile(r"(?:Uncaught )?([^\W\d][\w$.]*)(?: \[(\w+)\])?(?:: ?(.*))?$").match
+_HEADER = re.compile(r"(?:Uncaught )?([^\W\d][\w$.]*)(?: \[\w+\])?(?:: ?(.*))?$").match
 _NAMED = re.compile(r"\[?(?:Uncaught )?[\w$.]*(?:Error|Exception|Rejection)\b").match
 _CAUSE = re.compile(r"(?:\{ )?(?:\[cause\]|[Cc]aused by|\[caused by)\s*: (.*)").match
 _MEMBERS = re.compile(r"(?:\{ )?\[errors\]: \[").match
@@ -60,15 +60,14 @@ def parse(lines: Sequence[str], library: Library) -> list[ParsedException]:
     current = _Open(REPORTED)
     members = False
     for raw_line in lines:
-        line = raw_line[:MAX_LINE]
-        stripped = line.strip()
+        stripped = raw_line[:MAX_LINE].strip()
         cause = _CAUSE(stripped)
         if cause is not None:
             found.append(current)
             current = _Open(CAUSE)
             current.said.append(cause[1])
             continue
-        frame = _frame(stripped, line, library)
+        frame = _frame(stripped, library)
         if frame is not None:
             current.frames.append(frame)
         elif _MEMBERS(stripped):
@@ -95,10 +94,10 @@ def _header(said: list[str]) -> tuple[str, str]:
     match = _HEADER(head)
     if match is None:
         return "", text
-    return match[1], f"{match[3] or ''}{newline}{rest}".rstrip()
+    return match[1], f"{match[2] or ''}{newline}{rest}".rstrip()
 
 
-def _frame(stripped: str, line: str, library: Library) -> Frame | None:
+def _frame(stripped: str, library: Library) -> Frame | None:
     stripped = _FOLLOWED.sub("", stripped)
     at = _AT(stripped)
     if at is None:
