@@ -42,7 +42,10 @@ _VARYING = re.compile(
       | (?P<mac>(?<![:-])(?=[a-fA-F:-]*+\d){_HEX}{{2}}(?:[:-]{_HEX}{{2}}){{5}}(?![\w:-]))
       | (?P<ip6>
             (?<![:.])\[?(?=[a-fA-F:]*+\d)
-            (?:(?:{_GROUP6}:){{7}}{_GROUP6}|(?:{_GROUP6}(?::{_GROUP6}){{0,6}})?::(?:{_GROUP6}(?::{_GROUP6}){{0,6}})?)
+            (?:
+                (?:{_GROUP6}:){{7}}{_GROUP6}
+              | (?:{_GROUP6}(?::{_GROUP6}){{0,6}})?::(?:{_GROUP6}(?::{_GROUP6}){{0,6}})?
+            )
             (?:%\w++)?(?:\](?::\d++)?)?
         )
     )
@@ -70,7 +73,8 @@ _VARYING = re.compile(
           | (?P<ip>\d{{1,3}}(?:\.\d{{1,3}}){{3}}(?!\w|\.\d)(?:/\d{{1,2}}(?!\w)|:\d{{1,5}}(?!\w))?)
           | (?P<hex>0[xX]{_HEX}++)
           | (?P<num>
-                (?:(?<![A-Za-z0-9)\]>.-])[-+]|[vV])?\d++(?:[.,]\d++)*+(?:[eE][+-]?\d++)?(?:{_UNITS}|%)?(?![A-Za-z0-9])
+                (?:(?<![A-Za-z0-9)\]>.-])[-+]|[vV])?
+                \d++(?:[.,]\d++)*+(?:[eE][+-]?\d++)?(?:{_UNITS}|%)?(?![A-Za-z0-9])
             )
           | (?P<token>
                 (?<![\w-])(?=[\w-]{{20}})(?=[A-Za-z_-]*+\d[A-Za-z_-]*+\d)
@@ -114,19 +118,17 @@ _TELLING = re.compile(
     r"|(?P<url>[A-Za-z][A-Za-z0-9+.-]{1,20}://\S+)",
     re.ASCII,
 ).fullmatch
-_URL = re.compile(
-    r"(?P<status>(?:\d{3}|<num>)(?P<phrase> [A-Z][A-Za-z' -]{1,40}))"
-    r"|(?P<url>[A-Za-z][A-Za-z0-9+.-]{1,20}://\S+)",
-    re.ASCII,
-).fullmatch
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,20})://([^/?#]*)(.*)", re.ASCII | re.DOTALL).fullmatch
 _IP_HOST = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|\[.*", re.ASCII).fullmatch
 _WITH_DIGITS = re.compile(r"[A-Za-z]*+[0-9][A-Za-z0-9]*+", re.ASCII)
 
 # A replacement can leave text that only now stands alone or in a pair; without any of these, and
 # without digits, nothing can match again.
+_KEPT = rf"(?:{_NAME}|[A-Z]{{3,7}} <path>)"
 _UNSETTLED = re.compile(
-    rf"""(?<![\w>])'(?!{_NAME}'|<num>[ ]|[A-Z]{{3,7}}[ ]<path>')[^'\n]*'(?![\w<])|"(?!{_NAME}"|<num>[ ]|[A-Z]{{3,7}}[ ]<path>")[^"\n]*"|[/@\\]""",
+    rf"(?<![\w>])'(?!{_KEPT}'|<num> )[^'\n]*'(?![\w<])"
+    rf'|"(?!{_KEPT}"|<num> )[^"\n]*"'
+    r"|[/@\\]",
     re.ASCII,
 ).search
 _PASSES = 4

@@ -68,7 +68,7 @@ class Library(NamedTuple):
 
 
 class Parser(Protocol):
-    """One language's module. `FAILURE_LAST` says which end of a text too long is the telling one."""
+    """One language's module; `FAILURE_LAST` says which end of too long a text is read."""
 
     LIBRARY: Library
     FAILURE_LAST: bool

@@ -31,7 +31,8 @@ _FRAME = re.compile(
     r"\((Native Method|Unknown Source|[^():\s]+)(?::(\d+))?\)"
 ).match
 _HEADER = re.compile(
-    r'(?:Exception in thread "[^"]*" )?((?:[^\W\d][\w$]*\.)*[^\W\d][\w$]*(?:/0x[0-9a-f]+)?)(?:: ?(.*))?$'
+    r'(?:Exception in thread "[^"]*" )?'
+    r"((?:[^\W\d][\w$]*\.)*[^\W\d][\w$]*(?:/0x[0-9a-f]+)?)(?:: ?(.*))?$"
 ).match
 _RELATIONS = (
     ("Caused by: ", CAUSE),
