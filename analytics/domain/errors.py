@@ -151,12 +151,13 @@ def error_of_log(record: LogRecord) -> ErrorRecord | None:
     if body and body != message:
         extra["log.body"] = body[:_MAX_MESSAGE]
     resource = record.resource
+    correlation = correlation_id(extra, resource.attributes)
     if record.trace_id and record.span_id:
         key = identity(record.trace_id, record.span_id, type_, message, stack)
     else:
         key = identity(
             resource.service, resource.instance, str(record.time_ns), record.trace_id,
-            type_, message, stack, body,
+            correlation, type_, message, stack, body,
         )  # fmt: skip
     return ErrorRecord(
         key,
@@ -169,7 +170,7 @@ def error_of_log(record: LogRecord) -> ErrorRecord | None:
         LOG,
         record.trace_id,
         record.span_id,
-        correlation_id(extra, resource.attributes),
+        correlation,
         stack,
         extra,
     )

@@ -142,7 +142,7 @@ def test_a_cut_socket_resumes_at_its_cursor_and_misses_nothing(
     say(page, "Live")
     first, last = (parse_qs(urlsplit(socket.url).query) for socket in (sockets[0], sockets[-1]))
     assert int(last["since"][0]) >= int(first["since"][0])
-    assert last["topics"] == first["topics"] == ["patterns,traffic"]
+    assert last["topics"] == first["topics"] == ["ingest,patterns,traffic"]
 
 
 def test_where_sockets_are_blocked_the_page_polls_and_says_so(
