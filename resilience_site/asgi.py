@@ -10,9 +10,9 @@ from django.core.asgi import get_asgi_application
 
 django_application = get_asgi_application()
 
-from analytics.ingest.gateway import OtlpGateway
 from channels.routing import ProtocolTypeRouter
 
+from analytics.ingest.gateway import OtlpGateway
 from resilience_site import otel
 from resilience_site.live.lifespan import lifespan_application
 from resilience_site.live.routing import websocket_application

@@ -85,11 +85,12 @@ TEMPLATES = [
 
 _POOL = {"min_size": 0, "max_size": 8, "timeout": 5, "max_idle": 60}
 _ENGINE = "django.db.backends.postgresql"
-# Commands that need no database run without one, `up` among them, which starts it.
+# Commands that need no database run without one, `up` among them, which starts it; the others
+# fail with a sentence that names this folder, where no engine can be.
 _DATABASE: dict[str, Any] = (
     {**dj_database_url.parse(config.database_url, engine=_ENGINE)}
     if config.database_url
-    else {"ENGINE": _ENGINE}
+    else {"ENGINE": _ENGINE, "NAME": "resilience", "HOST": str(STATE_DIR / "no-engine-is-running")}
 )
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {

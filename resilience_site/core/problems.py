@@ -29,7 +29,7 @@ class FieldError(NamedTuple):
     message: str
 
 
-class Problem(Exception):  # noqa: N818 - the word of the RFC
+class Problem(Exception):
     """Base of all; `detail` is one sentence for the caller."""
 
     status = 500

@@ -37,7 +37,7 @@ INTERNAL_ERROR: Final = 1011
 TRY_AGAIN_LATER: Final = 1013
 
 
-class Refused(Exception):  # noqa: N818 - the socket is refused, nothing erred
+class Refused(Exception):
     """The socket is to be closed with this code."""
 
     def __init__(self, code: int) -> None:

@@ -76,9 +76,7 @@ def tool_call(
         if failed
         else []
     )
-    spread = (
-        [_exception(inner[1], "ToolError", f"{tool} failed: {message}", "")] if failed else []
-    )
+    spread = [_exception(inner[1], "ToolError", f"{tool} failed: {message}", "")] if failed else []
     spans = [
         SpanRecord(
             resource("planning-agent"), "mcp", trace, agent, "", f"tools/call {tool}", SERVER,
