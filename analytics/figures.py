@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -22,9 +22,21 @@ def steps_of(within: TimeRange, step: timedelta) -> list[datetime]:
     return [first + step * n for n in range(count) if first + step * n < within.until]
 
 
-def _link(at: datetime, step: timedelta, service: str) -> str:
-    window = {"since": at.isoformat(), "until": (at + step).isoformat()}
-    return "/errors?" + urlencode(window | ({"service": service} if service else {}))
+def errors_query(at: datetime, step: timedelta, question: Mapping[str, str]) -> str:
+    """The query string that lists the errors of one step."""
+    return urlencode({"since": _machine(at), "until": _machine(at + step)} | dict(question))
+
+
+def _link(at: datetime, step: timedelta, question: Mapping[str, str]) -> str:
+    return "/errors?" + errors_query(at, step, question)
+
+
+def _machine(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
+
+
+def _of(service: str) -> dict[str, str]:
+    return {"service": service} if service else {}
 
 
 def _line(
@@ -34,19 +46,30 @@ def _line(
         "type": "scatter",
         "mode": "lines",
         "name": name,
-        "x": [moment.isoformat() for moment in at],
+        "x": [_machine(moment) for moment in at],
         "y": list(y),
         "customdata": list(links),
-        "line": {"color": color} if color else {},
+        "line": {"color": color, "width": 1.75},
         # No data is a gap: neither zero nor a line across.
         "connectgaps": False,
+    }
+
+
+def _layout(within: TimeRange, suffix: str, **more: Any) -> dict[str, Any]:
+    return {
+        # The chosen range, not that of the data: silence at its ends is something to see.
+        "xaxis": {"type": "date", "range": [_machine(within.since), _machine(within.until)]},
+        "yaxis": {"ticksuffix": suffix, "rangemode": "tozero", "nticks": 5},
+        # A new range shows itself; within one, a zoom outlives the updates.
+        "uirevision": str(within.length),
+        **more,
     }
 
 
 def error_ratio_figure(
     points: Sequence[Point], within: TimeRange, step: timedelta, service: str = ""
 ) -> Figure:
-    """Errors in per cent of entry calls over time."""
+    """Errors in per cent of entry calls over time; the hover text states both."""
     known = {point.at: point.figures for point in points}
     at = steps_of(within, step)
     shares = [
@@ -55,9 +78,16 @@ def error_ratio_figure(
         else round(f.error_ratio * 100, 3)
         for t in at
     ]
-    links = [_link(t, step, service) for t in at]
-    line = _line("errors", at, shares, links, "var(--series-bad)")
-    return {"data": [line], "layout": {"yaxis": {"ticksuffix": " %", "rangemode": "tozero"}}}
+    line = _line(
+        "errors", at, shares, [_link(t, step, _of(service)) for t in at], "var(--series-bad)"
+    )
+    line |= {
+        "text": [f"{f.errors}/{f.calls}" if (f := known.get(t)) else "" for t in at],
+        "hovertemplate": "%{y:.3~g} % (%{text})<extra></extra>",
+        "mode": "lines+markers",
+        "marker": {"size": 4},
+    }
+    return {"data": [line], "layout": _layout(within, " %", showlegend=False)}
 
 
 def latency_figure(
@@ -66,9 +96,36 @@ def latency_figure(
     """Median and 95th percentile of entry calls over time, in milliseconds."""
     known = {point.at: point.figures for point in points}
     at = steps_of(within, step)
-    links = [_link(t, step, service) for t in at]
+    links = [_link(t, step, _of(service)) for t in at]
     data = [
-        _line(name, at, [getattr(known.get(t), field, None) for t in at], links, "")
-        for name, field in (("p50", "p50_ms"), ("p95", "p95_ms"))
+        _line(name, at, [getattr(known.get(t), field, None) for t in at], links, color)
+        | {"hovertemplate": f"{name} %{{y:.3~s}} ms<extra></extra>"}
+        for name, field, color in (
+            ("p95", "p95_ms", "var(--series-1)"),
+            ("p50", "p50_ms", "var(--series-3)"),
+        )
     ]
-    return {"data": data, "layout": {"yaxis": {"ticksuffix": " ms", "rangemode": "tozero"}}}
+    return {"data": data, "layout": _layout(within, " ms")}
+
+
+def error_count_figure(
+    counts: Sequence[tuple[datetime, int]],
+    within: TimeRange,
+    step: timedelta,
+    question: Mapping[str, str],
+) -> Figure:
+    """Stored errors in each step, as bars that lead to them. None at all leaves the chart empty."""
+    known = dict(counts)
+    at = steps_of(within, step)
+    bars = {
+        "type": "bar",
+        "name": "errors",
+        "x": [_machine(moment) for moment in at],
+        "y": [known.get(moment, 0) for moment in at] if known else [None for _ in at],
+        "customdata": [_link(moment, step, question) for moment in at],
+        "width": step.total_seconds() * 1000 * 0.8,
+        "offset": step.total_seconds() * 1000 * 0.1,
+        "marker": {"color": "var(--series-bad)"},
+        "hovertemplate": "%{y} errors<extra></extra>",
+    }
+    return {"data": [bars], "layout": _layout(within, "", showlegend=False)}

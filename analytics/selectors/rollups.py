@@ -142,8 +142,30 @@ def call_series(within: TimeRange, service: str = "", step: timedelta | None = N
         return [Point(row[0], _figures(seconds, row[1:])) for row in cursor.fetchall()]
 
 
+def service_trends(within: TimeRange, bins: int = 24) -> dict[str, list[float | None]]:
+    """Errors per call of each service in `bins` equal parts of a range; None without calls."""
+    since, until = _minutes(within)
+    width = within.length / bins
+    trends: dict[str, list[float | None]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT service, date_bin(%s::interval, minute, %s::timestamptz) AS at, "
+            "sum(calls)::float, sum(errors)::float FROM analytics_callrollup "
+            "WHERE operation = '' AND minute >= %s AND minute < %s GROUP BY service, at",
+            [str(width), since, since, until],
+        )
+        for service, at, calls, errors in cursor.fetchall():
+            trend = trends.setdefault(service, [None] * bins)
+            trend[min(bins - 1, int((at - since) / width))] = errors / calls if calls else None
+    return trends
+
+
 def error_counts(
-    within: TimeRange, *, service: str = "", step: timedelta | None = None
+    within: TimeRange,
+    *,
+    service: str = "",
+    pattern: UUID | None = None,
+    step: timedelta | None = None,
 ) -> list[tuple[datetime, int]]:
     """Stored errors over time, spans or not; steps without errors are left out."""
     since, until = _minutes(within)
@@ -151,8 +173,13 @@ def error_counts(
         cursor.execute(
             "SELECT date_bin(%s::interval, minute, 'epoch'::timestamptz) AS at, sum(errors)::bigint "
             "FROM analytics_errorrollup WHERE (%s = '' OR service = %s) "
+            "AND (%s::uuid IS NULL OR pattern_id = %s::uuid) "
             "AND minute >= %s AND minute < %s GROUP BY at ORDER BY at",
-            [str(step or step_for(within)), service, service, since, until],
+            [
+                str(step or step_for(within)),
+                *(service, service, pattern, pattern),
+                *(since, until),
+            ],
         )
         return cursor.fetchall()
 

@@ -17,6 +17,7 @@ from resilience_site.core.models import ApiKey
 from resilience_site.core.permissions import actor_of, require_role
 
 _MAX_NAME = 100
+_SHOWN = 200
 
 
 @never_cache
@@ -25,8 +26,8 @@ _MAX_NAME = 100
 def keys(request: HttpRequest) -> HttpResponse:
     """The list of keys; a POST makes one, and its answer is the only place that shows the token."""
     token, problem = "", ""
+    name, scope = request.POST.get("name", "").strip(), request.POST.get("scope", "")
     if request.method == "POST":
-        name, scope = request.POST.get("name", "").strip(), request.POST.get("scope", "")
         if not name or len(name) > _MAX_NAME:
             problem = f"Give the key a name of at most {_MAX_NAME} characters."
         elif scope not in Scope.values:
@@ -37,10 +38,14 @@ def keys(request: HttpRequest) -> HttpResponse:
             )
     context = {
         "live_cursor": None,
-        "keys": [(key, _state(key)) for key in selectors.api_keys()[:200]],
+        "keys": [(key, _state(key), f"revoke-{key.pk}") for key in selectors.api_keys()[:_SHOWN]],
         "scopes": Scope.choices,
         "token": token,
+        "made": name if token else "",
+        "ingests": scope == Scope.INGEST,
         "problem": problem,
+        "wanted_name": name if problem else "",
+        "wanted_scope": scope if problem else Scope.INGEST,
     }
     return render(request, "pages/keys.html", context, status=422 if problem else 200)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -10,39 +10,70 @@ from django.views.decorators.http import require_GET
 
 from analytics.selectors import errors as error_selectors
 from analytics.selectors import rollups
-from analytics.views import bad_question, page_range, severity_word
+from analytics.views.common import (
+    bad_question,
+    chosen_range,
+    first_steps,
+    is_partial,
+    list_range,
+    with_severity,
+)
 from health.models import Service
 from health.selectors import service_get
 from resilience_site.core import journal
 from resilience_site.core.choices import Role
+from resilience_site.core.formatting import window
 from resilience_site.core.permissions import require_role
 from resilience_site.core.problems import Problem
-from resilience_site.core.timerange import parse_range
-from resilience_site.pages.overview import service_rows, state_of
+from resilience_site.core.querystrings import query_with
+from resilience_site.pages.chart_tables import table_points
+from resilience_site.pages.service_map import draw
+from resilience_site.pages.service_rows import DEFAULT_SORT, service_rows
+from resilience_site.pages.verdict import state_of
 
-DEFAULT_RANGE = timedelta(hours=1)
+_NEWEST = 10
 
 
 @require_GET
 @require_role(Role.VIEWER)
 def services(request: HttpRequest) -> HttpResponse:
-    """All services with their calls, and the edges between them."""
+    """All services with their calls."""
     cursor = journal.latest_cursor()
     try:
-        within = parse_range(
-            request.GET.get("since"), request.GET.get("until"),
-            now=datetime.now(UTC), default=DEFAULT_RANGE,
-        )  # fmt: skip
+        within = chosen_range(request, datetime.now(UTC))
     except Problem as problem:
         return bad_question(request, problem)
+    rows = service_rows(within, request.GET.get("sort", DEFAULT_SORT))
     context = {
         "live_cursor": cursor,
-        "services": service_rows(within, rollups.service_figures(within)),
-        "edges": rollups.edge_list(within),
+        "services": rows,
+        **first_steps(rows),
         "seconds": within.length.total_seconds(),
     }
-    name = "pages/_services.html" if getattr(request, "htmx", False) else "pages/services.html"
-    return render(request, name, context)
+    part = "_services" if is_partial(request) else "services"
+    return render(request, f"pages/{part}.html", context)
+
+
+@require_GET
+@require_role(Role.VIEWER)
+def service_map(request: HttpRequest) -> HttpResponse:
+    """Who calls whom: a drawing, and the table that says the same."""
+    cursor = journal.latest_cursor()
+    try:
+        within = chosen_range(request, datetime.now(UTC))
+    except Problem as problem:
+        return bad_question(request, problem)
+    figures, edges = rollups.service_figures(within), rollups.edge_list(within)
+    context = {
+        "live_cursor": cursor,
+        "drawing": draw(edges, {name: state_of(each) for name, each in figures.items()}),
+        "edges": edges,
+        "known": set(figures),
+        "seconds": within.length.total_seconds(),
+        **first_steps(edges or list(figures)),
+    }
+    part = "_service_map" if is_partial(request) else "service_map"
+    return render(request, f"pages/{part}.html", context)
 
 
 @require_GET
@@ -53,18 +84,17 @@ def service(request: HttpRequest, name: str) -> HttpResponse:
     now = datetime.now(UTC)
     try:
         found = service_get(name)
-        within = parse_range(
-            request.GET.get("since"), request.GET.get("until"), now=now, default=DEFAULT_RANGE
-        )
-        listed = page_range(request, now)
+        within, listed = chosen_range(request, now), list_range(request, now)
     except Service.DoesNotExist:
         raise Http404("There is no such service in the catalogue.") from None
     except Problem as problem:
         return bad_question(request, problem)
-    figures = rollups.service_figures(within).get(name)
+    all_figures = rollups.service_figures(within)
+    figures = all_figures.get(name)
     newest = error_selectors.error_list(
-        wanted=error_selectors.ErrorFilter(service=name), within=listed, limit=10
+        wanted=error_selectors.ErrorFilter(service=name), within=listed, limit=_NEWEST
     )
+    step = rollups.step_for(within)
     context = {
         "live_cursor": cursor,
         "service": found,
@@ -72,9 +102,13 @@ def service(request: HttpRequest, name: str) -> HttpResponse:
         "state": state_of(figures),
         "operations": list(rollups.operation_figures(name, within).items()),
         "edges": [e for e in rollups.edge_list(within) if name in (e.caller, e.callee)],
-        "rows": [(error, severity_word(error.severity)) for error in newest.items],
+        "known": set(all_figures),
+        "rows": with_severity(newest.items),
+        "points": table_points(rollups.call_series(within, name, step), step, name),
+        "topics": f"traffic:{name} errors:{name}" if name.split() == [name] else "traffic errors",
+        "named_calls": f"entry calls, {window(within.length.total_seconds())}",
         "seconds": within.length.total_seconds(),
-        "query": request.GET.urlencode(),
+        "question": query_with(request.GET, service=name),
     }
-    template = "pages/_service.html" if getattr(request, "htmx", False) else "pages/service.html"
-    return render(request, template, context)
+    part = "_service" if is_partial(request) else "service"
+    return render(request, f"pages/{part}.html", context)

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from django.contrib.auth import views as auth_views
-from django.urls import path
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
 
 from resilience_site.pages import components, keys, overview, services
+
+
+class AnythingConverter(StringConverter):
+    """Whatever senders call themselves, slashes included."""
+
+    regex = "(?s:.+)"
+
+
+register_converter(AnythingConverter, "anything")
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
     path("site-health", overview.site_health, name="site-health"),
     path("services", services.services, name="services"),
-    path("services/<str:name>", services.service, name="service"),
+    path("services/map", services.service_map, name="service-map"),
+    path("services/<anything:name>", services.service, name="service"),
     path("settings/keys", keys.keys, name="keys"),
     path("settings/keys/<int:key_id>/revoke", keys.key_revoke, name="key-revoke"),
     path("login", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),

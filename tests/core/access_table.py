@@ -104,7 +104,8 @@ PAGES = [
     Row("GET", "/chains/<str:key>", f"/chains/{TRACE}", Page()),
     Row("GET", "/charts/<slug:name>.json", "/charts/latency.json", Page()),
     Row("GET", "/services", "/services", Page()),
-    Row("GET", "/services/<str:name>", "/services/planner", Page()),
+    Row("GET", "/services/map", "/services/map", Page()),
+    Row("GET", "/services/<anything:name>", "/services/planner", Page()),
     Row("GET", "/settings/keys", "/settings/keys", Page(Role.ADMIN)),
     Row(
         "POST",

@@ -1,0 +1,144 @@
+"""The geometry of the service map: callers left of what they call. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from analytics.selectors.rollups import Edge
+from resilience_site.pages.verdict import FAILING_RATIO, MINIMUM_CALLS
+
+BOX_WIDTH, BOX_HEIGHT = 190.0, 44.0
+COLUMN, ROW = 290.0, 76.0
+MARGIN = 12.0
+# More than fits is said by the table.
+MOST_NODES = 60
+
+
+@dataclass(frozen=True)
+class Node:
+    """A service, or a peer that sends no telemetry (`state` is ""); x and y are its corner."""
+
+    name: str
+    state: str
+    x: float
+    y: float
+
+    @property
+    def middle(self) -> float:
+        return self.y + BOX_HEIGHT / 2
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """Calls from one node to another along `path`; `width` grows with their number."""
+
+    edge: Edge
+    path: str
+    width: float
+    failing: bool
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A map of `width` × `height`; `left_out` nodes found no room."""
+
+    nodes: list[Node]
+    arrows: list[Arrow]
+    width: float
+    height: float
+    left_out: int
+
+
+def layers(edges: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """The column of each node: one right of its rightmost caller. Circles are cut where they
+    close."""
+    callees: dict[str, list[str]] = {}
+    called = set()
+    for caller, callee in edges:
+        callees.setdefault(caller, []).append(callee)
+        callees.setdefault(callee, [])
+        called.add(callee)
+    column = dict.fromkeys(callees, 0)
+    # Without an entry, as in a circle, any start is as good; names make it always the same one.
+    entries = sorted(name for name in callees if name not in called)
+    order = _outward([*entries, *sorted(callees)], callees)
+    place = {name: index for index, name in enumerate(order)}
+    for name in order:
+        for callee in callees[name]:
+            if place[callee] > place[name]:
+                column[callee] = max(column[callee], column[name] + 1)
+    return column
+
+
+def _outward(starts: Sequence[str], callees: Mapping[str, Sequence[str]]) -> list[str]:
+    """All nodes, each before what it calls, but for calls that close a circle."""
+    done: list[str] = []
+    seen: set[str] = set()
+    for start in starts:
+        waiting = [(start, False)]
+        while waiting:
+            name, left = waiting.pop()
+            if left:
+                done.append(name)
+            elif name not in seen:
+                seen.add(name)
+                waiting.append((name, True))
+                waiting.extend((callee, False) for callee in callees[name] if callee not in seen)
+    return done[::-1]
+
+
+def draw(edges: Sequence[Edge], states: Mapping[str, str]) -> Drawing:
+    """The map of `edges`, busiest first, and of services (by name, with their state) that call
+    nobody and are called by nobody."""
+    shown = _fitting(edges)
+    column = layers((e.caller, e.callee) for e in shown if e.caller != e.callee)
+    for name in sorted(states):
+        if len(column) < MOST_NODES:
+            column.setdefault(name, 0)
+    rows: dict[int, int] = {}
+    nodes = {}
+    for name in sorted(column, key=lambda each: (column[each], each)):
+        layer = column[name]
+        row = rows[layer] = rows.get(layer, -1) + 1
+        x, y = MARGIN + layer * COLUMN, MARGIN + row * ROW
+        nodes[name] = Node(name, states.get(name, ""), x, y)
+    most = max((e.figures.calls for e in shown), default=1) or 1
+    arrows = [
+        _arrow(e, nodes[e.caller], nodes[e.callee], most) for e in shown if e.caller != e.callee
+    ]
+    everything = {*states, *(name for e in edges for name in (e.caller, e.callee))}
+    return Drawing(
+        list(nodes.values()),
+        arrows,
+        2 * MARGIN + max(rows, default=0) * COLUMN + BOX_WIDTH,
+        2 * MARGIN + max(rows.values(), default=0) * ROW + BOX_HEIGHT,
+        len(everything) - len(nodes),
+    )
+
+
+def _fitting(edges: Sequence[Edge]) -> list[Edge]:
+    names: set[str] = set()
+    shown = []
+    for edge in edges:
+        wanted = names | {edge.caller, edge.callee}
+        if len(wanted) <= MOST_NODES:
+            names = wanted
+            shown.append(edge)
+    return shown
+
+
+def _arrow(edge: Edge, caller: Node, callee: Node, most: int) -> Arrow:
+    forward = callee.x > caller.x
+    x1, x2 = caller.x + BOX_WIDTH, callee.x if forward else callee.x + BOX_WIDTH
+    bend = max(40.0, abs(x2 - x1) / 2)
+    end = x2 - bend if forward else x2 + bend
+    # The head of the arrow needs room before the box.
+    tip = x2 - 7 if forward else x2 + 7
+    path = (
+        f"M{x1:.0f} {caller.middle:.0f}C{x1 + bend:.0f} {caller.middle:.0f} "
+        f"{end:.0f} {callee.middle:.0f} {tip:.0f} {callee.middle:.0f}"
+    )
+    ratio = edge.figures.error_ratio or 0.0
+    failing = edge.figures.calls >= MINIMUM_CALLS and ratio > FAILING_RATIO
+    return Arrow(edge, path, round(1 + 2.5 * (edge.figures.calls / most) ** 0.5, 2), failing)
