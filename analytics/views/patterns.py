@@ -121,7 +121,7 @@ def pattern_decision(request: HttpRequest, pattern_id: UUID, decision: str) -> H
             pattern_id=pattern_id,
             decision=decision,
             actor=actor_of(request),
-            reason=request.POST.get("reason", "").strip()[:1_000],
+            reason=request.POST.get("reason", "").replace("\0", "").strip()[:1_000],
         )
     except ErrorPattern.DoesNotExist:
         raise Http404("There is no such pattern.") from None

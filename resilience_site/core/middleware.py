@@ -1,7 +1,8 @@
-"""Whatever goes wrong under `/api/v1/` is told as `application/problem+json`.
+"""What every request passes: problems told as such, and no address that the store cannot take.
 
-Unknown paths, wrong methods, refused hosts, oversized bodies and crashes are answered by Django
-around the API's own handlers, in HTML.
+Under `/api/v1/` whatever goes wrong is `application/problem+json`: unknown paths, wrong methods,
+refused hosts, oversized bodies and crashes are answered by Django around the API's own handlers,
+in HTML.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import orjson
 from asgiref.sync import iscoroutinefunction
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
@@ -58,3 +60,29 @@ def _as_problem(request: HttpRequest, response: HttpResponseBase) -> HttpRespons
     if "Allow" in response.headers:
         problem.headers["Allow"] = response.headers["Allow"]
     return problem
+
+
+@sync_and_async_middleware
+def address_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[..., Any]:
+    """Refuse NUL in an address with 400: PostgreSQL takes it in no text, so it can match nothing."""
+    if iscoroutinefunction(get_response):
+
+        async def awaiting(request: HttpRequest) -> HttpResponseBase:
+            _check_address(request)
+            response: HttpResponseBase = await get_response(request)
+            return response
+
+        return awaiting
+
+    def calling(request: HttpRequest) -> HttpResponseBase:
+        _check_address(request)
+        response: HttpResponseBase = get_response(request)
+        return response
+
+    return calling
+
+
+def _check_address(request: HttpRequest) -> None:
+    query = request.META.get("QUERY_STRING", "")
+    if "\0" in request.path or "%00" in query or "\0" in query:
+        raise SuspiciousOperation("The address holds a NUL character.")

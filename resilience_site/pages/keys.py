@@ -26,7 +26,8 @@ _SHOWN = 200
 def keys(request: HttpRequest) -> HttpResponse:
     """The list of keys; a POST makes one, and its answer is the only place that shows the token."""
     token, problem = "", ""
-    name, scope = request.POST.get("name", "").strip(), request.POST.get("scope", "")
+    name = request.POST.get("name", "").replace("\0", "").strip()
+    scope = request.POST.get("scope", "")
     if request.method == "POST":
         if not name or len(name) > _MAX_NAME:
             problem = f"Give the key a name of at most {_MAX_NAME} characters."

@@ -1,0 +1,55 @@
+"""A site with an hour of traffic, and people of each role who look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.db import connection
+from django.test import Client
+
+from resilience_site.core import partitions
+from resilience_site.core.bootstrap import bootstrap
+from resilience_site.core.choices import Role, Scope
+from tests.analytics.store.conftest import forget_all
+from tests.pages import scenes
+
+
+@pytest.fixture
+def empty_site(transactional_db: None) -> None:
+    """What a first start leaves: roles, keys, nothing received."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"TRUNCATE {', '.join(each.table for each in partitions.registered())}")
+    forget_all()
+    bootstrap(admin_password="not-used-here", tokens={Scope.INGEST: "i" * 40})
+
+
+@pytest.fixture
+def busy_site(empty_site: None) -> list[scenes.Call]:
+    """An hour of calls, oldest first; the failing ones spread from Graph to the agent."""
+    now = datetime.now(UTC)
+    calls = list(scenes.hour(now, calls_a_minute=6))
+    scenes.store(calls, now)
+    return calls
+
+
+@pytest.fixture
+def as_role(transactional_db: None) -> Callable[[Role], Client]:
+    """A client signed in as a new user of a role."""
+
+    def sign_in(role: Role) -> Client:
+        user = get_user_model().objects.create_user(f"a-{role}")
+        user.groups.add(Group.objects.get_or_create(name=role.value)[0])
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def viewer(as_role: Callable[[Role], Client]) -> Client:
+    return as_role(Role.VIEWER)
