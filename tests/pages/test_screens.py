@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from datetime import UTC, datetime
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.browser
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+THEMES: list[tuple[Literal["light", "dark"], dict[str, int]]] = [("light", DESK), ("dark", PHONE)]
 PATIENCE = 10_000
 
 
@@ -56,7 +58,7 @@ def say(page: Page, word: str | re.Pattern[str]) -> None:
 def check(page: Page, path: str) -> None:
     """Both themes pass axe, and a phone needs no sideways scrolling."""
     found = []
-    for scheme, size in (("light", DESK), ("dark", PHONE)):
+    for scheme, size in THEMES:
         # Set before the page is there: colours in transition from the other theme are no design.
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.set_viewport_size(size)  # type: ignore[arg-type]
