@@ -91,7 +91,7 @@ def _key(*parts: str) -> UUID:
 
 
 _MASKED = re.compile(r"<(?:num|hex|id|uuid|token|time|ip|mac|email|path|str)>")
-_MASKED_LIST = re.compile(r"<\*>(?:[\s,;:./|&+-]{1,3}<\*>)++")
+_MASKED_LIST = re.compile(r"<\*>(?:[\s,;:./|&+-]{1,3}<\*>)+")
 
 
 def _alike(masked: str) -> str:

@@ -28,14 +28,16 @@ _SEGMENT = r"[\w.+%=~@{}$#&!-]"
 
 # Every repetition is over a class that the text after it cannot begin with, is possessive or is
 # bounded, and every alternative that scans far starts only at the left edge of what it scans:
-# the time taken grows linearly with the text, whatever the text.
+# the time taken grows linearly with the text, whatever the text. A possessive group fails, if at
+# all, before it has read anything: Python before 3.11.5 keeps what a failed last round had read
+# (python/cpython#106052).
 _VARYING = re.compile(
     rf"""
     (?P<double>"[^"\n]*")
   | (?<!\w)(?:
         (?P<single>(?<!>)'[^'\n]*'(?![\w<]))
       | (?P<path>
-            (?<![.~/<>\\-])(?:~|\.\.?)?/(?=[\w.{{%~@$]){_SEGMENT}*+(?:/{_SEGMENT}*+)*+
+            (?<![.~/<>\\-])(?:~|\.\.?)?/(?=[\w.{{%~@$]){_SEGMENT}*+(?:/{_SEGMENT}*+)*
           | (?<!\\)[A-Za-z]:[\\/](?![\\/])[^\s"'<>|:*?,;()]*+
           | (?<!\\)\\\\[\w.$-]++\\[^\s"'<>|:*?,;()]*+
         )
@@ -52,8 +54,8 @@ _VARYING = re.compile(
   | (?<![A-Za-z0-9])(?:
         (?<![\w.+-])(?=[\w.+-]++[:/@])(?:
             (?P<url>[A-Za-z][A-Za-z0-9+.-]{{1,20}}+://[^\s"'<>`]++)
-          | (?P<email>[\w.+-]{{1,64}}+@[A-Za-z][\w-]*+(?:\.[\w-]++)*+)
-          | (?P<relative>(?<![/<>])(?!\d{{1,4}}/\d)[\w.+-]++(?:/[\w.+%=~@-]++){{2,}}+/?)
+          | (?P<email>[\w.+-]{{1,64}}+@[A-Za-z][\w-]*+(?:\.[\w-]++)*)
+          | (?P<relative>(?<![/<>])(?!\d{{1,4}}/\d)[\w.+-]++(?:/[\w.+%=~@-]++){{2,}}/?)
         )
       | (?P<date>
             (?:{_DAY}[a-z]{{0,6}},?\ )?
@@ -74,12 +76,12 @@ _VARYING = re.compile(
           | (?P<hex>0[xX]{_HEX}++)
           | (?P<num>
                 (?:(?<![A-Za-z0-9)\]>.-])[-+]|[vV])?
-                \d++(?:[.,]\d++)*+(?:[eE][+-]?\d++)?(?:{_UNITS}|%)?(?![A-Za-z0-9])
+                \d++(?:(?=[.,]\d)[.,]\d++)*+(?:[eE][+-]?\d++)?(?:{_UNITS}|%)?(?![A-Za-z0-9])
             )
           | (?P<token>
                 (?<![\w-])(?=[\w-]{{20}})(?=[A-Za-z_-]*+\d[A-Za-z_-]*+\d)
                 (?=[0-9a-z_-]*+[A-Z])(?=[0-9A-Z_-]*+[a-z])[A-Za-z0-9_-]++
-                (?:[.][A-Za-z0-9_-]++)*+={{0,2}}
+                (?:[.][A-Za-z0-9_-]++)*={{0,2}}
             )
           | (?P<word>[A-Za-z]*+[0-9][A-Za-z0-9]*+)
         )
