@@ -1,8 +1,10 @@
 // Pulls of fresh content: at most one at a time for each target, and what comes in between is one
 // more pull afterwards. Pure but for the clock and chance that are passed in.
 
-export const JITTER = 200;
-export const GAP = 750;
+export const JITTER = 100;
+export const GAP = 300;
+// A server that answers slowly is asked less often: pulls take at most this share of the time.
+export const SHARE = 1 / 4;
 
 export class Pulls {
   /**
@@ -19,7 +21,7 @@ export class Pulls {
 
   /** Ask for a pull of `target`; many tabs ask at once, so each waits a moment of its own. */
   request(target) {
-    const state = this.states.get(target) ?? { phase: "idle", startedAt: -Infinity };
+    const state = this.states.get(target) ?? { phase: "idle", startedAt: -Infinity, took: 0 };
     this.states.set(target, state);
     if (state.phase === "waiting") return;
     if (state.phase === "running" || state.phase === "again") {
@@ -27,7 +29,8 @@ export class Pulls {
       return;
     }
     state.phase = "waiting";
-    const rest = Math.max(0, state.startedAt + GAP - this.now());
+    const gap = Math.max(GAP, state.took / SHARE);
+    const rest = Math.max(0, state.startedAt + gap - this.now());
     this.setTimer(() => this.start(target, state), rest + this.random() * JITTER);
   }
 
@@ -37,6 +40,7 @@ export class Pulls {
     try {
       await this.run(target);
     } finally {
+      state.took = this.now() - state.startedAt;
       const again = state.phase === "again";
       state.phase = "idle";
       if (again) this.request(target);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { GAP, JITTER, Pulls } from "../../../resilience_site/static/js/pulls.js";
+import { GAP, JITTER, Pulls, SHARE } from "../../../resilience_site/static/js/pulls.js";
 
 /** A clock that moves by hand, and pulls that end by hand. */
 function bench({ random = 0 } = {}) {
@@ -54,7 +54,7 @@ test("what comes during a pull is one more pull afterwards, never two at once", 
   world.advance(GAP);
   assert.equal(world.started, 1);
   await world.finish();
-  world.advance(GAP);
+  world.advance(GAP / SHARE);
   assert.equal(world.started, 2);
   await world.finish();
   world.advance(10 * GAP);
@@ -69,6 +69,20 @@ test("pulls of one target keep a gap", async () => {
   await world.finish();
   world.pulls.request(target);
   world.advance(GAP - 1);
+  assert.equal(world.started, 1);
+  world.advance(1);
+  assert.equal(world.started, 2);
+});
+
+test("a server that takes long is asked less often", async () => {
+  const world = bench();
+  const target = {};
+  world.pulls.request(target);
+  world.advance(0);
+  world.advance(2 * GAP);
+  await world.finish();
+  world.pulls.request(target);
+  world.advance((2 * GAP) / SHARE - 2 * GAP - 1);
   assert.equal(world.started, 1);
   world.advance(1);
   assert.equal(world.started, 2);
