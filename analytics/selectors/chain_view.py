@@ -8,12 +8,11 @@ from uuid import UUID
 
 from analytics.choices import ChainKind
 from analytics.domain import chains
-from analytics.domain.chains import Chain, ChainError, ChainSpan, Gap
+from analytics.domain.chains import Chain, Gap
 from analytics.models import ErrorEvent, LogRecord, Span
+from analytics.selectors.chain_queue import chain_error, chain_span, nanoseconds
 from analytics.selectors.chains import ChainParts, chain_find, parts_of, trace_parts
 from analytics.selectors.logs import logs_of_trace
-
-STATUS_ERROR = 2
 
 
 @dataclass(frozen=True)
@@ -61,26 +60,9 @@ class ChainView:
         return (self.ended_at - self.started_at) / timedelta(milliseconds=1)
 
 
-def nanoseconds(at: datetime) -> int:
-    """A time as nanoseconds since the epoch, exact to the microsecond."""
-    return int(at.timestamp() * 1_000_000) * 1_000
-
-
 def correlate_parts(parts: ChainParts) -> Chain:
     """Put stored spans and errors in causal order."""
-    spans = [
-        ChainSpan(
-            span.span_id, span.parent_span_id, span.service, span.operation, span.kind,
-            nanoseconds(span.started_at), nanoseconds(span.started_at) + span.duration_ns,
-            span.status == STATUS_ERROR, span.trace_id,
-        )
-        for span in parts.spans
-    ]  # fmt: skip
-    errors = [
-        ChainError(str(e.id), e.span_id, e.service, e.type, nanoseconds(e.occurred_at), e.trace_id)
-        for e in parts.errors
-    ]
-    return chains.chain(spans, errors)
+    return chains.chain(map(chain_span, parts.spans), map(chain_error, parts.errors))
 
 
 def extent(parts: ChainParts) -> tuple[datetime, datetime]:

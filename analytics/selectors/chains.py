@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import Q
@@ -108,35 +107,6 @@ def parts_of(chain: CorrelationChain) -> ChainParts:
     return correlation_parts(
         chain.correlation_id, chain.started_at - window, chain.ended_at + window
     )
-
-
-def parts_of_traces(
-    trace_ids: Sequence[str], since: datetime, until: datetime
-) -> dict[str, ChainParts]:
-    """The spans and errors of many traces at once, for working through the queue."""
-    parts = {trace_id: ChainParts([], []) for trace_id in trace_ids}
-    if not parts:
-        return parts
-    spans = Span.objects.filter(
-        trace_id__in=trace_ids, started_at__gte=since - _AROUND, started_at__lte=until + _AROUND
-    ).only(
-        "id", "started_at", "trace_id", "span_id", "parent_span_id", "service", "operation",
-        "status", "duration_ns", "kind",
-    )  # fmt: skip
-    for span in spans.iterator(chunk_size=5_000):
-        parts[span.trace_id].spans.append(span)
-    errors = ErrorEvent.objects.filter(
-        trace_id__in=trace_ids, occurred_at__gte=since - _AROUND, occurred_at__lte=until + _AROUND
-    ).defer("attributes")
-    for error in errors.iterator(chunk_size=5_000):
-        parts[error.trace_id].errors.append(error)
-    return parts
-
-
-def open_chains(trace_ids: Sequence[str], since: date) -> dict[str, CorrelationChain]:
-    """The chains already made for traces, by trace id."""
-    rows = CorrelationChain.objects.filter(trace_id__in=trace_ids, opened_on__gte=since)
-    return {row.trace_id: row for row in rows}
 
 
 def correlation_chain_near(

@@ -11,17 +11,21 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from analytics.choices import ChainKind
-from analytics.domain.chains import windows
+from analytics.domain.chains import chain, windows
 from analytics.models import CorrelationChain, ErrorEvent
 from analytics.models.partitions import CHAINS
-from analytics.selectors.chain_view import correlate_parts, extent, nanoseconds
-from analytics.selectors.chains import (
-    ChainParts,
-    correlation_chain_near,
-    correlation_parts,
-    open_chains,
-    parts_of_traces,
+from analytics.selectors.chain_queue import (
+    KnownChain,
+    Material,
+    complete_traces,
+    correlation_material,
+    known_chains,
+    moment,
+    nanoseconds,
+    traces_material,
 )
+from analytics.selectors.chains import correlation_chain_near
+from analytics.services import copying
 from resilience_site.config import config
 from resilience_site.core import journal, partitions
 
@@ -30,7 +34,6 @@ SETTLE_AFTER = timedelta(seconds=15)
 BATCH = 1_000
 _ONE_BUILDER = 0x636861696E
 _MAX_HINTS = 100
-_MAX_MESSAGE = 500
 
 
 class Due(NamedTuple):
@@ -43,7 +46,7 @@ class Due(NamedTuple):
 
 
 def chains_build(*, now: datetime, limit: int = BATCH) -> int:
-    """Build the chains that are due; returns how many were written.
+    """Build the chains that are due; returns how many entries of the queue were worked through.
 
     Takes the queue's entries and writes their chains in one transaction. Where another worker is
     at it already, this one leaves it to that.
@@ -62,7 +65,7 @@ def chains_build(*, now: datetime, limit: int = BATCH) -> int:
         written += _build_correlations([d for d in due if not d.trace_id], today, now)
         _settle_later(due, now)
         _announce(written)
-    return len(written)
+    return len(due)
 
 
 def _alone() -> bool:
@@ -84,27 +87,37 @@ def _take(now: datetime, limit: int) -> list[Due]:
 
 
 def _build_traces(due: Sequence[Due], today: date, now: datetime) -> list[CorrelationChain]:
+    due = _without_complete(due, today)
     if not due:
         return []
     times = [d.occurred_at for d in due]
     trace_ids = sorted({d.trace_id for d in due})
-    parts = parts_of_traces(trace_ids, min(times), max(times))
-    known = open_chains(trace_ids, today - timedelta(days=1))
+    known = known_chains(trace_ids, today - timedelta(days=1))
     chains = []
-    for trace_id, own in parts.items():
+    for trace_id, own in traces_material(trace_ids, min(times), max(times)).items():
         # The errors may be gone: replaced by a better report of the same failure.
         if not own.errors:
             continue
-        existing = known.get(trace_id)
-        chain_id = existing.id if existing else _chain_id("trace", trace_id)
-        correlation = next((e.correlation_id for e in own.errors if e.correlation_id), "")
-        opened_on = existing.opened_on if existing else today
-        chains.append(
-            _summary(own, ChainKind.TRACE, chain_id, opened_on, trace_id, correlation, now)
-        )
+        key = known.get(trace_id) or KnownChain(_chain_id("trace", trace_id), today)
+        correlation = next((t.correlation_id for t in own.told.values() if t.correlation_id), "")
+        chains.append(_summary(own, ChainKind.TRACE, key, trace_id, correlation, now))
         _name_operations(own)
     _write(chains)
     return chains
+
+
+def _without_complete(due: Sequence[Due], today: date) -> Sequence[Due]:
+    """Leave out what is only looked at once more and has not grown: it is nearly all of it."""
+    again = [d for d in due if d.settling]
+    if not again:
+        return due
+    times = [d.occurred_at for d in again]
+    fresh = {d.trace_id for d in due if not d.settling}
+    complete = complete_traces(
+        sorted({d.trace_id for d in again} - fresh), min(times), max(times),
+        today - timedelta(days=1),
+    )  # fmt: skip
+    return [d for d in due if d.trace_id not in complete]
 
 
 def _build_correlations(due: Sequence[Due], today: date, now: datetime) -> list[CorrelationChain]:
@@ -115,27 +128,29 @@ def _build_correlations(due: Sequence[Due], today: date, now: datetime) -> list[
         existing = correlation_chain_near(key, at, window)
         since = min(at, existing.started_at) if existing else at
         until = max(at, existing.ended_at) if existing else at
-        found = _within(correlation_parts(key, since - window, until + window), at, window)
+        found = _within(correlation_material(key, since - window, until + window), at, window)
         if not found.errors:
             continue
-        first = found.errors[0]
-        chain_id = existing.id if existing else _chain_id("correlation", f"{key}\0{first.id}")
-        opened_on = existing.opened_on if existing else today
-        chains[chain_id] = _summary(found, ChainKind.CORRELATION, chain_id, opened_on, "", key, now)
-        _write([chains[chain_id]])
+        if existing:
+            chain = KnownChain(existing.id, existing.opened_on)
+        else:
+            chain = KnownChain(_chain_id("correlation", f"{key}\0{found.errors[0].id}"), today)
+        chains[chain.id] = _summary(found, ChainKind.CORRELATION, chain, "", key, now)
+        _write([chains[chain.id]])
     return list(chains.values())
 
 
-def _within(parts: ChainParts, at: datetime, window: timedelta) -> ChainParts:
+def _within(material: Material, at: datetime, window: timedelta) -> Material:
     """The part of a correlation id's errors that the silence rule puts together with `at`."""
-    times = [nanoseconds(error.occurred_at) for error in parts.errors]
-    width, moment = int(window.total_seconds() * 1e9), nanoseconds(at)
+    times = [error.occurred_ns for error in material.errors]
+    width, middle = nanoseconds(at + window) - nanoseconds(at), nanoseconds(at)
     for group in windows(times, width):
-        members = [parts.errors[i] for i in group]
-        if times[group[0]] - width <= moment <= times[group[-1]] + width:
+        if times[group[0]] - width <= middle <= times[group[-1]] + width:
+            members = [material.errors[i] for i in group]
             traces = {error.trace_id for error in members}
-            return ChainParts([s for s in parts.spans if s.trace_id in traces], members)
-    return ChainParts([], [])
+            spans = [span for span in material.spans if span.trace_id in traces]
+            return Material(spans, members, material.told)
+    return Material()
 
 
 def _chain_id(kind: str, key: str) -> UUID:
@@ -143,61 +158,66 @@ def _chain_id(kind: str, key: str) -> UUID:
 
 
 def _summary(
-    parts: ChainParts,
+    material: Material,
     kind: ChainKind,
-    chain_id: UUID,
-    opened_on: date,
+    key: KnownChain,
     trace_id: str,
     correlation_id: str,
     now: datetime,
 ) -> CorrelationChain:
-    chain = correlate_parts(parts)
-    started_at, ended_at = extent(parts)
-    root = next(error for error in parts.errors if str(error.id) == chain.root_cause)
-    operations = {span.span_id: span.operation for span in parts.spans}
+    found = chain(material.spans, material.errors)
+    root = next(error for error in material.errors if error.id == found.root_cause)
+    told = material.told[root.id]
+    operations = {span.id: span.name for span in material.spans}
     return CorrelationChain(
-        id=chain_id,
-        opened_on=opened_on,
+        id=key.id,
+        opened_on=key.opened_on,
         kind=kind,
         trace_id=trace_id,
         correlation_id=correlation_id,
         root_cause_id=root.id,
         root_cause_service=root.service,
         root_cause_type=root.type,
-        root_cause_message=root.message[:_MAX_MESSAGE],
-        root_cause_operation=root.operation or operations.get(root.span_id, ""),
-        services=chain.services,
-        error_count=len(chain.events),
-        span_count=len(parts.spans),
-        gap_count=len(chain.gaps),
-        started_at=started_at,
-        ended_at=ended_at,
+        root_cause_message=told.message,
+        root_cause_operation=told.operation or operations.get(root.span_id, ""),
+        services=found.services,
+        error_count=len(found.events),
+        span_count=len(material.spans),
+        gap_count=len(found.gaps),
+        started_at=moment(found.started_ns),
+        ended_at=moment(found.ended_ns),
         updated_at=now,
     )
 
 
-_COLUMNS = [field.attname for field in CorrelationChain._meta.concrete_fields]
+_TYPES = {
+    field.attname: field.db_type(connection) for field in CorrelationChain._meta.concrete_fields
+}
+_NAMES = ", ".join(_TYPES)
+_KEY = ("id", "opened_on")
 _UPSERT = f"""
-INSERT INTO analytics_correlationchain ({", ".join(_COLUMNS)})
-VALUES ({", ".join(["%s"] * len(_COLUMNS))})
+INSERT INTO analytics_correlationchain ({_NAMES})
+SELECT {_NAMES} FROM json_to_recordset(%s)
+    AS rows ({", ".join(f"{name} {kind}" for name, kind in _TYPES.items())})
 ON CONFLICT (opened_on, id) DO UPDATE SET
-    {", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name not in ("id", "opened_on"))}
+    {", ".join(f"{name} = excluded.{name}" for name in _TYPES if name not in _KEY)}
 """
 
 
 def _write(chains: Sequence[CorrelationChain]) -> None:
-    rows = [tuple(getattr(chain, name) for name in _COLUMNS) for chain in chains]
-    if rows:
+    if chains:
+        rows = [{name: getattr(each, name) for name in _TYPES} for each in chains]
         with connection.cursor() as cursor:
-            cursor.executemany(_UPSERT, rows)
+            cursor.execute(_UPSERT, [copying.jsonb(rows)])
 
 
-def _name_operations(parts: ChainParts) -> None:
+def _name_operations(material: Material) -> None:
     """Log records do not name the operation they belong to; their span does."""
-    operations = {span.span_id: span.operation for span in parts.spans}
-    for error in parts.errors:
-        if not error.operation and error.span_id in operations:
-            ErrorEvent.objects.filter(id=error.id, occurred_at=error.occurred_at).update(
+    operations = {span.id: span.name for span in material.spans}
+    for error in material.errors:
+        told = material.told[error.id]
+        if not told.operation and error.span_id in operations:
+            ErrorEvent.objects.filter(id=error.id, occurred_at=told.occurred_at).update(
                 operation=operations[error.span_id]
             )
 

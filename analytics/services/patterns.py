@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 _UPSERT = f"""
 INSERT INTO analytics_errorpattern AS p
     (id, service, type, template, rule, version, state, count, first_seen, last_seen, last_error_id)
-VALUES (%s, %s, %s, %s, %s, {GROUPING_VERSION}, 'new', %s, %s, %s, %s)
+SELECT id, service, type, template, rule, {GROUPING_VERSION}, 'new', count, first, last, last_error
+FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[],
+    %s::timestamptz[], %s::timestamptz[], %s::uuid[])
+    AS seen (id, service, type, template, rule, count, first, last, last_error)
 ON CONFLICT (id) DO UPDATE SET
     count = p.count + excluded.count,
     first_seen = LEAST(p.first_seen, excluded.first_seen),
@@ -33,7 +36,7 @@ ON CONFLICT (id) DO UPDATE SET
         WHEN p.state = 'resolved' THEN 'regressed'
         WHEN p.state = 'new' AND excluded.last_seen > p.first_seen + interval '1 day' THEN 'ongoing'
         ELSE p.state END
-RETURNING id::text, state, (xmax = 0)
+RETURNING id::text, service, state, (xmax = 0)
 """
 
 
@@ -46,24 +49,22 @@ def patterns_count(errors: Sequence[PreparedError]) -> list[tuple[str, str, str,
     for error in errors:
         if error.group is not None:
             groups.setdefault(error.group.key, []).append(error)
-    touched = []
+    if not groups:
+        return []
+    rows = [_seen(key, groups[key]) for key in sorted(groups)]
     with connection.cursor() as cursor:
-        for key in sorted(groups):
-            members = groups[key]
-            first = min(members, key=_time)
-            last = max(members, key=_time)
-            group, record = last.group, last.record
-            assert group is not None
-            cursor.execute(
-                _UPSERT,
-                [
-                    key, record.resource.service, record.type, group.template, group.rule,
-                    len(members), _at(first), _at(last), last.id,
-                ],
-            )  # fmt: skip
-            pattern_id, state, new = cursor.fetchone()
-            touched.append((pattern_id, record.resource.service, state, new))
-    return touched
+        cursor.execute(_UPSERT, [list(column) for column in zip(*rows, strict=True)])
+        return cursor.fetchall()
+
+
+def _seen(key: UUID, members: Sequence[PreparedError]) -> tuple[Any, ...]:
+    first, last = min(members, key=_time), max(members, key=_time)
+    group, record = last.group, last.record
+    assert group is not None
+    return (
+        key, record.resource.service, record.type, group.template, group.rule,
+        len(members), _at(first), _at(last), last.id,
+    )  # fmt: skip
 
 
 def _time(error: PreparedError) -> int:

@@ -41,14 +41,14 @@ def site_programs() -> list[Program]:
             stop_seconds=15,
             priority=200,
             # Requests come before background work.
-            nice=5,
+            nice=10,
         ),
         Program(
             BEAT,
             [*celery, "beat", "--loglevel", "INFO", "--pidfile", ""],
             directory=ROOT,
             priority=210,
-            nice=5,
+            nice=10,
         ),
     ]
 
