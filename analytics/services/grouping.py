@@ -84,6 +84,7 @@ def frames_document(parsed: ParsedStack) -> list[dict[str, Any]]:
         {
             "type": exception.type,
             "message": exception.message,
+            "relation": exception.relation,
             "frames": [frame._asdict() for frame in exception.frames],
         }
         for exception in parsed.exceptions

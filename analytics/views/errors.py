@@ -12,7 +12,8 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from analytics.models import ErrorEvent
+from analytics.domain.stacktraces.base import CAUSE, CONTEXT, MEMBER, SUPPRESSED
+from analytics.models import ErrorEvent, StackTrace
 from analytics.selectors import errors as selectors
 from analytics.selectors.logs import logs_of_trace
 from analytics.views.common import (
@@ -35,6 +36,12 @@ from resilience_site.core.querystrings import query_with
 
 _TRACE_ID = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
 _MOST_LOGS = 20
+_RELATIONS = {
+    CAUSE: "caused the one above",
+    CONTEXT: "was being handled when the one above was raised",
+    SUPPRESSED: "suppressed by the one above",
+    MEMBER: "member of the group above",
+}
 # Filters that the figures per minute do not know.
 _NOT_COUNTED = ("q", "type", "trace_id", "correlation_id")
 
@@ -115,14 +122,29 @@ def error_detail(request: HttpRequest, error_id: UUID) -> HttpResponse:
         pattern = selectors.patterns_get([error.pattern_id]).get(error.pattern_id)
     at = error.occurred_at
     logs = logs_of_trace(error.trace_id, at, at, limit=_MOST_LOGS) if error.trace_id else []
+    stack = selectors.stack_get(error.stack_hash)
     context = {
         "live_cursor": None,
         "error": error,
         "severity": severity_word(error.severity),
-        "stack": selectors.stack_get(error.stack_hash),
+        "stack": stack,
+        "exceptions": _exceptions(stack),
         "pattern": pattern,
         "attributes": sorted(error.attributes.items()),
         "logs": [(log, severity_word(log.severity)) for log in logs],
         "logs_cut": len(logs) == _MOST_LOGS,
     }
     return render(request, "analytics/error_detail.html", context)
+
+
+def _exceptions(stack: StackTrace | None) -> list[dict[str, Any]]:
+    """The chained exceptions, each with a note on how it led to the one above it."""
+    # Stacks stored by earlier versions do not say how their exceptions hang together.
+    return [
+        {
+            **each,
+            "id": f"exception-{number}",
+            "note": _RELATIONS.get(each.get("relation", ""), "most recent call last"),
+        }
+        for number, each in enumerate(stack.frames if stack else [], 1)
+    ]

@@ -117,6 +117,18 @@ def store_log(call: Call, body: str, at: datetime) -> None:
     store_logs(Decoded([record], []), received_at=at)
 
 
+def store_failure(call: Call, stack: str, at: datetime) -> None:
+    """Store an exception log record with a stack trace within the trace of a call."""
+    moment = int(at.timestamp() * 1e9)
+    attributes = {"exception.type": "PlanError", "exception.message": "3",
+                  "exception.stacktrace": stack}  # fmt: skip
+    record = LogRecord(
+        resource("planner-mcp-server"), "app", moment, moment, 17, "", "", "it failed", attributes,
+        call.trace_id, call.root_span_id,
+    )  # fmt: skip
+    store_logs(Decoded([record], []), received_at=at)
+
+
 def hour(now: datetime, seed: int = 7, calls_a_minute: int = 12) -> Iterator[Call]:
     """The calls of the last hour: calm, then throttled for ten minutes, a silence, then calm."""
     chance = random.Random(seed)

@@ -153,3 +153,28 @@ def test_a_long_chain_comes_in_pages(viewer: Client) -> None:
         ("-1", "1 to 500"),
     ):
         assert f"Rows {expected}" in text_of(viewer, f"{path}?row={row}")
+
+
+def test_chained_exceptions_say_how_they_led_to_one_another(
+    viewer: Client, busy_site: list[scenes.Call]
+) -> None:
+    call = busy_site[-1]
+    scenes.store_failure(
+        call,
+        "Traceback (most recent call last):\n"
+        '  File "/app/a.py", line 1, in read\nKeyError: 1\n\n'
+        "During handling of the above exception, another exception occurred:\n\n"
+        'Traceback (most recent call last):\n  File "/app/b.py", line 2, in load\nOSError: 2\n\n'
+        "The above exception was the direct cause of the following exception:\n\n"
+        'Traceback (most recent call last):\n  File "/app/c.py", line 3, in serve\nPlanError: 3\n',
+        datetime.fromtimestamp(call.spans[0].start_ns / 1e9, UTC),
+    )
+    error = ErrorEvent.objects.get(type="PlanError")
+    text = text_of(viewer, f"/errors/{error.id}")
+    order = [
+        "PlanError", "most recent call last", "/app/c.py", "OSError", "caused the one above",
+        "/app/b.py", "KeyError", "was being handled when the one above was raised", "/app/a.py",
+    ]  # fmt: skip
+    at = text.index('id="exception-1"')
+    for each in order:
+        at = text.index(each, at)
