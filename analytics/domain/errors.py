@@ -1,15 +1,18 @@
 """Errors out of telemetry: which spans and log records report a failure, and when two are one.
 
 An exception reaches the site as an event on a span, as a log record, or as both; a span may also
-fail without saying which exception it was. Its identity is what stays the same in all of these:
-trace, span, exception type, message and stack trace.
+fail without saying which exception it was. What stays the same in all of these is trace, span,
+exception type and message. The stack trace does not: it grows while an exception travels up, and
+whoever reports it last sees most of it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from hashlib import blake2b
 from typing import NamedTuple
 
+from analytics.domain.stacktraces.base import ParsedStack
 from analytics.domain.telemetry import Attributes, LogRecord, Resource, SpanRecord
 
 # The values of `analytics.choices.ErrorSource`, which this pure module cannot import.
@@ -89,6 +92,7 @@ def correlation_id(*sources: Attributes) -> str:
 def errors_of_span(span: SpanRecord) -> list[ErrorRecord]:
     """The failures that a span reports: its exception events, else its error status."""
     found: list[ErrorRecord] = []
+    repeats: Counter[tuple[str, str, str]] = Counter()
     for event in span.events:
         if event.name != "exception":
             continue
@@ -99,9 +103,11 @@ def errors_of_span(span: SpanRecord) -> list[ErrorRecord]:
             continue
         stack = str(attributes.get("exception.stacktrace") or "")
         extra = {k: v for k, v in attributes.items() if not k.startswith(_EXCEPTION_PREFIX)}
-        found.append(
-            _of_span(span, event.time_ns or span.end_ns, type_, message, stack, SPAN_EVENT, extra)
-        )
+        at_ns = event.time_ns or span.end_ns
+        # A second attempt may fail alike, and within the same millisecond.
+        nth = repeats[type_, message, stack]
+        repeats[type_, message, stack] += 1
+        found.append(_of_span(span, at_ns, type_, message, stack, SPAN_EVENT, extra, nth))
     if not found and span.status_code == STATUS_ERROR:
         type_ = str(span.attributes.get("error.type") or "Error")
         message = span.status_message or f"{span.name} failed"
@@ -117,11 +123,12 @@ def _of_span(
     stack: str,
     source: int,
     extra: Attributes,
+    nth: int = 0,
 ) -> ErrorRecord:
     type_, message = (type_ or "Error")[:_MAX_TYPE], message[:_MAX_MESSAGE]
     correlation = correlation_id(extra, span.attributes, span.resource.attributes)
     return ErrorRecord(
-        identity(span.trace_id, span.span_id, type_, message, stack),
+        identity(span.trace_id, span.span_id, type_, message, stack, *([str(nth)] if nth else [])),
         time_ns,
         span.resource,
         span.name,
@@ -153,7 +160,7 @@ def error_of_log(record: LogRecord) -> ErrorRecord | None:
     resource = record.resource
     correlation = correlation_id(extra, resource.attributes)
     if record.trace_id and record.span_id:
-        key = identity(record.trace_id, record.span_id, type_, message, stack)
+        key = identity(record.trace_id, record.span_id, str(record.time_ns), type_, message, stack)
     else:
         key = identity(
             resource.service, resource.instance, str(record.time_ns), record.trace_id,
@@ -174,3 +181,28 @@ def error_of_log(record: LogRecord) -> ErrorRecord | None:
         stack,
         extra,
     )
+
+
+def bare_type(type_: str) -> str:
+    """The name of an exception type without its module, which not every reporter tells."""
+    return type_.rpartition(".")[2]
+
+
+def as_stack_words_it(record: ErrorRecord, parsed: ParsedStack) -> ErrorRecord:
+    """The error with the type and message that its Python traceback ends with.
+
+    Python's log handlers report the type without its module and the first argument as message:
+    `2` for `[Errno 2] No such file or directory`. Spans and tracebacks tell them in full.
+    """
+    if parsed.language != "python" or not parsed.exceptions:
+        return record
+    told = parsed.exceptions[0]
+    if bare_type(told.type) != bare_type(record.type):
+        return record
+    type_ = record.type if "." in record.type else told.type[:_MAX_TYPE]
+    said = "\n".join(record.message.splitlines()).rstrip()
+    # Notes stand below the message in a traceback; other words are the reporter's own choice.
+    is_whole = bool(said) and f"{told.message}\n".startswith(f"{said}\n")
+    if is_whole or said not in told.message:
+        return record._replace(type=type_)
+    return record._replace(type=type_, message=told.message[:_MAX_MESSAGE])

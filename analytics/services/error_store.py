@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import NamedTuple
 
 import orjson
 from django.db import connection
 
 from analytics.choices import ErrorSource
-from analytics.domain.errors import ErrorRecord, time_uuid_hex
+from analytics.domain.errors import ErrorRecord, as_stack_words_it, time_uuid_hex
 from analytics.domain.fingerprints import Fingerprint
 from analytics.services import copying, patterns, rollups
 from analytics.services.copying import NULL, Clock
@@ -25,11 +25,7 @@ COLUMNS = (
 TABLE = "analytics_errorevent"
 UNGROUPED = "00000000-0000-0000-0000-000000000000"
 _MAX_RAW_STACK = 65_536
-_DEDUPE_LOCK_CLASS = 0x6572726F
 
-
-# Trace, span, type, message and stack: what both reports of one failure have in common.
-Form = tuple[str, str, str, str, str]
 # The database key of a stored error.
 StoredKey = tuple[datetime, str]
 
@@ -69,98 +65,11 @@ def prepare(records: Iterable[ErrorRecord], grouper: Grouper) -> list[PreparedEr
         if error_id in prepared:
             continue
         stack = grouper.stack(record.stack, record.resource.language)
+        if stack is not None and record.source == ErrorSource.LOG:
+            record = as_stack_words_it(record, stack.parsed)
         group = grouper.fingerprint(record, stack) if grouping else None
         prepared[error_id] = PreparedError(error_id, record, stack, group)
     return list(prepared.values())
-
-
-def lock_identities(errors: Sequence[PreparedError], *, exclusive: bool) -> None:
-    """Keep the two forms of one failure from passing each other unseen.
-
-    Batches of spans never report a failure twice in two forms among themselves, so they share
-    the lock; a batch of log records takes it alone. Held to the end of the transaction.
-    """
-    services = sorted({error.record.resource.service for error in errors})
-    function = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"
-    with connection.cursor() as cursor:
-        for service in services:
-            cursor.execute(
-                f"SELECT {function}(%s, hashtext(%s))",
-                [_DEDUPE_LOCK_CLASS, service],
-            )
-
-
-def without_span_duplicates(errors: Sequence[PreparedError]) -> list[PreparedError]:
-    """Leave out span errors that a log record told before: the same one, or any of that span
-    where the span itself names no exception."""
-    told = _stored_forms(errors, "source = 2 AND trace_id <> ''")
-    if not told:
-        return list(errors)
-    spans_told = {key[:2] for key in told}
-    return [
-        error
-        for error in errors
-        if _form(error) not in told
-        and not (
-            error.record.source == ErrorSource.SPAN_STATUS
-            and (error.record.trace_id, error.record.span_id) in spans_told
-        )
-    ]
-
-
-def without_log_duplicates(
-    errors: Sequence[PreparedError],
-) -> tuple[list[PreparedError], list[StoredKey]]:
-    """Leave out log errors that a span told before; also returns the keys of the mere span
-    statuses that these log records now explain, to be replaced by them."""
-    told = _stored_forms(errors, "trace_id <> ''")
-    kept: list[PreparedError] = []
-    replaced: list[StoredKey] = []
-    for error in errors:
-        record = error.record
-        if _form(error) in told:
-            continue
-        kept.append(error)
-        if record.span_id:
-            replaced += [
-                stored
-                for key, (stored, source) in told.items()
-                if source == ErrorSource.SPAN_STATUS
-                and key[:2] == (record.trace_id, record.span_id)
-            ]
-    return kept, replaced
-
-
-def _form(error: PreparedError) -> Form:
-    record = error.record
-    return (
-        record.trace_id,
-        record.span_id,
-        record.type,
-        record.message,
-        error.stack.hash if error.stack else "",
-    )
-
-
-def _stored_forms(
-    errors: Sequence[PreparedError], condition: str
-) -> dict[Form, tuple[StoredKey, int]]:
-    traces = {e.record.trace_id for e in errors if e.record.trace_id and e.record.span_id}
-    if not traces:
-        return {}
-    times = [datetime.fromtimestamp(e.record.occurred_ns / 1e9, UTC) for e in errors]
-    with connection.cursor() as cursor:
-        cursor.execute(  # the condition is one of two constants of this module
-            "SELECT trace_id, span_id, type, message, replace(stack_hash::text, '-', ''), "
-            f"occurred_at, id::text, source FROM {TABLE} WHERE {condition} AND trace_id = ANY(%s) "
-            "AND occurred_at BETWEEN %s::timestamptz - interval '1 hour' "
-            "AND %s::timestamptz + interval '1 hour'",
-            [list(traces), min(times), max(times)],
-        )
-        return {
-            (row[0], row[1], row[2], row[3], row[4] or ""): ((row[5], row[6]), row[7])
-            for row in cursor.fetchall()
-        }
 
 
 def rows_of(errors: Sequence[PreparedError], received_at: datetime) -> list[str]:

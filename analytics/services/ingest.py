@@ -14,7 +14,15 @@ from analytics.choices import Outcome, Signal
 from analytics.domain.errors import ErrorRecord, errors_of_span
 from analytics.domain.telemetry import Decoded, Rejection, Resource, SpanRecord
 from analytics.models import partitions as tables
-from analytics.services import copying, edges, error_store, patterns, rollups, span_rows
+from analytics.services import (
+    copying,
+    edges,
+    error_store,
+    patterns,
+    rollups,
+    same_failure,
+    span_rows,
+)
 from analytics.services.error_store import PreparedError, SeenStacks
 from analytics.services.grouping import Grouper
 from health.services import Observed, service_observe
@@ -138,8 +146,8 @@ def store_spans(decoded: Decoded, *, received_at: datetime) -> StoreResult:
     def store(direct: bool) -> StoreResult:
         fresh, novel = spans, errors
         if errors:
-            error_store.lock_identities(errors, exclusive=False)
-            novel = error_store.without_span_duplicates(errors)
+            same_failure.lock_services(errors, exclusive=False)
+            novel = same_failure.without_told_by_logs(errors)
         if direct:
             copying.copy_rows(span_rows.TABLE, span_rows.COLUMNS, rows)
         else:

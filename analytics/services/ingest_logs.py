@@ -10,7 +10,7 @@ from analytics.choices import Signal
 from analytics.domain.errors import time_uuid_hex
 from analytics.domain.telemetry import Decoded, LogRecord
 from analytics.models import partitions as tables
-from analytics.services import copying, error_store, log_rows
+from analytics.services import copying, error_store, log_rows, same_failure
 from analytics.services.catalogue import Catalogue
 from analytics.services.error_store import PreparedError
 from analytics.services.ingest import (
@@ -97,8 +97,8 @@ def _error_ids(logs: list[PreparedLog]) -> set[str]:
 
 
 def _without_told(errors: list[PreparedError]) -> list[PreparedError]:
-    error_store.lock_identities(errors, exclusive=True)
-    novel, replaced = error_store.without_log_duplicates(errors)
+    same_failure.lock_services(errors, exclusive=True)
+    novel, replaced = same_failure.without_told_by_spans(errors)
     error_store.replace_status_errors(replaced)
     return novel
 

@@ -16,6 +16,7 @@ from analytics.services.ingest import store_spans
 from analytics.services.ingest_logs import store_logs
 from tests.analytics.store.telemetry import (
     NOW,
+    STACK,
     batch,
     exception,
     exception_log,
@@ -27,6 +28,8 @@ from tests.analytics.store.telemetry import (
 )
 
 pytestmark = pytest.mark.usefixtures("store")
+# As Python itself ends it.
+QUOTED = STACK.replace("KeyError: x", "KeyError: 'x'")
 
 
 def spans(*records: Any) -> Any:
@@ -119,9 +122,81 @@ def test_different_failures_stay_different() -> None:
         exception_log(failure.trace, failure.span, message="another plan"),
         exception_log(failure.trace, new_span()),
         exception_log(new_trace(), failure.span),
-        exception_log(failure.trace, failure.span, stack="another stack"),
+        exception_log(failure.trace, failure.span, type_="IndexError"),
     )
     assert ErrorEvent.objects.count() == 5
+
+
+GROWN = STACK.replace("  File", '  File "/app/main.py", line 3, in main\n    load()\n  File')
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["event", "log"])))
+def test_a_stack_that_grew_on_the_way_up_and_a_bare_type_make_no_second_error(
+    order: tuple[str],
+) -> None:
+    failure = Failure()
+    failure.event = span_record(
+        failure.trace, failure.span, exceptions=[exception("shop.errors.KeyError", stack=GROWN)]
+    )
+    for form in order:
+        failure.tell(form)
+    assert ErrorEvent.objects.count() == 1
+    assert counted() == (1, 1)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["event", "log"])))
+def test_a_log_that_tells_the_first_argument_alone_is_told_by_its_traceback(
+    order: tuple[str],
+) -> None:
+    failure = Failure()
+    failure.event = span_record(
+        failure.trace, failure.span, exceptions=[exception(message="'x'", stack=QUOTED)]
+    )
+    failure.log = exception_log(failure.trace, failure.span, message="x", stack=QUOTED)
+    for form in order:
+        failure.tell(form)
+    assert ErrorEvent.objects.get().message == "'x'"
+
+
+def attempts(failure: Failure, count: int) -> tuple[Any, list[Any]]:
+    """A span in which the same thing failed several times, and the log records of it."""
+    event = span_record(failure.trace, failure.span, exceptions=[exception()] * count)
+    moments = [NOW + timedelta(milliseconds=3 + nth) for nth in range(count)]
+    return event, [exception_log(failure.trace, failure.span, at=at) for at in moments]
+
+
+@pytest.mark.parametrize("spans_first", [True, False])
+@pytest.mark.parametrize("logged", [0, 1, 2, 3])
+def test_attempts_that_fail_alike_in_one_span_are_as_many_errors(
+    spans_first: bool, logged: int
+) -> None:
+    event, records = attempts(Failure(), 3)
+    tellings = [lambda: spans(event), lambda: logs(*records[:logged]) if logged else None]
+    for tell in tellings if spans_first else reversed(tellings):
+        tell()
+    assert ErrorEvent.objects.count() == 3
+    for tell in tellings:
+        tell()
+    assert ErrorEvent.objects.count() == 3
+    assert counted() == (3, 3)
+
+
+def test_attempts_logged_one_by_one_around_their_span_are_as_many_errors() -> None:
+    event, records = attempts(Failure(), 3)
+    logs(records[0])
+    spans(event)
+    logs(records[1])
+    logs(records[2])
+    spans(event)
+    assert ErrorEvent.objects.count() == 3
+    assert counted() == (3, 3)
+
+
+def test_attempts_that_only_logs_tell_of_stay_apart_however_they_are_batched() -> None:
+    _, records = attempts(Failure(), 3)
+    logs(records[0])
+    logs(records[1], records[2])
+    assert ErrorEvent.objects.count() == 3
 
 
 def test_log_errors_without_a_trace_are_told_apart_by_their_moment_and_instance() -> None:
