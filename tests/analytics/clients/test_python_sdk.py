@@ -262,7 +262,8 @@ def test_every_kind_of_metric_is_rolled_up(site: LiveSite, gzip: bool) -> None:
     assert sum(each.count for each in rolled("duration")) == 3
     assert sum(each.total or 0 for each in rolled("duration")) == pytest.approx(0.6)
     assert sum(each.count for each in rolled(EXPONENTIAL)) == 3
-    assert max(each.maximum or 0 for each in rolled(EXPONENTIAL)) == 3000
+    assert sum(each.total or 0 for each in rolled(EXPONENTIAL)) == 6000
+    assert rolled(EXPONENTIAL)[0].distribution
 
 
 def work(sdk: Sdk) -> None:
