@@ -12,7 +12,6 @@ from uuid import uuid4
 from tests.bench.running import KEY, PASSWORD, Site
 from tests.browser import PROGRAMS, launched
 
-
 # The page itself says when: a driver that asks again and again would see it up to 0.8 s late.
 _SEEN = """message => new Promise(resolve => {
   const look = () => document.body.textContent.includes(message) && resolve(true);
