@@ -27,7 +27,7 @@ check: $(VENV)/.dev ## lint, formatting, types, layers, migrations, templates
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python manage.py makemigrations --check --dry-run
+	DJANGO_SETTINGS_MODULE=tests.offline_settings $(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/djlint --lint --quiet $(TEMPLATE_FOLDERS)
 
 bench: $(VENV)/.dev ## measure speed and memory; writes var/bench/ and prints a table
