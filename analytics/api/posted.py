@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from django.http import HttpRequest
 from ninja import Field, Schema, Status
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError, field_validator, model_validator
 
 from analytics.api.errors import router
+from analytics.choices import Signal
 from analytics.domain.bodies import GzipBody, PlainBody, TooLarge, Undecodable
-from analytics.domain.posted_errors import PostedError
+from analytics.domain.posted_errors import (
+    MAX_DEPTH,
+    PostedError,
+    is_too_deep,
+    request_correlation_id,
+)
+from analytics.domain.telemetry import Rejection
+from analytics.services.ingest_counters import record_refusal
 from analytics.services.ingest_posted import store_posted_errors
 from resilience_site.config import config
 from resilience_site.core.choices import Scope
@@ -21,19 +30,23 @@ from resilience_site.core.problems import FieldError, Invalid, Malformed, Proble
 
 MAX_ERRORS = 1_000
 _CHUNK = 1 << 20
+_MAX_MESSAGE = 8_192
+_LATEST_NS = 2**63 - 1
+_WRONG_FIELDS = "a field is missing or wrong"
 _HEX_32, _HEX_16 = r"^([0-9a-fA-F]{32})?$", r"^([0-9a-fA-F]{16})?$"
 
 
 class PostedIn(Schema):
-    """One error. Only `service` and one of `type` and `message` are needed."""
+    """One error. Only `service` and one of `type` and `message` are needed; a message is cut after
+    8,192 characters, and every other text that is too long is refused."""
 
     model_config = ConfigDict(extra="ignore")
 
     id: str = Field("", max_length=200, description="The client's own id, for sending it again")
     service: str = Field(min_length=1, max_length=200)
     type: str = Field("", max_length=500)
-    message: str = Field("", max_length=8_192)
-    stacktrace: str = Field("", max_length=65_536)
+    message: str = ""
+    stacktrace: str = ""
     occurred_at: datetime | None = None
     severity: int = Field(0, ge=0, le=24)
     environment: str = Field("", max_length=200)
@@ -42,6 +55,26 @@ class PostedIn(Schema):
     span_id: str = Field("", pattern=_HEX_16)
     correlation_id: str = Field("", max_length=200)
     attributes: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("service")
+    @classmethod
+    def _is_named(cls, service: str) -> str:
+        if not service.replace("\0", "").strip():
+            raise ValueError("a service has a name")
+        return service
+
+    @field_validator("attributes")
+    @classmethod
+    def _is_flat_enough(cls, attributes: dict[str, Any]) -> dict[str, Any]:
+        if is_too_deep(attributes):
+            raise ValueError(f"attributes may lie at most {MAX_DEPTH} levels deep")
+        return attributes
+
+    @model_validator(mode="after")
+    def _says_something(self) -> PostedIn:
+        if not self.type.strip() and not self.message.strip():
+            raise ValueError("an error has a type or a message")
+        return self
 
 
 class RejectedOut(Schema):
@@ -62,10 +95,31 @@ class ContentTooLarge(Problem):
     status = 413
 
 
+class UnknownCoding(Problem):
+    status = 415
+
+
 @router.post("/errors", auth=ApiAuth(Scope.INGEST), response={202: AcceptedOut})
 def errors_post(request: ApiRequest) -> Status[dict[str, Any]]:
     """Take one error, or a list of at most 1,000, each stored once; bad ones are rejected one by
-    one. Sent again with the same `id` (or the same content and time), an error is not doubled."""
+    one. Sent again with the same `id` (or the same content and time), an error is not doubled.
+    An `X-Correlation-ID` header, or one in `Baggage`, is that of errors that have none."""
+    try:
+        return Status(202, _take(request))
+    except Problem as problem:
+        record_refusal(str(Signal.ERRORS), _REFUSALS.get(problem.status, "refused"))
+        raise
+
+
+_REFUSALS = {
+    400: "undecodable",
+    413: "too large",
+    415: "content encoding",
+    422: _WRONG_FIELDS,
+}
+
+
+def _take(request: ApiRequest) -> dict[str, Any]:
     document = _document(request)
     many = isinstance(document, list)
     items = document if isinstance(document, list) else [document]
@@ -80,29 +134,35 @@ def errors_post(request: ApiRequest) -> Status[dict[str, Any]]:
             if not many:
                 raise _invalid(error) from None
             rejected[index] = _invalid(error).detail
-    result = store_posted_errors(list(good.values()), received_at=datetime.now(UTC))
+    result = store_posted_errors(
+        list(good.values()),
+        received_at=datetime.now(UTC),
+        correlation=request_correlation_id(request.headers),
+        rejections=[Rejection(len(rejected), _WRONG_FIELDS)] if rejected else [],
+    )
     ids: list[Any] = [None] * len(items)
-    for index, error_id in zip(good, result.ids, strict=True):
+    for position, (index, error_id) in enumerate(zip(good, result.ids, strict=True)):
         ids[index] = error_id
-        if error_id is None:
-            rejected[index] = "; ".join(r.reason for r in result.rejections)
-    answer = {
+        if position in result.reasons:
+            rejected[index] = result.reasons[position]
+    return {
         "accepted": result.stored + result.duplicates,
         "duplicates": result.duplicates,
         "rejected": [{"index": i, "reason": rejected[i]} for i in sorted(rejected)],
         "ids": ids,
     }
-    return Status(202, answer)
 
 
 def _document(request: HttpRequest) -> Any:
-    gzip = request.headers.get("Content-Encoding", "").strip().lower() == "gzip"
+    coding = request.headers.get("Content-Encoding", "").strip().lower()
+    if coding not in ("", "identity", "gzip"):
+        raise UnknownCoding("Send Content-Encoding gzip, or none.")
     limit = config.resilience_max_body_mib << 20
-    body = GzipBody(limit) if gzip else PlainBody(limit)
+    body = GzipBody(limit) if coding == "gzip" else PlainBody(limit)
     try:
         while chunk := request.read(_CHUNK):
             body.feed(chunk)
-        return orjson.loads(body.finish())
+        return _parsed(body.finish())
     except TooLarge:
         mib = limit >> 20
         raise ContentTooLarge(f"The body is larger than {mib} MiB; send fewer errors.") from None
@@ -110,6 +170,24 @@ def _document(request: HttpRequest) -> Any:
         raise Malformed(f"The body cannot be read: {error}.") from None
     except orjson.JSONDecodeError as error:
         raise Malformed(f"The body is not JSON: {error}.") from None
+
+
+def _parsed(body: bytes) -> Any:
+    """The document of a JSON body; raises `orjson.JSONDecodeError`."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        # JavaScript that cuts a text in the middle of an emoji sends half of a surrogate pair, as
+        # an escape, which JSON allows and UTF-8 cannot hold.
+        if b"\\ud" not in body.lower():
+            raise
+        try:
+            whole = json.dumps(json.loads(body), ensure_ascii=False)
+        except (ValueError, RecursionError):
+            whole = ""
+        if not whole:
+            raise
+        return orjson.loads(whole.encode("utf-8", "replace"))
 
 
 def _posted(item: Any) -> PostedError:
@@ -121,17 +199,18 @@ def _posted(item: Any) -> PostedError:
     if given.occurred_at is not None:
         at = given.occurred_at
         aware = at if at.tzinfo else at.replace(tzinfo=UTC)
-        occurred_ns = int(aware.timestamp() * 1_000_000) * 1_000
+        # Zero stands for no time at all; times before it are refused for their age like this one.
+        occurred_ns = min(max(int(aware.timestamp() * 1_000_000) * 1_000, 1), _LATEST_NS)
     return PostedError(
         given.id,
         given.service,
         given.environment,
         given.operation,
         given.type or "Error",
-        given.message,
+        given.message[:_MAX_MESSAGE],
         given.stacktrace,
         given.severity,
-        max(occurred_ns, 1) if given.occurred_at else 0,
+        occurred_ns,
         given.trace_id.lower(),
         given.span_id.lower(),
         given.correlation_id,

@@ -33,6 +33,7 @@ from resilience_site.core.partitions import PartitionedTable
 FUTURE_TOLERANCE = timedelta(minutes=10)
 _OBSERVE_EVERY = timedelta(seconds=30)
 _MAX_PATTERN_HINTS = 20
+_NEW_REASON = "more than 10 minutes in the future: check the sender's clock"
 _T = TypeVar("_T")
 
 
@@ -76,19 +77,26 @@ class TimeWindow:
             return False
         return True
 
+    def refusal(self, time_ns: int) -> str:
+        """Why an item of this time is not taken, "" where it is; counts those that are not."""
+        if self.accepts(time_ns):
+            return ""
+        return self._old_reason if time_ns < self.oldest_ns else _NEW_REASON
+
     def timely(self, record: ErrorRecord, fallback_ns: int) -> ErrorRecord:
         """The error as it is, or at another time where its own cannot be true."""
         if self.oldest_ns <= record.occurred_ns <= self.newest_ns:
             return record
         return record._replace(occurred_ns=fallback_ns)
 
+    @property
+    def _old_reason(self) -> str:
+        days = config.error_retention_days
+        return f"older than the retention of {days} days (ERROR_RETENTION_DAYS)"
+
     def rejections(self) -> list[Rejection]:
         """What was not taken, and why."""
-        days = config.error_retention_days
-        reasons = [
-            (self.too_old, f"older than the retention of {days} days (ERROR_RETENTION_DAYS)"),
-            (self.too_new, "more than 10 minutes in the future: check the sender's clock"),
-        ]
+        reasons = [(self.too_old, self._old_reason), (self.too_new, _NEW_REASON)]
         return [Rejection(count, reason) for count, reason in reasons if count]
 
 

@@ -36,32 +36,40 @@ from analytics.services.ingest import (
 
 class PostedResult(NamedTuple):
     """What became of posted errors. `ids` are in the order of the request: the id of the stored
-    error, also where it was stored before, and None for what was rejected."""
+    error, also where it was stored before, and None for what was rejected, `reasons` saying why."""
 
     ids: list[UUID | None]
     stored: int
     duplicates: int
     rejections: list[Rejection]
+    reasons: dict[int, str] = {}
 
 
 def store_posted_errors(
     errors: Sequence[PostedError],
     *,
     received_at: datetime,
+    correlation: str = "",
+    rejections: Sequence[Rejection] = (),
     token: Callable[[], str] = secrets.token_hex,
 ) -> PostedResult:
     """Store posted errors, each once: told apart by the client's id, else by content and time.
 
-    An error with neither id nor time is a new one each time; `token` makes it so.
+    An error with neither id nor time is a new one each time; `token` makes it so. `correlation`
+    is the correlation id of those that have none themselves, `rejections` what was refused of the
+    request already and is counted with it.
     Raises `django.db.OperationalError` and its kind when the store is down: nothing was stored.
     """
     errors = [storable(error) for error in errors]
     received_ns = int(received_at.timestamp() * 1e9)
     window = TimeWindow(received_at)
-    accepted = [window.accepts(error.occurred_ns or received_ns) for error in errors]
+    reasons: dict[int, str] = {}
+    for index, error in enumerate(errors):
+        if reason := window.refusal(error.occurred_ns or received_ns):
+            reasons[index] = reason
     records = [
-        _record(error, received_ns, token) if taken else None
-        for error, taken in zip(errors, accepted, strict=True)
+        None if index in reasons else _record(error, received_ns, correlation, token)
+        for index, error in enumerate(errors)
     ]
     prepared = error_store.prepare([r for r in records if r is not None], memory.grouper)
     own_ids = [time_uuid_hex(r.occurred_ns, r.key) if r is not None else "" for r in records]
@@ -83,16 +91,19 @@ def store_posted_errors(
         ]
         wanted = {own_id for own_id in ids if own_id and own_id not in told}
         novel = write_errors([e for e in prepared if e.id in wanted], received_at, direct=direct)
-        taken = sum(accepted)
-        result = StoreResult(len(novel), taken - len(novel), window.rejections())
+        taken = len(errors) - len(reasons)
+        refused = [*rejections, *window.rejections()]
+        result = StoreResult(len(novel), taken - len(novel), refused)
         finish(Signal.ERRORS, result, novel, [e.record.resource for e in novel], received_at)
         final = [UUID(hex_) if hex_ else None for hex_ in ids]
-        return PostedResult(final, result.stored, result.duplicates, result.rejections)
+        return PostedResult(final, result.stored, result.duplicates, result.rejections, reasons)
 
     return run_storing(store, needs)
 
 
-def _record(error: PostedError, received_ns: int, token: Callable[[], str]) -> ErrorRecord:
+def _record(
+    error: PostedError, received_ns: int, correlation: str, token: Callable[[], str]
+) -> ErrorRecord:
     attributes = error.attributes
     language = str(attributes.get("telemetry.sdk.language") or "")
     instance = str(attributes.get("service.instance.id") or "")
@@ -108,7 +119,7 @@ def _record(error: PostedError, received_ns: int, token: Callable[[], str]) -> E
         API,
         error.trace_id,
         error.span_id,
-        error.correlation_id or correlation_id(attributes),
+        error.correlation_id or correlation_id(attributes) or correlation,
         error.stacktrace,
         attributes,
     )
