@@ -9,6 +9,7 @@ from typing import NamedTuple
 from django.db import connection
 
 from health.choices import Criticality
+from health.models import Service
 
 
 class Observed(NamedTuple):
@@ -34,6 +35,8 @@ ON CONFLICT (name) DO UPDATE SET
 RETURNING (xmax = 0) AS created
 """
 
+_LENGTHS = {field.name: field.max_length for field in Service._meta.concrete_fields}
+
 
 def service_observe(*, observed: Iterable[Observed], at: datetime) -> list[str]:
     """Record that services were heard of; returns the names of those new to the catalogue.
@@ -44,7 +47,8 @@ def service_observe(*, observed: Iterable[Observed], at: datetime) -> list[str]:
     created = []
     with connection.cursor() as cursor:
         for item in sorted(observed):
-            values = item._asdict()
+            # What senders say of themselves may be longer than the catalogue shows.
+            values = {key: value[: _LENGTHS[key]] for key, value in item._asdict().items()}
             values["criticality"] = (
                 item.criticality if item.criticality in Criticality.values else ""
             )
