@@ -50,7 +50,7 @@ MIDDLEWARE = [
     "resilience_site.core.middleware.problem_middleware",
     "resilience_site.core.middleware.address_middleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "resilience_site.staticfiles.StaticFilesMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
