@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connection
 
 from analytics.domain.chains import ChainError, ChainSpan
+from analytics.domain.errors import STATUS_ERROR
+from analytics.domain.times import nanoseconds
 from analytics.models import ErrorEvent, Span
 from analytics.selectors.chains import correlation_parts
 
-STATUS_ERROR = 2
 # A trace's parts lie around the error that asked for its chain.
 _AROUND = timedelta(hours=1)
 MAX_MESSAGE = 500
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 Wanted = dict[str, list[str] | date]
@@ -145,16 +144,6 @@ def correlation_material(correlation_id: str, since: datetime, until: datetime) 
             for error in parts.errors
         },
     )  # fmt: skip
-
-
-def nanoseconds(at: datetime) -> int:
-    """A time as nanoseconds since the epoch, exact to the microsecond."""
-    return (at - _EPOCH) // _MICROSECOND * 1_000
-
-
-def moment(time_ns: int) -> datetime:
-    """The time of so many nanoseconds since the epoch, to the microsecond."""
-    return _EPOCH + time_ns // 1_000 * _MICROSECOND
 
 
 def chain_span(span: Span) -> ChainSpan:

@@ -9,8 +9,9 @@ from uuid import UUID
 from analytics.choices import ChainKind
 from analytics.domain import chains
 from analytics.domain.chains import Chain, Gap
+from analytics.domain.times import nanoseconds
 from analytics.models import ErrorEvent, LogRecord, Span
-from analytics.selectors.chain_queue import chain_error, chain_span, nanoseconds
+from analytics.selectors.chain_queue import chain_error, chain_span
 from analytics.selectors.chains import ChainParts, chain_find, parts_of, trace_parts
 from analytics.selectors.logs import logs_of_trace
 

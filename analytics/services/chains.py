@@ -12,6 +12,7 @@ from django.db import connection, transaction
 
 from analytics.choices import ChainKind
 from analytics.domain.chains import chain, windows
+from analytics.domain.times import moment, nanoseconds
 from analytics.models import CorrelationChain, ErrorEvent
 from analytics.models.partitions import CHAINS
 from analytics.selectors.chain_queue import (
@@ -20,8 +21,6 @@ from analytics.selectors.chain_queue import (
     complete_traces,
     correlation_material,
     known_chains,
-    moment,
-    nanoseconds,
     traces_material,
 )
 from analytics.selectors.chains import correlation_chain_near

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 
 from analytics.choices import EdgeVia
+from analytics.domain.errors import STATUS_ERROR
 from analytics.domain.peers import peer_of
 from analytics.domain.telemetry import SpanRecord
 from analytics.models.partitions import EDGE_ROLLUPS
@@ -18,7 +19,6 @@ from analytics.services.rollups import (
     CONSUMER,
     PRODUCER,
     SERVER,
-    STATUS_ERROR,
     CallFigures,
     Operations,
 )

@@ -8,13 +8,13 @@ from typing import Any
 
 from django.db import connection
 
+from analytics.domain.errors import STATUS_ERROR
 from analytics.domain.histogram import bucket, empty
 from analytics.domain.telemetry import SpanRecord
 
 MINUTE_NS = 60_000_000_000
 INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER = 1, 2, 3, 4, 5
 ENTRY_TOTAL_KIND = 0
-STATUS_ERROR = 2
 # A service that names its operations by their arguments must not fill the store.
 MAX_OPERATIONS = 500
 OTHER_OPERATIONS = "(other operations)"

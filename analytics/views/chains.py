@@ -10,8 +10,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
+from analytics.domain.errors import STATUS_ERROR
 from analytics.selectors import chains as selectors
-from analytics.selectors.chain_queue import STATUS_ERROR
 from analytics.selectors.chain_view import ChainView, WaterfallRow, chain_view
 from analytics.views.common import (
     PAGE_ROWS,

@@ -4,7 +4,6 @@ breaks."""
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -18,7 +17,6 @@ from hypothesis import strategies as st
 
 from analytics.models import ErrorEvent, IngestRollup, LogRecord, MetricRollup, Span
 from tests.analytics.otlp import messages
-from tests.livesite import LiveSite
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 REQUESTS = {
@@ -38,13 +36,6 @@ values = st.recursive(
     scalars,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(messages.texts, inner, max_size=3),
 )
-
-
-@pytest.fixture
-def http_client(site: LiveSite) -> Iterator[httpx.Client]:
-    headers = {"Authorization": f"Bearer {site.ingest_key}"}
-    with httpx.Client(base_url=site.url, headers=headers, timeout=30) as client:
-        yield client
 
 
 def rows() -> list[int]:
@@ -72,17 +63,25 @@ def checked(answer: httpx.Response, encoding: str, allowed: tuple[int, ...]) -> 
         assert Status.FromString(answer.content).message
 
 
+def taken_or_refused_whole(http: httpx.Client, signal: str, body: bytes, encoding: str) -> None:
+    before = rows()
+    answer = http.post(f"/v1/{signal}", content=body, headers={"content-type": encoding})
+    checked(answer, encoding, (200, 400))
+    if answer.status_code == 400:
+        assert rows() == before
+
+
 @SIGNALS
 @fuzz
 @given(data=st.data(), encoding=st.sampled_from([PROTOBUF, JSON]), zipped=st.booleans())
 def test_each_item_of_a_wellformed_request_is_accounted_for(
-    http_client: httpx.Client, signal: str, data: st.DataObject, encoding: str, zipped: bool
+    http: httpx.Client, signal: str, data: st.DataObject, encoding: str, zipped: bool
 ) -> None:
     message: Message = data.draw(REQUESTS[signal])
     body = message.SerializeToString() if encoding == PROTOBUF else messages.json_body(message)
     headers = {"content-type": encoding, "content-encoding": "gzip" if zipped else "identity"}
     before = counted(signal)
-    answer = http_client.post(
+    answer = http.post(
         f"/v1/{signal}", content=gzip.compress(body) if zipped else body, headers=headers
     )
     checked(answer, encoding, (200,))
@@ -94,7 +93,7 @@ def test_each_item_of_a_wellformed_request_is_accounted_for(
 @fuzz
 @given(data=st.data())
 def test_damaged_protobuf_breaks_nothing(
-    http_client: httpx.Client, signal: str, data: st.DataObject
+    http: httpx.Client, signal: str, data: st.DataObject
 ) -> None:
     whole = bytearray(data.draw(REQUESTS[signal]).SerializeToString())
     for place, byte in data.draw(
@@ -103,18 +102,14 @@ def test_damaged_protobuf_breaks_nothing(
         if place < len(whole):
             whole[place] = byte
     body = bytes(whole[: data.draw(st.integers(0, len(whole)))])
-    before = rows()
-    answer = http_client.post(f"/v1/{signal}", content=body, headers={"content-type": PROTOBUF})
-    checked(answer, PROTOBUF, (200, 400))
-    if answer.status_code == 400:
-        assert rows() == before
+    taken_or_refused_whole(http, signal, body, PROTOBUF)
 
 
 @SIGNALS
 @fuzz
 @given(data=st.data())
 def test_json_of_the_wrong_shape_breaks_nothing(
-    http_client: httpx.Client, signal: str, data: st.DataObject
+    http: httpx.Client, signal: str, data: st.DataObject
 ) -> None:
     document = messages.to_json(data.draw(REQUESTS[signal]))
     _replace_something(document, data)
@@ -122,21 +117,16 @@ def test_json_of_the_wrong_shape_breaks_nothing(
         body = orjson.dumps(document)
     except (TypeError, orjson.JSONEncodeError):
         body = repr(document).encode("utf-8", "replace")
-    before = rows()
-    answer = http_client.post(f"/v1/{signal}", content=body, headers={"content-type": JSON})
-    checked(answer, JSON, (200, 400))
-    if answer.status_code == 400:
-        assert rows() == before
+    taken_or_refused_whole(http, signal, body, JSON)
 
 
 @SIGNALS
 @fuzz
 @given(body=st.binary(max_size=80), encoding=st.sampled_from([PROTOBUF, JSON]))
 def test_no_bytes_at_all_break_anything(
-    http_client: httpx.Client, signal: str, body: bytes, encoding: str
+    http: httpx.Client, signal: str, body: bytes, encoding: str
 ) -> None:
-    answer = http_client.post(f"/v1/{signal}", content=body, headers={"content-type": encoding})
-    checked(answer, encoding, (200, 400))
+    taken_or_refused_whole(http, signal, body, encoding)
 
 
 def _replace_something(document: Any, data: st.DataObject) -> None:

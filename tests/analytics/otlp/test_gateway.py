@@ -4,10 +4,9 @@ what the database holds after it."""
 from __future__ import annotations
 
 import gzip
-import http.client
 import socket
 import time
-from collections.abc import Iterator
+from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 import httpx
@@ -30,14 +29,6 @@ from tests.livesite import LiveSite
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 ENCODINGS = pytest.mark.parametrize("encoding", [PROTOBUF, JSON])
 PATHS = ["/v1/traces", "/v1/logs", "/v1/metrics"]
-
-
-@pytest.fixture
-def http_client(site: LiveSite) -> Iterator[httpx.Client]:
-    """A client of the running site with an ingest key."""
-    headers = {"Authorization": f"Bearer {site.ingest_key}"}
-    with httpx.Client(base_url=site.url, headers=headers, timeout=30) as client:
-        yield client
 
 
 def request(*names: str, service: str = "gateway-test") -> ExportTraceServiceRequest:
@@ -84,10 +75,10 @@ def status_of(answer: httpx.Response, encoding: str) -> Status:
 @pytest.mark.parametrize("path", PATHS)
 @ENCODINGS
 def test_each_signal_takes_an_empty_request_with_full_success(
-    http_client: httpx.Client, path: str, encoding: str
+    http: httpx.Client, path: str, encoding: str
 ) -> None:
     body = b"" if encoding == PROTOBUF else b"{}"
-    answer = http_client.post(path, content=body, headers={"content-type": encoding})
+    answer = http.post(path, content=body, headers={"content-type": encoding})
     assert answer.status_code == 200
     assert answer.content == body
     assert answer.headers["content-type"] == encoding
@@ -96,12 +87,12 @@ def test_each_signal_takes_an_empty_request_with_full_success(
 @ENCODINGS
 @pytest.mark.parametrize("coding", ["identity", "gzip"])
 def test_full_success_leaves_partial_success_unset_and_everything_is_stored(
-    http_client: httpx.Client, encoding: str, coding: str
+    http: httpx.Client, encoding: str, coding: str
 ) -> None:
     body = encoded(request("a", "b"), encoding)
     body = gzip.compress(body) if coding == "gzip" else body
     headers = {"content-type": f"{encoding}; charset=utf-8", "content-encoding": coding}
-    answer = http_client.post("/v1/traces", content=body, headers=headers)
+    answer = http.post("/v1/traces", content=body, headers=headers)
     assert answer.status_code == 200
     assert answer.content == (b"" if encoding == PROTOBUF else b"{}")
     assert answer.headers["content-type"] == encoding
@@ -110,13 +101,13 @@ def test_full_success_leaves_partial_success_unset_and_everything_is_stored(
 
 @ENCODINGS
 def test_what_cannot_be_taken_is_counted_in_partial_success(
-    http_client: httpx.Client, encoding: str
+    http: httpx.Client, encoding: str
 ) -> None:
     message = request("good", "no trace", "no span")
     bad = message.resource_spans[0].scope_spans[0].spans
     bad[1].trace_id, bad[2].span_id = bytes(16), b""
     body = encoded(message, encoding)
-    answer = http_client.post("/v1/traces", content=body, headers={"content-type": encoding})
+    answer = http.post("/v1/traces", content=body, headers={"content-type": encoding})
     assert answer.status_code == 200
     if encoding == PROTOBUF:
         partial = ExportTraceServiceResponse.FromString(answer.content).partial_success
@@ -129,29 +120,27 @@ def test_what_cannot_be_taken_is_counted_in_partial_success(
 
 
 @ENCODINGS
-def test_a_batch_that_is_sent_again_is_stored_once(
-    http_client: httpx.Client, encoding: str
-) -> None:
+def test_a_batch_that_is_sent_again_is_stored_once(http: httpx.Client, encoding: str) -> None:
     body = encoded(request("a", "b", "c"), encoding)
     for _ in range(2):
-        answer = http_client.post("/v1/traces", content=body, headers={"content-type": encoding})
+        answer = http.post("/v1/traces", content=body, headers={"content-type": encoding})
         assert answer.status_code == 200
     assert stored() == (3, 3)
 
 
 @ENCODINGS
 def test_undecodable_bodies_are_400_with_details_and_nothing_is_stored(
-    http_client: httpx.Client, encoding: str
+    http: httpx.Client, encoding: str
 ) -> None:
     whole = encoded(request("a", "b"), encoding)
     headers = {"content-type": encoding}
     for body in (whole[:-3], b"\xff\xff\xff", whole[: len(whole) // 2]):
-        answer = http_client.post("/v1/traces", content=body, headers=headers)
+        answer = http.post("/v1/traces", content=body, headers=headers)
         assert answer.status_code == 400
         status = status_of(answer, encoding)
         assert status.code == 3
         assert status.message
-    answer = http_client.post(
+    answer = http.post(
         "/v1/traces", content=gzip.compress(whole)[:-9],
         headers={**headers, "content-encoding": "gzip"},
     )  # fmt: skip
@@ -161,29 +150,29 @@ def test_undecodable_bodies_are_400_with_details_and_nothing_is_stored(
 
 @ENCODINGS
 def test_every_refusal_is_a_status_in_the_encoding_of_the_request(
-    http_client: httpx.Client, site: LiveSite, encoding: str
+    http: httpx.Client, site: LiveSite, encoding: str
 ) -> None:
     body, headers = encoded(request("a"), encoding), {"content-type": encoding}
     refusals = [
-        (http_client.post("/v1/profiles", content=body, headers=headers), 404),
-        (http_client.post("/v1/traces/", content=body, headers=headers), 404),
-        (http_client.request("GET", "/v1/traces", headers=headers), 405),
-        (http_client.put("/v1/logs", content=body, headers=headers), 405),
+        (http.post("/v1/profiles", content=body, headers=headers), 404),
+        (http.post("/v1/traces/", content=body, headers=headers), 404),
+        (http.request("GET", "/v1/traces", headers=headers), 405),
+        (http.put("/v1/logs", content=body, headers=headers), 405),
         (
-            http_client.post(
+            http.post(
                 "/v1/traces", content=body, headers={**headers, "content-encoding": "br"}
             ),
             415,
         ),
         (httpx.post(f"{site.url}/v1/traces", content=body, headers=headers), 401),
         (
-            http_client.post(
+            http.post(
                 "/v1/traces", content=body, headers={**headers, "authorization": "Bearer wrong"}
             ),
             401,
         ),
         (
-            http_client.post(
+            http.post(
                 "/v1/traces", content=body,
                 headers={**headers, "authorization": f"Bearer {site.operator_key}"},
             ),
@@ -198,35 +187,35 @@ def test_every_refusal_is_a_status_in_the_encoding_of_the_request(
     assert stored() == (0, 0)
 
 
-def test_other_content_types_are_415(http_client: httpx.Client) -> None:
+def test_other_content_types_are_415(http: httpx.Client) -> None:
     for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
-        answer = http_client.post("/v1/traces", content=b"{}", headers={"content-type": kind})
+        answer = http.post("/v1/traces", content=b"{}", headers={"content-type": kind})
         assert answer.status_code == 415
         assert "application/json" in status_of(answer, JSON).message
 
 
-def test_a_revoked_key_is_refused(http_client: httpx.Client) -> None:
+def test_a_revoked_key_is_refused(http: httpx.Client) -> None:
     key, token = key_create(name="gone", scope="ingest", actor=Actor.system("test"))
     key_revoke(key_id=key.pk, actor=Actor.system("test"))
     headers = {"content-type": PROTOBUF, "authorization": f"Bearer {token}"}
-    assert http_client.post("/v1/traces", content=b"", headers=headers).status_code == 401
+    assert http.post("/v1/traces", content=b"", headers=headers).status_code == 401
 
 
 @ENCODINGS
-def test_a_bomb_is_413_long_before_it_is_inflated(http_client: httpx.Client, encoding: str) -> None:
+def test_a_bomb_is_413_long_before_it_is_inflated(http: httpx.Client, encoding: str) -> None:
     layer = gzip.compress(bytes(1 << 20), 9)
     bomb = layer * 2_000
     headers = {"content-type": encoding, "content-encoding": "gzip"}
-    answer = http_client.post("/v1/traces", content=bomb, headers=headers)
+    answer = http.post("/v1/traces", content=bomb, headers=headers)
     assert answer.status_code == 413
     assert "64 MiB" in status_of(answer, encoding).message
 
 
 def test_a_body_past_the_limit_is_413_while_the_sender_still_writes(
-    http_client: httpx.Client,
+    http: httpx.Client,
 ) -> None:
     piece = bytes(1 << 20)
-    answer = http_client.post(
+    answer = http.post(
         "/v1/traces", content=(piece for _ in range(66)), headers={"content-type": PROTOBUF}
     )
     assert answer.status_code == 413
@@ -238,7 +227,7 @@ def test_chunked_bodies_without_a_length_are_read_to_their_end(
     site: LiveSite, encoding: str
 ) -> None:
     address = urlsplit(site.url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
+    connection = HTTPConnection(address.hostname or "", address.port, timeout=30)
     body = encoded(request("a", "b", "c"), encoding)
     headers = {"Content-Type": encoding, "Authorization": f"Bearer {site.ingest_key}"}
     pieces = (body[at : at + 50] for at in range(0, len(body), 50))
@@ -252,7 +241,7 @@ def test_chunked_bodies_without_a_length_are_read_to_their_end(
 
 def test_a_connection_serves_many_requests_also_after_a_refusal(site: LiveSite) -> None:
     address = urlsplit(site.url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
+    connection = HTTPConnection(address.hostname or "", address.port, timeout=30)
     headers = {"Content-Type": PROTOBUF, "Authorization": f"Bearer {site.ingest_key}"}
     sockets: set[socket.socket] = set()
     for body, expected in ((request("a").SerializeToString(), 200), (b"\xff", 400), (b"", 200)):
@@ -265,7 +254,7 @@ def test_a_connection_serves_many_requests_also_after_a_refusal(site: LiveSite) 
     connection.close()
 
 
-def test_json_is_read_leniently_where_the_standard_says_so(http_client: httpx.Client) -> None:
+def test_json_is_read_leniently_where_the_standard_says_so(http: httpx.Client) -> None:
     now = time.time_ns()
     span = {
         "traceId": "ABCDEF0123456789ABCDEF0123456789", "spanId": "abcdef0123456789",
@@ -276,7 +265,7 @@ def test_json_is_read_leniently_where_the_standard_says_so(http_client: httpx.Cl
     }  # fmt: skip
     resource = pairs({"service.name": {"stringValue": "gateway-test"}})
     body = {"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}], "new": 1}]}
-    answer = http_client.post("/v1/traces", json=body)
+    answer = http.post("/v1/traces", json=body)
     assert (answer.status_code, answer.content) == (200, b"{}")
     [row] = Span.objects.filter(service="gateway-test")
     assert row.trace_id == "abcdef0123456789abcdef0123456789"

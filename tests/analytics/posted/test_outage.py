@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +12,7 @@ from psycopg import sql
 
 from analytics.models import ErrorEvent
 from tests.analytics.posted.conftest import PATH
+from tests.embedded.running import until
 
 RECOVERY_SECONDS = 30
 ERROR = {"id": "pay-1", "service": "till", "type": "PaymentError"}
@@ -48,14 +48,8 @@ def test_the_client_is_asked_to_come_back_and_then_its_error_is_stored_once(
         assert int(answer.headers["retry-after"]) > 0
         assert "database" in answer.json()["detail"]
 
-    until = time.monotonic() + RECOVERY_SECONDS
-    while (answer := http.post(PATH, json=ERROR)).status_code == 503:
-        assert time.monotonic() < until, "the site did not find its database again"
-        time.sleep(0.1)
-    assert answer.status_code == 202
+    until(lambda: http.post(PATH, json=ERROR).status_code == 202, RECOVERY_SECONDS, "recovery")
     assert http.post(PATH, json=ERROR).json()["duplicates"] == 1
     assert ErrorEvent.objects.count() == 1
     # Tests after this one find the site as it was.
-    while httpx.get(http.base_url.join("/readyz"), timeout=10).status_code != 200:
-        assert time.monotonic() < until, "the site did not get ready again"
-        time.sleep(0.1)
+    until(lambda: http.get("/readyz").status_code == 200, RECOVERY_SECONDS, "readiness")
