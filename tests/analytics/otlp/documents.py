@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -9,6 +10,9 @@ import orjson
 from analytics.domain import otlp_json
 from analytics.domain.telemetry import MetricPoint, SpanRecord
 from tests.analytics.otlp.messages import NOW_NS
+
+# Real data that stands beside the checkout where it is developed, and is absent elsewhere.
+DATA = Path(__file__).resolve().parents[4] / "shared" / "data" / "otlp"
 
 
 def span_json(**fields: Any) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -18,7 +17,7 @@ from analytics.domain import otlp_json, otlp_protobuf, otlp_values
 from analytics.domain.otlp_values import DecodeError
 from analytics.domain.telemetry import Decoded
 from tests.analytics.otlp import messages
-from tests.analytics.otlp.documents import attribute_of, pairs, span_json, traces_body
+from tests.analytics.otlp.documents import DATA, attribute_of, pairs, span_json, traces_body
 from tests.analytics.otlp.messages import NOW_NS, json_body, to_json
 
 Decode = Callable[..., Decoded]
@@ -37,7 +36,6 @@ SIGNALS: dict[str, tuple[st.SearchStrategy[Message], Decode, Decode]] = {
     ),
 }
 every_signal = pytest.mark.parametrize("signal", SIGNALS)
-DATA = Path(__file__).resolve().parents[4] / "shared" / "data" / "otlp"
 
 json_values = st.recursive(
     st.none()
