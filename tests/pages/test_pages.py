@@ -192,3 +192,14 @@ def test_a_key_is_shown_once_works_and_is_revoked(as_role: Callable[[Role], Clie
     assert admin.post("/settings/keys", {"name": "", "scope": "ingest"}).status_code == 422
     assert admin.post("/settings/keys", {"name": "x", "scope": "root"}).status_code == 422
     assert admin.post("/settings/keys/999999/revoke").status_code == 404
+
+
+@pytest.mark.usefixtures("busy_site")
+def test_the_map_tells_states_by_shape_and_word_too(viewer: Client) -> None:
+    drawn = text_of(viewer, "/services/map")
+    nodes = re.findall(r'<g class="node" data-state="(\w+)">(.*?)</text></svg>', drawn)
+    shown = {state: body for state, body in nodes if state != "peer"}
+    assert shown
+    for state, body in shown.items():
+        assert 'class="icon' in body
+        assert state.capitalize() in body

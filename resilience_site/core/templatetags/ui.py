@@ -50,6 +50,12 @@ def state(kind: str, value: object, plain: bool = False) -> dict[str, Any]:
     return {"badge": badge_for(kind, value), "plain": plain}
 
 
+@register.simple_tag
+def state_icon(kind: str, value: object) -> SafeString:
+    """The shape of a state alone, for drawings that write its word themselves."""
+    return icon(badge_for(kind, value).icon)
+
+
 @register.filter
 def ago(moment: datetime | None) -> SafeString | str:
     """`3 min ago`, kept fresh by the page, the exact time in its title."""
