@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import enum
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from breakers.runtime.variables import ConfigError
-from breakers.runtime.windows import ConsecutiveWindow, CountWindow, TimeWindow, Window
+from breakers.runtime import checks
+from breakers.runtime.windows import CountWindow, TimeWindow, Window
 
 WindowType = Literal["consecutive", "count", "time"]
+COUNT_WINDOW_CALLS = 100
+TIME_WINDOW_SECONDS = 60.0
+_OPTIONAL_SECONDS = (
+    "slow_call_duration_threshold",
+    "max_wait_duration_in_half_open_state",
+    "max_timeout",
+)
+
 Exceptions = type[BaseException] | tuple[type[BaseException], ...]
 
 
@@ -36,13 +43,18 @@ class CircuitState(enum.Enum):
 class BreakerPolicy:
     """The settings of a breaker: durations in seconds, rates in 0..1.
 
-    `sliding_window_size` is a number of calls for the type "count", seconds for "time", and unused
-    for "consecutive". Rates are compared by `>=`, from `minimum_number_of_calls` calls on. A
-    failure is an `expected_exception`, unless it is one of `ignored_exceptions`, or a result for
+    The type "consecutive" opens after `failure_threshold` failures in a row; "count" and "time" by
+    the share of failures among the last `sliding_window_size` calls (100), or of as many seconds
+    (60). Slow calls open all three by their share. Shares count from `minimum_number_of_calls`
+    calls on, and are compared by `>=`.
+
+    A failure is an `expected_exception`, unless it is one of `ignored_exceptions`, or a result for
     which `record_result` says so; another exception is an answer, and counts as a success.
 
-    After an open time without success the next one is `timeout_multiplier` times as long, up to
-    `max_timeout`, and each is off by up to the share `timeout_jitter` of it.
+    A half-open breaker waits for its probes for `max_wait_duration_in_half_open_state`, or else
+    for `timeout`, and opens again. After an open time that led to no recovery the next one is
+    `timeout_multiplier` times as long, up to `max_timeout` (10 times the first), and each is off
+    by up to the share `timeout_jitter`.
     """
 
     failure_threshold: int = 5
@@ -63,55 +75,57 @@ class BreakerPolicy:
     timeout_jitter: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_exceptions("expected_exception", self.expected_exception, empty=False)
+        checks.exceptions("expected_exception", self.expected_exception)
         if not callable(self.ignored_exceptions):
-            _check_exceptions("ignored_exceptions", self.ignored_exceptions, empty=True)
-        if self.sliding_window_type not in ("consecutive", "count", "time"):
-            _refuse("sliding_window_type", self.sliding_window_type, "consecutive, count or time")
-        for name in ("failure_threshold", "permitted_calls_in_half_open_state",
-                     "minimum_number_of_calls"):  # fmt: skip
-            _check_count(name, getattr(self, name))
-        for name in ("failure_rate_threshold", "slow_call_rate_threshold"):
-            value = getattr(self, name)
-            if not _is_number(value) or not 0 < value <= 1:
-                _refuse(name, value, "a number above 0, at most 1")
-        for name in ("timeout", "slow_call_duration_threshold", "max_timeout",
-                     "max_wait_duration_in_half_open_state"):  # fmt: skip
-            value = getattr(self, name)
-            if (value is not None or name == "timeout") and (not _is_number(value) or value <= 0):
-                _refuse(name, value, "a number of seconds above 0")
-        if not _is_number(self.timeout_multiplier) or self.timeout_multiplier < 1:
-            _refuse("timeout_multiplier", self.timeout_multiplier, "a number of 1 or more")
-        if not _is_number(self.timeout_jitter) or not 0 <= self.timeout_jitter < 1:
-            _refuse("timeout_jitter", self.timeout_jitter, "a number from 0, below 1")
-        if self.record_result is not None and not callable(self.record_result):
-            _refuse("record_result", self.record_result, "a function of the result")
-        self.window()
+            checks.exceptions("ignored_exceptions", self.ignored_exceptions, empty=True)
+        if self.record_result is not None:
+            checks.function("record_result", self.record_result, "the result")
+        checks.count("failure_threshold", self.failure_threshold)
+        checks.count("minimum_number_of_calls", self.minimum_number_of_calls)
+        checks.count("permitted_calls_in_half_open_state", self.permitted_calls_in_half_open_state)
+        checks.rate("failure_rate_threshold", self.failure_rate_threshold)
+        checks.rate("slow_call_rate_threshold", self.slow_call_rate_threshold)
+        checks.seconds("timeout", self.timeout)
+        for name in _OPTIONAL_SECONDS:
+            if (value := getattr(self, name)) is not None:
+                checks.seconds(name, value)
+        if not checks.is_number(self.timeout_multiplier) or self.timeout_multiplier < 1:
+            checks.refuse("timeout_multiplier", self.timeout_multiplier, "a number of 1 or more")
+        if not checks.is_number(self.timeout_jitter) or not 0 <= self.timeout_jitter < 1:
+            checks.refuse("timeout_jitter", self.timeout_jitter, "a number from 0, below 1")
+        self._check_window()
+
+    def _check_window(self) -> None:
+        kind, size = self.sliding_window_type, self.sliding_window_size
+        if kind not in ("consecutive", "count", "time"):
+            checks.refuse("sliding_window_type", kind, "consecutive, count or time")
+        if kind == "time":
+            if size is not None:
+                checks.seconds("sliding_window_size", size)
+            return
+        if size is not None:
+            checks.count("sliding_window_size", size)
+        held = int(size or COUNT_WINDOW_CALLS)
+        rates_decide = kind == "count" or self.slow_call_duration_threshold is not None
+        if rates_decide and self.minimum_number_of_calls > held:
+            checks.refuse(
+                "minimum_number_of_calls",
+                self.minimum_number_of_calls,
+                f"at most the {held} calls of the window",
+            )
 
     def window(self) -> Window:
         """An empty window of this kind."""
         size = self.sliding_window_size
-        if self.sliding_window_type == "consecutive":
-            return ConsecutiveWindow()
         if self.sliding_window_type == "time":
-            seconds = 60.0 if size is None else size
-            if not _is_number(seconds) or seconds <= 0:
-                _refuse("sliding_window_size", size, "a number of seconds above 0")
-            return TimeWindow(seconds)
-        count = 100 if size is None else size
-        _check_count("sliding_window_size", count)
-        if self.minimum_number_of_calls > count:
-            _refuse(
-                "minimum_number_of_calls", self.minimum_number_of_calls,
-                f"at most the {count} calls of the window",
-            )  # fmt: skip
-        return CountWindow(int(count))
+            return TimeWindow(size or TIME_WINDOW_SECONDS)
+        return CountWindow(int(size or COUNT_WINDOW_CALLS))
 
 
 class BreakerEvent(NamedTuple):
-    """A transition, or in the state METRICS_ONLY a rate that is exceeded (both states the same).
+    """A transition, or for the kind "rate_exceeded" a rate that METRICS_ONLY let pass.
 
-    `at` is the reading of the breaker's clock.
+    `at` is the reading of the breaker's clock; rates are None below the minimum number of calls.
     """
 
     name: str
@@ -122,6 +136,7 @@ class BreakerEvent(NamedTuple):
     slow_call_rate: float | None
     calls: int
     at: float
+    kind: Literal["transition", "rate_exceeded"] = "transition"
 
 
 class BreakerSnapshot(NamedTuple):
@@ -137,24 +152,3 @@ class BreakerSnapshot(NamedTuple):
     not_permitted_calls: int
     retry_after: float | None
     last_failure: str
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _check_count(name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        _refuse(name, value, "a whole number of 1 or more")
-
-
-def _check_exceptions(name: str, value: object, *, empty: bool) -> None:
-    classes = value if isinstance(value, tuple) else (value,)
-    if not all(isinstance(c, type) and issubclass(c, BaseException) for c in classes) or not (
-        classes or empty
-    ):
-        _refuse(name, value, "an exception class or a tuple of them")
-
-
-def _refuse(name: str, value: object, allowed: str) -> None:
-    raise ConfigError(f"{name} is {value!r}, but has to be {allowed}")

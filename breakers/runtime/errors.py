@@ -11,6 +11,8 @@ Exception
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 
 class ResilienceError(Exception):
     """The call did not take place, or not to its end, by a decision of this library."""
@@ -26,14 +28,28 @@ class CallNotPermitted(ResilienceError):
     would keep the frames of a request alive.
     """
 
-    def __init__(
-        self, name: str, state: str, retry_after: float | None, last_failure: str = ""
-    ) -> None:
-        # BaseException.__new__ has kept the arguments already; a rejection has to be cheap.
-        self.name = name
-        self.state = state
-        self.retry_after = retry_after
-        self.last_failure = last_failure
+    # A rejection has to be cheap: BaseException keeps the arguments, and nothing else is set.
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, name: str, state: str, retry_after: float | None, last_failure: str = ""
+        ) -> None: ...
+
+    @property
+    def name(self) -> str:
+        return cast("str", self.args[0])
+
+    @property
+    def state(self) -> str:
+        return cast("str", self.args[1])
+
+    @property
+    def retry_after(self) -> float | None:  # type: ignore[override]
+        return cast("float | None", self.args[2])
+
+    @property
+    def last_failure(self) -> str:
+        return cast("str", self.args[3]) if len(self.args) > 3 else ""
 
     # Most rejections are never read, so their words are put together only for those that are.
     def __str__(self) -> str:

@@ -5,6 +5,7 @@ A window is pure arithmetic. It takes no lock and reads no clock; its breaker do
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 BUCKETS = 10
@@ -16,6 +17,8 @@ class Window(Protocol):
     calls: int
     failed: int
     slow: int
+    row: int
+    """Failures since the last success."""
 
     def add(self, failed: bool, slow: bool, now: float) -> None:
         """Take in one outcome."""
@@ -23,65 +26,38 @@ class Window(Protocol):
     def expire(self, now: float) -> None:
         """Forget what is too old."""
 
-    def clear(self) -> None:
-        """Forget everything."""
-
-
-class ConsecutiveWindow:
-    """The failures since the last success; a slow success counts as slow until a quick one."""
-
-    __slots__ = ("calls", "failed", "slow")
-
-    def __init__(self) -> None:
-        self.calls = self.failed = self.slow = 0
-
-    def add(self, failed: bool, slow: bool, now: float) -> None:
-        if failed:
-            self.failed += 1
-            self.calls += 1
-        else:
-            self.failed = 0
-            self.calls = 1
-        self.slow = self.slow + 1 if slow else 0
-
-    def expire(self, now: float) -> None:
-        """Only an outcome ends a row of outcomes."""
-
-    def clear(self) -> None:
-        self.calls = self.failed = self.slow = 0
-
 
 class CountWindow:
     """The last `size` outcomes, in a ring of one byte each."""
 
-    __slots__ = ("_next", "_outcomes", "_size", "calls", "failed", "slow")
+    __slots__ = ("_next", "_outcomes", "_size", "calls", "failed", "row", "slow")
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._outcomes = bytearray(size)
         self._next = 0
-        self.calls = self.failed = self.slow = 0
+        self.calls = self.failed = self.slow = self.row = 0
 
     def add(self, failed: bool, slow: bool, now: float) -> None:
         place = self._next
-        if self.calls == self._size:
-            old = self._outcomes[place]
-            if old:
-                self.failed -= old & 1
-                self.slow -= old >> 1
-        else:
+        if self.calls < self._size:
             self.calls += 1
+        elif old := self._outcomes[place]:
+            self.failed -= old & 1
+            self.slow -= old >> 1
+        if failed:
+            self.row += 1
+            self.failed += 1
+        else:
+            self.row = 0
+        if slow:
+            self.slow += 1
         self._outcomes[place] = failed | slow << 1
-        self.failed += failed
-        self.slow += slow
         place += 1
         self._next = place if place < self._size else 0
 
     def expire(self, now: float) -> None:
         """Only an outcome displaces an outcome."""
-
-    def clear(self) -> None:
-        self._next = self.calls = self.failed = self.slow = 0
 
 
 class TimeWindow:
@@ -91,15 +67,17 @@ class TimeWindow:
     stored until it ends: an outcome is one comparison and one or two additions.
     """
 
-    __slots__ = ("_at_start", "_ends", "_place", "_ring", "_width", "calls", "failed", "slow")
+    __slots__ = (
+        "_at_start", "_ends", "_place", "_ring", "_width", "calls", "failed", "row", "slow",
+    )  # fmt: skip
 
     def __init__(self, seconds: float) -> None:
         self._width = seconds / BUCKETS
+        self._ends = -math.inf
         self._ring = [(0, 0, 0)] * (BUCKETS - 1)
         self._place = 0
-        self._ends = 0.0
         self._at_start = (0, 0, 0)
-        self.calls = self.failed = self.slow = 0
+        self.calls = self.failed = self.slow = self.row = 0
 
     def add(self, failed: bool, slow: bool, now: float) -> None:
         if now >= self._ends:
@@ -107,19 +85,23 @@ class TimeWindow:
         self.calls += 1
         if failed:
             self.failed += 1
+            self.row += 1
+        else:
+            self.row = 0
         if slow:
             self.slow += 1
 
     def expire(self, now: float) -> None:
-        if now < self._ends:
+        late = now - self._ends
+        if late < 0:
             return
-        passed = int((now - self._ends) / self._width) + 1
-        if self._ends == 0.0 or passed >= BUCKETS:
-            self.clear()
+        if late >= self._width * (BUCKETS - 1):
+            self._forget()
             self._ends = now + self._width
             return
         calls, failed, slow = self._at_start
         done = (self.calls - calls, self.failed - failed, self.slow - slow)
+        passed = int(late / self._width) + 1
         for _ in range(passed):
             self._place = (self._place + 1) % (BUCKETS - 1)
             old = self._ring[self._place]
@@ -131,9 +113,7 @@ class TimeWindow:
         self._at_start = (self.calls, self.failed, self.slow)
         self._ends += passed * self._width
 
-    def clear(self) -> None:
+    def _forget(self) -> None:
         self._ring = [(0, 0, 0)] * (BUCKETS - 1)
-        self._place = 0
-        self._ends = 0.0
         self._at_start = (0, 0, 0)
         self.calls = self.failed = self.slow = 0
