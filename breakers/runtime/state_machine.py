@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from breakers.runtime import events
+from breakers.runtime.announcements import described, tell
 from breakers.runtime.circuit_state import BreakerEvent, BreakerPolicy, CircuitState
 from breakers.runtime.deadline import is_own_cancellation
 from breakers.runtime.errors import CallNotPermitted
@@ -24,7 +24,6 @@ from breakers.runtime.windows import CountWindow, Window
 logger = logging.getLogger(__name__)
 
 UNCOUNTED = 0
-_LONGEST_MESSAGE = 200
 
 
 class CallMeter(Protocol):
@@ -223,7 +222,7 @@ class StateMachine:
             else:
                 ignored = bool(policy.ignored_exceptions(error))
                 failed = isinstance(error, policy.expected_exception)
-            what = _described(error) if failed and not ignored else ""
+            what = described(error) if failed and not ignored else ""
         except Exception:
             logger.exception("ignored_exceptions of circuit breaker %r failed", self.name)
             self._uncounted(era, duration)
@@ -392,40 +391,7 @@ class StateMachine:
                         self._delivering = False
                         return
                     event = self._pending.popleft()
-                self._tell(event)
+                tell(event, self._listeners)
         except BaseException:
             self._delivering = False
             raise
-
-    def _tell(self, event: BreakerEvent) -> None:
-        logger.log(
-            logging.WARNING if event.to_state is CircuitState.OPEN else logging.INFO,
-            "Circuit breaker %r: %s → %s (%s)",
-            event.name, event.from_state.value, event.to_state.value, event.reason,
-        )  # fmt: skip
-        for listener in self._listeners:
-            try:
-                listener(event)
-            except Exception:
-                logger.exception("A listener of circuit breaker %r failed", self.name)
-        prefix = "resilience.breaker"
-        attributes: dict[str, str | bool | int | float] = {
-            f"{prefix}.name": event.name,
-            f"{prefix}.from_state": event.from_state.value,
-            f"{prefix}.to_state": event.to_state.value,
-            f"{prefix}.reason": event.reason,
-            f"{prefix}.calls": event.calls,
-        }
-        if event.failure_rate is not None:
-            attributes[f"{prefix}.failure_rate"] = event.failure_rate
-        events.emit(f"{prefix}.{event.kind}", attributes)
-
-
-def _described(error: BaseException) -> str:
-    """Type and message as text: the exception itself would keep a request's frames alive."""
-    try:
-        message = str(error)
-    except Exception:
-        message = "its message cannot be read"
-    kind = type(error).__name__
-    return f"{kind}: {message[:_LONGEST_MESSAGE]}" if message else kind

@@ -1,0 +1,48 @@
+"""How a breaker's transitions and failures are put into words."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from breakers.runtime import events
+from breakers.runtime.circuit_state import BreakerEvent, CircuitState
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_MESSAGE = 200
+_PREFIX = "resilience.breaker"
+
+
+def tell(event: BreakerEvent, listeners: tuple[Callable[[BreakerEvent], object], ...]) -> None:
+    """Log a transition, call the breaker's listeners and emit the event; never raises."""
+    logger.log(
+        logging.WARNING if event.to_state is CircuitState.OPEN else logging.INFO,
+        "Circuit breaker %r: %s → %s (%s)",
+        event.name, event.from_state.value, event.to_state.value, event.reason,
+    )  # fmt: skip
+    for listener in listeners:
+        try:
+            listener(event)
+        except Exception:
+            logger.exception("A listener of circuit breaker %r failed", event.name)
+    attributes: dict[str, str | bool | int | float] = {
+        f"{_PREFIX}.name": event.name,
+        f"{_PREFIX}.from_state": event.from_state.value,
+        f"{_PREFIX}.to_state": event.to_state.value,
+        f"{_PREFIX}.reason": event.reason,
+        f"{_PREFIX}.calls": event.calls,
+    }
+    if event.failure_rate is not None:
+        attributes[f"{_PREFIX}.failure_rate"] = event.failure_rate
+    events.emit(f"{_PREFIX}.{event.kind}", attributes)
+
+
+def described(error: BaseException) -> str:
+    """Type and message as text: the exception itself would keep a request's frames alive."""
+    try:
+        message = str(error)
+    except Exception:
+        message = "its message cannot be read"
+    kind = type(error).__name__
+    return f"{kind}: {message[:_LONGEST_MESSAGE]}" if message else kind
