@@ -91,3 +91,26 @@ class DeadlineExceeded(ResilienceError, TimeoutError):
 
 class RetryBudgetExhausted(ResilienceError):
     """The retries of this dependency or request are used up; `RetryResult` carries it."""
+
+
+class HTTPError(Exception):
+    """An HTTP answer that is a failure, for callers whose client raises none of its own."""
+
+    def __init__(self, status: int, message: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(f"HTTP status {status}" + (f": {message}" if message else ""))
+        self.status = status
+        self.retry_after = retry_after
+
+
+class RateLimitError(HTTPError):
+    """The dependency asks for fewer calls; `retry_after` is in seconds."""
+
+    def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(429, message, retry_after=retry_after)
+
+
+class AuthenticationError(HTTPError):
+    """The dependency does not accept who calls; a new token may help."""
+
+    def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(401, message, retry_after=retry_after)
