@@ -40,9 +40,13 @@ def tell(event: BreakerEvent, listeners: tuple[Callable[[BreakerEvent], object],
 
 def described(error: BaseException) -> str:
     """Type and message as text: the exception itself would keep a request's frames alive."""
-    try:
-        message = str(error)
-    except Exception:
-        message = "its message cannot be read"
-    kind = type(error).__name__
+    message, kind = message_of(error), type(error).__name__
     return f"{kind}: {message[:_LONGEST_MESSAGE]}" if message else kind
+
+
+def message_of(error: BaseException) -> str:
+    """The message of any exception, also of one that cannot say it."""
+    try:
+        return str(error)
+    except Exception:
+        return "its message cannot be read"
