@@ -6,8 +6,9 @@ two items does not count as the generator's.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncGenerator, Callable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from breakers.runtime.guards import Guard
@@ -80,3 +81,80 @@ def async_generator(guard: Guard, func: Callable[..., Any]) -> Callable[..., Any
             raise
 
     return guarded
+
+
+class Begun(NamedTuple):
+    """A generator and its first item, or that it had none and what it returned."""
+
+    items: Any
+    value: Any
+    ended: bool
+
+
+def begin(func: Callable[..., Any], args: Any, kwargs: Any) -> Begun:
+    """Start a generator as far as its first item."""
+    items = func(*args, **kwargs)
+    try:
+        return Begun(items, next(items), False)
+    except StopIteration as stop:
+        return Begun(items, stop.value, True)
+
+
+async def begin_async(func: Callable[..., Any], args: Any, kwargs: Any) -> Begun:
+    """The same for an asynchronous generator."""
+    items = func(*args, **kwargs)
+    try:
+        return Begun(items, await anext(items), False)
+    except StopAsyncIteration:
+        return Begun(items, None, True)
+
+
+def restartable(call: Callable[..., Any], func: Callable[..., Any]) -> Callable[..., Any]:
+    """A generator function whose start goes through `call`, and the rest straight to its reader."""
+
+    def restarted(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        items, item, ended = call(begin, func, args, kwargs)
+        while not ended:
+            try:
+                sent = yield item
+            except GeneratorExit:
+                items.close()
+                raise
+            except BaseException as thrown:
+                step = functools.partial(items.throw, thrown)
+            else:
+                step = functools.partial(items.send, sent)
+            try:
+                item = step()
+            except StopIteration as stop:
+                return stop.value
+            finally:
+                del step
+        return item
+
+    return restarted
+
+
+def restartable_async(call: Callable[..., Any], func: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for an asynchronous generator function."""
+
+    async def restarted(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        items, item, ended = await call(begin_async, func, args, kwargs)
+        while not ended:
+            try:
+                sent = yield item
+            except GeneratorExit:
+                await items.aclose()
+                raise
+            except BaseException as thrown:
+                step = functools.partial(items.athrow, thrown)
+            else:
+                step = functools.partial(items.asend, sent)
+            try:
+                item = await step()
+            except StopAsyncIteration:
+                return
+            finally:
+                del step
+
+    return restarted
