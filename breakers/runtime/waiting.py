@@ -14,6 +14,10 @@ from typing import Protocol
 class Slot(Protocol):
     """A place in a bulkhead. One that was handed back is not released again by its owner."""
 
+    @property
+    def bulkhead(self) -> object:
+        """Whose place it is."""
+
     def hand_back(self) -> None:
         """Let another call have the place."""
 
@@ -35,6 +39,15 @@ def hold(slot: Slot) -> Token[tuple[Slot, ...]]:
 def release(token: Token[tuple[Slot, ...]]) -> None:
     """Note that the call has ended."""
     _held.reset(token)
+
+
+def drop(bulkhead: object) -> None:
+    """Note that the innermost block of `bulkhead` has ended."""
+    slots = _held.get()
+    for place in range(len(slots) - 1, -1, -1):
+        if slots[place].bulkhead is bulkhead:
+            _held.set(slots[:place] + slots[place + 1 :])
+            return
 
 
 def pause(seconds: float, sleep: Callable[[float], object]) -> None:
