@@ -124,6 +124,14 @@ class Bulkhead(Line, Guard):
         return self._limit
 
     @property
+    def max_queue(self) -> int:
+        return self._max_queue
+
+    @property
+    def max_wait(self) -> float | None:
+        return self._max_wait
+
+    @property
     def isolated(self) -> str:
         """Why every call is rejected, or an empty text."""
         return self._isolated
@@ -178,6 +186,15 @@ class Bulkhead(Line, Guard):
                     return done
                 self._answer_locked(tier, tier.waiters[-1], "shed")
         return calls
+
+    def has_room(self) -> bool:
+        """Whether a call of the current tier would start or wait now, and not be rejected."""
+        with self._lock:
+            if self._isolated:
+                return False
+            return self._queued < self._max_queue or (
+                not self._queued and self._may_enter_locked(self._tier())
+            )
 
     def overdue(self) -> list[Slot]:
         """Slots that are held for longer than `max_duration`."""
