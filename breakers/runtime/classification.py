@@ -90,6 +90,18 @@ def _classified(error: BaseException, wall: Callable[[], float]) -> Verdict:
     return Verdict(Classification.UNKNOWN, type(error).__name__, retry_after_of(error, wall))
 
 
+def is_answer(error: BaseException) -> bool:
+    """Whether the other side understood the call and refused it, as by HTTP 404 or a constraint."""
+    try:
+        for each in _with_causes(error):
+            found = _by_code(each)
+            if found is not None:
+                return found[0].classification is Classification.PERMANENT
+    except Exception:
+        logger.exception("An error of type %s could not be classified", type(error).__name__)
+    return False
+
+
 def parse_retry_after(text: str, now: float) -> float | None:
     """Seconds to wait by a Retry-After header: a number of them, or a date. `now` is Unix time."""
     text = text.strip()
