@@ -4,16 +4,225 @@
 
     resilience.connect("http://127.0.0.1:8000", key="…", service="planner-mcp-server")
 
-From then on the process's OpenTelemetry spans, metrics and, with `log_level`, its log records
-arrive on the site. The library fails open: whatever happens to the site, the caller's work goes on.
+    @resilience.protect("microsoft_graph", criticality="high", fallback=cached_tasks, timeout=10)
+    async def list_tasks(plan_id): ...
+
+`protect` works without a site. Once connected, the process's spans, metrics and events arrive
+there. The library fails open: whatever happens to the site, the caller's work goes on.
+
+What it raises into its callers, besides their own exceptions:
 
     Exception
-     └ ConfigError     an argument or a variable that cannot work; raised at start, never later
+     ├ ConfigError                   an argument or a variable that cannot work; at construction
+     └ ResilienceError
+        ├ CallNotPermitted           a circuit breaker rejected the call
+        ├ BulkheadFull               no slot, no room in the queue, or no slot in time
+        ├ DeadlineExceeded           the time of the call is over (is a TimeoutError as well)
+        └ RetryBudgetExhausted       kept on `RetryResult`, never raised in place of the failure
 """
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ParamSpec, TypeVar
+
+from breakers.runtime.adaptive_limit import AdaptiveLimit
+from breakers.runtime.breaches import Breach, BreachWatcher
+from breakers.runtime.bulkhead import Bulkhead
+from breakers.runtime.cache import CachedResponse, ResponseCache
+from breakers.runtime.circuit_breaker import CircuitBreaker, Permit
+from breakers.runtime.circuit_state import (
+    BreakerEvent,
+    BreakerPolicy,
+    BreakerSnapshot,
+    CircuitState,
+)
+from breakers.runtime.classification import Verdict, classify
 from breakers.runtime.connection import Connection, connect
+from breakers.runtime.deadlines import deadline
+from breakers.runtime.defaults import CIRCUIT_BREAKER_CONFIG, ISOLATION_BOUNDARIES, RETRY_POLICIES
+from breakers.runtime.degradation import Degradation, DegradationLevel
+from breakers.runtime.error_correlator import (
+    CorrelationResult,
+    ErrorCorrelator,
+    ErrorEvent,
+    ErrorPattern,
+    ImpactReport,
+)
+from breakers.runtime.errors import (
+    AuthenticationError,
+    BulkheadFull,
+    CallNotPermitted,
+    DeadlineExceeded,
+    HTTPError,
+    RateLimitError,
+    ResilienceError,
+    RetryBudgetExhausted,
+)
+from breakers.runtime.failure_codes import Classification
+from breakers.runtime.failure_domains import FailureDomain
+from breakers.runtime.fallback import FallbackHandler, FallbackResult, collect_served
+from breakers.runtime.isolation import (
+    BulkheadManager,
+    Failure,
+    IsolationBoundary,
+    IsolationResult,
+    Operation,
+    ResourceLimits,
+)
+from breakers.runtime.layers import Key
+from breakers.runtime.redis_cache import RedisStore
+from breakers.runtime.registry import BreakerRegistry
+from breakers.runtime.resilience import Resilience
+from breakers.runtime.retry import Retry
+from breakers.runtime.retry_budget import RetryBudget, request_budget
+from breakers.runtime.retry_manager import RetryManager
+from breakers.runtime.retry_policy import Criticality, RetryPolicy, RetryResult
+from breakers.runtime.self_healing import (
+    HealingAction,
+    HealingOpportunity,
+    HealingResult,
+    HealingWorkflow,
+    RollbackResult,
+    SelfHealingManager,
+)
+from breakers.runtime.thread_pool import ThreadPoolBulkhead
+from breakers.runtime.tiers import Tier, current_tier, tier
+from breakers.runtime.toggles import Toggles
 from breakers.runtime.variables import ClientVariables, ConfigError
 
-__all__ = ["ClientVariables", "ConfigError", "Connection", "connect"]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_lock = threading.Lock()
+_default: Resilience | None = None
+
+
+def default() -> Resilience:
+    """The `Resilience` that the functions of this module use, made from the environment."""
+    global _default
+    if _default is None:
+        with _lock:
+            if _default is None:
+                _default = Resilience()
+    return _default
+
+
+def protect(
+    dependency: str,
+    *,
+    criticality: Criticality = "medium",
+    fallback: Callable[..., Any] | Sequence[Callable[..., Any]] | None = None,
+    cache_key: Key | None = None,
+    cache: ResponseCache | None = None,
+    except_on: type[BaseException] | tuple[type[BaseException], ...] = (),
+    timeout: float | None = None,
+    bulkhead: str | Bulkhead | None = None,
+    retry: RetryPolicy | Retry | bool = True,
+    idempotent: bool | None = None,
+    breaker: CircuitBreaker | bool = True,
+    key: Key | None = None,
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Protect every call of a function to `dependency`; see `Resilience.protect`."""
+    return default().protect(
+        dependency,
+        criticality=criticality,
+        fallback=fallback,
+        cache_key=cache_key,
+        cache=cache,
+        except_on=except_on,
+        timeout=timeout,
+        bulkhead=bulkhead,
+        retry=retry,
+        idempotent=idempotent,
+        breaker=breaker,
+        key=key,
+    )
+
+
+def breaker(name: str, **arguments: Any) -> CircuitBreaker:
+    """The circuit breaker `name`, made at the first request; see `BreakerRegistry.breaker`."""
+    return default().breaker(name, **arguments)
+
+
+def apply(document: Mapping[str, Any]) -> None:
+    """Work by a control document of the site; see `Resilience.apply`."""
+    default().apply(document)
+
+
+__all__ = [
+    "CIRCUIT_BREAKER_CONFIG",
+    "ISOLATION_BOUNDARIES",
+    "RETRY_POLICIES",
+    "AdaptiveLimit",
+    "AuthenticationError",
+    "Breach",
+    "BreachWatcher",
+    "BreakerEvent",
+    "BreakerPolicy",
+    "BreakerRegistry",
+    "BreakerSnapshot",
+    "Bulkhead",
+    "BulkheadFull",
+    "BulkheadManager",
+    "CachedResponse",
+    "CallNotPermitted",
+    "CircuitBreaker",
+    "CircuitState",
+    "Classification",
+    "ClientVariables",
+    "ConfigError",
+    "Connection",
+    "CorrelationResult",
+    "Criticality",
+    "DeadlineExceeded",
+    "Degradation",
+    "DegradationLevel",
+    "ErrorCorrelator",
+    "ErrorEvent",
+    "ErrorPattern",
+    "Failure",
+    "FailureDomain",
+    "FallbackHandler",
+    "FallbackResult",
+    "HTTPError",
+    "HealingAction",
+    "HealingOpportunity",
+    "HealingResult",
+    "HealingWorkflow",
+    "ImpactReport",
+    "IsolationBoundary",
+    "IsolationResult",
+    "Operation",
+    "Permit",
+    "RateLimitError",
+    "RedisStore",
+    "Resilience",
+    "ResilienceError",
+    "ResourceLimits",
+    "ResponseCache",
+    "Retry",
+    "RetryBudget",
+    "RetryBudgetExhausted",
+    "RetryManager",
+    "RetryPolicy",
+    "RetryResult",
+    "RollbackResult",
+    "SelfHealingManager",
+    "ThreadPoolBulkhead",
+    "Tier",
+    "Toggles",
+    "Verdict",
+    "apply",
+    "breaker",
+    "classify",
+    "collect_served",
+    "connect",
+    "current_tier",
+    "deadline",
+    "default",
+    "protect",
+    "request_budget",
+    "tier",
+]

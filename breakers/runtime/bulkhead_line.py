@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from breakers.runtime import checks, deadline, events
+from breakers.runtime import checks, deadlines, events
 from breakers.runtime.errors import BulkheadFull
 from breakers.runtime.slots import HELD, RELEASED, Slot
 from breakers.runtime.tiers import TierState, current_tier, states
@@ -156,7 +156,7 @@ class Line:
 
     def _queue(self, tier: TierState, waiter: Waiter) -> float | None:
         """Stand in line; answers how long to wait. Raises BulkheadFull."""
-        left = deadline.remaining()
+        left = deadlines.remaining()
         wait = self._max_wait
         if left is not None:
             wait = max(0.0, left if wait is None else min(left, wait))

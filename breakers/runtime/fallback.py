@@ -154,7 +154,7 @@ class FallbackHandler:
                 if isinstance(value, Awaitable):
                     value = await value
             except Exception as error:
-                _note_failure(original_error, link.name, error)
+                note_failure(original_error, link.name, error)
                 continue
             if value is not _MISSING:
                 return self._served(service, value, f"fallback:{link.name}", original_error)
@@ -175,7 +175,7 @@ class FallbackHandler:
                     value.close()
                     raise TypeError("a coroutine function cannot answer a plain call")
             except Exception as error:
-                _note_failure(original_error, link.name, error)
+                note_failure(original_error, link.name, error)
                 continue
             if value is not _MISSING:
                 return self._served(service, value, f"fallback:{link.name}", original_error)
@@ -279,7 +279,9 @@ def _bound(func: Callable[..., Any]) -> Callable[[BaseException, Mapping[str, An
     return func
 
 
-def _note_failure(original: BaseException, name: str, error: BaseException) -> None:
+def note_failure(original: BaseException, link: object, error: BaseException) -> None:
+    """Log that a fallback failed too, and note it on the original error."""
+    name = link if isinstance(link, str) else getattr(link, "__name__", type(link).__name__)
     logger.warning("The fallback %r failed: %s", name, described(error))
     note = f"fallback {name} failed too: {described(error)}"
     # The same error may pass through here again and again, and must not grow.

@@ -83,6 +83,10 @@ class BreakerRegistry:
         self._announce(made)
         return made
 
+    def get(self, name: str) -> CircuitBreaker | None:
+        """The breaker `name`, if there is one."""
+        return self._named.get(name)
+
     def keyed(self, name: str, key: object) -> CircuitBreaker:
         """The breaker `name` of one key, for example of one tenant or one host."""
         place = (name, str(key))

@@ -21,7 +21,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar, cast
 
-from breakers.runtime import deadline, events, streams, waiting
+from breakers.runtime import deadlines, events, streams, waiting
 from breakers.runtime.backoff import backoff
 from breakers.runtime.classification import Verdict, classify
 from breakers.runtime.failure_codes import Classification
@@ -303,7 +303,7 @@ class _Trial:
             return "not_retried"
         if self.attempt >= policy.max_attempts:
             return "exhausted"
-        left = deadline.remaining()
+        left = deadlines.remaining()
         if left is not None and wait >= left:
             return "deadline"
         budget = self.retry.budget

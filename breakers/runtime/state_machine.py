@@ -17,7 +17,7 @@ from typing import Protocol
 
 from breakers.runtime.announcements import described, tell
 from breakers.runtime.circuit_state import BreakerEvent, BreakerPolicy, CircuitState
-from breakers.runtime.deadline import is_own_cancellation
+from breakers.runtime.deadlines import is_own_cancellation
 from breakers.runtime.errors import CallNotPermitted
 from breakers.runtime.windows import CountWindow, Window
 

@@ -109,28 +109,33 @@ async def begin_async(func: Callable[..., Any], args: Any, kwargs: Any) -> Begun
         return Begun(items, None, True)
 
 
+def rest(begun: Begun) -> Generator[Any, Any, Any]:
+    """All items of a generator that was started; what is sent and thrown goes to it."""
+    items, item, ended = begun
+    while not ended:
+        try:
+            sent = yield item
+        except GeneratorExit:
+            items.close()
+            raise
+        except BaseException as thrown:
+            step = functools.partial(items.throw, thrown)
+        else:
+            step = functools.partial(items.send, sent)
+        try:
+            item = step()
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            del step
+    return item
+
+
 def restartable(call: Callable[..., Any], func: Callable[..., Any]) -> Callable[..., Any]:
     """A generator function whose start goes through `call`, and the rest straight to its reader."""
 
     def restarted(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        items, item, ended = call(begin, func, args, kwargs)
-        while not ended:
-            try:
-                sent = yield item
-            except GeneratorExit:
-                items.close()
-                raise
-            except BaseException as thrown:
-                step = functools.partial(items.throw, thrown)
-            else:
-                step = functools.partial(items.send, sent)
-            try:
-                item = step()
-            except StopIteration as stop:
-                return stop.value
-            finally:
-                del step
-        return item
+        return (yield from rest(call(begin, func, args, kwargs)))
 
     return restarted
 

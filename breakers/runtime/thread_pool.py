@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import queue
 import threading
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, TypeVar
 
-from breakers.runtime import deadline, waiting
+from breakers.runtime import deadlines, waiting
 from breakers.runtime.bulkhead import Bulkhead
 from breakers.runtime.errors import DeadlineExceeded
 from breakers.runtime.slots import Slot
@@ -24,6 +25,8 @@ from breakers.runtime.slots import Slot
 T = TypeVar("T")
 
 _IDLE_SECONDS = 30.0
+
+Work = Callable[[], Callable[[], None]]
 
 
 class Threads:
@@ -35,12 +38,15 @@ class Threads:
     def __init__(self, name: str) -> None:
         self._name = name
         self._lock = threading.Lock()
-        self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[Work] = queue.SimpleQueue()
         self._idle = 0
         self.alive = 0
 
-    def submit(self, work: Callable[[], None]) -> None:
-        """Run `work`, which must not raise, in one of the threads."""
+    def submit(self, work: Work) -> None:
+        """Run `work` in one of the threads, and what it returns when that is idle again.
+
+        Neither may raise.
+        """
         with self._lock:
             if self._idle > 0:
                 self._idle -= 1
@@ -49,18 +55,19 @@ class Threads:
             self.alive += 1
         threading.Thread(target=self._run, args=(work,), name=self._name, daemon=True).start()
 
-    def _run(self, work: Callable[[], None] | None) -> None:
+    def _run(self, work: Work | None) -> None:
         try:
             while work is not None:
-                work()
-                work = self._next()
+                work = self._next(work())
         finally:
             with self._lock:
                 self.alive -= 1
 
-    def _next(self) -> Callable[[], None] | None:
+    def _next(self, after: Callable[[], None]) -> Work | None:
         with self._lock:
             self._idle += 1
+        after()
+        del after
         try:
             return self._work.get(timeout=_IDLE_SECONDS)
         except queue.Empty:
@@ -90,7 +97,7 @@ class ThreadPoolBulkhead(Bulkhead):
         """Run `func` in a thread of the pool and wait for it."""
         future: Future[T] = self._start(self.acquire(), func, args, kwargs)
         try:
-            return future.result(deadline.remaining())
+            return future.result(deadlines.remaining())
         except FutureTimeout:
             if future.done():
                 return future.result()  # the function's own TimeoutError, or just in time
@@ -121,16 +128,18 @@ class ThreadPoolBulkhead(Bulkhead):
         future: Future[Any] = Future()
         context = contextvars.copy_context()
 
-        def work() -> None:
+        def work() -> Callable[[], None]:
             waiting.hold(slot)
             try:
-                result = func(*args, **kwargs)
+                end = functools.partial(_settle, future, func(*args, **kwargs), None)
             except BaseException as error:
+                end = functools.partial(_settle, future, None, error)
+
+            def after() -> None:
                 slot.release()
-                _settle(future, None, error)
-            else:
-                slot.release()
-                _settle(future, result, None)
+                end()
+
+            return after
 
         # A caller that is cancelled does not cancel what its thread is doing.
         future.set_running_or_notify_cancel()

@@ -18,7 +18,7 @@ from breakers.runtime.breaches import BreachWatcher
 from breakers.runtime.bulkhead import Bulkhead
 from breakers.runtime.circuit_breaker import CircuitBreaker
 from breakers.runtime.circuit_state import CircuitState
-from breakers.runtime.deadline import deadline
+from breakers.runtime.deadlines import deadline
 from breakers.runtime.defaults import ISOLATION_BOUNDARIES
 from breakers.runtime.errors import BulkheadFull, DeadlineExceeded
 from breakers.runtime.failure_domains import FailureDomain
