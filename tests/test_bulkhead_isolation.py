@@ -12,7 +12,7 @@ import pytest
 
 from breakers.runtime import events
 from breakers.runtime.bulkhead import Bulkhead
-from breakers.runtime.deadline import deadline
+from breakers.runtime.deadlines import deadline
 from breakers.runtime.errors import BulkheadFull
 from breakers.runtime.retry import Retry
 from breakers.runtime.retry_policy import RetryPolicy

@@ -10,7 +10,7 @@ import pytest
 
 from breakers.runtime.circuit_breaker import CircuitBreaker
 from breakers.runtime.circuit_state import BreakerEvent, CircuitState
-from breakers.runtime.deadline import deadline
+from breakers.runtime.deadlines import deadline
 from breakers.runtime.errors import CallNotPermitted, DeadlineExceeded
 from breakers.runtime.variables import ConfigError
 

@@ -11,7 +11,7 @@ import pytest
 
 from breakers.runtime import events
 from breakers.runtime.circuit_breaker import CircuitBreaker
-from breakers.runtime.deadline import deadline
+from breakers.runtime.deadlines import deadline
 from breakers.runtime.errors import CallNotPermitted, HTTPError, RateLimitError
 from breakers.runtime.failure_codes import Classification
 from breakers.runtime.retry import Retry
