@@ -17,7 +17,9 @@ from typing import Any, TypeVar, cast
 from breakers.runtime import checks, waiting
 from breakers.runtime.bulkhead_line import Line
 from breakers.runtime.guards import Guard, Pass, is_awaitable
-from breakers.runtime.slots import BulkheadSnapshot, Slot, TierSnapshot
+from breakers.runtime.slots import RELEASED, BulkheadSnapshot, Slot, TierSnapshot
+from breakers.runtime.tiers import current_tier
+from breakers.runtime.waiting import held_slots
 
 T = TypeVar("T")
 
@@ -56,28 +58,52 @@ class Bulkhead(Line, Guard):
 
     def call_sync(self, func: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
         """Call `func` in a slot; raises what it raises, or BulkheadFull without calling it."""
-        slot = self.acquire()
-        token = waiting.hold(slot)
-        try:
-            return func(*args, **kwargs)
-        finally:
-            waiting.release(token)
-            slot.release()
+        return cast("T", self._around_plain(func)(*args, **kwargs))
 
     async def call(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """The same for a coroutine function, or for a plain one."""
-        slot = self._enter()
-        if slot is None:
-            slot = await self._wait_async(self._tier())
-        token = waiting.hold(slot)
-        try:
-            result = func(*args, **kwargs)
-            if type(result) is CoroutineType or is_awaitable(result):
-                result = await result
-            return result
-        finally:
-            waiting.release(token)
-            slot.release()
+        return await self._around_coroutine(func)(*args, **kwargs)
+
+    def _around_plain(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        enter, end = self._enter_as, self._end
+        tiers, default = self._tiers if self._tiered else None, self._default
+
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            tier = default if tiers is None else tiers.get(current_tier(), default)
+            slot = enter(tier)
+            if slot is None:
+                slot = self._wait(tier)
+            held = held_slots.get()
+            token = held_slots.set((*held, slot) if held else (slot,))
+            try:
+                return func(*args, **kwargs)
+            finally:
+                held_slots.reset(token)
+                end(slot, RELEASED)
+
+        return guarded
+
+    def _around_coroutine(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        enter, end = self._enter_as, self._end
+        tiers, default = self._tiers if self._tiered else None, self._default
+
+        async def guarded(*args: Any, **kwargs: Any) -> Any:
+            tier = default if tiers is None else tiers.get(current_tier(), default)
+            slot = enter(tier)
+            if slot is None:
+                slot = await self._wait_async(tier)
+            held = held_slots.get()
+            token = held_slots.set((*held, slot) if held else (slot,))
+            try:
+                result = func(*args, **kwargs)
+                if type(result) is CoroutineType or is_awaitable(result):
+                    result = await result
+                return result
+            finally:
+                held_slots.reset(token)
+                end(slot, RELEASED)
+
+        return guarded
 
     def acquire(self) -> Slot:
         """A slot, to be released by its `release`; waits in the queue. Raises BulkheadFull."""
@@ -147,7 +173,9 @@ class Bulkhead(Line, Guard):
                 active=self._active,
                 queued=self._queued,
                 rejected=self._rejected,
-                longest_held=max((now - slot.since for slot in self._held), default=0.0),
+                longest_held=max(
+                    (now - slot.since for slot in self._held if slot.since), default=0.0
+                ),
                 longest_wait=max((now - since for since in waiters), default=0.0),
                 isolated=self._isolated,
                 tiers={
@@ -202,8 +230,9 @@ class Bulkhead(Line, Guard):
             return []
         with self._lock:
             latest = self._clock() - self.max_duration
-            return [slot for slot in self._held if slot.since < latest]
+            return [slot for slot in self._held if 0.0 < slot.since < latest]
 
     def observe(self, observer: Callable[[float, int], object] | None) -> None:
         """Have `observer(duration, calls at once)` called at each end of a call."""
         self._observer = observer
+        self._timed = self._timed or observer is not None

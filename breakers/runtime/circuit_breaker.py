@@ -183,6 +183,54 @@ class CircuitBreaker(StateMachine, Guard):
             self._returned(era, result, now - began, now)
         return result
 
+    def _around_plain(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        clock, succeeded = self._clock, self._succeeded
+
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            era = self._admits
+            if era is None:
+                era = self._admit()
+                if era is None:
+                    raise self._refusal()
+            began = clock()
+            try:
+                result = func(*args, **kwargs)
+            except BaseException as error:
+                self._raised(era, error, clock() - began)
+                raise
+            now = clock()
+            if self._policy.record_result is None:
+                succeeded(era, now - began, now)
+            else:
+                self._returned(era, result, now - began, now)
+            return result
+
+        return guarded
+
+    def _around_coroutine(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        clock, succeeded = self._clock, self._succeeded
+
+        async def guarded(*args: Any, **kwargs: Any) -> Any:
+            era = self._admits
+            if era is None:
+                era = self._admit()
+                if era is None:
+                    raise self._refusal()
+            began = clock()
+            try:
+                result = await func(*args, **kwargs)
+            except BaseException as error:
+                self._raised(era, error, clock() - began)
+                raise
+            now = clock()
+            if self._policy.record_result is None:
+                succeeded(era, now - began, now)
+            else:
+                self._returned(era, result, now - began, now)
+            return result
+
+        return guarded
+
     def acquire(self) -> Permit:
         """Leave for one call that reports its own outcome; raises `CallNotPermitted`.
 

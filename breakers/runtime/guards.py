@@ -56,7 +56,23 @@ class Guard(ABC):
 
     def __call__(self, func: Callable[P, R]) -> Callable[P, R]:
         """Guard every call of `func`: plain, coroutine, generator or asynchronous generator."""
-        return cast("Callable[P, R]", _wrapped(self, func))
+        if inspect.isasyncgenfunction(func):
+            wrapper = streams.async_generator(self, func)
+        elif inspect.isgeneratorfunction(func):
+            wrapper = streams.generator(self, func)
+        elif inspect.iscoroutinefunction(func):
+            wrapper = self._around_coroutine(func)
+        else:
+            wrapper = self._around_plain(func)
+        return cast("Callable[P, R]", functools.wraps(func)(wrapper))
+
+    @abstractmethod
+    def _around_plain(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """What `call_sync` does, for one function: without its frame, as calls are to be quick."""
+
+    @abstractmethod
+    def _around_coroutine(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """What `call` does, for one coroutine function."""
 
     def __enter__(self) -> Pass:
         granted = self.acquire()
@@ -110,26 +126,3 @@ def _leave(guard: Guard, error: BaseException | None) -> None:
 def is_awaitable(value: object) -> bool:
     """Whether to await `value`; quick for coroutines, by far the most frequent case."""
     return type(value) is CoroutineType or isinstance(value, Awaitable)
-
-
-def _wrapped(guard: Guard, func: Callable[..., Any]) -> Callable[..., Any]:
-    wrapper: Callable[..., Any]
-    if inspect.isasyncgenfunction(func):
-        wrapper = streams.async_generator(guard, func)
-    elif inspect.isgeneratorfunction(func):
-        wrapper = streams.generator(guard, func)
-    elif inspect.iscoroutinefunction(func):
-        call = guard.call
-
-        async def coroutine(*args: Any, **kwargs: Any) -> Any:
-            return await call(func, *args, **kwargs)
-
-        wrapper = coroutine
-    else:
-        call_sync = guard.call_sync
-
-        def plain(*args: Any, **kwargs: Any) -> Any:
-            return call_sync(func, *args, **kwargs)
-
-        wrapper = plain
-    return functools.wraps(func)(wrapper)

@@ -8,7 +8,6 @@ Outermost first: fallback → deadline → bulkhead → retry (with budget) → 
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
@@ -53,61 +52,71 @@ class Layers:
         return functools.wraps(func)(wrapped)
 
     def _around_plain(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        call = self._chain([func], "call_sync")
+        call = self._guarded(func)
         timeout, answers = self.timeout, self.answers
-        if timeout is not None:
-            inside = call
 
-            def in_time(*args: Any, **kwargs: Any) -> Any:
-                with deadline(timeout):
-                    return inside(*args, **kwargs)
+        def protected(*args: Any, **kwargs: Any) -> Any:
+            if timeout is None:
+                return call(*args, **kwargs)
+            with deadline(timeout):
+                return call(*args, **kwargs)
 
-            call = in_time
+        inside = call if timeout is None else protected
         if answers is None:
-            return call
+            return inside
+        if answers.keeps:
+
+            def kept(*args: Any, **kwargs: Any) -> Any:
+                return answers.call_sync(inside, args, kwargs)
+
+            return kept
 
         def answered(*args: Any, **kwargs: Any) -> Any:
-            return answers.call_sync(call, args, kwargs)
+            try:
+                return inside(*args, **kwargs)
+            except Exception as error:
+                return answers.instead_sync(error, args, kwargs)
 
         return answered
 
     def _around_coroutine(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        call = self._chain([func], "call")
+        call = self._guarded(func)
         timeout, answers = self.timeout, self.answers
 
         async def protected(*args: Any, **kwargs: Any) -> Any:
-            return await call(*args, **kwargs)
-
-        async def in_time(*args: Any, **kwargs: Any) -> Any:
             assert timeout is not None
             async with deadline(timeout):
                 return await call(*args, **kwargs)
 
-        inside = protected if timeout is None else in_time
+        inside = call if timeout is None else protected
         if answers is None:
             return inside
+        if answers.keeps:
+
+            async def kept(*args: Any, **kwargs: Any) -> Any:
+                return await answers.call(inside, args, kwargs)
+
+            return kept
 
         async def answered(*args: Any, **kwargs: Any) -> Any:
-            return await answers.call(inside, args, kwargs)
+            try:
+                return await inside(*args, **kwargs)
+            except Exception as error:
+                return await answers.instead(error, args, kwargs)
 
         return answered
 
-    def _chain(self, inner: list[Callable[..., Any]], how: str) -> Callable[..., Any]:
-        """One callable that hands the call from layer to layer."""
+    def _guarded(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """The call behind its breaker, retry and bulkhead."""
+        wrapped = func
         if self.breaker_of is not None:
-            find = self.breaker_of
-
-            def by_key(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-                return getattr(find(*args, **kwargs), how)(func, *args, **kwargs)
-
-            inner = [by_key, *inner]
+            wrapped = _by_key(self.breaker_of, func)
         elif self.breaker is not None:
-            inner = [getattr(self.breaker, how), *inner]
+            wrapped = self.breaker(wrapped)
         for layer in (self.retry, self.bulkhead):
             if layer is not None:
-                inner = [getattr(layer, how), *inner]
-        first, *others = inner
-        return functools.partial(first, *others) if others else first
+                wrapped = layer(wrapped)
+        return wrapped
 
     def _around_stream(self, func: Callable[..., Any]) -> Callable[..., Any]:
         if self.timeout is not None:
@@ -116,16 +125,28 @@ class Layers:
             )
         if self.breaker_of is not None:
             checks.refuse("key", self.breaker_of, "None for a generator")
-        wrapped = func
-        for layer in (self.breaker, self.retry, self.bulkhead):
-            if layer is not None:
-                wrapped = layer(wrapped)
+        wrapped = self._guarded(func)
         answers = self.answers
         if answers is None or not answers.links:
             return wrapped
         if inspect.isasyncgenfunction(func):
             return _async_stream_or(wrapped, answers)
         return _stream_or(wrapped, answers)
+
+
+def _by_key(find: Callable[..., CircuitBreaker], func: Callable[..., Any]) -> Callable[..., Any]:
+    """`func` behind the breaker that its arguments name."""
+    if inspect.iscoroutinefunction(func):
+
+        async def coroutine(*args: Any, **kwargs: Any) -> Any:
+            return await find(*args, **kwargs).call(func, *args, **kwargs)
+
+        return coroutine
+
+    def plain(*args: Any, **kwargs: Any) -> Any:
+        return find(*args, **kwargs).call_sync(func, *args, **kwargs)
+
+    return plain
 
 
 class Answers:
@@ -166,21 +187,27 @@ class Answers:
             self._cache.put(key, value)
             return value
         except Exception as error:
-            if not self._covers(error):
-                raise
-            kept = self._kept(key, error)
-            if kept is not None:
-                return kept.value
-            for link in self.links:
-                try:
-                    value = link(*args, **kwargs)
-                except Exception as failure:
-                    note_failure(error, link, failure)
-                else:
-                    return self._served(value, link, error)
-            return self._handler.execute_fallback_sync(
-                self.dependency, error, {"args": args, "kwargs": dict(kwargs)}
-            ).value
+            return self.instead_sync(error, args, kwargs, key)
+
+    def instead_sync(
+        self, error: Exception, args: Any, kwargs: Mapping[str, Any], key: str | None = None
+    ) -> Any:
+        """What stands in for the result of a call that failed; raises `error` where nothing does."""
+        if not self._covers(error):
+            raise error
+        kept = self._kept(key, error)
+        if kept is not None:
+            return kept.value
+        for link in self.links:
+            try:
+                value = link(*args, **kwargs)
+            except Exception as failure:
+                note_failure(error, link, failure)
+            else:
+                return self._served(value, link, error)
+        return self._handler.execute_fallback_sync(
+            self.dependency, error, {"args": args, "kwargs": dict(kwargs)}
+        ).value
 
     async def call(self, call: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]) -> Any:
         """The same for a coroutine function."""
@@ -194,24 +221,35 @@ class Answers:
             self._cache.put(key, value)
             return value
         except Exception as error:
-            if not self._covers(error):
-                raise
-            kept = self._kept(key, error)
-            if kept is not None:
-                return kept.value
-            for link in self.links:
-                try:
-                    value = link(*args, **kwargs)
-                    if isinstance(value, Awaitable):
-                        value = await value
-                except Exception as failure:
-                    note_failure(error, link, failure)
-                else:
-                    return self._served(value, link, error)
-            result = await self._handler.execute_fallback(
-                self.dependency, error, {"args": args, "kwargs": dict(kwargs)}
-            )
-            return result.value
+            return await self.instead(error, args, kwargs, key)
+
+    async def instead(
+        self, error: Exception, args: Any, kwargs: Mapping[str, Any], key: str | None = None
+    ) -> Any:
+        """The same for a coroutine function."""
+        if not self._covers(error):
+            raise error
+        kept = self._kept(key, error)
+        if kept is not None:
+            return kept.value
+        for link in self.links:
+            try:
+                value = link(*args, **kwargs)
+                if isinstance(value, Awaitable):
+                    value = await value
+            except Exception as failure:
+                note_failure(error, link, failure)
+            else:
+                return self._served(value, link, error)
+        result = await self._handler.execute_fallback(
+            self.dependency, error, {"args": args, "kwargs": dict(kwargs)}
+        )
+        return result.value
+
+    @property
+    def keeps(self) -> bool:
+        """Whether answers are kept."""
+        return self._cache_key is not None and self._cache is not None
 
     def covers(self, error: BaseException) -> bool:
         """Whether a failure of the dependency is to be answered in its place."""
@@ -255,7 +293,7 @@ def _stream_or(stream: Callable[..., Any], answers: Answers) -> Callable[..., An
             if not answers.covers(error):
                 raise
             begun = None
-            items = answers.call_sync(functools.partial(_again, error), args, kwargs)
+            items = answers.instead_sync(error, args, kwargs)
         if begun is None:
             return (yield from items)
         return (yield from streams.rest(begun))
@@ -270,7 +308,7 @@ def _async_stream_or(stream: Callable[..., Any], answers: Answers) -> Callable[.
         except Exception as error:
             if not answers.covers(error):
                 raise
-            items = await answers.call(functools.partial(_again_async, error), args, kwargs)
+            items = await answers.instead(error, args, kwargs)
             if hasattr(items, "__aiter__"):
                 async for item in items:
                     yield item
@@ -284,12 +322,3 @@ def _async_stream_or(stream: Callable[..., Any], answers: Answers) -> Callable[.
                 yield item
 
     return answered
-
-
-def _again(error: Exception, *args: Any, **kwargs: Any) -> Any:
-    raise error
-
-
-async def _again_async(error: Exception, *args: Any, **kwargs: Any) -> Any:
-    await asyncio.sleep(0)
-    raise error

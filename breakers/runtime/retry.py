@@ -25,7 +25,7 @@ from breakers.runtime import deadlines, events, streams, waiting
 from breakers.runtime.backoff import backoff
 from breakers.runtime.classification import Verdict, classify
 from breakers.runtime.failure_codes import Classification
-from breakers.runtime.retry_budget import ExtraAttempts, RetryBudget, request_attempts
+from breakers.runtime.retry_budget import RetryBudget, request_attempts, take_extra
 from breakers.runtime.retry_policy import Outcome, RetryPolicy, RetryResult
 
 logger = logging.getLogger(__name__)
@@ -73,66 +73,18 @@ class Retry:
 
     def call_sync(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Call `func`, again where that helps; raises what its last attempt raised."""
-        if self.budget is not None:
-            self.budget.record_call()
-        token = None
-        if request_attempts.get() is None:
-            token = request_attempts.set(ExtraAttempts(self._extra))
-        try:
-            try:
-                result = func(*args, **kwargs)
-            except Exception as error:
-                trial = _Trial(self)
-                wait = trial.failed(error)
-                if wait is None:
-                    raise
-            else:
-                if self.policy.retry_result is None or not self._unwanted(result):
-                    return result
-                trial = _Trial(self)
-                wait = trial.failed(None)
-                if wait is None:
-                    return result
-            return self._again(trial, wait, func, args, kwargs)
-        finally:
-            if token is not None:
-                request_attempts.reset(token)
+        return self._around_plain(func)(*args, **kwargs)
 
     async def call(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """The same for a coroutine function, or for a plain one."""
-        if self.budget is not None:
-            self.budget.record_call()
-        token = None
-        if request_attempts.get() is None:
-            token = request_attempts.set(ExtraAttempts(self._extra))
-        try:
-            try:
-                result = func(*args, **kwargs)
-                if type(result) is CoroutineType or isinstance(result, Awaitable):
-                    result = await result
-            except Exception as error:
-                trial = _Trial(self)
-                wait = trial.failed(error)
-                if wait is None:
-                    raise
-            else:
-                if self.policy.retry_result is None or not self._unwanted(result):
-                    return result
-                trial = _Trial(self)
-                wait = trial.failed(None)
-                if wait is None:
-                    return result
-            return await self._again_async(trial, wait, func, args, kwargs)
-        finally:
-            if token is not None:
-                request_attempts.reset(token)
+        return await self._around_coroutine(func)(*args, **kwargs)
 
     def execute_sync(self, func: Callable[..., R], /, *args: Any, **kwargs: Any) -> RetryResult[R]:
         """The same, with a report in place of the last failure."""
         trial = _Trial(self)
         if self.budget is not None:
             self.budget.record_call()
-        token = request_attempts.set(request_attempts.get() or ExtraAttempts(self._extra))
+        token = request_attempts.set(_extra_of_request(self._extra))
         try:
             return trial.result(self._again(trial, None, func, args, kwargs), None)
         except Exception as error:
@@ -147,7 +99,7 @@ class Retry:
         trial = _Trial(self)
         if self.budget is not None:
             self.budget.record_call()
-        token = request_attempts.set(request_attempts.get() or ExtraAttempts(self._extra))
+        token = request_attempts.set(_extra_of_request(self._extra))
         try:
             return trial.result(await self._again_async(trial, None, func, args, kwargs), None)
         except Exception as error:
@@ -163,20 +115,76 @@ class Retry:
         elif inspect.isgeneratorfunction(func):
             wrapper = streams.restartable(self.call_sync, func)
         elif inspect.iscoroutinefunction(func):
-            call = self.call
-
-            async def coroutine(*args: Any, **kwargs: Any) -> Any:
-                return await call(func, *args, **kwargs)
-
-            wrapper = coroutine
+            wrapper = self._around_coroutine(func)
         else:
-            call_sync = self.call_sync
-
-            def plain(*args: Any, **kwargs: Any) -> Any:
-                return call_sync(func, *args, **kwargs)
-
-            wrapper = plain
+            wrapper = self._around_plain(func)
         return cast("Callable[P, R]", functools.wraps(func)(wrapper))
+
+    def _around_plain(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        record = None if self.budget is None else self.budget.record_call
+        extra, judges = self._extra, self.policy.retry_result is not None
+
+        def retried(*args: Any, **kwargs: Any) -> Any:
+            if record is not None:
+                record()
+            token = None
+            if request_attempts.get() is None:
+                token = request_attempts.set([extra])
+            try:
+                try:
+                    result = func(*args, **kwargs)
+                except Exception as error:
+                    trial = _Trial(self)
+                    wait = trial.failed(error)
+                    if wait is None:
+                        raise
+                else:
+                    if not judges or not self._unwanted(result):
+                        return result
+                    trial = _Trial(self)
+                    wait = trial.failed(None)
+                    if wait is None:
+                        return result
+                return self._again(trial, wait, func, args, kwargs)
+            finally:
+                if token is not None:
+                    request_attempts.reset(token)
+
+        return retried
+
+    def _around_coroutine(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        record = None if self.budget is None else self.budget.record_call
+        extra, judges = self._extra, self.policy.retry_result is not None
+
+        async def retried(*args: Any, **kwargs: Any) -> Any:
+            if record is not None:
+                record()
+            token = None
+            if request_attempts.get() is None:
+                token = request_attempts.set([extra])
+            try:
+                try:
+                    result = func(*args, **kwargs)
+                    if type(result) is CoroutineType or isinstance(result, Awaitable):
+                        result = await result
+                except Exception as error:
+                    trial = _Trial(self)
+                    wait = trial.failed(error)
+                    if wait is None:
+                        raise
+                else:
+                    if not judges or not self._unwanted(result):
+                        return result
+                    trial = _Trial(self)
+                    wait = trial.failed(None)
+                    if wait is None:
+                        return result
+                return await self._again_async(trial, wait, func, args, kwargs)
+            finally:
+                if token is not None:
+                    request_attempts.reset(token)
+
+        return retried
 
     # --- Further attempts
 
@@ -231,6 +239,11 @@ class Retry:
         except Exception:
             logger.exception("retry_result of the retry %r failed", self.name)
             return False
+
+
+def _extra_of_request(extra: int) -> list[int]:
+    held = request_attempts.get()
+    return [extra] if held is None else held
 
 
 class _Trial:
@@ -313,7 +326,7 @@ class _Trial:
             )
             return "budget_exhausted"
         extra = request_attempts.get()
-        if extra is not None and not extra.take():
+        if extra is not None and not take_extra(extra):
             return "request_budget"
         return None
 

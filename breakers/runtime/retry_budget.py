@@ -60,8 +60,16 @@ class RetryBudget:
     def record_call(self) -> None:
         """A first attempt takes place."""
         now = self._clock()
-        with self._lock:
-            self._window.add(False, False, now)
+        lock = self._lock
+        lock.acquire()
+        try:
+            # What `add` does with a success, without its frame: this is on the path of all calls.
+            window = self._window
+            if now >= window.ends:
+                window.expire(now)
+            window.calls += 1
+        finally:
+            lock.release()
 
     def try_spend(self) -> bool:
         """Take one retry, if there is one; what is under way already is not affected."""
@@ -87,25 +95,34 @@ class RetryBudget:
         return max(0, int(min(self._limit, earned) - retries))
 
 
-class ExtraAttempts:
-    """The further attempts that one request has, whoever of those it passes through needs them."""
+class ExtraAttempts(list[int]):
+    """The further attempts that one request has, whoever of those it passes through needs them.
 
-    __slots__ = ("left",)
+    A list of that one number: one is made for each call, and nothing is quicker to make.
+    """
 
-    def __init__(self, left: int) -> None:
-        self.left = left
+    __slots__ = ()
+
+    @property
+    def left(self) -> int:
+        return self[0]
 
     def take(self) -> bool:
         """Take one, if there is one."""
-        with _taking:
-            if self.left <= 0:
-                return False
-            self.left -= 1
-            return True
+        return take_extra(self)
+
+
+def take_extra(budget: list[int]) -> bool:
+    """Take one further attempt of a request, if there is one."""
+    with _taking:
+        if budget[0] <= 0:
+            return False
+        budget[0] -= 1
+        return True
 
 
 _taking = threading.Lock()
-request_attempts: ContextVar[ExtraAttempts | None] = ContextVar("request_attempts", default=None)
+request_attempts: ContextVar[list[int] | None] = ContextVar("request_attempts", default=None)
 
 
 @contextmanager
@@ -115,7 +132,7 @@ def request_budget(extra_attempts: int) -> Iterator[ExtraAttempts]:
     Without it, the outermost retry gives a request as many as its own policy has.
     """
     checks.count("extra_attempts", extra_attempts, minimum=0)
-    budget = ExtraAttempts(extra_attempts)
+    budget = ExtraAttempts([extra_attempts])
     token = request_attempts.set(budget)
     try:
         yield budget

@@ -35,15 +35,18 @@ class BulkheadSnapshot(NamedTuple):
 
 
 class Slot:
-    """A slot; it is released once, and what comes after that does nothing."""
+    """A slot; it is released once, and what comes after that does nothing.
 
+    `since` is when it was taken; 0.0 where nobody has asked for times yet.
+    """
+
+    # No __init__: whoever makes one sets these, since a call of Python code costs as much again.
     __slots__ = ("bulkhead", "since", "state", "tier")
 
-    def __init__(self, bulkhead: Line, tier: TierState, since: float) -> None:
-        self.bulkhead = bulkhead
-        self.tier = tier
-        self.since = since
-        self.state = HELD
+    bulkhead: Line
+    tier: TierState
+    since: float
+    state: int
 
     def release(self) -> None:
         """The call is over."""

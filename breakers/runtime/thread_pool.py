@@ -109,7 +109,7 @@ class ThreadPoolBulkhead(Bulkhead):
     async def call(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Run a plain function in a thread of the pool; a coroutine function runs where it is."""
         if asyncio.iscoroutinefunction(func):
-            return await super().call(func, *args, **kwargs)
+            return await self._around_coroutine(func)(*args, **kwargs)
         slot = await self.acquire_async()
         future = self._start(slot, func, args, kwargs)
         try:
@@ -118,6 +118,12 @@ class ThreadPoolBulkhead(Bulkhead):
             if not future.done():
                 self._abandon(future)
             raise
+
+    def _around_plain(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        def pooled(*args: Any, **kwargs: Any) -> Any:
+            return self.call_sync(func, *args, **kwargs)
+
+        return pooled
 
     @property
     def threads(self) -> int:

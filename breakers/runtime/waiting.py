@@ -28,31 +28,31 @@ class Slot(Protocol):
         """The same without blocking the event loop."""
 
 
-_held: ContextVar[tuple[Slot, ...]] = ContextVar("held", default=())
+held_slots: ContextVar[tuple[Slot, ...]] = ContextVar("held", default=())
 
 
 def hold(slot: Slot) -> Token[tuple[Slot, ...]]:
     """Note that the current call holds `slot`; `release` takes what is returned."""
-    return _held.set((*_held.get(), slot))
+    return held_slots.set((*held_slots.get(), slot))
 
 
 def release(token: Token[tuple[Slot, ...]]) -> None:
     """Note that the call has ended."""
-    _held.reset(token)
+    held_slots.reset(token)
 
 
 def drop(bulkhead: object) -> None:
     """Note that the innermost block of `bulkhead` has ended."""
-    slots = _held.get()
+    slots = held_slots.get()
     for place in range(len(slots) - 1, -1, -1):
         if slots[place].bulkhead is bulkhead:
-            _held.set(slots[:place] + slots[place + 1 :])
+            held_slots.set(slots[:place] + slots[place + 1 :])
             return
 
 
 def pause(seconds: float, sleep: Callable[[float], object]) -> None:
     """Sleep without holding a slot. Raises BulkheadFull where one cannot be had again."""
-    slots = _held.get()
+    slots = held_slots.get()
     for slot in reversed(slots):
         slot.hand_back()
     sleep(seconds)
@@ -62,7 +62,7 @@ def pause(seconds: float, sleep: Callable[[float], object]) -> None:
 
 async def pause_async(seconds: float, sleep: Callable[[float], Awaitable[object]]) -> None:
     """The same without blocking the event loop."""
-    slots = _held.get()
+    slots = held_slots.get()
     for slot in reversed(slots):
         slot.hand_back()
     await sleep(seconds)

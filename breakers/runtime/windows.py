@@ -68,19 +68,19 @@ class TimeWindow:
     """
 
     __slots__ = (
-        "_at_start", "_ends", "_place", "_ring", "_width", "calls", "failed", "row", "slow",
+        "_at_start", "_place", "_ring", "_width", "calls", "ends", "failed", "row", "slow",
     )  # fmt: skip
 
     def __init__(self, seconds: float) -> None:
         self._width = seconds / BUCKETS
-        self._ends = -math.inf
+        self.ends = -math.inf
         self._ring = [(0, 0, 0)] * (BUCKETS - 1)
         self._place = 0
         self._at_start = (0, 0, 0)
         self.calls = self.failed = self.slow = self.row = 0
 
     def add(self, failed: bool, slow: bool, now: float) -> None:
-        if now >= self._ends:
+        if now >= self.ends:
             self.expire(now)
         self.calls += 1
         if failed:
@@ -92,12 +92,12 @@ class TimeWindow:
             self.slow += 1
 
     def expire(self, now: float) -> None:
-        late = now - self._ends
+        late = now - self.ends
         if late < 0:
             return
         if late >= self._width * (BUCKETS - 1):
             self._forget()
-            self._ends = now + self._width
+            self.ends = now + self._width
             return
         calls, failed, slow = self._at_start
         done = (self.calls - calls, self.failed - failed, self.slow - slow)
@@ -111,7 +111,7 @@ class TimeWindow:
             self._ring[self._place] = done
             done = (0, 0, 0)
         self._at_start = (self.calls, self.failed, self.slow)
-        self._ends += passed * self._width
+        self.ends += passed * self._width
 
     def _forget(self) -> None:
         self._ring = [(0, 0, 0)] * (BUCKETS - 1)

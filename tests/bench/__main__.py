@@ -1,4 +1,4 @@
-"""Runs the benchmarks, prints one table and writes `var/bench/first_light.json`."""
+"""Runs the benchmarks, prints one table and writes `var/bench/*.json`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import django
 
 django.setup()
 
-from tests.bench import ingest, page
+from tests.bench import ingest, page, runtime
 from tests.bench.payloads import SPANS_PER_REQUEST
 from tests.bench.running import ROOT, running_site
 
@@ -72,18 +72,33 @@ def table(figures: dict[str, Any]) -> str:
     return "\n".join(f"{name:<{width}}  {value}" for name, value in lines)
 
 
+PARTS = ("runtime", "site")
+
+
+def write(name: str, figures: dict[str, Any]) -> None:
+    folder = ROOT / "var" / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(figures, indent=1))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument("--requests", type=int, default=120, help="requests of 512 spans a run")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--only", choices=PARTS, help="one part instead of all")
     arguments = parser.parse_args()
-    figures = measure(arguments.requests, arguments.runs)
-    folder = ROOT / "var" / "bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "first_light.json").write_text(json.dumps(figures, indent=1))
-    print(table(figures))
-    if figures["stored"] != figures["acknowledged"]:
-        raise SystemExit("acknowledged errors are missing from the store")
+    parts = (arguments.only,) if arguments.only else PARTS
+    if "runtime" in parts:
+        print("Measuring the runtime beside its peers", flush=True)
+        figures = runtime.measure()
+        write("runtime", figures)
+        print(runtime.table(figures), flush=True)
+    if "site" in parts:
+        figures = measure(arguments.requests, arguments.runs)
+        write("first_light", figures)
+        print(table(figures))
+        if figures["stored"] != figures["acknowledged"]:
+            raise SystemExit("acknowledged errors are missing from the store")
 
 
 if __name__ == "__main__":

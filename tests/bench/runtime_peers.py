@@ -1,0 +1,202 @@
+"""The contestants: each wraps a plain or a coroutine function, and is set up for the same task."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import circuitbreaker
+import hyx.bulkhead
+import hyx.circuitbreaker
+import hyx.retry
+import interlock
+import interlock.window
+import nopanic
+import purgatory
+import pybreaker
+import pyresilience
+import stamina
+import tenacity
+
+from breakers.runtime import (
+    Bulkhead,
+    CircuitBreaker,
+    ClientVariables,
+    Resilience,
+    Retry,
+    RetryBudget,
+    RetryPolicy,
+)
+
+Function = Callable[[], Any]
+Wrap = Callable[[Function], Function]
+OURS = "ours"
+_names = itertools.count()
+
+
+class Contestant(NamedTuple):
+    """`wrap` protects a function; `sync` and `coroutine` say which kinds it can."""
+
+    name: str
+    wrap: Wrap
+    sync: bool = True
+    coroutine: bool = True
+
+
+def _purgatory(function: Function) -> Function:
+    import inspect
+
+    kind = (
+        purgatory.AsyncCircuitBreakerFactory
+        if inspect.iscoroutinefunction(function)
+        else purgatory.SyncCircuitBreakerFactory
+    )
+    return kind(default_threshold=5, default_ttl=60)("bench")(function)
+
+
+def _ours_time(function: Function) -> Function:
+    return CircuitBreaker(
+        sliding_window_type="time", slow_call_duration_threshold=4, slow_call_rate_threshold=0.5
+    )(function)
+
+
+def _nopanic_time() -> Any:
+    return nopanic.circuit_breaker(
+        window=60.0, min_calls=10, slow_call_duration=4.0, slow_call_threshold=0.5
+    )
+
+
+def _interlock(window: interlock.window.WindowType) -> Wrap:
+    config = interlock.Config(window_type=window, slow_call_duration_threshold=4.0)
+    return lambda function: interlock.CircuitBreaker(name="bench", config=config)(function)
+
+
+def breakers() -> list[Contestant]:
+    """Closed breakers that see successes."""
+    slow = {"slow_call_duration": 4.0, "slow_call_rate_threshold": 0.5}
+    return [
+        Contestant(f"{OURS}: time window, slow calls", _ours_time),
+        Contestant(
+            f"{OURS}: count window", lambda f: CircuitBreaker(sliding_window_type="count")(f)
+        ),
+        Contestant(f"{OURS}: consecutive", lambda f: CircuitBreaker()(f)),
+        Contestant("nopanic: time window, slow calls", lambda f: _nopanic_time()(f)),
+        Contestant("interlock: time window", _interlock(interlock.window.WindowType.TIME_BASED)),
+        Contestant("interlock: count window", _interlock(interlock.window.WindowType.COUNT_BASED)),
+        Contestant(
+            "pyresilience: count window",
+            lambda f: pyresilience.resilient(
+                circuit_breaker=pyresilience.CircuitBreakerConfig(sliding_window_size=100, **slow)
+            )(f),
+        ),
+        Contestant("circuitbreaker: consecutive", lambda f: circuitbreaker.CircuitBreaker()(f)),
+        Contestant("purgatory: consecutive", _purgatory),
+        Contestant(
+            "pybreaker: consecutive", lambda f: pybreaker.CircuitBreaker()(f), coroutine=False
+        ),
+        Contestant(
+            "hyx: consecutive", lambda f: hyx.circuitbreaker.consecutive_breaker()(f), sync=False
+        ),
+    ]
+
+
+def opened() -> list[Contestant]:
+    """Open breakers that reject."""
+
+    def ours(function: Function) -> Function:
+        breaker = CircuitBreaker(timeout=3600)
+        breaker.adopt_open("bench", 3600.0)
+        return breaker(function)
+
+    def theirs(function: Function) -> Function:
+        breaker = circuitbreaker.CircuitBreaker(
+            failure_threshold=1, recovery_timeout=3600, name=f"bench-{next(_names)}"
+        )
+        breaker._state = circuitbreaker.STATE_OPEN
+        breaker._opened = circuitbreaker.monotonic()
+        return breaker(function)
+
+    def by_nopanic(function: Function) -> Function:
+        breaker = nopanic.circuit_breaker(reset_timeout=3600)
+        breaker.force_open()
+        return breaker(function)
+
+    def by_pybreaker(function: Function) -> Function:
+        breaker = pybreaker.CircuitBreaker(reset_timeout=3600)
+        breaker.open()
+        return breaker(function)
+
+    return [
+        Contestant(OURS, ours),
+        Contestant("circuitbreaker", theirs),
+        Contestant("nopanic", by_nopanic),
+        Contestant("pybreaker", by_pybreaker, coroutine=False),
+    ]
+
+
+def retries() -> list[Contestant]:
+    """Retries whose first attempt succeeds."""
+    return [
+        Contestant(f"{OURS}: with budget", lambda f: Retry("bench", budget=RetryBudget())(f)),
+        Contestant(OURS, lambda f: Retry("bench")(f)),
+        Contestant(
+            "nopanic: with budget", lambda f: nopanic.retry(3, budget=nopanic.RetryBudget())(f)
+        ),
+        Contestant("nopanic", lambda f: nopanic.retry(3)(f)),
+        Contestant(
+            "pyresilience",
+            lambda f: pyresilience.resilient(retry=pyresilience.RetryConfig(max_attempts=3))(f),
+        ),
+        Contestant("tenacity", lambda f: tenacity.retry(stop=tenacity.stop_after_attempt(3))(f)),
+        Contestant("stamina", lambda f: stamina.retry(on=Exception, attempts=3)(f)),
+        Contestant("hyx", lambda f: hyx.retry.retry(attempts=3)(f), sync=False),
+    ]
+
+
+def bulkheads() -> list[Contestant]:
+    """Bulkheads with room."""
+    tiers = {"premium": 0.4, "standard": 0.2, "free": 0.0}
+    return [
+        Contestant(f"{OURS}: with tiers", lambda f: Bulkhead(10, 50, 1.0, tiers)(f)),
+        Contestant(OURS, lambda f: Bulkhead(10, 50, 1.0)(f)),
+        Contestant("nopanic", lambda f: nopanic.bulkhead(10)(f)),
+        Contestant(
+            "pyresilience",
+            lambda f: pyresilience.resilient(
+                bulkhead=pyresilience.BulkheadConfig(max_concurrent=10)
+            )(f),
+        ),
+        Contestant("hyx", lambda f: hyx.bulkhead.bulkhead(10, 10)(f), sync=False),
+    ]
+
+
+def pipelines() -> list[Contestant]:
+    """Bulkhead, retry with budget and breaker around one call."""
+
+    def ours(function: Function) -> Function:
+        resilience = Resilience(ClientVariables({}))
+        breaker = resilience.breaker(
+            "bench", sliding_window_type="time", slow_call_duration_threshold=4
+        )
+        tiered = Bulkhead(10, 50, 1.0, {"premium": 0.4, "free": 0.0})
+        policy = RetryPolicy()
+        return resilience.protect("bench", bulkhead=tiered, retry=policy, breaker=breaker)(function)
+
+    def by_nopanic(function: Function) -> Function:
+        guarded = _nopanic_time()(function)
+        retried = nopanic.retry(3, budget=nopanic.RetryBudget())(guarded)
+        return nopanic.bulkhead(10)(retried)
+
+    def by_pyresilience(function: Function) -> Function:
+        return pyresilience.resilient(
+            retry=pyresilience.RetryConfig(max_attempts=3),
+            circuit_breaker=pyresilience.CircuitBreakerConfig(sliding_window_size=100),
+            bulkhead=pyresilience.BulkheadConfig(max_concurrent=10),
+        )(function)
+
+    return [
+        Contestant(OURS, ours),
+        Contestant("nopanic", by_nopanic),
+        Contestant("pyresilience", by_pyresilience),
+    ]
