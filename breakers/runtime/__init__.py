@@ -23,7 +23,6 @@ What it raises into its callers, besides their own exceptions:
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
@@ -72,6 +71,7 @@ from breakers.runtime.isolation import (
     ResourceLimits,
 )
 from breakers.runtime.layers import Key
+from breakers.runtime.process import default
 from breakers.runtime.redis_cache import RedisStore
 from breakers.runtime.registry import BreakerRegistry
 from breakers.runtime.resilience import Resilience
@@ -94,19 +94,6 @@ from breakers.runtime.variables import ClientVariables, ConfigError
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_lock = threading.Lock()
-_default: Resilience | None = None
-
-
-def default() -> Resilience:
-    """The `Resilience` that the functions of this module use, made from the environment."""
-    global _default
-    if _default is None:
-        with _lock:
-            if _default is None:
-                _default = Resilience()
-    return _default
 
 
 def protect(

@@ -295,6 +295,11 @@ class CircuitBreaker(StateMachine, Guard):
         return self._policy.timeout
 
     @property
+    def not_permitted_calls(self) -> int:
+        """Calls rejected so far."""
+        return self._not_permitted
+
+    @property
     def failure_count(self) -> int:
         """Failures that count now: since the last success, or in the window where rates decide."""
         return self._window.row if self._consecutive else self._window.failed

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
 
+    from breakers.runtime.resilience import Resilience
+    from breakers.runtime.telemetry import Telemetry
+
 logger = logging.getLogger(__name__)
 
 
@@ -71,6 +74,7 @@ class Connection:
         self._pipeline = pipeline
         self._target = target
         self._handlers: list[tuple[logging.Logger, logging.Handler]] = []
+        self._telemetry: Telemetry | None = None
         self._closed = False
 
     def log_to(self, handler: logging.Handler, *loggers: logging.Logger) -> None:
@@ -79,8 +83,17 @@ class Connection:
             each.addHandler(handler)
             self._handlers.append((each, handler))
 
+    def report(self, resilience: Resilience) -> None:
+        """Report what its breakers, retries and bulkheads do for as long as the connection is open."""
+        from breakers.runtime.telemetry import Telemetry
+
+        self._telemetry = Telemetry(self, resilience)
+        self._pipeline.exporters[-1].prepare = self._telemetry.add_calls
+
     def flush(self, timeout: float = EXPORT_TIMEOUT) -> bool:
         """Send what is queued; false when that took longer than `timeout` seconds."""
+        if self._telemetry is not None:
+            self._telemetry.flush()
         return _in_parallel([each.force_flush for each in self._pipeline.processors], timeout)
 
     def shutdown(self, timeout: float = 2.0) -> bool:
@@ -95,6 +108,8 @@ class Connection:
             if _state.connection is self:
                 _state.connection = None
         atexit.unregister(self.shutdown)
+        if self._telemetry is not None:
+            self._telemetry.stop()
         for owner, handler in self._handlers:
             owner.removeHandler(handler)
         if not self._pipeline.registered:
@@ -155,6 +170,10 @@ def connect(
         if connection is None:
             pipeline = _build(identity, target, metric_interval, register=False)
             connection = Connection(pipeline, target)
+        if connection._telemetry is None:
+            from breakers.runtime.process import default
+
+            connection.report(default())
         if log_level is not None and not connection._handlers:
             connection.log_to(_handler(connection, log_level), logging.getLogger())
     # Bounded, so that a dead site does not delay the exit of the program.

@@ -42,6 +42,7 @@ class Exporter:
         self._kind = kind
         self._signal = signal
         self._success = success
+        self.prepare: Callable[[Any], Any] = lambda batch: batch
         self.point_at(target, watch)
         # What a metric reader asks of its exporter.
         self._preferred_temporality = getattr(self._exporter, "_preferred_temporality", None)
@@ -61,7 +62,7 @@ class Exporter:
         if exporter is None:
             return self._success
         with self._watch.quiet():
-            result = exporter.export(batch, **options)
+            result = exporter.export(self.prepare(batch), **options)
         self._watch.note(result.name == "SUCCESS")
         return result
 

@@ -101,6 +101,10 @@ class BreakerRegistry:
             self._keyed[place] = made
         return made
 
+    def named(self) -> list[CircuitBreaker]:
+        """The breakers by name, without those by key."""
+        return list(self._named.values())
+
     def __iter__(self) -> Iterator[CircuitBreaker]:
         with self._lock:
             return iter([*self._named.values(), *self._keyed.values()])

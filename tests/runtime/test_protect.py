@@ -24,6 +24,7 @@ from breakers.runtime import (
     ResponseCache,
     RetryPolicy,
     collect_served,
+    process,
 )
 from tests.test_circuit_breaker import Clock
 from tests.test_retry_logic import Sleeper
@@ -306,7 +307,7 @@ def test_nonsense_is_refused_at_once(
 
 
 def test_the_module_s_functions_share_one_resilience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "_default", None)
+    monkeypatch.setattr(process, "_default", None)
 
     @runtime.protect("a-service", retry=RetryPolicy(max_attempts=1))
     def call() -> str:
