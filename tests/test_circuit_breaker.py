@@ -12,15 +12,8 @@ from breakers.runtime.circuit_breaker import CircuitBreaker
 from breakers.runtime.circuit_state import BreakerEvent, CircuitState
 from breakers.runtime.deadlines import deadline
 from breakers.runtime.errors import CallNotPermitted, DeadlineExceeded
+from breakers.runtime.testing import FakeClock as Clock
 from breakers.runtime.variables import ConfigError
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

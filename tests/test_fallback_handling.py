@@ -13,8 +13,8 @@ from breakers.runtime import events
 from breakers.runtime.cache import ResponseCache
 from breakers.runtime.degradation import Degradation, DegradationLevel
 from breakers.runtime.fallback import FallbackHandler, collect_served
+from breakers.runtime.testing import FakeClock as Clock
 from breakers.runtime.variables import ClientVariables, ConfigError
-from tests.test_circuit_breaker import Clock
 
 DOWN = ConnectionError("graph is down")
 

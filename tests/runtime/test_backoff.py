@@ -12,8 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from breakers.runtime.backoff import JITTERS, backoff
 from breakers.runtime.retry_budget import RetryBudget, request_attempts, request_budget
+from breakers.runtime.testing import FakeClock as Clock
 from breakers.runtime.variables import ConfigError
-from tests.test_circuit_breaker import Clock
 
 attempts = st.integers(1, 10**6)
 delays = st.floats(0.001, 100)

@@ -16,9 +16,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from breakers.runtime.cache import MemoryStore, ResponseCache
 from breakers.runtime.redis_cache import RedisStore, quick_client
+from breakers.runtime.testing import FakeClock as Clock
 from breakers.runtime.variables import ConfigError
 from tests.runtime.valkey import OwnValkey
-from tests.test_circuit_breaker import Clock
 
 
 class CacheModel(RuleBasedStateMachine):

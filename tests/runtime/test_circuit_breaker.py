@@ -17,7 +17,8 @@ from breakers.runtime import events
 from breakers.runtime.circuit_breaker import CircuitBreaker
 from breakers.runtime.circuit_state import BreakerEvent, BreakerPolicy, CircuitState
 from breakers.runtime.errors import CallNotPermitted
-from tests.test_circuit_breaker import Clock, attempt, clock, fail
+from breakers.runtime.testing import FakeClock as Clock
+from tests.test_circuit_breaker import attempt, clock, fail
 
 __all__ = ["clock"]
 

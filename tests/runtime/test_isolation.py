@@ -31,10 +31,10 @@ from breakers.runtime.isolation import (
 )
 from breakers.runtime.rate_limit import RateLimit
 from breakers.runtime.retry import Retry
+from breakers.runtime.testing import FakeClock as Clock
 from breakers.runtime.thread_pool import ThreadPoolBulkhead
 from breakers.runtime.tiers import tier
 from breakers.runtime.variables import ClientVariables, ConfigError
-from tests.test_circuit_breaker import Clock
 
 place: contextvars.ContextVar[str] = contextvars.ContextVar("place", default="")
 

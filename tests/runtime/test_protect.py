@@ -26,7 +26,7 @@ from breakers.runtime import (
     collect_served,
     process,
 )
-from tests.test_circuit_breaker import Clock
+from breakers.runtime.testing import FakeClock as Clock
 from tests.test_retry_logic import Sleeper
 
 

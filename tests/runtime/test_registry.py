@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from breakers.runtime.circuit_state import CircuitState
 from breakers.runtime.defaults import CIRCUIT_BREAKER_CONFIG, boundary_settings, breaker_policy
 from breakers.runtime.registry import BreakerRegistry
+from breakers.runtime.testing import FakeClock as Clock
 from breakers.runtime.variables import ClientVariables, ConfigError
-from tests.test_circuit_breaker import Clock, attempt
+from tests.test_circuit_breaker import attempt
 
 
 def registry(**environment: str) -> BreakerRegistry:

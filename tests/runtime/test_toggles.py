@@ -9,9 +9,9 @@ from openfeature.event import ProviderEvent
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import Reason
 
+from breakers.runtime.testing import FakeClock as Clock
 from breakers.runtime.toggles import Toggles, openfeature_provider
 from breakers.runtime.variables import ClientVariables, ConfigError
-from tests.test_circuit_breaker import Clock
 
 
 def test_a_toggle_is_set_expires_and_is_removed() -> None:
