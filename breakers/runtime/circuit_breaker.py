@@ -92,7 +92,7 @@ class CircuitBreaker(StateMachine, Guard):
         self,
         failure_threshold: int = 5,
         timeout: float = 60,
-        expected_exception: Exceptions = Exception,
+        expected_exception: Exceptions | Callable[[Exception], bool] = Exception,
         *,
         name: str | None = None,
         sliding_window_type: WindowType = "consecutive",

@@ -48,8 +48,8 @@ class BreakerPolicy:
     (60). Slow calls open all three by their share. Shares count from `minimum_number_of_calls`
     calls on, and are compared by `>=`.
 
-    A failure is an `expected_exception`, unless it is one of `ignored_exceptions`, or a result for
-    which `record_result` says so; another exception is an answer, and counts as a success.
+    A failure is an `expected_exception`, unless it is one of `ignored_exceptions` (both may also be
+    predicates of an exception), or a result for which `record_result` says so; another exception is an answer, and counts as a success.
 
     A half-open breaker waits for its probes for `max_wait_duration_in_half_open_state`, or else
     for `timeout`, and opens again. After an open time that led to no recovery the next one is
@@ -59,7 +59,7 @@ class BreakerPolicy:
 
     failure_threshold: int = 5
     timeout: float = 60.0
-    expected_exception: Exceptions = Exception
+    expected_exception: Exceptions | Callable[[Exception], bool] = Exception
     sliding_window_type: WindowType = "consecutive"
     sliding_window_size: float | None = None
     minimum_number_of_calls: int = 10
@@ -75,8 +75,10 @@ class BreakerPolicy:
     timeout_jitter: float = 0.0
 
     def __post_init__(self) -> None:
-        checks.exceptions("expected_exception", self.expected_exception)
-        if not callable(self.ignored_exceptions):
+        # A class can be called as well; what is no predicate has to be made of classes.
+        if not _is_predicate(self.expected_exception):
+            checks.exceptions("expected_exception", self.expected_exception)
+        if not _is_predicate(self.ignored_exceptions):
             checks.exceptions("ignored_exceptions", self.ignored_exceptions, empty=True)
         if self.record_result is not None:
             checks.function("record_result", self.record_result, "the result")
@@ -152,3 +154,7 @@ class BreakerSnapshot(NamedTuple):
     not_permitted_calls: int
     retry_after: float | None
     last_failure: str
+
+
+def _is_predicate(value: object) -> bool:
+    return callable(value) and not isinstance(value, type)

@@ -102,6 +102,11 @@ def is_answer(error: BaseException) -> bool:
     return False
 
 
+def is_failure(error: Exception) -> bool:
+    """Whether the dependency failed: all errors but answers that refuse the call."""
+    return not is_answer(error)
+
+
 def parse_retry_after(text: str, now: float) -> float | None:
     """Seconds to wait by a Retry-After header: a number of them, or a date. `now` is Unix time."""
     text = text.strip()

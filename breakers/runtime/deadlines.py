@@ -68,7 +68,8 @@ class deadline:  # noqa: N801 - used like a function, as asyncio.timeout is
 
     async def __aenter__(self) -> deadline:
         self.__enter__()
-        self._timeout = asyncio.timeout(max(0.0, self.remaining()))
+        left = self.remaining()
+        self._timeout = asyncio.timeout(None if math.isinf(left) else max(0.0, left))
         await self._timeout.__aenter__()
         return self
 

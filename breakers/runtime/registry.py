@@ -37,7 +37,8 @@ class BreakerRegistry:
     """Circuit breakers by name. Its methods may be called from any thread.
 
     `max_keyed` bounds the breakers by key: beyond it, the one that was asked for longest ago goes,
-    unless it is open, half-open or set by hand; where all are, the bound gives way.
+    unless it is open, half-open or set by hand; where all are, the bound gives way. `is_failure`
+    says which exceptions count where the arguments of a breaker do not.
     """
 
     def __init__(
@@ -45,11 +46,13 @@ class BreakerRegistry:
         variables: ClientVariables | None = None,
         *,
         max_keyed: int = MAX_KEYED,
+        is_failure: Callable[[Exception], bool] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         checks.count("max_keyed", max_keyed)
         self._variables = variables or ClientVariables()
         self._max_keyed = max_keyed
+        self._base = {} if is_failure is None else {"expected_exception": is_failure}
         self._clock = clock
         self._lock = threading.RLock()
         self._named: dict[str, CircuitBreaker] = {}
@@ -151,7 +154,9 @@ class BreakerRegistry:
             policy = self._policy(name)
         except ConfigError:
             # Whose fault it is decides who hears it: a caller's arguments raise, the site's do not.
-            policy = breaker_policy(name, self._variables, arguments=self._arguments.get(name))
+            policy = breaker_policy(
+                name, self._variables, arguments=self._base | self._arguments.get(name, {})
+            )
         made = CircuitBreaker.of(shown, policy, clock=self._clock)
         if not breaker_enabled(name, self._variables):
             made.disable("switched off by its variable")
@@ -170,7 +175,7 @@ class BreakerRegistry:
             name,
             self._variables,
             document={field: value for field, value in given.items() if field in _POLICY_FIELDS},
-            arguments=self._arguments.get(name),
+            arguments=self._base | self._arguments.get(name, {}),
         )
 
     def _override(self, name: str, breaker: CircuitBreaker) -> None:

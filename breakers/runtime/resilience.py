@@ -22,6 +22,7 @@ from breakers.runtime import checks
 from breakers.runtime.bulkhead import Bulkhead
 from breakers.runtime.cache import ResponseCache
 from breakers.runtime.circuit_breaker import CircuitBreaker
+from breakers.runtime.classification import is_failure
 from breakers.runtime.degradation import Degradation
 from breakers.runtime.error_correlator import ErrorCorrelator
 from breakers.runtime.fallback import FallbackHandler
@@ -59,7 +60,7 @@ class Resilience:
         self.variables = variables or ClientVariables()
         self._clock, self._chance = clock, chance
         self._sleep, self._sleep_async = sleep, async_sleep
-        self.breakers = BreakerRegistry(self.variables, clock=clock)
+        self.breakers = BreakerRegistry(self.variables, clock=clock, is_failure=is_failure)
         self.bulkheads = BulkheadManager(self.variables, breakers=self.breakers.get, clock=clock)
         self.degradation = Degradation(self.variables, clock=clock)
         self.toggles = Toggles(self.variables, clock=clock)
@@ -70,7 +71,10 @@ class Resilience:
         self._budgets: dict[str, RetryBudget | None] = {}
 
     def breaker(self, name: str, **arguments: Any) -> CircuitBreaker:
-        """The breaker `name`; see `BreakerRegistry.breaker`."""
+        """The breaker `name`; see `BreakerRegistry.breaker`.
+
+        An answer that refuses a call, such as HTTP 404 or a violated constraint, is no failure here.
+        """
         return self.breakers.breaker(name, **arguments)
 
     def bulkhead(self, name: str) -> Bulkhead:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from breakers.runtime.announcements import described, tell
-from breakers.runtime.circuit_state import BreakerEvent, BreakerPolicy, CircuitState
+from breakers.runtime.circuit_state import BreakerEvent, BreakerPolicy, CircuitState, Exceptions
 from breakers.runtime.deadlines import is_own_cancellation
 from breakers.runtime.errors import CallNotPermitted
 from breakers.runtime.windows import CountWindow, Window
@@ -219,15 +219,12 @@ class StateMachine:
                 # Whoever cancels a call says nothing about what it called; our own deadline does.
                 failed = isinstance(error, CancelledError) and is_own_cancellation()
                 ignored = not failed
-            elif isinstance(policy.ignored_exceptions, type | tuple):
-                ignored = isinstance(error, policy.ignored_exceptions)
-                failed = isinstance(error, policy.expected_exception)
             else:
-                ignored = bool(policy.ignored_exceptions(error))
-                failed = isinstance(error, policy.expected_exception)
-            what = described(error) if failed and not ignored else ""
+                ignored = _matches(error, policy.ignored_exceptions)
+                failed = not ignored and _matches(error, policy.expected_exception)
+            what = described(error) if failed else ""
         except Exception:
-            logger.exception("ignored_exceptions of circuit breaker %r failed", self.name)
+            logger.exception("A predicate of circuit breaker %r failed", self.name)
             self._uncounted(era, duration)
         except BaseException:
             self._uncounted(era, duration)
@@ -398,3 +395,9 @@ class StateMachine:
         except BaseException:
             self._delivering = False
             raise
+
+
+def _matches(error: Exception, wanted: Exceptions | Callable[[Exception], bool]) -> bool:
+    if isinstance(wanted, type | tuple):
+        return isinstance(error, wanted)
+    return bool(wanted(error))

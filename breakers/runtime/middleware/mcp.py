@@ -1,0 +1,109 @@
+"""Middleware for servers of the Model Context Protocol, made with its official SDK.
+
+    server = MCPServer("planner", middleware=[ResilienceMiddleware(max_timeout=30)])
+
+The caller's correlation id, tier and time come in a request's `_meta`. A tool's result carries in
+its `_meta` under `resilience`: `correlation_id`; `served` (fresh, cached or degraded) with
+`age_seconds`; `notices` of degraded services; and for a rejected call `retry_after` in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+from breakers.runtime import checks
+from breakers.runtime.correlation import (
+    CORRELATION_HEADER,
+    TIER_HEADER,
+    correlation,
+    tier_of,
+    timeout_of,
+)
+from breakers.runtime.deadlines import deadline
+from breakers.runtime.degradation import Degradation
+from breakers.runtime.errors import ResilienceError
+from breakers.runtime.fallback import FallbackResult, collect_served
+from breakers.runtime.tiers import tier
+
+META = "resilience"
+_rejections: ContextVar[list[ResilienceError] | None] = ContextVar("rejections", default=None)
+
+
+def note_rejection(error: ResilienceError) -> None:
+    """Have the result of the current call say when to try again; for tools that catch errors."""
+    noted = _rejections.get()
+    if noted is not None:
+        noted.append(error)
+
+
+class ResilienceMiddleware:
+    """Correlation id, deadline and tier in; what was served, notices and rejections out.
+
+    `tier` finds the tier of a request by its `_meta`; without it, its `X-User-Tier` says.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_timeout: float | None = None,
+        tier: Callable[[Mapping[str, Any]], str] | None = None,
+        degradation: Degradation | None = None,
+    ) -> None:
+        if max_timeout is not None:
+            checks.seconds("max_timeout", max_timeout)
+        self._max_timeout = max_timeout
+        self._tier = tier
+        self._degradation = degradation
+
+    async def __call__(self, ctx: Any, call_next: Callable[[Any], Awaitable[Any]]) -> Any:
+        meta = dict(ctx.meta or {})
+        if ctx.method != "tools/call":
+            return await call_next(ctx)
+        texts = {str(name).lower(): str(value) for name, value in meta.items()}
+        name = tier_of(texts) if self._tier is None else self._tier(meta)
+        timeout = timeout_of(texts, self._max_timeout)
+        noted: list[ResilienceError] = []
+        token = _rejections.set(noted)
+        try:
+            with (
+                correlation(texts.get(CORRELATION_HEADER.lower())) as held,
+                tier(name),
+                collect_served() as served,
+            ):
+                async with deadline(float("inf") if timeout is None else timeout):
+                    result = await call_next(ctx)
+                return self._labelled(result, held, served, noted)
+        finally:
+            _rejections.reset(token)
+
+    def _labelled(
+        self,
+        result: Any,
+        held: str,
+        served: list[FallbackResult],
+        noted: list[ResilienceError],
+    ) -> Any:
+        label: dict[str, Any] = {"correlation_id": held, "served": "fresh"}
+        if served:
+            ages = [each.age_seconds for each in served if each.age_seconds is not None]
+            cached = all(each.source in ("cache", "stale_cache") for each in served)
+            label["served"] = "cached" if cached else "degraded"
+            if ages:
+                label["age_seconds"] = round(max(ages), 3)
+        if self._degradation is not None and (notices := self._degradation.notices()):
+            label["notices"] = notices
+        waits = [each.retry_after for each in noted if each.retry_after is not None]
+        if noted:
+            label["served"] = "rejected"
+        if waits:
+            label["retry_after"] = round(max(waits), 3)
+        if isinstance(result, dict):
+            result["_meta"] = {**(result.get("_meta") or {}), META: label}
+        elif hasattr(result, "meta"):
+            result.meta = {**(result.meta or {}), META: label}
+        return result
+
+
+__all__ = ["CORRELATION_HEADER", "META", "TIER_HEADER", "ResilienceMiddleware", "note_rejection"]
