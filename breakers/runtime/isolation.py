@@ -137,8 +137,8 @@ class BulkheadManager:
             self._boundaries[resource_type] = made
             return made
 
-    def boundary(self, name: str) -> IsolationBoundary:
-        """The boundary `name`: one that was created, or one of ISOLATION_BOUNDARIES.
+    def boundary(self, name: str, *, tiers: Mapping[str, Any] | None = None) -> IsolationBoundary:
+        """The boundary `name`: one that was created, or one of ISOLATION_BOUNDARIES with `tiers`.
 
         Raises ConfigError for a name that is neither.
         """
@@ -149,7 +149,7 @@ class BulkheadManager:
             settings = boundary_settings(name, self._variables)
             if settings is None:
                 checks.refuse("bulkhead", name, "the name of an isolation boundary")
-            limits = ResourceLimits(settings.size, settings.queue, settings.timeout)
+            limits = ResourceLimits(settings.size, settings.queue, settings.timeout, tiers=tiers)
             return self._boundaries.setdefault(name, self._make(name, limits))
 
     def boundaries(self) -> list[IsolationBoundary]:

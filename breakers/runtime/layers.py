@@ -49,7 +49,7 @@ class Layers:
             wrapped = self._around_coroutine(func)
         else:
             wrapped = self._around_plain(func)
-        return functools.wraps(func)(wrapped)
+        return func if wrapped is func else functools.wraps(func)(wrapped)
 
     def _around_plain(self, func: Callable[..., Any]) -> Callable[..., Any]:
         call = self._guarded(func)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,22 @@ def until(holds: Callable[[], Any], seconds: float = 15.0) -> Any:
     return found
 
 
+# What a failure looks like is best seen where nothing stands between.
+UNPROTECTED = {
+    "CIRCUIT_BREAKER_ENABLED": "false",
+    "RETRY_ENABLED": "false",
+    "FALLBACK_ENABLED": "false",
+    "BULKHEAD_ISOLATION_ENABLED": "false",
+}
+
+
 class PlannerProcess:
     """The server, restarted at will, and its cache, stopped at will."""
 
-    def __init__(self, folder: Path, graph: Graph, sink: Sink) -> None:
+    def __init__(
+        self, folder: Path, graph: Graph, sink: Sink, protection: Mapping[str, str] = UNPROTECTED
+    ) -> None:
+        self.protection = dict(protection)
         self.graph = graph
         self.sink = sink
         self.export_log = folder / "demo" / "errors.log"
@@ -84,6 +96,7 @@ class PlannerProcess:
             "PLANNER_EXPORT_LOG": str(self.export_log),
             "OTEL_BSP_SCHEDULE_DELAY": "50",
             "OTEL_BLRP_SCHEDULE_DELAY": "50",
+            **self.protection,
         }
 
     def start_cache(self) -> None:

@@ -3,10 +3,19 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from breakers.runtime import ClientVariables, Resilience
 from deploy.demo.graph_tasks import ME
 from deploy.demo.planner_mcp import errors
 from deploy.demo.planner_mcp.graph import GraphClient
 from tests.demo.graph import Clock, Graph
+from tests.demo.planner import UNPROTECTED
+
+
+@pytest.fixture(autouse=True)
+def unprotected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Graph says reaches the caller as it is."""
+    made = Resilience(ClientVariables(UNPROTECTED))
+    monkeypatch.setattr("breakers.runtime.process._default", made)
 
 
 def client(graph: Graph, clock: Clock | None = None) -> GraphClient:

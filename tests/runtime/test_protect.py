@@ -269,6 +269,18 @@ async def test_switched_off_layers_are_left_out(sleeper: Sleeper) -> None:
     assert sleeper.waits == []
 
 
+def test_without_any_layer_a_method_stays_as_it_is() -> None:
+    resilience = Resilience(ClientVariables({"FALLBACK_ENABLED": "false"}))
+
+    class Client:
+        def get(self) -> int:
+            return 1
+
+    client = Client()
+    assert resilience.protect("graph", retry=False, breaker=False)(client.get)() == 1
+    assert resilience.protect("graph")(client.get)() == 1
+
+
 def test_a_control_document_steers_all_parts(resilience: Resilience) -> None:
     resilience.apply(
         {

@@ -41,7 +41,8 @@ def note_rejection(error: ResilienceError) -> None:
 class ResilienceMiddleware:
     """Correlation id, deadline and tier in; what was served, notices and rejections out.
 
-    `tier` finds the tier of a request by its `_meta`; without it, its `X-User-Tier` says.
+    `tier` and `correlation_of` find a request's tier and id by its `_meta`; without them, its
+    `X-User-Tier` and `X-Correlation-ID` say.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class ResilienceMiddleware:
         *,
         max_timeout: float | None = None,
         tier: Callable[[Mapping[str, Any]], str] | None = None,
+        correlation_of: Callable[[Mapping[str, Any]], str] | None = None,
         degradation: Degradation | None = None,
     ) -> None:
         if max_timeout is not None:
             checks.seconds("max_timeout", max_timeout)
         self._max_timeout = max_timeout
         self._tier = tier
+        self._correlation_of = correlation_of
         self._degradation = degradation
 
     async def __call__(self, ctx: Any, call_next: Callable[[Any], Awaitable[Any]]) -> Any:
@@ -63,12 +66,14 @@ class ResilienceMiddleware:
             return await call_next(ctx)
         texts = {str(name).lower(): str(value) for name, value in meta.items()}
         name = tier_of(texts) if self._tier is None else self._tier(meta)
+        find = self._correlation_of
+        given = find(meta) if find is not None else texts.get(CORRELATION_HEADER.lower())
         timeout = timeout_of(texts, self._max_timeout)
         noted: list[ResilienceError] = []
         token = _rejections.set(noted)
         try:
             with (
-                correlation(texts.get(CORRELATION_HEADER.lower())) as held,
+                correlation(given) as held,
                 tier(name),
                 collect_served() as served,
             ):

@@ -10,6 +10,10 @@ import redis.asyncio as redis
 from opentelemetry.instrumentation.redis import RedisInstrumentor
 from redis.exceptions import RedisError
 
+import breakers.runtime as resilience
+from breakers.runtime import CallNotPermitted, RedisStore
+from deploy.demo.planner_mcp.protection import CACHE
+
 logger = logging.getLogger(__name__)
 
 _PREFIX = "planner:"
@@ -23,6 +27,12 @@ class Cache:
             url, socket_timeout=timeout, socket_connect_timeout=timeout, decode_responses=True
         )
         RedisInstrumentor.instrument_client(self._client)
+        # A cache that does not answer is not worth a second attempt.
+        self._guarded = resilience.protect(CACHE, criticality="low", retry=False)(self._execute)
+
+    def kept_answers(self) -> RedisStore:
+        """Where answers of Graph outlive this process."""
+        return RedisStore(self._client, prefix=_PREFIX + "kept:")
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -34,7 +44,9 @@ class Cache:
     async def get(self, key: str) -> Any:
         """The value, or None."""
         try:
-            text = await self._client.get(_PREFIX + key)
+            text = await self._guarded("GET", _PREFIX + key)
+        except CallNotPermitted:
+            return None
         except RedisError:
             logger.exception("The cache could not be read")
             return None
@@ -45,12 +57,21 @@ class Cache:
         if seconds <= 0:
             return
         try:
-            await self._client.set(_PREFIX + key, json.dumps(value), px=int(seconds * 1000))
+            milliseconds = int(seconds * 1000)
+            await self._guarded("SET", _PREFIX + key, json.dumps(value), "PX", milliseconds)
+        except CallNotPermitted:
+            return
         except RedisError:
             logger.exception("The cache could not be written")
 
     async def drop(self, *keys: str) -> None:
         try:
-            await self._client.delete(*(_PREFIX + key for key in keys))
+            await self._guarded("DEL", *(_PREFIX + key for key in keys))
+        except CallNotPermitted:
+            # What is in there lives for seconds only, and the breaker stays open for longer.
+            return
         except RedisError:
             logger.exception("The cache could not be cleared")
+
+    async def _execute(self, *command: Any) -> Any:
+        return await self._client.execute_command(*command)

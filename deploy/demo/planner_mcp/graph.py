@@ -11,7 +11,9 @@ import httpx
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor, RequestInfo
 from opentelemetry.trace import Span
 
+import breakers.runtime as resilience
 from deploy.demo.planner_mcp.errors import GraphError, graph_error, token_error
+from deploy.demo.planner_mcp.protection import GRAPH
 
 Json = dict[str, Any]
 
@@ -59,6 +61,9 @@ class GraphClient:
             base_url=base_url, timeout=timeout, transport=_StatusTransport()
         )
         HTTPXClientInstrumentor.instrument_client(self._http, request_hook=_describe)
+        # Who reads may ask twice; a write that may have taken place is not repeated.
+        self._read = resilience.protect(GRAPH, criticality="high", idempotent=True)(self._ask)
+        self._write = resilience.protect(GRAPH, criticality="high", idempotent=False)(self._ask)
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -101,7 +106,11 @@ class GraphClient:
             tasks += answer["value"]
         return tasks
 
-    async def _call(
+    async def _call(self, method: str, template: str, **more: Any) -> httpx.Response:
+        protected = self._read if method == "GET" else self._write
+        return await protected(method, template, **more)
+
+    async def _ask(
         self,
         method: str,
         template: str,

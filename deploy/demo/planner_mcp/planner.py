@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -11,12 +14,19 @@ from opentelemetry import baggage
 # Not typing's: pydantic builds a tool's output schema from it only since Python 3.12.
 from typing_extensions import TypedDict
 
+import breakers.runtime as resilience
+from breakers.runtime import ResilienceError
 from deploy.demo.planner_mcp.cache import Cache
 from deploy.demo.planner_mcp.errors import GraphConflictError
 from deploy.demo.planner_mcp.graph import GraphClient, Json
-from deploy.demo.planner_mcp.store import Store
+from deploy.demo.planner_mcp.protection import GRAPH, kept_answers
+from deploy.demo.planner_mcp.store import DATABASE_ERRORS, Store
+
+logger = logging.getLogger(__name__)
 
 _MINE = "tasks:me"
+_MAX_UNRECORDED = 1000
+_DATABASE_DOWN: tuple[type[Exception], ...] = (ResilienceError, *DATABASE_ERRORS)
 
 
 class Task(TypedDict):
@@ -67,14 +77,24 @@ class Planner:
         self._cache_seconds = cache_seconds
         self._snapshot_age = timedelta(seconds=snapshot_seconds)
         self._now = now
+        self._recording = asyncio.Lock()
+        self._unrecorded: deque[dict[str, str]] = deque(maxlen=_MAX_UNRECORDED)
+        # The calls to Graph inside have breaker and retries; this is what is served without them.
+        keeping = resilience.protect(
+            GRAPH,
+            retry=False,
+            breaker=False,
+            cache=kept_answers(cache.kept_answers()),
+            cache_key=lambda key, *_: str(key),
+        )
+        self._tasks = keeping(self._tasks_from_graph)
+        self._summary = keeping(self._summary_from_graph)
 
     async def list_tasks(self, plan_id: str | None, limit: int) -> TaskList:
         key = f"tasks:{plan_id}" if plan_id else _MINE
         tasks: list[Task] | None = await self._cache.get(key)
         if tasks is None:
-            found = await (self._graph.plan_tasks(plan_id) if plan_id else self._graph.my_tasks())
-            tasks = [_task(each) for each in found]
-            await self._cache.put(key, tasks, seconds=self._cache_seconds)
+            tasks = await self._tasks(key, plan_id)
         return {"total": len(tasks), "tasks": tasks[:limit]}
 
     async def create_task(self, plan_id: str, title: str, due: str | None) -> Task:
@@ -95,21 +115,25 @@ class Planner:
         known = await self._cache.get(key)
         if known is not None:
             return cast(PlanSummary, {**known, "source": "cache"})
-        known = await self._store.snapshot(plan_id, younger_than=self._snapshot_age)
-        if known is not None:
-            summary = cast(PlanSummary, {**known, "source": "database"})
-        else:
-            summary = await self._summary_from_graph(plan_id)
-            await self._store.save_snapshot(plan_id, dict(summary))
+        known = await self._snapshot(plan_id)
+        if known is None:
+            return await self._summary(key, plan_id)
+        summary = cast(PlanSummary, {**known, "source": "database"})
         await self._cache.put(key, summary, seconds=self._cache_seconds)
         return summary
 
-    async def _summary_from_graph(self, plan_id: str) -> PlanSummary:
+    async def _tasks_from_graph(self, key: str, plan_id: str | None) -> list[Task]:
+        found = await (self._graph.plan_tasks(plan_id) if plan_id else self._graph.my_tasks())
+        tasks = [_task(each) for each in found]
+        await self._cache.put(key, tasks, seconds=self._cache_seconds)
+        return tasks
+
+    async def _summary_from_graph(self, key: str, plan_id: str) -> PlanSummary:
         plan = await self._graph.plan(plan_id)
         tasks = await self._graph.plan_tasks(plan_id)
         open_tasks = [task for task in tasks if task["percentComplete"] < 100]
         now = self._now()
-        return PlanSummary(
+        summary = PlanSummary(
             plan_id=plan_id,
             title=plan["title"],
             total=len(tasks),
@@ -117,6 +141,29 @@ class Planner:
             late=sum(_is_late(task, now) for task in open_tasks),
             source="graph",
         )
+        await self._save(plan_id, summary)
+        await self._cache.put(key, summary, seconds=self._cache_seconds)
+        return summary
+
+    async def _snapshot(self, plan_id: str) -> dict[str, Any] | None:
+        """The last snapshot; a database that does not answer has none, where fallbacks are on."""
+        try:
+            return await self._store.snapshot(plan_id, younger_than=self._snapshot_age)
+        except _DATABASE_DOWN as error:
+            self._pass_over(error, "The snapshot of a plan could not be read")
+            return None
+
+    async def _save(self, plan_id: str, summary: PlanSummary) -> None:
+        try:
+            await self._store.save_snapshot(plan_id, dict(summary))
+        except _DATABASE_DOWN as error:
+            self._pass_over(error, "The snapshot of a plan could not be saved")
+
+    def _pass_over(self, error: Exception, what: str) -> None:
+        if not resilience.default().variables.fallback_enabled:
+            raise error
+        if not isinstance(error, ResilienceError):
+            logger.exception(what)
 
     async def _change(self, task_id: str, changes: Json) -> Json:
         present = await self._graph.task(task_id)
@@ -130,10 +177,21 @@ class Planner:
     async def _written(self, tool: str, changed: Json) -> Task:
         task = _task(changed)
         user = baggage.get_baggage("enduser.id")
-        await self._store.record(user_id=str(user or ""), tool=tool, task_id=task["id"])
+        await self._record(user_id=str(user or ""), tool=tool, task_id=task["id"])
         plan_id = task["plan_id"]
         await self._cache.drop(_MINE, f"tasks:{plan_id}", f"summary:{plan_id}")
         return task
+
+    async def _record(self, **entry: str) -> None:
+        """Note who did what. Graph has the change: a database that is down must not undo that."""
+        self._unrecorded.append(entry)
+        try:
+            async with self._recording:
+                while self._unrecorded:
+                    await self._store.record(**self._unrecorded[0])
+                    self._unrecorded.popleft()
+        except _DATABASE_DOWN as error:
+            self._pass_over(error, "The activity log could not be written; it is kept in memory")
 
 
 def _task(found: Json) -> Task:

@@ -15,10 +15,14 @@ from opentelemetry.trace import SpanKind
 from psycopg import conninfo, sql
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+import breakers.runtime as resilience
+from deploy.demo.planner_mcp.protection import DATABASE
 
 _tracer = trace.get_tracer(__name__)
 
+DATABASE_ERRORS: tuple[type[Exception], ...] = (psycopg.Error, PoolTimeout, OSError)
 _APPLICATION = "planner-mcp-server"
 _MAX_CONNECTIONS = 5
 _KEEP_ACTIVITY = timedelta(days=7)
@@ -64,6 +68,13 @@ class Store:
             },
         )
 
+        # A snapshot is only worth having at once; an entry of the log is worth a second attempt.
+        self.snapshot = resilience.protect(DATABASE, retry=False)(self._snapshot)
+        self.save_snapshot = resilience.protect(DATABASE, retry=False)(self._save_snapshot)
+        self.record = resilience.protect(DATABASE, criticality="high", idempotent=False)(
+            self._record
+        )
+
     async def open(self) -> None:
         """Connect, make the tables, forget old activity."""
         await self._pool.open(wait=True, timeout=15)
@@ -90,7 +101,7 @@ class Store:
             "waiting": stats.get("requests_waiting", 0),
         }
 
-    async def snapshot(self, plan_id: str, *, younger_than: timedelta) -> dict[str, Any] | None:
+    async def _snapshot(self, plan_id: str, *, younger_than: timedelta) -> dict[str, Any] | None:
         async with self._connection() as connection:
             cursor = await connection.execute(
                 "SELECT summary FROM plan_snapshot WHERE plan_id = %s AND taken_at > now() - %s",
@@ -99,7 +110,7 @@ class Store:
             row = await cursor.fetchone()
         return dict(row["summary"]) if row else None
 
-    async def save_snapshot(self, plan_id: str, summary: dict[str, Any]) -> None:
+    async def _save_snapshot(self, plan_id: str, summary: dict[str, Any]) -> None:
         async with self._connection() as connection:
             await connection.execute(
                 "INSERT INTO plan_snapshot (plan_id, summary) VALUES (%s, %s) "
@@ -107,7 +118,7 @@ class Store:
                 [plan_id, Jsonb(summary)],
             )
 
-    async def record(self, *, user_id: str, tool: str, task_id: str) -> None:
+    async def _record(self, *, user_id: str, tool: str, task_id: str) -> None:
         async with self._connection() as connection:
             await connection.execute(
                 "INSERT INTO activity (user_id, tool, task_id) VALUES (%s, %s, %s)",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Annotated, ParamSpec, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any, ParamSpec, TypeVar
 
 from mcp.server import MCPServer
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -15,9 +15,13 @@ from opentelemetry import baggage, context, trace
 from opentelemetry.propagate import extract
 from pydantic import Field
 
+import breakers.runtime as resilience
+from breakers.runtime import ResilienceError
+from breakers.runtime.middleware.mcp import ResilienceMiddleware, note_rejection
 from deploy.demo.planner_mcp.errors import GraphError
 from deploy.demo.planner_mcp.graph import Json
 from deploy.demo.planner_mcp.planner import Planner, PlanSummary, Task, TaskList
+from deploy.demo.planner_mcp.protection import CRITICAL, USER, in_pool, make_pools
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -35,6 +39,16 @@ _WRITES = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_wor
 PlanId = Annotated[str, Field(description="Id of the plan", min_length=1, max_length=100)]
 TaskId = Annotated[str, Field(description="Id of the task", min_length=1, max_length=100)]
 Title = Annotated[str, Field(description="Title of the task", min_length=1, max_length=255)]
+
+
+def _from_baggage(name: str) -> Callable[[Mapping[str, Any]], str]:
+    """Reads one entry of the baggage that a request's metadata carries."""
+
+    def read(meta: Mapping[str, Any]) -> str:
+        carried = extract(dict(meta), context=context.get_current())
+        return str(baggage.get_baggage(name, carried) or "")
+
+    return read
 
 
 async def identify_caller(ctx: ServerRequestContext, call_next: CallNext) -> HandlerResult:
@@ -63,6 +77,10 @@ def _reported(tool: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
             return await tool(*args, **kwargs)
         except ToolError:
             raise
+        except ResilienceError as error:
+            note_rejection(error)
+            trace.get_current_span().record_exception(error)
+            raise ToolError(f"{error}. Nothing was changed by this call.") from error
         except GraphError as error:
             trace.get_current_span().record_exception(error)
             raise ToolError(str(error)) from error
@@ -76,15 +94,24 @@ def _reported(tool: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
 
 def build(planner: Planner) -> MCPServer:
     """The MCP server on top of `planner`."""
+    make_pools()
     server = MCPServer(
         "planner",
         title="Planner",
         instructions="Lists, creates, updates and completes tasks of Microsoft Planner.",
-        middleware=[identify_caller],
+        middleware=[
+            identify_caller,
+            ResilienceMiddleware(
+                tier=_from_baggage("enduser.tier"),
+                correlation_of=_from_baggage("X-Correlation-ID"),
+                degradation=resilience.default().degradation,
+            ),
+        ],
     )
 
     @server.tool(annotations=_READS, structured_output=True)
     @_reported
+    @in_pool(USER)
     async def list_tasks(
         plan_id: PlanId | None = None,
         limit: Annotated[int, Field(ge=1, le=500, description="At most so many tasks")] = 50,
@@ -94,6 +121,7 @@ def build(planner: Planner) -> MCPServer:
 
     @server.tool(annotations=_WRITES, structured_output=True)
     @_reported
+    @in_pool(CRITICAL)
     async def create_task(
         plan_id: PlanId,
         title: Title,
@@ -104,6 +132,7 @@ def build(planner: Planner) -> MCPServer:
 
     @server.tool(annotations=_WRITES, structured_output=True)
     @_reported
+    @in_pool(CRITICAL)
     async def update_task(
         task_id: TaskId,
         title: Title | None = None,
@@ -125,12 +154,14 @@ def build(planner: Planner) -> MCPServer:
 
     @server.tool(annotations=_WRITES, structured_output=True)
     @_reported
+    @in_pool(CRITICAL)
     async def complete_task(task_id: TaskId) -> Task:
         """Mark a task as completed."""
         return await planner.complete_task(task_id)
 
     @server.tool(annotations=_READS, structured_output=True)
     @_reported
+    @in_pool(USER)
     async def plan_summary(plan_id: PlanId) -> PlanSummary:
         """Say how a plan stands: tasks in all, completed, late."""
         return await planner.plan_summary(plan_id)
