@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from breakers.runtime import checks
+from breakers.runtime.classification import retry_after_of
 from breakers.runtime.correlation import (
     CORRELATION_HEADER,
     TIER_HEADER,
@@ -23,16 +24,18 @@ from breakers.runtime.correlation import (
 )
 from breakers.runtime.deadlines import deadline
 from breakers.runtime.degradation import Degradation
-from breakers.runtime.errors import ResilienceError
 from breakers.runtime.fallback import FallbackResult, collect_served
 from breakers.runtime.tiers import tier
 
 META = "resilience"
-_rejections: ContextVar[list[ResilienceError] | None] = ContextVar("rejections", default=None)
+_rejections: ContextVar[list[BaseException] | None] = ContextVar("rejections", default=None)
 
 
-def note_rejection(error: ResilienceError) -> None:
-    """Have the result of the current call say when to try again; for tools that catch errors."""
+def note_rejection(error: BaseException) -> None:
+    """Have the result of the current call say when to try again; for tools that catch errors.
+
+    `error` is one of this library's, or one of the other side's with a `retry_after` in seconds.
+    """
     noted = _rejections.get()
     if noted is not None:
         noted.append(error)
@@ -69,7 +72,7 @@ class ResilienceMiddleware:
         find = self._correlation_of
         given = find(meta) if find is not None else texts.get(CORRELATION_HEADER.lower())
         timeout = timeout_of(texts, self._max_timeout)
-        noted: list[ResilienceError] = []
+        noted: list[BaseException] = []
         token = _rejections.set(noted)
         try:
             with (
@@ -88,7 +91,7 @@ class ResilienceMiddleware:
         result: Any,
         held: str,
         served: list[FallbackResult],
-        noted: list[ResilienceError],
+        noted: list[BaseException],
     ) -> Any:
         label: dict[str, Any] = {"correlation_id": held, "served": "fresh"}
         if served:
@@ -99,11 +102,11 @@ class ResilienceMiddleware:
                 label["age_seconds"] = round(max(ages), 3)
         if self._degradation is not None and (notices := self._degradation.notices()):
             label["notices"] = notices
-        waits = [each.retry_after for each in noted if each.retry_after is not None]
         if noted:
+            waits = [wait for each in noted if (wait := retry_after_of(each)) is not None]
             label["served"] = "rejected"
-        if waits:
-            label["retry_after"] = round(max(waits), 3)
+            if waits:
+                label["retry_after"] = round(max(waits), 3)
         if isinstance(result, dict):
             result["_meta"] = {**(result.get("_meta") or {}), META: label}
         elif hasattr(result, "meta"):

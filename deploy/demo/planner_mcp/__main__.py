@@ -103,7 +103,11 @@ async def serve() -> None:
             access_log=False,
             timeout_graceful_shutdown=5,
         )
-        await uvicorn.Server(config).serve()
+        recording = asyncio.create_task(planner.keep_recording())
+        try:
+            await uvicorn.Server(config).serve()
+        finally:
+            recording.cancel()
 
 
 def main() -> None:

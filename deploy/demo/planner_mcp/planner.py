@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -19,7 +20,7 @@ from breakers.runtime import ResilienceError
 from deploy.demo.planner_mcp.cache import Cache
 from deploy.demo.planner_mcp.errors import GraphConflictError
 from deploy.demo.planner_mcp.graph import GraphClient, Json
-from deploy.demo.planner_mcp.protection import GRAPH, kept_answers
+from deploy.demo.planner_mcp.protection import BACKGROUND, GRAPH, kept_answers
 from deploy.demo.planner_mcp.store import DATABASE_ERRORS, Store
 
 logger = logging.getLogger(__name__)
@@ -182,9 +183,22 @@ class Planner:
         await self._cache.drop(_MINE, f"tasks:{plan_id}", f"summary:{plan_id}")
         return task
 
+    async def keep_recording(self, *, every: float = 1.0) -> None:
+        """Write again and again, every so many seconds, what could not be written at once."""
+        write = resilience.default().bulkhead(BACKGROUND)(self._write_unrecorded)
+        while True:
+            await asyncio.sleep(every)
+            if self._unrecorded:
+                # Where fallbacks are off, the call that failed has told already.
+                with suppress(*_DATABASE_DOWN):
+                    await write()
+
     async def _record(self, **entry: str) -> None:
         """Note who did what. Graph has the change: a database that is down must not undo that."""
         self._unrecorded.append(entry)
+        await self._write_unrecorded()
+
+    async def _write_unrecorded(self) -> None:
         try:
             async with self._recording:
                 while self._unrecorded:

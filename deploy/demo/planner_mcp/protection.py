@@ -15,6 +15,9 @@ GRAPH, CACHE, DATABASE = "microsoft_graph", "redis", "database"
 
 # A tool's answer is worth waiting for so long; an attempt at Graph has its own, shorter time.
 TOOL_SECONDS = 8.0
+# The database holds nothing that is worth more than this: a statement in a lock, or a pool whose
+# connections all hang, must not use up the tool's time.
+DATABASE_SECONDS = 1.0
 
 TIERS = {
     "premium": Tier(reserved=0.4, weight=4, priority=2),

@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 import breakers.runtime as resilience
-from deploy.demo.planner_mcp.protection import DATABASE
+from deploy.demo.planner_mcp.protection import DATABASE, DATABASE_SECONDS
 
 _tracer = trace.get_tracer(__name__)
 
@@ -69,9 +69,10 @@ class Store:
         )
 
         # A snapshot is only worth having at once; an entry of the log is worth a second attempt.
-        self.snapshot = resilience.protect(DATABASE, retry=False)(self._snapshot)
-        self.save_snapshot = resilience.protect(DATABASE, retry=False)(self._save_snapshot)
-        self.record = resilience.protect(DATABASE, criticality="high", idempotent=False)(
+        once = resilience.protect(DATABASE, retry=False, timeout=DATABASE_SECONDS)
+        self.snapshot = once(self._snapshot)
+        self.save_snapshot = once(self._save_snapshot)
+        self.record = resilience.protect(DATABASE, idempotent=False, timeout=DATABASE_SECONDS)(
             self._record
         )
 

@@ -82,6 +82,8 @@ def _reported(tool: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
             trace.get_current_span().record_exception(error)
             raise ToolError(f"{error}. Nothing was changed by this call.") from error
         except GraphError as error:
+            if error.retry_after is not None:
+                note_rejection(error)
             trace.get_current_span().record_exception(error)
             raise ToolError(str(error)) from error
         except Exception as error:

@@ -1,0 +1,111 @@
+"""Load while things fail: as they begin to, while they do, and when they are well again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.chaos import Callers, graph_load, running_graph, running_planner
+from tests.demo.graph import Graph
+from tests.demo.planner import PlannerProcess
+from tests.test_chaos import recovered
+
+pytestmark = pytest.mark.timeout(240)
+CALLS = 400
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Graph]:
+    with running_graph() as graph:
+        yield graph
+
+
+@pytest.fixture(scope="module")
+def planner(simulator: Graph, django_db_setup: None) -> Iterator[PlannerProcess]:
+    with running_planner(simulator, protected=True) as planner:
+        yield planner
+
+
+@pytest.fixture
+def graph(simulator: Graph) -> Iterator[Graph]:
+    simulator.http.delete("/_faults").raise_for_status()
+    yield simulator
+    simulator.http.delete("/_faults").raise_for_status()
+
+
+async def test_gradual_failure_introduction(planner: PlannerProcess, graph: Graph) -> None:
+    """The worse Graph gets, the fewer requests it is sent, and all reads are answered."""
+    callers = Callers(planner)
+    await recovered(callers)
+    loads = []
+    for rate in (0.0, 0.1, 0.3, 0.6, 1.0):
+        graph.fault("unavailable", rate=rate)
+        graph.http.delete("/_requests")
+        tally = await callers.run(CALLS)
+        loads.append(graph_load(graph))
+        print(f"rate {rate:.1f}: {loads[-1]} requests to Graph; {tally}")
+        assert tally.share == 1.0
+    assert loads[-1] < 0.25 * loads[0]
+
+
+async def test_cascade_failure_prevention(planner: PlannerProcess, graph: Graph) -> None:
+    """A Graph that hangs takes neither the pools nor the server with it."""
+    callers = Callers(planner, width=40)
+    await recovered(callers)
+    graph.fault("latency", value=30)
+    load = asyncio.create_task(callers.run(CALLS * 2))
+    worst = 0.0
+    async with httpx.AsyncClient(base_url=planner.url, timeout=30) as http:
+        while not load.done():
+            began = time.monotonic()
+            health = await http.get("/healthz")
+            worst = max(worst, time.monotonic() - began)
+            assert health.status_code == 200
+            assert health.json()["pool"]["waiting"] == 0
+    tally = await load
+    print(f"slowest health check {worst * 1000:.0f} ms; {tally}")
+    assert tally.share == 1.0
+    assert worst < 5
+
+
+async def test_recovery_time(planner: PlannerProcess, graph: Graph) -> None:
+    """After an outage the first fresh answer comes as soon as the breaker may probe."""
+    callers = Callers(planner)
+    await recovered(callers)
+    graph.fault("unavailable")
+    await callers.run(100)
+    graph.http.delete("/_faults")
+    began = time.monotonic()
+    calls = 0
+    while True:
+        tally = await callers.run(6)
+        calls += 6
+        if tally.answered["fresh"] == tally.reads:
+            break
+        assert calls < 100_000
+    seconds = time.monotonic() - began
+    print(f"fresh again after {seconds:.2f} s, with a breaker that stays open for 1 s")
+    assert seconds < 10
+
+
+async def test_performance_under_failure_conditions(planner: PlannerProcess, graph: Graph) -> None:
+    """A planner whose Graph is down answers as many calls as one whose Graph is well."""
+    callers = Callers(planner)
+    await recovered(callers)
+
+    async def calls_per_second() -> float:
+        began = time.monotonic()
+        tally = await callers.run(CALLS)
+        assert tally.share == 1.0
+        return CALLS / (time.monotonic() - began)
+
+    calm = await calls_per_second()
+    graph.fault("unavailable")
+    await callers.run(50)
+    down = await calls_per_second()
+    print(f"{calm:.0f} calls/s in calm, {down:.0f} with Graph down: {down / calm:.2f} x")
+    assert down > 0.5 * calm
