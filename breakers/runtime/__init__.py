@@ -87,6 +87,7 @@ from breakers.runtime.self_healing import (
     RollbackResult,
     SelfHealingManager,
 )
+from breakers.runtime.shared_state import SharedState, share
 from breakers.runtime.thread_pool import ThreadPoolBulkhead
 from breakers.runtime.tiers import Tier, current_tier, tier
 from breakers.runtime.toggles import Toggles
@@ -197,6 +198,7 @@ __all__ = [
     "RetryResult",
     "RollbackResult",
     "SelfHealingManager",
+    "SharedState",
     "ThreadPoolBulkhead",
     "Tier",
     "Toggles",
@@ -211,5 +213,6 @@ __all__ = [
     "default",
     "protect",
     "request_budget",
+    "share",
     "tier",
 ]

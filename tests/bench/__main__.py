@@ -15,7 +15,7 @@ import django
 
 django.setup()
 
-from tests.bench import ingest, page, runtime
+from tests.bench import ingest, page, runtime, runtime_shared
 from tests.bench.payloads import SPANS_PER_REQUEST
 from tests.bench.running import ROOT, running_site
 
@@ -93,6 +93,9 @@ def main() -> None:
         figures = runtime.measure()
         write("runtime", figures)
         print(runtime.table(figures), flush=True)
+        shared = runtime_shared.measure()
+        write("runtime_shared", shared)
+        print(runtime_shared.table(shared), flush=True)
     if "site" in parts:
         figures = measure(arguments.requests, arguments.runs)
         write("first_light", figures)

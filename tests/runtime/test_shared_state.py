@@ -1,0 +1,255 @@
+"""Replicas that share a breaker's verdict over a real Valkey, which is held and killed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from typing import Any
+
+import pytest
+import redis
+
+from breakers.runtime.circuit_breaker import CircuitBreaker
+from breakers.runtime.circuit_state import CircuitState
+from breakers.runtime.errors import CallNotPermitted
+from breakers.runtime.registry import BreakerRegistry
+from breakers.runtime.shared_state import SharedState, share
+from breakers.runtime.variables import ClientVariables, ConfigError
+from tests.runtime.valkey import OwnValkey
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def until(holds: Callable[[], Any], seconds: float = 20.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.002)
+    return found
+
+
+def breaker(timeout: float = 60, **more: Any) -> CircuitBreaker:
+    return CircuitBreaker(2, timeout, name="graph", **more)
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def shared(stack: ExitStack, valkey: OwnValkey, each: CircuitBreaker, **more: Any) -> SharedState:
+    options = {"namespace": "test", "poll": 0.2} | more
+    return stack.enter_context(closing(share([each], valkey.client(), **options)))
+
+
+def fail(each: CircuitBreaker, times: int = 2) -> None:
+    for _ in range(times):
+        each.acquire().failure(ConnectionError("down"))
+
+
+def test_what_one_replica_opens_is_open_everywhere_and_late_joiners_adopt_it(
+    valkey: OwnValkey, stack: ExitStack
+) -> None:
+    one, two = breaker(), breaker()
+    for each in (one, two):
+        state = shared(stack, valkey, each)
+        until(lambda state=state: state.status().connected)  # type: ignore[misc]
+    fail(one)
+    until(lambda: two.state is CircuitState.OPEN)
+    assert two.snapshot().retry_after == pytest.approx(60, abs=5)
+    late = breaker()
+    shared(stack, valkey, late)
+    until(lambda: late.state is CircuitState.OPEN)
+
+
+def test_a_quorum_has_to_agree(valkey: OwnValkey, stack: ExitStack) -> None:
+    replicas = [breaker() for _ in range(3)]
+    for place, each in enumerate(replicas):
+        shared(stack, valkey, each, quorum=2, instance=f"replica-{place}")
+    fail(replicas[0])
+    time.sleep(0.3)  # an absence has no event to wait for
+    assert [each.state for each in replicas[1:]] == [CircuitState.CLOSED] * 2
+    fail(replicas[1])
+    until(lambda: replicas[2].state is CircuitState.OPEN)
+
+
+def test_all_close_when_the_fleet_s_probes_succeeded(valkey: OwnValkey, stack: ExitStack) -> None:
+    one, two = (breaker(0.2, permitted_calls_in_half_open_state=2) for _ in range(2))
+    for each in (one, two):
+        shared(stack, valkey, each)
+    fail(one)
+    until(lambda: two.state is CircuitState.OPEN)
+
+    def permit(each: CircuitBreaker) -> Any:
+        try:
+            return each.acquire()
+        except CallNotPermitted:
+            return None
+
+    first, second = until(lambda: permit(one)), until(lambda: permit(two))
+    assert permit(one) is None
+    assert permit(two) is None
+    first.success()
+    second.success()
+    until(lambda: one.state is two.state is CircuitState.CLOSED)
+
+
+def test_a_probe_that_fails_anywhere_opens_all_again(valkey: OwnValkey, stack: ExitStack) -> None:
+    one, two = (breaker(0.2, permitted_calls_in_half_open_state=2) for _ in range(2))
+    states = [shared(stack, valkey, each) for each in (one, two)]
+    fail(one)
+    until(lambda: two.state is CircuitState.OPEN)
+
+    def probed() -> bool:
+        try:
+            fail(two, 1)
+        except CallNotPermitted:
+            return False
+        return True
+
+    before = states[0].status().epochs["graph"]
+    until(probed)
+    until(lambda: len({state.status().epochs["graph"] for state in states} - {before}) == 1)
+    assert two.state is CircuitState.OPEN
+
+
+# A lease lasts as long as the wait for probes: none of them is given out twice in this test.
+FOUR_PROBES: Any = {
+    "permitted_calls_in_half_open_state": 4,
+    "max_wait_duration_in_half_open_state": 60,
+}
+
+
+def hammer(path: str, go: Any, results: Any) -> None:
+    """One replica in a process of its own: how many probes it was let place."""
+    each = CircuitBreaker(1, 1.0, name="graph", **FOUR_PROBES)
+    client = redis.Redis(unix_socket_path=path)
+    with closing(share([each], client, namespace="test", poll=0.1)):
+        results.put("ready")
+        until(lambda: each.state is CircuitState.OPEN, 60)
+        results.put("open")
+        go.wait(60)
+        placed = 0
+        end = time.monotonic() + 2.5
+        while time.monotonic() < end:
+            try:
+                each.acquire()
+                placed += 1
+            except CallNotPermitted:
+                time.sleep(0.0005)
+            if time.monotonic() > end - 0.01:
+                break
+        results.put(placed)
+
+
+def test_eight_processes_place_no_more_probes_than_one_breaker_would(valkey: OwnValkey) -> None:
+    context = multiprocessing.get_context("spawn")
+    go, results = context.Event(), context.Queue()
+    processes = [
+        context.Process(target=hammer, args=(str(valkey.path), go, results)) for _ in range(8)
+    ]
+    for process in processes:
+        process.start()
+    assert {results.get(timeout=60) for _ in range(8)} == {"ready"}
+    trip = CircuitBreaker(1, 1.0, name="graph", **FOUR_PROBES)
+    with closing(share([trip], valkey.client(), namespace="test", poll=0.1)) as state:
+        until(lambda: state.status().connected)
+        trip.acquire().failure(ConnectionError())
+        assert {results.get(timeout=60) for _ in range(8)} == {"open"}
+        go.set()
+        placed = [results.get(timeout=60) for _ in range(8)]
+    for process in processes:
+        process.join(30)
+        assert process.exitcode == 0
+    print(f"probes placed by eight processes: {placed}")
+    assert 1 <= sum(placed) <= 4
+
+
+def commands(valkey: OwnValkey) -> int:
+    return int(valkey.client().info("stats")["total_commands_processed"])
+
+
+def test_calls_do_no_input_or_output(valkey: OwnValkey, stack: ExitStack) -> None:
+    each = breaker()
+    state = shared(stack, valkey, each, poll=3600)
+    until(lambda: state.status().connected)
+    call = each(lambda: None)
+    before = until(lambda: commands(valkey))
+    for _ in range(10_000):
+        call()
+    assert commands(valkey) - before <= 5  # those of this test
+
+
+@pytest.mark.parametrize("how", ["held", "killed"])
+def test_without_redis_each_decides_alone_and_joins_again(
+    valkey: OwnValkey, stack: ExitStack, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, two = breaker(0.1, permitted_calls_in_half_open_state=1), breaker()
+    states = [shared(stack, valkey, each, timeout=0.05, poll=0.05) for each in (one, two)]
+    until(lambda: all(state.status().connected for state in states))
+    valkey.hold() if how == "held" else valkey.kill()
+    until(lambda: not any(state.status().connected for state in states))
+    fail(one)
+    assert one.state is CircuitState.OPEN
+
+    def closed() -> bool:
+        try:
+            one.acquire().success()
+        except CallNotPermitted:
+            return False
+        return one.state is CircuitState.CLOSED
+
+    until(closed)
+    assert two.state is CircuitState.CLOSED
+    valkey.resume() if how == "held" else valkey.start()
+    until(lambda: all(state.status().connected for state in states))
+    fail(two)
+    until(lambda: one.state is CircuitState.OPEN)
+    assert caplog.text.count("decide alone") >= 2
+
+
+def test_lost_keys_are_as_if_they_had_never_been(valkey: OwnValkey, stack: ExitStack) -> None:
+    each = breaker()
+    state = shared(stack, valkey, each)
+    fail(each)
+    until(lambda: state.status().epochs.get("graph"))
+    valkey.client().flushall()
+    until(lambda: state.status().epochs.get("graph") == 0)
+    assert each.state is CircuitState.OPEN  # its own verdict stands
+
+
+def test_a_registry_shares_what_is_made_later_and_closing_leaves_no_thread(
+    valkey: OwnValkey,
+) -> None:
+    before = threading.active_count()
+    one, two = (BreakerRegistry(ClientVariables({})) for _ in range(2))
+    with (
+        closing(share(one, valkey.client(), namespace="test", poll=0.1)),
+        closing(share(two, valkey.client(), namespace="test", poll=0.1)),
+    ):
+        mine, other = one.breaker("graph", failure_threshold=2), two.breaker("graph")
+        fail(mine)
+        until(lambda: other.state is CircuitState.OPEN)
+    assert threading.active_count() == before
+    mine.reset()
+    fail(mine)
+    assert mine.state is CircuitState.OPEN
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"namespace": ""}, "namespace is ''"),
+        ({"quorum": 0}, "quorum is 0"),
+        ({"poll": 0}, "poll is 0"),
+        ({"client": "redis"}, "client is 'redis'"),
+    ],
+)
+def test_nonsense_is_refused(arguments: dict[str, Any], named: str) -> None:
+    client = redis.Redis(port=1)
+    with pytest.raises(ConfigError, match=named):
+        share([], **({"client": client, "namespace": "x"} | arguments))
