@@ -9,16 +9,21 @@ A cached answer is fresh up to `max_age`, and after that good enough where the c
 from __future__ import annotations
 
 import asyncio
+import copy
+import logging
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
 from breakers.runtime import checks
+
+logger = logging.getLogger(__name__)
 
 MAX_ENTRIES = 10_000
 
@@ -95,7 +100,7 @@ class ResponseCache:
         checks.seconds("stale_if_error", stale_if_error, zero=True)
         self.max_age = max_age
         self.stale_if_error = max(max_age, stale_if_error)
-        self._store: Store = store or MemoryStore(max_entries)
+        self._store: Store = MemoryStore(max_entries) if store is None else store
         self._wall = wall
         self._lock = threading.Lock()
         self._flights: dict[str, Future[Any]] = {}
@@ -119,8 +124,11 @@ class ResponseCache:
         return CachedResponse(value, key, stored_at, age, age <= self.max_age, source)
 
     def put(self, key: str, value: Any) -> None:
-        """Keep an answer."""
-        self._store.write(key, value, self._wall())
+        """Keep an answer; one that cannot be kept is logged."""
+        try:
+            self._store.write(key, value, self._wall())
+        except Exception:
+            logger.exception("The answer under %r could not be kept", key)
 
     def drop(self, key: str) -> None:
         """Forget an answer."""
@@ -129,7 +137,7 @@ class ResponseCache:
     def fetch_sync(self, key: str, call: Callable[[], Any]) -> Any:
         """The fresh answer, or the one that `call` gives; callers at the same time share one call.
 
-        Raises what `call` raises.
+        Raises what `call` raises. A `call` that fetches its own key makes a call of its own.
         """
         while True:
             kept = self.get(key, self.max_age) if self.max_age else None
@@ -160,22 +168,25 @@ class ResponseCache:
     def _board(self, key: str) -> tuple[Future[Any], bool]:
         with self._lock:
             flight = self._flights.get(key)
-            if flight is not None:
+            if flight is not None and flight not in _leading.get():
                 return flight, False
             flight = self._flights[key] = Future()
             return flight, True
 
     def _lead(self, key: str, flight: Future[Any], call: Callable[[], Any]) -> Any:
+        token = _leading.set((*_leading.get(), flight))
         try:
             value = call()
         except BaseException as error:
             self._land(key, flight, None, error)
             raise
-        self.put(key, value)
+        finally:
+            _leading.reset(token)
         self._land(key, flight, value, None)
         return value
 
     async def _lead_async(self, key: str, flight: Future[Any], call: Callable[[], Any]) -> Any:
+        token = _leading.set((*_leading.get(), flight))
         try:
             value = call()
             if isinstance(value, Awaitable):
@@ -183,13 +194,17 @@ class ResponseCache:
         except BaseException as error:
             self._land(key, flight, None, error)
             raise
-        self.put(key, value)
+        finally:
+            _leading.reset(token)
         self._land(key, flight, value, None)
         return value
 
     def _land(self, key: str, flight: Future[Any], value: Any, error: BaseException | None) -> None:
+        if error is None:
+            self.put(key, value)
         with self._lock:
-            self._flights.pop(key, None)
+            if self._flights.get(key) is flight:
+                del self._flights[key]
         if error is None:
             flight.set_result(value)
         elif isinstance(error, Exception):
@@ -200,14 +215,20 @@ class ResponseCache:
 
 
 _ALONE = object()
+# The flights that the current call leads: whoever waited for one of them in there, waited for ever.
+_leading: ContextVar[tuple[Future[Any], ...]] = ContextVar("leading", default=())
 
 
 def _shared(exception: Callable[[], BaseException | None], result: Callable[[], Any]) -> Any:
-    """The outcome of another's call; each follower gets the failure without the others' frames."""
+    """The outcome of another's call; each follower gets a failure of its own, without frames."""
     error = exception()
-    if error is not None:
-        raise error.with_traceback(None)
-    return result()
+    if error is None:
+        return result()
+    try:
+        own = copy.copy(error)
+    except Exception:  # an exception whose constructor takes other arguments than it keeps
+        own = error
+    raise own.with_traceback(None) from error.__cause__
 
 
 def _watching(flight: Future[Any]) -> Future[None]:

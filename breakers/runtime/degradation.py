@@ -94,11 +94,7 @@ class Degradation:
             else:
                 self._modes[service] = _Mode(level, notice, until)
         if (before.level if before else DegradationLevel.NORMAL) is not level:
-            logger.warning("%s runs at the level %s", service, level.value)
-            events.emit(
-                "resilience.degraded.changed",
-                {"resilience.degraded.level": level.value, "resilience.degraded.service": service},
-            )
+            _tell(service, level)
 
     def level(self, service: str) -> DegradationLevel:
         """The level that `service` runs at now."""
@@ -179,7 +175,11 @@ class Degradation:
         if mode is None or not self._variables.degraded_mode_enabled:
             return None
         if mode.until is not None and self._clock() >= mode.until:
-            self.set(service, DegradationLevel.NORMAL)
+            with self._lock:
+                # Someone may have set it anew since it was looked at.
+                if self._modes.get(service) is mode:
+                    del self._modes[service]
+            _tell(service, DegradationLevel.NORMAL)
             return None
         return mode
 
@@ -187,3 +187,11 @@ class Degradation:
         if once not in self._reported and len(self._reported) < 100:
             self._reported.add(once)
             logger.warning(message, *values)
+
+
+def _tell(service: str, level: DegradationLevel) -> None:
+    logger.warning("%s runs at the level %s", service, level.value)
+    events.emit(
+        "resilience.degraded.changed",
+        {"resilience.degraded.level": level.value, "resilience.degraded.service": service},
+    )

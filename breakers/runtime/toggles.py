@@ -96,7 +96,11 @@ class Toggles:
         if toggle is None:
             return Resolution(default, "default", found=False)
         if toggle.until is not None and self._clock() >= toggle.until:
-            self.remove(key)
+            with self._lock:
+                # Someone may have set it anew since it was looked at.
+                if self._toggles.get(key) is toggle:
+                    del self._toggles[key]
+            self._tell([key])
             return Resolution(default, "expired", found=False)
         if toggle.rollout >= 1:
             return Resolution(toggle.value, "static", toggle.variant)

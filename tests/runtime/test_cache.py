@@ -154,6 +154,45 @@ async def test_when_who_calls_for_all_is_cancelled_another_does() -> None:
     assert calls == 2
 
 
+class Full(MemoryStore):
+    def write(self, key: str, value: object, stored_at: float) -> None:
+        raise RecursionError
+
+
+async def test_an_answer_that_cannot_be_kept_is_answered_all_the_same(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cache = ResponseCache(max_age=60, store=Full())
+    for _ in range(2):
+        assert cache.fetch_sync("k", lambda: 1) == 1
+        assert await cache.fetch("k", lambda: 1) == 1
+    assert "could not be kept" in caplog.text
+
+
+async def test_a_call_that_fetches_its_own_key_does_not_wait_for_itself() -> None:
+    cache = ResponseCache(max_age=60)
+    assert cache.fetch_sync("a", lambda: cache.fetch_sync("a", lambda: 1)) == 1
+
+    async def again() -> int:
+        return int(await cache.fetch("b", lambda: 2))
+
+    assert await cache.fetch("b", again) == 2
+
+
+async def test_each_follower_gets_a_failure_of_its_own() -> None:
+    cache = ResponseCache(max_age=60)
+
+    async def call() -> str:
+        await asyncio.sleep(0)
+        raise ConnectionError("down")
+
+    results = await asyncio.gather(
+        *[cache.fetch("k", call) for _ in range(3)], return_exceptions=True
+    )
+    assert len({id(each) for each in results}) == 3
+    assert {str(each) for each in results} == {"down"}
+
+
 def test_answers_outlive_the_process_in_redis(valkey: OwnValkey) -> None:
     clock = Clock()
     store = RedisStore(valkey.client())
