@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from resilience_site.config import SiteConfig, config
+from tests.runtime.story_effects import EFFECTS
 
 STORIES = Path(__file__).resolve().parents[2] / "shared" / "seed"
 AREAS = {"first-light", "runtime", "health", "analytics", "alerts", "healing"}
@@ -178,31 +179,45 @@ def build_chains() -> None:
 # --- The table -------------------------------------------------------------------------------
 
 ROWS = {
-    "CIRCUIT_BREAKER_ENABLED": Row("true", "runtime"),
-    "CIRCUIT_BREAKER_FAILURE_THRESHOLD": Row("5", "runtime"),
-    "CIRCUIT_BREAKER_TIMEOUT_SECONDS": Row("60", "runtime"),
-    "CIRCUIT_BREAKER_HALF_OPEN_MAX_CALLS": Row("3", "runtime"),
-    "GRAPH_API_CIRCUIT_BREAKER_ENABLED": Row("true", "runtime"),
-    "GRAPH_API_FAILURE_THRESHOLD": Row("3", "runtime"),
-    "GRAPH_API_TIMEOUT_SECONDS": Row("120", "runtime"),
-    "REDIS_CIRCUIT_BREAKER_ENABLED": Row("true", "runtime"),
-    "REDIS_FAILURE_THRESHOLD": Row("5", "runtime"),
-    "REDIS_TIMEOUT_SECONDS": Row("30", "runtime"),
-    "DATABASE_CIRCUIT_BREAKER_ENABLED": Row("true", "runtime"),
-    "DATABASE_FAILURE_THRESHOLD": Row("3", "runtime"),
-    "DATABASE_TIMEOUT_SECONDS": Row("60", "runtime"),
-    "RETRY_ENABLED": Row("true", "runtime"),
-    "RETRY_MAX_ATTEMPTS": Row("3", "runtime"),
-    "RETRY_BASE_DELAY_MS": Row("1000", "runtime"),
-    "RETRY_MAX_DELAY_MS": Row("30000", "runtime"),
-    "RETRY_JITTER_ENABLED": Row("true", "runtime"),
-    "RETRY_BUDGET_ENABLED": Row("true", "runtime"),
-    "RETRY_BUDGET_LIMIT": Row("100", "runtime"),
-    "FALLBACK_ENABLED": Row("true", "runtime"),
-    "FALLBACK_CACHE_ENABLED": Row("true", "runtime"),
-    "FALLBACK_CACHE_MAX_AGE_MINUTES": Row("60", "runtime"),
-    "DEGRADED_MODE_ENABLED": Row("true", "runtime"),
-    "FEATURE_TOGGLES_ENABLED": Row("true", "runtime"),
+    "CIRCUIT_BREAKER_ENABLED": Row("true", "runtime", EFFECTS["CIRCUIT_BREAKER_ENABLED"]),
+    "CIRCUIT_BREAKER_FAILURE_THRESHOLD": Row(
+        "5", "runtime", EFFECTS["CIRCUIT_BREAKER_FAILURE_THRESHOLD"]
+    ),
+    "CIRCUIT_BREAKER_TIMEOUT_SECONDS": Row(
+        "60", "runtime", EFFECTS["CIRCUIT_BREAKER_TIMEOUT_SECONDS"]
+    ),
+    "CIRCUIT_BREAKER_HALF_OPEN_MAX_CALLS": Row(
+        "3", "runtime", EFFECTS["CIRCUIT_BREAKER_HALF_OPEN_MAX_CALLS"]
+    ),
+    "GRAPH_API_CIRCUIT_BREAKER_ENABLED": Row(
+        "true", "runtime", EFFECTS["GRAPH_API_CIRCUIT_BREAKER_ENABLED"]
+    ),
+    "GRAPH_API_FAILURE_THRESHOLD": Row("3", "runtime", EFFECTS["GRAPH_API_FAILURE_THRESHOLD"]),
+    "GRAPH_API_TIMEOUT_SECONDS": Row("120", "runtime", EFFECTS["GRAPH_API_TIMEOUT_SECONDS"]),
+    "REDIS_CIRCUIT_BREAKER_ENABLED": Row(
+        "true", "runtime", EFFECTS["REDIS_CIRCUIT_BREAKER_ENABLED"]
+    ),
+    "REDIS_FAILURE_THRESHOLD": Row("5", "runtime", EFFECTS["REDIS_FAILURE_THRESHOLD"]),
+    "REDIS_TIMEOUT_SECONDS": Row("30", "runtime", EFFECTS["REDIS_TIMEOUT_SECONDS"]),
+    "DATABASE_CIRCUIT_BREAKER_ENABLED": Row(
+        "true", "runtime", EFFECTS["DATABASE_CIRCUIT_BREAKER_ENABLED"]
+    ),
+    "DATABASE_FAILURE_THRESHOLD": Row("3", "runtime", EFFECTS["DATABASE_FAILURE_THRESHOLD"]),
+    "DATABASE_TIMEOUT_SECONDS": Row("60", "runtime", EFFECTS["DATABASE_TIMEOUT_SECONDS"]),
+    "RETRY_ENABLED": Row("true", "runtime", EFFECTS["RETRY_ENABLED"]),
+    "RETRY_MAX_ATTEMPTS": Row("3", "runtime", EFFECTS["RETRY_MAX_ATTEMPTS"]),
+    "RETRY_BASE_DELAY_MS": Row("1000", "runtime", EFFECTS["RETRY_BASE_DELAY_MS"]),
+    "RETRY_MAX_DELAY_MS": Row("30000", "runtime", EFFECTS["RETRY_MAX_DELAY_MS"]),
+    "RETRY_JITTER_ENABLED": Row("true", "runtime", EFFECTS["RETRY_JITTER_ENABLED"]),
+    "RETRY_BUDGET_ENABLED": Row("true", "runtime", EFFECTS["RETRY_BUDGET_ENABLED"]),
+    "RETRY_BUDGET_LIMIT": Row("100", "runtime", EFFECTS["RETRY_BUDGET_LIMIT"]),
+    "FALLBACK_ENABLED": Row("true", "runtime", EFFECTS["FALLBACK_ENABLED"]),
+    "FALLBACK_CACHE_ENABLED": Row("true", "runtime", EFFECTS["FALLBACK_CACHE_ENABLED"]),
+    "FALLBACK_CACHE_MAX_AGE_MINUTES": Row(
+        "60", "runtime", EFFECTS["FALLBACK_CACHE_MAX_AGE_MINUTES"]
+    ),
+    "DEGRADED_MODE_ENABLED": Row("true", "runtime", EFFECTS["DEGRADED_MODE_ENABLED"]),
+    "FEATURE_TOGGLES_ENABLED": Row("true", "runtime", EFFECTS["FEATURE_TOGGLES_ENABLED"]),
     "ERROR_CORRELATION_ENABLED": Row("true", "first-light", correlation),
     "DISTRIBUTED_TRACING_ENABLED": Row("true", "first-light", tracing),
     "ERROR_CORRELATION_WINDOW_MINUTES": Row("15", "first-light", correlation_window),
@@ -212,10 +227,12 @@ ROWS = {
     "CONNECTION_POOL_HEALING_ENABLED": Row("true", "healing"),
     "CACHE_WARMING_ON_FAILURE": Row("true", "healing"),
     "HEALING_VERIFICATION_TIMEOUT": Row("300", "healing"),
-    "BULKHEAD_ISOLATION_ENABLED": Row("true", "runtime"),
-    "CRITICAL_OPERATION_THREAD_POOL_SIZE": Row("10", "runtime"),
-    "USER_TIER_ISOLATION_ENABLED": Row("true", "runtime"),
-    "RESOURCE_LIMIT_ENFORCEMENT": Row("true", "runtime"),
+    "BULKHEAD_ISOLATION_ENABLED": Row("true", "runtime", EFFECTS["BULKHEAD_ISOLATION_ENABLED"]),
+    "CRITICAL_OPERATION_THREAD_POOL_SIZE": Row(
+        "10", "runtime", EFFECTS["CRITICAL_OPERATION_THREAD_POOL_SIZE"]
+    ),
+    "USER_TIER_ISOLATION_ENABLED": Row("true", "runtime", EFFECTS["USER_TIER_ISOLATION_ENABLED"]),
+    "RESOURCE_LIMIT_ENFORCEMENT": Row("true", "runtime", EFFECTS["RESOURCE_LIMIT_ENFORCEMENT"]),
     "HEALTH_CHECKS_ENABLED": Row("true", "health"),
     "DEEP_HEALTH_CHECKS_ENABLED": Row("true", "health"),
     "HEALTH_CHECK_INTERVAL_SECONDS": Row("30", "health"),
