@@ -19,7 +19,8 @@ from analytics.domain.telemetry import (
     SpanRecord,
 )
 
-NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
+# The beginning of a minute, so that what happens seconds later falls into the same one.
+NOW = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=5)
 _numbers = itertools.count(1)
 STACK = 'Traceback (most recent call last):\n  File "/app/plans.py", line 9, in load\nKeyError: x'
 
