@@ -16,8 +16,10 @@ _PREFIX = "resilience.breaker"
 
 def tell(event: BreakerEvent, listeners: tuple[Callable[[BreakerEvent], object], ...]) -> None:
     """Log a transition, call the breaker's listeners and emit the event; never raises."""
+    # A probe that fails, again and again while an outage lasts, is no news.
+    news = event.to_state is CircuitState.OPEN and event.from_state is CircuitState.CLOSED
     logger.log(
-        logging.WARNING if event.to_state is CircuitState.OPEN else logging.INFO,
+        logging.WARNING if news else logging.INFO,
         "Circuit breaker %r: %s → %s (%s)",
         event.name, event.from_state.value, event.to_state.value, event.reason,
     )  # fmt: skip

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import functools
 import logging
-import threading
-import time
 from typing import Any
 
 import redis
 from channels.layers import get_channel_layer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.conf import settings
+
+from breakers.runtime import BreakerEvent, CallNotPermitted, CircuitBreaker, CircuitState, default
 
 log = logging.getLogger(__name__)
 
@@ -28,36 +28,31 @@ REST_SECONDS = 5.0
 
 
 class Publisher:
-    """Publishes wake-ups; a failure is logged once per outage and rests the publisher."""
+    """Publishes wake-ups through a circuit breaker: in an outage, nobody waits for Redis."""
 
-    def __init__(self, client: redis.Redis, channel: str, message: bytes) -> None:
+    def __init__(
+        self, client: redis.Redis, channel: str, message: bytes, breaker: CircuitBreaker
+    ) -> None:
         self._client = client
         self._channel = channel
         self._message = message
-        self._resting_until = 0.0
-        self._failing = False
-        self._lock = threading.Lock()
+        self._breaker = breaker
+        breaker.on_event(_tell)
 
-    def publish(self, now: float) -> bool:
-        """Send one wake-up at monotonic time `now`; False when it was not sent. Never raises."""
-        if now < self._resting_until:
-            return False
+    def publish(self) -> bool:
+        """Send one wake-up; False when it was not sent. Never raises."""
         try:
-            self._client.publish(self._channel, self._message)
-        except (redis.RedisError, OSError) as error:
-            self._rest(now, error)
+            self._breaker.call_sync(self._client.publish, self._channel, self._message)
+        except (CallNotPermitted, redis.RedisError, OSError):
             return False
-        if self._failing:
-            self._failing = False
-            log.info("live wake-ups go out again")
         return True
 
-    def _rest(self, now: float, error: Exception) -> None:
-        with self._lock:
-            self._resting_until = now + REST_SECONDS
-            first, self._failing = not self._failing, True
-        if first:
-            log.warning("live wake-ups cannot be sent, open pages fall back to polling: %s", error)
+
+def _tell(event: BreakerEvent) -> None:
+    if event.to_state is CircuitState.OPEN and event.from_state is CircuitState.CLOSED:
+        log.warning("live wake-ups cannot be sent, open pages fall back to polling")
+    elif event.to_state is CircuitState.CLOSED:
+        log.info("live wake-ups go out again")
 
 
 @functools.cache
@@ -72,9 +67,16 @@ def _publisher() -> Publisher:
         retry=None,
     )
     channel = f"{options.get('prefix', 'asgi')}__group__{GROUP}"
-    return Publisher(client, channel, layer.serialize(MESSAGE))
+    breaker = default().breaker(
+        "redis",
+        failure_threshold=1,
+        timeout=REST_SECONDS,
+        permitted_calls_in_half_open_state=1,
+        expected_exception=(redis.RedisError, OSError),
+    )
+    return Publisher(client, channel, layer.serialize(MESSAGE), breaker)
 
 
 def publish() -> None:
     """Wake every web process's live fan-out. Never raises, and never blocks for long."""
-    _publisher().publish(time.monotonic())
+    _publisher().publish()
