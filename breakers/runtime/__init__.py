@@ -62,6 +62,7 @@ from breakers.runtime.errors import (
 from breakers.runtime.failure_codes import Classification
 from breakers.runtime.failure_domains import FailureDomain
 from breakers.runtime.fallback import FallbackHandler, FallbackResult, collect_served
+from breakers.runtime.hedging import Hedge
 from breakers.runtime.isolation import (
     BulkheadManager,
     Failure,
@@ -179,6 +180,7 @@ __all__ = [
     "HealingOpportunity",
     "HealingResult",
     "HealingWorkflow",
+    "Hedge",
     "ImpactReport",
     "IsolationBoundary",
     "IsolationResult",
