@@ -6,9 +6,9 @@ error codes by their shape, so that it needs no driver. `register` adds rules of
 
 from __future__ import annotations
 
-import asyncio
 import email.utils
 import errno
+import inspect
 import logging
 import socket
 import ssl
@@ -207,7 +207,7 @@ def _graph_code(error: BaseException) -> str:
         return own
     response = getattr(error, "response", None)
     read = getattr(response, "json", None)
-    if not callable(read) or asyncio.iscoroutinefunction(read):
+    if not callable(read) or inspect.iscoroutinefunction(read):
         return ""
     with suppress(Exception):  # no JSON, or a stream that nobody has read
         body = read()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import inspect
 import queue
 import threading
 from collections.abc import Callable
@@ -108,7 +109,7 @@ class ThreadPoolBulkhead(Bulkhead):
 
     async def call(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Run a plain function in a thread of the pool; a coroutine function runs where it is."""
-        if asyncio.iscoroutinefunction(func):
+        if inspect.iscoroutinefunction(func):
             return await self._around_coroutine(func)(*args, **kwargs)
         slot = await self.acquire_async()
         future = self._start(slot, func, args, kwargs)
