@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 
 from resilience_site.embedded.programs import DemoContext, Program
@@ -57,6 +58,8 @@ def programs(context: DemoContext) -> list[Program]:
                 "PLANNER_DATABASE_URL": context.database_url,
                 "PLANNER_REDIS_URL": context.redis_url,
                 "PLANNER_EXPORT_LOG": export_log(PLANNER_MCP),
+                # Short enough that a breaker is seen to open and close within one round of faults.
+                **_unless_set(GRAPH_API_TIMEOUT_SECONDS="10", RETRY_BASE_DELAY_MS="200"),
                 # The simulator takes any secret; a real tenant would not.
                 "GRAPH_CLIENT_SECRET": secrets.token_urlsafe(24),
             },
@@ -75,3 +78,8 @@ def programs(context: DemoContext) -> list[Program]:
             "deploy.demo.driver",
         ),
     ]
+
+
+def _unless_set(**variables: str) -> dict[str, str]:
+    """Those variables that whoever started the demo has not chosen."""
+    return {name: value for name, value in variables.items() if name not in os.environ}
