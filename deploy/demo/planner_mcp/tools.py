@@ -16,7 +16,7 @@ from opentelemetry.propagate import extract
 from pydantic import Field
 
 import breakers.runtime as resilience
-from breakers.runtime import ResilienceError
+from breakers.runtime import DeadlineExceeded, ResilienceError
 from breakers.runtime.middleware.mcp import ResilienceMiddleware, note_rejection
 from deploy.demo.planner_mcp.errors import GraphError
 from deploy.demo.planner_mcp.graph import Json
@@ -80,7 +80,9 @@ def _reported(tool: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
         except ResilienceError as error:
             note_rejection(error)
             trace.get_current_span().record_exception(error)
-            raise ToolError(f"{error}. Nothing was changed by this call.") from error
+            late = isinstance(error, DeadlineExceeded)
+            known = "It may have taken effect." if late else "Nothing was changed by this call."
+            raise ToolError(f"{error}. {known}") from error
         except GraphError as error:
             if error.retry_after is not None:
                 note_rejection(error)
