@@ -34,8 +34,10 @@ VOTE = (
     + """
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
 redis.call('ZADD', KEYS[2], now + ARGV[5], ARGV[4])
-local state = redis.call('HGET', KEYS[1], 'state')
-if state ~= 'open' and redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[6]) then
+local v = redis.call('HMGET', KEYS[1], 'state', 'until')
+-- Open, but over: whoever says so now had closed alone, while Redis did not answer.
+local open = v[1] == 'open' and now < tonumber(v[2])
+if not open and redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[6]) then
   change('open', ARGV[5])
 end
 keep()

@@ -7,7 +7,8 @@ opens everywhere; half-open probes are leased, so that the whole fleet places no
 one breaker would. Two threads do all input and output: a call only ever looks at memory. While
 Redis does not answer, each replica decides for itself.
 
-The first call after the open time asks for a lease and is rejected; once that is there, within
+An operator's `reset` of one replica is that one's alone: overrides for all come from the site. The
+first call after the open time asks for a lease and is rejected; once that is there, within
 milliseconds, the next one is the probe.
 """
 
@@ -19,6 +20,7 @@ import os
 import queue
 import socket
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -49,43 +51,69 @@ class SharedStatus(NamedTuple):
     epochs: dict[str, int]
 
 
+class _Lease(NamedTuple):
+    """A probe of all replicas' share, until the clock shows `ends`."""
+
+    member: str
+    ends: float
+
+
 class _Probes:
     """Hands out the probes of one breaker that are leased from all replicas' share."""
 
     def __init__(self, lane: SharedState, name: str) -> None:
         self._lane = lane
         self._name = name
-        self._ready: deque[str] = deque()
-        self._placed: deque[str | None] = deque()
+        self._ready: deque[_Lease] = deque()
+        self._placed: deque[_Lease | None] = deque()
         self._asked = False
+        self._failure_told = False
 
     def take(self) -> bool:
         if not self._lane.governs(self._name):
             self._placed.append(None)
             return True
-        try:
-            self._placed.append(self._ready.popleft())
-        except IndexError:
-            if not self._asked:
-                self._asked = True
-                self._lane.later(self._ask)
-            return False
-        return True
+        while True:
+            try:
+                lease = self._ready.popleft()
+            except IndexError:
+                break
+            if time.monotonic() < lease.ends:
+                self._placed.append(lease)
+                return True
+        if not self._asked:
+            self._asked = True
+            self._lane.later(self._ask)
+        return False
 
     def done(self, success: bool | None) -> None:
+        # Which of this generation's leases ends does not matter: they are all alike.
         try:
-            member = self._placed.popleft()
+            lease = self._placed.popleft()
         except IndexError:
             return
-        if member is not None:
-            outcome = {True: "ok", False: "failed", None: "unused"}[success]
-            self._lane.later(lambda: self._lane.settle(self._name, member, outcome))
+        if lease is not None:
+            self._failure_told = self._failure_told or success is False
+            self._settle(lease, {True: "ok", False: "failed", None: "unused"}[success])
+
+    def end(self, failed: bool) -> None:
+        """The generation is over: what it still holds is not the next one's."""
+        placed = [lease for lease in self._placed if lease is not None]
+        self._placed.clear()
+        if failed and placed and not self._failure_told:
+            self._settle(placed[0], "failed")
+        self._failure_told = False
+        while self._ready:
+            self._settle(self._ready.popleft(), "unused")
+
+    def _settle(self, lease: _Lease, outcome: str) -> None:
+        self._lane.later(lambda: self._lane.settle(self._name, lease.member, outcome))
 
     def _ask(self) -> None:
         try:
-            member = self._lane.lease(self._name)
-            if member:
-                self._ready.append(member)
+            lease = self._lane.lease(self._name)
+            if lease is not None:
+                self._ready.append(lease)
         finally:
             self._asked = False
 
@@ -117,6 +145,7 @@ class SharedState:
         self._poll = poll
         self._lock = threading.Lock()
         self._breakers: dict[str, CircuitBreaker] = {}
+        self._probes: dict[str, _Probes] = {}
         self._epochs: dict[str, int] = {}
         self._removers: list[Callable[[], None]] = []
         self._work: queue.Queue[Work | None] = queue.Queue(_MAX_WORK)
@@ -144,7 +173,8 @@ class SharedState:
                 return
             self._breakers[breaker.name] = breaker
             self._removers.append(breaker.on_event(self._changed))
-            breaker.limit_probes(_Probes(self, breaker.name))
+            probes = self._probes[breaker.name] = _Probes(self, breaker.name)
+            breaker.limit_probes(probes)
         self.later(lambda: self._read(breaker.name))
 
     def status(self) -> SharedStatus:
@@ -182,18 +212,25 @@ class SharedState:
                     continue
 
     def _changed(self, event: BreakerEvent) -> None:
-        opened = event.to_state is CircuitState.OPEN and event.from_state is CircuitState.CLOSED
-        if opened and event.reason != SHARED:
+        opened = event.to_state is CircuitState.OPEN
+        if event.from_state is CircuitState.HALF_OPEN:
+            self._probes[event.name].end(opened and event.reason != SHARED)
+        elif opened and event.from_state is CircuitState.CLOSED and event.reason != SHARED:
             self.later(lambda: self._vote(event.name))
 
     # --- On the lane's thread
 
     def _run(self) -> None:
+        next_read = 0.0
         while not self._closed.is_set():
+            now = time.monotonic()
+            if now >= next_read:
+                next_read = now + self._poll
+                self._do(self._read_all)
             try:
-                work = self._work.get(timeout=self._poll)
+                work = self._work.get(timeout=max(0.0, next_read - time.monotonic()))
             except queue.Empty:
-                work = self._read_all
+                continue
             if work is None:
                 return
             self._do(work)
@@ -234,13 +271,15 @@ class SharedState:
             answer = self._call(VOTE, name, self._instance, milliseconds, self._quorum)
             self._adopt(name, answer)
 
-    def lease(self, name: str) -> str:
-        """A probe of all replicas' share, or an empty text where there is none."""
+    def lease(self, name: str) -> _Lease | None:
+        """A probe of all replicas' share, or None where there is none."""
         policy = self._breakers[name].policy
         wait = policy.max_wait_duration_in_half_open_state or policy.timeout
         member = f"{self._instance}/{uuid.uuid4().hex[:12]}"
+        ends = time.monotonic() + wait
         permitted = policy.permitted_calls_in_half_open_state
-        return member if self._call(LEASE, name, member, int(wait * 1000), permitted) else ""
+        granted = self._call(LEASE, name, member, int(wait * 1000), permitted)
+        return _Lease(member, ends) if granted else None
 
     def settle(self, name: str, member: str, outcome: str) -> None:
         """How a leased probe ended."""

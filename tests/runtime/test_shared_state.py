@@ -124,6 +124,46 @@ FOUR_PROBES: Any = {
 }
 
 
+def permit_of(each: CircuitBreaker) -> Any:
+    try:
+        return each.acquire()
+    except CallNotPermitted:
+        return None
+
+
+def test_a_probe_interrupted_by_a_transition_is_not_mixed_up_with_the_next(
+    valkey: OwnValkey, stack: ExitStack
+) -> None:
+    one, two = (breaker(0.2, permitted_calls_in_half_open_state=2) for _ in range(2))
+    for each in (one, two):
+        shared(stack, valkey, each)
+    fail(one)
+    until(lambda: two.state is CircuitState.OPEN)
+    hanging, failing = until(lambda: permit_of(one)), until(lambda: permit_of(one))
+    failing.failure(ConnectionError())
+    assert one.state is CircuitState.OPEN
+    hanging.success()
+    # The next generation closes on its own two probes.
+    for each in (one, two):
+        until(lambda each=each: permit_of(each)).success()  # type: ignore[misc]
+    until(lambda: one.state is two.state is CircuitState.CLOSED)
+
+
+def test_a_trip_is_heard_also_where_redis_still_thinks_it_open(
+    valkey: OwnValkey, stack: ExitStack
+) -> None:
+    one, two = breaker(0.2), breaker(0.2)
+    states = [shared(stack, valkey, each) for each in (one, two)]
+    until(lambda: all(state.status().connected for state in states))
+    fail(one)
+    until(lambda: two.state is CircuitState.OPEN)
+    for each in (one, two):
+        each.reset()  # what a recovery without Redis leaves: closed here, open there
+    time.sleep(0.25)  # until the shared open time is over
+    fail(one)
+    until(lambda: two.state is CircuitState.OPEN)
+
+
 def hammer(path: str, go: Any, results: Any) -> None:
     """One replica in a process of its own: how many probes it was let place."""
     each = CircuitBreaker(1, 1.0, name="graph", **FOUR_PROBES)
