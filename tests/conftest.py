@@ -7,8 +7,18 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from breakers.runtime import CircuitState, default
 from tests import browser as browsers
 from tests.livesite import LiveSite, fresh_site, web_process
+
+
+@pytest.fixture(autouse=True)
+def breakers_closed() -> Iterator[None]:
+    """What one test breaks does not keep calls from the next one's store."""
+    yield
+    for breaker in default().breakers:
+        if breaker.state in (CircuitState.OPEN, CircuitState.HALF_OPEN):
+            breaker.reset()
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ in the scope, and whatever Django answers that is not OTLP becomes a `google.rpc
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from analytics.domain.bodies import TooLarge, Undecodable
 from analytics.domain.otlp_responses import JSON, PROTOBUF, Violation, status
 from analytics.ingest.bodies import Disconnected, Receive, read_body
 from analytics.services.ingest_counters import record_refusal
+from breakers.runtime import CallNotPermitted, CircuitBreaker, default
 from resilience_site.config import config
 from resilience_site.core.choices import Scope as KeyScope
 from resilience_site.core.keys import key_check_async
@@ -34,6 +36,7 @@ SIGNALS = ("traces", "logs", "metrics")
 # Marks an answer of the OTLP operations; everything else is Django's own.
 ANSWER_HEADER = b"x-otlp-answer"
 RETRY_AFTER_STORE = 5
+STORE_REST_SECONDS = 2.0
 _RETRY_AFTER_BUSY = 1
 # Bodies that one process holds at once, decompressed.
 _MAX_IN_FLIGHT = 256 << 20
@@ -61,9 +64,10 @@ class _Request(NamedTuple):
 class OtlpGateway:
     """Wraps Django's ASGI application; other paths pass through untouched."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, store: CircuitBreaker | None = None) -> None:
         self._app = app
         self._in_flight = 0
+        self._store = store or store_breaker()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
@@ -90,6 +94,34 @@ class OtlpGateway:
         self, scope: Message, headers: dict[bytes, str], receive: Receive, send: Send
     ) -> None:
         request = _request(scope, headers)
+        try:
+            permit = self._store.acquire()
+        except CallNotPermitted as rejected:
+            # Nobody waits for connections to a store that is known to be down.
+            raise store_down(rejected.retry_after) from None
+        try:
+            answered = await self._receive(scope, request, headers, receive, send)
+        except Refusal as refusal:
+            if refusal.reason == _STORE_DOWN:
+                permit.failure(refusal)
+            raise
+        else:
+            if answered == 503:
+                permit.failure(store_down())
+            else:
+                permit.success()
+        finally:
+            permit.ignore()  # where nothing is known of the store: a refusal, a sender that left
+
+    async def _receive(
+        self,
+        scope: Message,
+        request: _Request,
+        headers: dict[bytes, str],
+        receive: Receive,
+        send: Send,
+    ) -> int:
+        """Check, read and hand on; the status that was answered."""
         await _check_key(headers)
         limit = config.resilience_max_body_mib << 20
         if self._in_flight > _MAX_IN_FLIGHT:
@@ -100,13 +132,13 @@ class OtlpGateway:
         body = await _body(receive, request, limit)
         self._in_flight += len(body)
         try:
-            await self._hand_on(scope, request, body, receive, send)
+            return await self._hand_on(scope, request, body, receive, send)
         finally:
             self._in_flight -= len(body)
 
     async def _hand_on(
         self, scope: Message, request: _Request, body: bytes, receive: Receive, send: Send
-    ) -> None:
+    ) -> int:
         handed = {**scope, "otlp.body": body, "otlp.encoding": request.encoding}
         answer = _Answer()
         await self._app(handed, _after_empty_body(receive), answer.send)
@@ -119,7 +151,7 @@ class OtlpGateway:
             if answer.status >= 400:
                 record_refusal(request.signal, _REASONS.get(answer.status, "refused"))
             await _answer(send, answer.status, answer.body, request.encoding, extra)
-            return
+            return answer.status
         raise Refusal(
             answer.status if answer.status >= 400 else 500,
             "internal error",
@@ -127,7 +159,19 @@ class OtlpGateway:
         )
 
 
-_REASONS = {400: "undecodable", 503: "store down"}
+_STORE_DOWN = "store down"
+_REASONS = {400: "undecodable", 503: _STORE_DOWN}
+
+
+def store_breaker() -> CircuitBreaker:
+    """The breaker between ingest and its store; soon closed again, as senders come back soon."""
+    return default().breaker(
+        "database",
+        failure_threshold=3,
+        timeout=STORE_REST_SECONDS,
+        permitted_calls_in_half_open_state=1,
+        expected_exception=Refusal,
+    )
 
 
 class _Unread:
@@ -208,11 +252,12 @@ async def _check_key(headers: dict[bytes, str]) -> None:
         raise Refusal(403, "scope", f"This needs a key with scope ingest, not {key.scope}.")
 
 
-def store_down() -> Refusal:
+def store_down(wait: float | None = None) -> Refusal:
     """The answer while the store does not answer: the sender keeps its items and comes back."""
+    seconds = RETRY_AFTER_STORE if wait is None else max(1, math.ceil(wait))
     return Refusal(
-        503, "store down", "The database does not answer; nothing was stored, send again.",
-        {"retry-after": str(RETRY_AFTER_STORE)},
+        503, _STORE_DOWN, "The database does not answer; nothing was stored, send again.",
+        {"retry-after": str(seconds)},
     )  # fmt: skip
 
 
