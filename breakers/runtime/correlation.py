@@ -67,8 +67,12 @@ def timeout_of(headers: Mapping[str, str], longest: float | None) -> float | Non
 
 def tier_of(headers: Mapping[str, str]) -> str:
     """The caller's tier by its header, or an empty text."""
-    given = headers.get(TIER_HEADER.lower(), "")
-    return given if _ALLOWED.fullmatch(given) else ""
+    return valid_tier(headers.get(TIER_HEADER.lower(), ""))
+
+
+def valid_tier(name: object) -> str:
+    """The name, or an empty text where it is none that a header can carry."""
+    return name if isinstance(name, str) and _ALLOWED.fullmatch(name) else ""
 
 
 def _mark_span(held: str) -> None:

@@ -115,13 +115,22 @@ class BreakerRegistry:
     def __len__(self) -> int:
         return len(self._named) + len(self._keyed)
 
-    def on_made(self, callback: Callable[[CircuitBreaker], object]) -> None:
-        """Have `callback` called with each breaker by name, those that exist included."""
+    def on_made(self, callback: Callable[[CircuitBreaker], object]) -> Callable[[], None]:
+        """Have `callback` called with each breaker by name, those that exist included.
+
+        Returns what ends that.
+        """
         with self._lock:
             self._watchers.append(callback)
             known = list(self._named.values())
         for each in known:
             callback(each)
+
+        def remove() -> None:
+            with self._lock:
+                self._watchers = [each for each in self._watchers if each is not callback]
+
+        return remove
 
     def apply(self, document: Mapping[str, Any]) -> None:
         """Work by the `breakers` of a control document: name → `override` and `policy`.

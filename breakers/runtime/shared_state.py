@@ -153,7 +153,7 @@ class SharedState:
         self._last_error = ""
         self._closed = threading.Event()
         if isinstance(breakers, BreakerRegistry):
-            breakers.on_made(self.add)
+            self._removers.append(breakers.on_made(self.add))
         else:
             for breaker in breakers:
                 self.add(breaker)

@@ -50,8 +50,9 @@ class Telemetry:
         self._noted = self._taken = 0
         self._stop = threading.Event()
         self._lock = threading.Lock()
+        self._counting = threading.Lock()
         self._make_instruments()
-        resilience.breakers.on_made(self._observe)
+        self._forget_breakers = resilience.breakers.on_made(self._observe)
         self._unsubscribe = events.subscribe(self._note)
         self._thread = threading.Thread(target=self._run, name="resilience-telemetry", daemon=True)
         self._thread.start()
@@ -59,24 +60,38 @@ class Telemetry:
     def stop(self) -> None:
         """Send what is noted and end."""
         self._unsubscribe()
+        self._forget_breakers()
         self._stop.set()
         self._thread.join(2.0)
 
     def flush(self) -> None:
-        """Hand everything that is noted to OpenTelemetry."""
-        with self._lock:
-            self._send_pending()
-            self._send_rejections()
+        """Hand everything that is noted to OpenTelemetry; never raises."""
+        try:
+            with self._lock:
+                self._send_pending()
+                self._send_rejections()
+        except Exception:
+            logger.exception("Telemetry of the resilience library could not be recorded")
 
     # --- On the caller's thread
 
     def _note(self, event: Event) -> None:
         from opentelemetry.context import get_current
 
+        if event.name in _AGGREGATED:
+            # They come by the thousand, just when nothing may be slow, and none is to be lost.
+            self._add((event.name, tuple(sorted(event.attributes.items()))), 1)
+            return
         self._noted += 1
         self._pending.append((event, time.time_ns(), get_current()))
 
+    def _add(self, key: tuple[str, tuple[tuple[str, Any], ...]], count: int) -> None:
+        with self._counting:
+            self._waiting[key] = self._waiting.get(key, 0) + count
+
     def _observe(self, breaker: CircuitBreaker) -> None:
+        # What it rejected before is not this connection's to tell.
+        self._rejected[breaker.name] = breaker.not_permitted_calls
         meter = self._meters[breaker.name] = CallMeter()
         breaker.meter(meter)
 
@@ -107,11 +122,7 @@ class Telemetry:
             signal = EVENTS.get(event.name)
             if signal is None:
                 continue
-            if event.name in _AGGREGATED:
-                key = (event.name, tuple(sorted(event.attributes.items())))
-                self._waiting[key] = self._waiting.get(key, 0) + 1
-            else:
-                self._send(signal, dict(event.attributes), 1, at, context)
+            self._send(signal, dict(event.attributes), 1, at, context)
 
     def _send_rejections(self) -> None:
         for breaker in list(self._resilience.breakers.named()):
@@ -120,8 +131,9 @@ class Telemetry:
             if new > 0:
                 self._rejected[breaker.name] = total
                 key = ("resilience.breaker.rejected", (("resilience.breaker.name", breaker.name),))
-                self._waiting[key] = self._waiting.get(key, 0) + new
-        waiting, self._waiting = self._waiting, {}
+                self._add(key, new)
+        with self._counting:
+            waiting, self._waiting = self._waiting, {}
         for (name, attributes), count in waiting.items():
             part = name.rpartition(".")[0]
             told = {**dict(attributes), f"{part}.count": count}
@@ -132,6 +144,8 @@ class Telemetry:
     ) -> None:
         from opentelemetry._logs import LogRecord, SeverityNumber
 
+        keys = {key: self._bounded(key, attributes.get(key)) for key in signal.keys}
+        self._counters[signal.name].add(count, keys)
         self._log.emit(
             LogRecord(
                 timestamp=at,
@@ -143,8 +157,6 @@ class Telemetry:
                 event_name=signal.name,
             )
         )
-        keys = {key: self._bounded(key, attributes.get(key)) for key in signal.keys}
-        self._counters[signal.name].add(count, keys)
 
     def _bounded(self, key: str, value: Any) -> str:
         """The value, or `other` where there are too many different ones."""

@@ -315,3 +315,30 @@ async def test_mcp_says_what_was_served_and_when_to_come_back() -> None:
     assert result.is_error
     assert result.meta["resilience"]["served"] == "rejected"
     assert result.meta["resilience"]["retry_after"] == pytest.approx(12.3, abs=0.5)
+
+
+async def test_mcp_answers_a_call_that_runs_out_of_time_as_a_tool_s_error() -> None:
+    def build(server: MCPServer) -> None:
+        @server.tool()
+        async def tool() -> str:
+            await asyncio.Event().wait()
+            return ""
+
+    result = await call(build, {"X-Request-Timeout-Ms": "20"})
+    assert result.is_error
+    assert "they are over" in result.content[0].text
+    assert result.meta["resilience"]["served"] == "rejected"
+
+
+async def test_mcp_does_not_call_a_failure_fresh() -> None:
+    def build(server: MCPServer) -> None:
+        @server.tool()
+        async def tool() -> str:
+            raise ValueError("no")
+
+    assert (await call(build, {})).meta["resilience"]["served"] == "failed"
+
+
+async def test_a_tier_that_no_header_can_carry_is_none() -> None:
+    async with app(tier=lambda scope: "a\nb") as client:
+        assert (await client.get("/show")).json()["tier"] == ""

@@ -149,6 +149,33 @@ def test_rejections_are_told_at_most_once_a_second_and_counted_exactly(
         assert point.as_int == 1000
 
 
+def test_a_new_connection_does_not_tell_again_what_was_told(
+    sink: Sink, resilience: Resilience
+) -> None:
+    breaker = resilience.breaker("graph")
+    breaker.adopt_open("test", 60)
+    for _ in range(2):
+        connection = connect(sink.url)
+        for _ in range(10):
+            with pytest.raises(CallNotPermitted):
+                breaker.acquire()
+        connection.shutdown(5)
+    told = [r for r in sink.logs() if r.event_name == "resilience.breaker.rejected"]
+    assert sum(attributes(r.attributes)["resilience.breaker.count"] for r in told) == 20
+
+
+def test_an_sdk_that_raises_harms_nobody(
+    sink: Sink, resilience: Resilience, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection = connect(sink.url)
+    assert connection._telemetry is not None
+    connection._telemetry._log = None  # type: ignore[assignment]
+    events.emit("resilience.retry.budget_exhausted", {"resilience.dependency": "d"})
+    assert connection.flush(5)
+    connection.shutdown()
+    assert "could not be recorded" in caplog.text
+
+
 def test_a_site_that_hangs_costs_the_caller_nothing(
     sink: Sink, resilience: Resilience, monkeypatch: pytest.MonkeyPatch
 ) -> None:

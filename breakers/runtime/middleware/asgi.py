@@ -10,7 +10,13 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from breakers.runtime import checks
-from breakers.runtime.correlation import CORRELATION_HEADER, correlation, tier_of, timeout_of
+from breakers.runtime.correlation import (
+    CORRELATION_HEADER,
+    correlation,
+    tier_of,
+    timeout_of,
+    valid_tier,
+)
 from breakers.runtime.deadlines import deadline
 from breakers.runtime.degradation import Degradation
 from breakers.runtime.errors import ResilienceError
@@ -84,7 +90,7 @@ class ResilienceMiddleware:
         self, scope: Scope, receive: Receive, send: Send, headers: dict[str, str]
     ) -> None:
         timeout = timeout_of(headers, self._max_timeout)
-        name = tier_of(headers) if self._tier is None else self._tier(scope)
+        name = tier_of(headers) if self._tier is None else valid_tier(self._tier(scope))
         async with AsyncExitStack() as stack:
             if timeout is not None:
                 await stack.enter_async_context(deadline(timeout))

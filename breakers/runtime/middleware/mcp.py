@@ -3,12 +3,15 @@
     server = MCPServer("planner", middleware=[ResilienceMiddleware(max_timeout=30)])
 
 The caller's correlation id, tier and time come in a request's `_meta`. A tool's result carries in
-its `_meta` under `resilience`: `correlation_id`; `served` (fresh, cached or degraded) with
-`age_seconds`; `notices` of degraded services; and for a rejected call `retry_after` in seconds.
+its `_meta` under `resilience`: `correlation_id`; `served` (fresh, cached or degraded; failed or
+rejected where it is an error) with `age_seconds`; `notices` of degraded services; and for a rejected
+call `retry_after` in seconds. The SDK turns what a tool raises into text before anyone sees it, so a
+tool that lets a rejection pass calls `note_rejection` first.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
@@ -21,9 +24,11 @@ from breakers.runtime.correlation import (
     correlation,
     tier_of,
     timeout_of,
+    valid_tier,
 )
 from breakers.runtime.deadlines import deadline
 from breakers.runtime.degradation import Degradation
+from breakers.runtime.errors import ResilienceError
 from breakers.runtime.fallback import FallbackResult, collect_served
 from breakers.runtime.tiers import tier
 
@@ -68,7 +73,7 @@ class ResilienceMiddleware:
         if ctx.method != "tools/call":
             return await call_next(ctx)
         texts = {str(name).lower(): str(value) for name, value in meta.items()}
-        name = tier_of(texts) if self._tier is None else self._tier(meta)
+        name = tier_of(texts) if self._tier is None else valid_tier(self._tier(meta))
         find = self._correlation_of
         given = find(meta) if find is not None else texts.get(CORRELATION_HEADER.lower())
         timeout = timeout_of(texts, self._max_timeout)
@@ -80,8 +85,12 @@ class ResilienceMiddleware:
                 tier(name),
                 collect_served() as served,
             ):
-                async with deadline(float("inf") if timeout is None else timeout):
-                    result = await call_next(ctx)
+                try:
+                    async with deadline(float("inf") if timeout is None else timeout):
+                        result = await call_next(ctx)
+                except ResilienceError as error:
+                    noted.append(error)
+                    result = _error_result(str(error))
                 return self._labelled(result, held, served, noted)
         finally:
             _rejections.reset(token)
@@ -102,6 +111,13 @@ class ResilienceMiddleware:
                 label["age_seconds"] = round(max(ages), 3)
         if self._degradation is not None and (notices := self._degradation.notices()):
             label["notices"] = notices
+        failed = (
+            result.get("isError")
+            if isinstance(result, dict)
+            else getattr(result, "is_error", False)
+        )
+        if failed:
+            label["served"] = "failed"
         if noted:
             waits = [wait for each in noted if (wait := retry_after_of(each)) is not None]
             label["served"] = "rejected"
@@ -112,6 +128,13 @@ class ResilienceMiddleware:
         elif hasattr(result, "meta"):
             result.meta = {**(result.meta or {}), META: label}
         return result
+
+
+def _error_result(text: str) -> Any:
+    """A tool's error, as the SDK of whoever uses this module builds it."""
+    types = importlib.import_module("mcp_types")
+    content = [types.TextContent(type="text", text=text)]
+    return types.CallToolResult(content=content, is_error=True)
 
 
 __all__ = ["CORRELATION_HEADER", "META", "TIER_HEADER", "ResilienceMiddleware", "note_rejection"]

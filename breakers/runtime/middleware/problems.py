@@ -41,7 +41,7 @@ def problem_of(error: ResilienceError, correlation: str) -> Problem:
         "correlation_id": correlation,
     }
     headers = {"Content-Type": CONTENT_TYPE, CORRELATION_HEADER: correlation}
-    if error.retry_after is not None:
+    if error.retry_after is not None and math.isfinite(error.retry_after):
         body["retry_after"] = round(error.retry_after, 3)
         # The header takes whole seconds; too early would be rejected again.
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
