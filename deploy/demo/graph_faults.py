@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from breakers.runtime import HTTPError, testing
 
 
 class FaultKind(StrEnum):
@@ -38,6 +40,7 @@ class Fault:
     value: float | None
     seconds: float | None
     ends_at: float | None
+    injected: testing.Fault = field(compare=False, repr=False)
 
     def as_json(self, now: float) -> dict[str, Any]:
         left = None if self.ends_at is None else round(max(0.0, self.ends_at - now), 3)
@@ -60,7 +63,7 @@ class Faults:
 
     def put(self, described: object) -> Fault:
         """Switch a fault on in place of the one of its kind. Raises FaultError."""
-        fault = _parse(described, self._clock())
+        fault = _parse(described, self._clock(), self._rng.random)
         self._by_kind[fault.kind] = fault
         return fault
 
@@ -85,12 +88,12 @@ class Faults:
     def strike(self, kind: FaultKind) -> Fault | None:
         """The fault of this kind if it hits the present request, by its rate."""
         for fault in self.active():
-            if fault.kind is kind and self._rng.random() < fault.rate:
+            if fault.injected.strikes(kind):
                 return fault
         return None
 
 
-def _parse(described: object, now: float) -> Fault:
+def _parse(described: object, now: float, chance: Callable[[], float]) -> Fault:
     if not isinstance(described, dict):
         raise FaultError('a fault is a JSON object such as {"kind": "throttle", "rate": 0.5}')
     unknown = sorted(set(described) - _FIELDS)
@@ -104,13 +107,30 @@ def _parse(described: object, now: float) -> Fault:
     seconds = _number("seconds", described.get("seconds"), minimum=0)
     if seconds == 0:
         raise FaultError("seconds must be greater than 0; got 0")
+    rate = 1.0 if rate is None else rate
+    strength = _strength(kind, value)
     return Fault(
         kind=kind,
-        rate=1.0 if rate is None else rate,
-        value=_strength(kind, value),
+        rate=rate,
+        value=strength,
         seconds=seconds,
         ends_at=None if seconds is None else now + seconds,
+        injected=_injected(kind, rate, strength, chance),
     )
+
+
+def _injected(
+    kind: FaultKind, rate: float, strength: float | None, chance: Callable[[], float]
+) -> testing.Fault:
+    """The fault that decides which requests are struck."""
+    if kind is FaultKind.LATENCY:
+        return testing.Fault(
+            kind, latency=strength or 0.0, hang=not strength, rate=rate, chance=chance
+        )
+    if kind is FaultKind.RESET:
+        return testing.Fault(kind, reset=True, rate=rate, chance=chance)
+    status = {FaultKind.THROTTLE: 429, FaultKind.TOKEN: 401}.get(kind, 503)
+    return testing.Fault(kind, error=HTTPError(status), rate=rate, chance=chance)
 
 
 def _kind(given: object) -> FaultKind:
