@@ -174,6 +174,21 @@ def test_nested_retries_do_not_multiply(sleeper: Sleeper) -> None:
     assert flaky.calls == 9
 
 
+def test_a_retry_that_the_request_may_not_make_is_not_taken_from_the_others(
+    sleeper: Sleeper,
+) -> None:
+    budget = RetryBudget(ratio=0, floor_per_second=1, window=60, limit=5)
+    retry = retrying(sleeper, budget=budget)
+    with request_budget(0) as request:
+        assert retry.execute_sync(Flaky(ConnectionError())).outcome == "request_budget"
+    assert budget.snapshot().left == 5
+    empty = RetryBudget(limit=0)
+    with request_budget(3) as request:
+        done = retrying(sleeper, budget=empty).execute_sync(Flaky(ConnectionError()))
+        assert done.outcome == "budget_exhausted"
+        assert request.left == 3
+
+
 def sent(method: str, error: type[httpx.TransportError]) -> httpx.TransportError:
     return error("lost", request=httpx.Request(method, "http://graph.example"))
 

@@ -6,6 +6,7 @@ error codes by their shape, so that it needs no driver. `register` adds rules of
 
 from __future__ import annotations
 
+import datetime
 import email.utils
 import errno
 import inspect
@@ -17,7 +18,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from breakers.runtime.errors import AuthenticationError, RateLimitError, ResilienceError
+from breakers.runtime.errors import (
+    AuthenticationError,
+    BulkheadFull,
+    CallNotPermitted,
+    RateLimitError,
+    ResilienceError,
+)
 from breakers.runtime.failure_codes import (
     Classification,
     Rule,
@@ -78,15 +85,16 @@ def _classified(error: BaseException, wall: Callable[[], float]) -> Verdict:
         verdict = classifier(error)
         if verdict is not None:
             return verdict
+    explicit = _explicit_causes(error)
     for each in _with_causes(error):
         found = _rule(each)
         if found is not None:
             rule, reason = found
             if each is not error:
                 reason += f", cause of {type(error).__name__}"
-            return Verdict(
-                rule.classification, reason, retry_after_of(each, wall), rule.not_executed
-            )
+            # What was merely being handled may be another call's failure, so it proves nothing.
+            proves = rule.not_executed and (each is error or each in explicit)
+            return Verdict(rule.classification, reason, retry_after_of(each, wall), proves)
     return Verdict(Classification.UNKNOWN, type(error).__name__, retry_after_of(error, wall))
 
 
@@ -114,6 +122,8 @@ def parse_retry_after(text: str, now: float) -> float | None:
         return min(float(text), LONGEST_RETRY_AFTER)
     with suppress(ValueError, TypeError, IndexError, OverflowError):
         date = email.utils.parsedate_to_datetime(text)
+        if date.tzinfo is None:  # the asctime form names no zone and means UTC (RFC 9110)
+            date = date.replace(tzinfo=datetime.UTC)
         return min(max(0.0, date.timestamp() - now), LONGEST_RETRY_AFTER)
     return None
 
@@ -157,11 +167,22 @@ def _with_causes(error: BaseException) -> Iterator[BaseException]:
         each = each.__cause__ or (None if each.__suppress_context__ else each.__context__)
 
 
+def _explicit_causes(error: BaseException) -> list[BaseException]:
+    found: list[BaseException] = []
+    each = error.__cause__
+    while each is not None and each not in found and len(found) < _MAX_CAUSES:
+        found.append(each)
+        each = each.__cause__
+    return found
+
+
 def _rule(error: BaseException) -> tuple[Rule, str] | None:
     """What the exception says for itself, without its causes."""
     kind = type(error).__name__
     if isinstance(error, ResilienceError):
-        return Rule(Classification.PERMANENT, not_executed=True), f"{kind} by this library"
+        # A deadline may end a call in its midst.
+        proves = isinstance(error, CallNotPermitted | BulkheadFull)
+        return Rule(Classification.PERMANENT, not_executed=proves), f"{kind} by this library"
     if isinstance(error, RateLimitError):
         return Rule(Classification.RATE_LIMITED, not_executed=True), kind
     if isinstance(error, AuthenticationError):

@@ -62,9 +62,12 @@ class Hedge:
                     timeout=self._delay if left else None,
                     return_when=asyncio.FIRST_COMPLETED,
                 )
+                # Several may end in one turn of the loop: an answer counts before any failure.
                 for each in done:
-                    if not running or (not each.cancelled() and each.exception() is None):
+                    if not each.cancelled() and each.exception() is None:
                         return each.result()
+                if not running:
+                    return done.pop().result()
                 attempts = running
                 if not done and self._may_hedge():
                     left -= 1

@@ -25,7 +25,12 @@ from breakers.runtime import deadlines, events, streams, waiting
 from breakers.runtime.backoff import backoff
 from breakers.runtime.classification import Verdict, classify
 from breakers.runtime.failure_codes import Classification
-from breakers.runtime.retry_budget import RetryBudget, request_attempts, take_extra
+from breakers.runtime.retry_budget import (
+    RetryBudget,
+    give_extra_back,
+    request_attempts,
+    take_extra,
+)
 from breakers.runtime.retry_policy import Outcome, RetryPolicy, RetryResult
 
 logger = logging.getLogger(__name__)
@@ -319,15 +324,18 @@ class _Trial:
         left = deadlines.remaining()
         if left is not None and wait >= left:
             return "deadline"
+        # The request's own first: a retry that it may not make is not taken from all the others.
+        extra = request_attempts.get()
+        if extra is not None and not take_extra(extra):
+            return "request_budget"
         budget = self.retry.budget
         if budget is not None and not budget.try_spend():
+            if extra is not None:
+                give_extra_back(extra)
             events.emit(
                 "resilience.retry.budget_exhausted", {"resilience.dependency": self.retry.name}
             )
             return "budget_exhausted"
-        extra = request_attempts.get()
-        if extra is not None and not take_extra(extra):
-            return "request_budget"
         return None
 
     def _tell(self, outcome: str, wait: float = 0.0) -> None:

@@ -121,6 +121,12 @@ def take_extra(budget: list[int]) -> bool:
         return True
 
 
+def give_extra_back(budget: list[int]) -> None:
+    """Return one that was taken and not used."""
+    with _taking:
+        budget[0] += 1
+
+
 _taking = threading.Lock()
 request_attempts: ContextVar[list[int] | None] = ContextVar("request_attempts", default=None)
 

@@ -58,6 +58,8 @@ class RetryPolicy:
         for each in self.classifications:
             if not isinstance(each, Classification):
                 checks.refuse("classifications", each, "members of Classification")
+        if self.idempotent not in (True, False, None):
+            checks.refuse("idempotent", self.idempotent, "True, False or None")
         checks.seconds("max_retry_after", self.max_retry_after, zero=True)
         if self.retry_result is not None:
             checks.function("retry_result", self.retry_result, "the result")

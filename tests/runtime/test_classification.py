@@ -5,6 +5,7 @@ from __future__ import annotations
 import smtplib
 import socket
 import ssl
+import time
 import urllib.error
 from email.message import Message
 from email.utils import formatdate
@@ -29,6 +30,7 @@ from breakers.runtime.errors import (
     AuthenticationError,
     BulkheadFull,
     CallNotPermitted,
+    DeadlineExceeded,
     HTTPError,
     RateLimitError,
 )
@@ -186,6 +188,34 @@ def test_a_service_has_rules_of_its_own() -> None:
     finally:
         remove()
     assert classify(Busy()).classification is Classification.UNKNOWN
+
+
+def test_what_was_merely_being_handled_proves_nothing() -> None:
+    def inside() -> None:
+        try:
+            raise ConnectionRefusedError
+        except ConnectionRefusedError:
+            raise RuntimeError("the write that came after it failed")  # noqa: B904
+
+    with pytest.raises(RuntimeError) as raised:
+        inside()
+    verdict = classify(raised.value)
+    assert (verdict.classification.value, verdict.not_executed) == ("transient", False)
+    assert classify(caused(RuntimeError(), ConnectionRefusedError())).not_executed
+
+
+def test_a_deadline_may_end_a_call_in_its_midst() -> None:
+    assert not classify(DeadlineExceeded()).not_executed
+
+
+def test_the_old_form_of_a_date_means_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        assert parse_retry_after("Tue Nov 14 22:14:20 2023", 1_700_000_000.0) == 60
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_circular_causes_end() -> None:

@@ -71,6 +71,16 @@ async def test_a_failure_waits_for_the_other_attempt() -> None:
         await task
 
 
+async def test_an_answer_counts_before_a_failure_of_the_same_moment() -> None:
+    for place in range(30):
+        backend = Backend()
+        task = asyncio.create_task(Hedge("graph", delay=0.001).call(backend.call))
+        await backend.until(2)
+        backend.attempts[place % 2].set_exception(ConnectionError())
+        backend.attempts[1 - place % 2].set_result("answer")
+        assert await task == "answer"
+
+
 async def test_hedges_take_from_the_budget_and_stop_where_it_ends() -> None:
     backend = Backend()
     budget = RetryBudget(ratio=0, floor_per_second=1, window=60, limit=1)
