@@ -60,16 +60,12 @@ class RetryBudget:
     def record_call(self) -> None:
         """A first attempt takes place."""
         now = self._clock()
-        lock = self._lock
-        lock.acquire()
-        try:
-            # What `add` does with a success, without its frame: this is on the path of all calls.
-            window = self._window
-            if now >= window.ends:
+        window = self._window
+        if now >= window.ends:
+            with self._lock:
                 window.expire(now)
-            window.calls += 1
-        finally:
-            lock.release()
+        # Without the lock: an interpreter with its global lock does not divide this addition.
+        window.calls += 1
 
     def try_spend(self) -> bool:
         """Take one retry, if there is one; what is under way already is not affected."""

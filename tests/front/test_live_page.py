@@ -38,6 +38,10 @@ def gallery(page: Page, context: BrowserContext, site: LiveSite) -> Page:
     site.sign_in(context, Role.ADMIN)
     page.goto(GALLERY)
     say(page, "Live")
+    # What the page pulls once at its beginning is no pull of what happens later.
+    expect(page.locator("#site-health")).not_to_have_text(
+        "Site health is loading", timeout=PATIENCE
+    )
     return page
 
 
