@@ -7,7 +7,6 @@ import itertools
 import random
 import shutil
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,9 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from psycopg import conninfo
 
-from deploy.demo.graph_simulator import GraphSimulator, server
 from tests.demo.graph import Graph
 from tests.demo.planner import UNPROTECTED, PlannerProcess
 from tests.runtime.sink import Sink
@@ -41,35 +38,12 @@ PROTECTED = QUICK | {
 
 
 @contextmanager
-def running_graph() -> Iterator[Graph]:
-    simulator = GraphSimulator(rng=random.Random(1))
-    web = server(simulator, "127.0.0.1", 0)
-    thread = threading.Thread(target=web.run, daemon=True)
-    thread.start()
-    while not web.started:
-        thread.join(0.01)
-        assert thread.is_alive()
-    port = web.servers[0].sockets[0].getsockname()[1]
-    graph = Graph(simulator, f"http://127.0.0.1:{port}")
-    graph.sign_in()
-    try:
-        yield graph
-    finally:
-        graph.http.close()
-        web.should_exit = True
-        thread.join()
-
-
-@contextmanager
 def running_planner(graph: Graph, *, protected: bool) -> Iterator[PlannerProcess]:
     folder = Path(tempfile.mkdtemp(prefix="planner-"))
     try:
         with Sink().listening() as sink:
             settings = PROTECTED if protected else QUICK | UNPROTECTED
             planner = PlannerProcess(folder, graph, sink, settings)
-            if not protected:
-                name = str(conninfo.conninfo_to_dict(planner.database)["dbname"])
-                planner.database = conninfo.make_conninfo(planner.database, dbname=f"{name}_bare")
             try:
                 planner.start_cache()
                 planner.start()
@@ -206,6 +180,16 @@ class Callers:
             },
         )
         return dict(answer.json()["result"])
+
+
+async def recovered(callers: Callers) -> None:
+    """Wait until everything is answered fresh again."""
+    for _ in range(100):
+        tally = await callers.run(20)
+        if set(tally.answered) == {"fresh"} and set(tally.writes) == {"done"}:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"it did not recover: {tally}")
 
 
 def graph_load(graph: Graph) -> int:

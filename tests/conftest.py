@@ -9,6 +9,9 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from breakers.runtime import CircuitState, default
 from tests import browser as browsers
+from tests.chaos import running_planner
+from tests.demo.graph import Graph, running_graph
+from tests.demo.planner import PlannerProcess
 from tests.livesite import LiveSite, fresh_site, web_process
 
 
@@ -19,6 +22,28 @@ def breakers_closed() -> Iterator[None]:
     for breaker in default().breakers:
         if breaker.state in (CircuitState.OPEN, CircuitState.HALF_OPEN):
             breaker.reset()
+
+
+@pytest.fixture(scope="session")
+def simulator() -> Iterator[Graph]:
+    """The Graph of the protected planner."""
+    with running_graph() as graph:
+        yield graph
+
+
+@pytest.fixture(scope="session")
+def protected_planner(simulator: Graph, django_db_setup: None) -> Iterator[PlannerProcess]:
+    """A planner with all its protection, whose parts tests break."""
+    with running_planner(simulator, protected=True) as planner:
+        yield planner
+
+
+@pytest.fixture
+def faulty_graph(simulator: Graph) -> Iterator[Graph]:
+    """The same Graph, well before and after each test."""
+    simulator.http.delete("/_faults").raise_for_status()
+    yield simulator
+    simulator.http.delete("/_faults").raise_for_status()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ and cut off. Each test prints its figures and asserts them.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 from collections.abc import Iterator
@@ -18,41 +17,12 @@ import pytest
 from psycopg import conninfo
 
 from deploy.demo.scenario import PHASES
-from tests.chaos import Callers, Tally, graph_load, running_graph, running_planner
+from tests.chaos import Callers, Tally, graph_load, recovered, running_planner
 from tests.demo.graph import Graph
 from tests.demo.planner import PlannerProcess, until
 
 pytestmark = pytest.mark.timeout(240)
 CALLS = 400
-
-
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[Graph]:
-    with running_graph() as graph:
-        yield graph
-
-
-@pytest.fixture(scope="module")
-def planner(simulator: Graph, django_db_setup: None) -> Iterator[PlannerProcess]:
-    with running_planner(simulator, protected=True) as planner:
-        yield planner
-
-
-@pytest.fixture
-def graph(simulator: Graph) -> Iterator[Graph]:
-    simulator.http.delete("/_faults").raise_for_status()
-    yield simulator
-    simulator.http.delete("/_faults").raise_for_status()
-
-
-async def recovered(callers: Callers) -> None:
-    """Wait until everything is answered fresh again."""
-    for _ in range(100):
-        tally = await callers.run(20)
-        if set(tally.answered) == {"fresh"} and set(tally.writes) == {"done"}:
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"it did not recover: {tally}")
 
 
 async def struck(callers: Callers, calls: int = CALLS) -> Tally:
@@ -73,8 +43,9 @@ def held(process: Any) -> Iterator[None]:
         os.kill(process.pid, signal.SIGCONT)
 
 
-async def test_network_partition(planner: PlannerProcess, graph: Graph) -> None:
+async def test_network_partition(protected_planner: PlannerProcess, faulty_graph: Graph) -> None:
     """Graph and Valkey take packets and answer nothing."""
+    planner, graph = protected_planner, faulty_graph
     callers = Callers(planner)
     await recovered(callers)
     graph.fault("latency", value=30)
@@ -85,8 +56,9 @@ async def test_network_partition(planner: PlannerProcess, graph: Graph) -> None:
     await recovered(callers)
 
 
-async def test_dependency_failure(planner: PlannerProcess, graph: Graph) -> None:
+async def test_dependency_failure(protected_planner: PlannerProcess, faulty_graph: Graph) -> None:
     """Graph is down, resets connections, or throttles."""
+    planner, graph = protected_planner, faulty_graph
     callers = Callers(planner)
     for kind in ("unavailable", "reset", "throttle"):
         await recovered(callers)
@@ -98,8 +70,9 @@ async def test_dependency_failure(planner: PlannerProcess, graph: Graph) -> None
         graph.http.delete("/_faults")
 
 
-async def test_resource_exhaustion(planner: PlannerProcess, graph: Graph) -> None:
+async def test_resource_exhaustion(protected_planner: PlannerProcess, faulty_graph: Graph) -> None:
     """Every connection of the planner's pool hangs in a lock."""
+    planner = protected_planner
     callers = Callers(planner)
     await recovered(callers)
     with psycopg.connect(planner.database) as holder:
@@ -110,8 +83,9 @@ async def test_resource_exhaustion(planner: PlannerProcess, graph: Graph) -> Non
     await recovered(callers)
 
 
-async def test_database_failure(planner: PlannerProcess, graph: Graph) -> None:
+async def test_database_failure(protected_planner: PlannerProcess, faulty_graph: Graph) -> None:
     """PostgreSQL cuts all connections and takes no new ones, then does again."""
+    planner = protected_planner
     callers = Callers(planner)
     await recovered(callers)
     name = conninfo.conninfo_to_dict(planner.database)["dbname"]
@@ -141,8 +115,11 @@ async def test_database_failure(planner: PlannerProcess, graph: Graph) -> None:
         until(lambda: noted() >= written + tally.writes["done"])
 
 
-async def test_authentication_outage(planner: PlannerProcess, graph: Graph) -> None:
+async def test_authentication_outage(
+    protected_planner: PlannerProcess, faulty_graph: Graph
+) -> None:
     """Tokens are refused, and there are no new ones."""
+    planner, graph = protected_planner, faulty_graph
     callers = Callers(planner)
     await recovered(callers)
     graph.fault("auth")
@@ -154,10 +131,11 @@ async def test_authentication_outage(planner: PlannerProcess, graph: Graph) -> N
 
 
 async def test_three_nines_through_the_whole_scenario(
-    planner: PlannerProcess, graph: Graph
+    protected_planner: PlannerProcess, faulty_graph: Graph
 ) -> None:
     """10,000 calls, nine reads to one write, while the demo's faults and those of the engines come
     one after another. Reads are answered with real data; writes are done, or refused at once."""
+    planner, graph = protected_planner, faulty_graph
     callers, tally = Callers(planner, width=12), Tally()
     await recovered(callers)
     graph.http.delete("/_requests")
@@ -185,8 +163,11 @@ async def test_three_nines_through_the_whole_scenario(
     assert tally.writes["done"] <= changed <= tally.writes["done"] + uncertain
 
 
-async def test_a_failing_graph_is_spared(planner: PlannerProcess, graph: Graph) -> None:
+async def test_a_failing_graph_is_spared(
+    protected_planner: PlannerProcess, faulty_graph: Graph
+) -> None:
     """The load that reaches Graph during an outage, beside an unprotected planner's."""
+    planner, graph = protected_planner, faulty_graph
     callers = Callers(planner)
     await recovered(callers)
     graph.fault("unavailable")

@@ -4,41 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from tests.chaos import Callers, graph_load, running_graph, running_planner
+from tests.chaos import Callers, graph_load, recovered
 from tests.demo.graph import Graph
 from tests.demo.planner import PlannerProcess
-from tests.test_chaos import recovered
 
 pytestmark = pytest.mark.timeout(240)
 CALLS = 400
 
 
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[Graph]:
-    with running_graph() as graph:
-        yield graph
-
-
-@pytest.fixture(scope="module")
-def planner(simulator: Graph, django_db_setup: None) -> Iterator[PlannerProcess]:
-    with running_planner(simulator, protected=True) as planner:
-        yield planner
-
-
-@pytest.fixture
-def graph(simulator: Graph) -> Iterator[Graph]:
-    simulator.http.delete("/_faults").raise_for_status()
-    yield simulator
-    simulator.http.delete("/_faults").raise_for_status()
-
-
-async def test_gradual_failure_introduction(planner: PlannerProcess, graph: Graph) -> None:
+async def test_gradual_failure_introduction(
+    protected_planner: PlannerProcess, faulty_graph: Graph
+) -> None:
     """The worse Graph gets, the fewer requests it is sent, and all reads are answered."""
+    planner, graph = protected_planner, faulty_graph
     callers = Callers(planner)
     await recovered(callers)
     loads = []
@@ -52,8 +34,11 @@ async def test_gradual_failure_introduction(planner: PlannerProcess, graph: Grap
     assert loads[-1] < 0.25 * loads[0]
 
 
-async def test_cascade_failure_prevention(planner: PlannerProcess, graph: Graph) -> None:
+async def test_cascade_failure_prevention(
+    protected_planner: PlannerProcess, faulty_graph: Graph
+) -> None:
     """A Graph that hangs takes neither the pools nor the server with it."""
+    planner, graph = protected_planner, faulty_graph
     callers = Callers(planner, width=40)
     await recovered(callers)
     graph.fault("latency", value=30)
@@ -72,8 +57,9 @@ async def test_cascade_failure_prevention(planner: PlannerProcess, graph: Graph)
     assert worst < 5
 
 
-async def test_recovery_time(planner: PlannerProcess, graph: Graph) -> None:
+async def test_recovery_time(protected_planner: PlannerProcess, faulty_graph: Graph) -> None:
     """After an outage the first fresh answer comes as soon as the breaker may probe."""
+    planner, graph = protected_planner, faulty_graph
     callers = Callers(planner)
     await recovered(callers)
     graph.fault("unavailable")
@@ -92,8 +78,11 @@ async def test_recovery_time(planner: PlannerProcess, graph: Graph) -> None:
     assert seconds < 10
 
 
-async def test_performance_under_failure_conditions(planner: PlannerProcess, graph: Graph) -> None:
+async def test_performance_under_failure_conditions(
+    protected_planner: PlannerProcess, faulty_graph: Graph
+) -> None:
     """A planner whose Graph is down answers as many calls as one whose Graph is well."""
+    planner, graph = protected_planner, faulty_graph
     callers = Callers(planner)
     await recovered(callers)
 

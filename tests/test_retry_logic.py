@@ -12,7 +12,12 @@ import pytest
 from breakers.runtime import events
 from breakers.runtime.circuit_breaker import CircuitBreaker
 from breakers.runtime.deadlines import deadline
-from breakers.runtime.errors import CallNotPermitted, HTTPError, RateLimitError
+from breakers.runtime.errors import (
+    CallNotPermitted,
+    HTTPError,
+    RateLimitError,
+    RetryBudgetExhausted,
+)
 from breakers.runtime.failure_codes import Classification
 from breakers.runtime.retry import Retry
 from breakers.runtime.retry_budget import RetryBudget, request_budget
@@ -180,12 +185,16 @@ def test_a_retry_that_the_request_may_not_make_is_not_taken_from_the_others(
     budget = RetryBudget(ratio=0, floor_per_second=1, window=60, limit=5)
     retry = retrying(sleeper, budget=budget)
     with request_budget(0) as request:
-        assert retry.execute_sync(Flaky(ConnectionError())).outcome == "request_budget"
+        refused = retry.execute_sync(Flaky(ConnectionError()))
+        assert refused.outcome == "request_budget"
+        assert "this request" in str(refused.exhausted)
     assert budget.snapshot().left == 5
     empty = RetryBudget(limit=0)
     with request_budget(3) as request:
         done = retrying(sleeper, budget=empty).execute_sync(Flaky(ConnectionError()))
         assert done.outcome == "budget_exhausted"
+        assert isinstance(done.exhausted, RetryBudgetExhausted)
+        assert isinstance(done.error, ConnectionError)
         assert request.left == 3
 
 

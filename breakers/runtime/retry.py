@@ -24,6 +24,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from breakers.runtime import deadlines, events, streams, waiting
 from breakers.runtime.backoff import backoff
 from breakers.runtime.classification import Verdict, classify
+from breakers.runtime.errors import RetryBudgetExhausted
 from breakers.runtime.failure_codes import Classification
 from breakers.runtime.retry_budget import (
     RetryBudget,
@@ -300,7 +301,15 @@ class _Trial:
             elapsed=self.retry._clock() - self.began,
             delays=tuple(self.delays),
             classification=None if self.outcome == "succeeded" else self.verdict.classification,
+            exhausted=self._exhausted(),
         )
+
+    def _exhausted(self) -> RetryBudgetExhausted | None:
+        whose = {"budget_exhausted": "its callers", "request_budget": "this request"}
+        who = whose.get(self.outcome)
+        if who is None:
+            return None
+        return RetryBudgetExhausted(f"{self.retry.name}: {who} may make no further attempts")
 
     def _wait(self, policy: RetryPolicy) -> float:
         wait = backoff(

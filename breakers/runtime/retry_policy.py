@@ -9,6 +9,7 @@ from typing import Any, Generic, Literal, TypeVar
 from breakers.runtime import checks
 from breakers.runtime.backoff import JITTERS, Jitter
 from breakers.runtime.classification import Verdict
+from breakers.runtime.errors import RetryBudgetExhausted
 from breakers.runtime.failure_codes import Classification
 
 T = TypeVar("T")
@@ -127,7 +128,7 @@ class RetryResult(Generic[T]):
     """How a call with retries ended.
 
     `outcome` is "succeeded", or why there was no further attempt; `delays` are the waits in
-    seconds; `elapsed` is the whole time.
+    seconds; `elapsed` is the whole time. `exhausted` is there where a budget allowed no more.
     """
 
     outcome: Outcome
@@ -137,6 +138,7 @@ class RetryResult(Generic[T]):
     elapsed: float = 0.0
     delays: tuple[float, ...] = field(default=())
     classification: Classification | None = None
+    exhausted: RetryBudgetExhausted | None = None
 
     @property
     def ok(self) -> bool:

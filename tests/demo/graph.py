@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import httpx
 
-from deploy.demo.graph_simulator import GraphSimulator
+from deploy.demo.graph_simulator import GraphSimulator, server
 
 
 class Graph:
@@ -41,3 +46,24 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+@contextmanager
+def running_graph() -> Iterator[Graph]:
+    """A simulator that listens, with a client that is signed in."""
+    simulator = GraphSimulator(rng=random.Random(1))
+    web = server(simulator, "127.0.0.1", 0)
+    thread = threading.Thread(target=web.run, daemon=True)
+    thread.start()
+    while not web.started:
+        thread.join(0.01)
+        assert thread.is_alive()
+    port = web.servers[0].sockets[0].getsockname()[1]
+    graph = Graph(simulator, f"http://127.0.0.1:{port}")
+    graph.sign_in()
+    try:
+        yield graph
+    finally:
+        graph.http.close()
+        web.should_exit = True
+        thread.join()

@@ -66,7 +66,7 @@ class PlannerProcess:
         self.export_log = folder / "demo" / "errors.log"
         self.port = free_port()
         self.database = conninfo.make_conninfo(
-            os.environ["DATABASE_URL"], dbname=f"planner_test_{os.getpid()}"
+            os.environ["DATABASE_URL"], dbname=f"planner_test_{self.port}"
         )
         self._folders = Folders(folder)
         self._folders.make()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from breakers.runtime.testing import FakeClock
 from tests.runtime.valkey import OwnValkey
 
 
@@ -15,3 +16,8 @@ def valkey() -> Iterator[OwnValkey]:
         yield engine
     finally:
         engine.close()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()

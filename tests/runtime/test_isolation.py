@@ -1,16 +1,12 @@
-"""Thread pools, adaptive limits, breaches, failure domains, and the story's boundaries."""
+"""Breaches, failure domains, and the story's boundaries."""
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import heapq
 import threading
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from breakers.runtime import breaches, events
 from breakers.runtime.adaptive_limit import AdaptiveLimit
@@ -18,9 +14,8 @@ from breakers.runtime.breaches import BreachWatcher
 from breakers.runtime.bulkhead import Bulkhead
 from breakers.runtime.circuit_breaker import CircuitBreaker
 from breakers.runtime.circuit_state import CircuitState
-from breakers.runtime.deadlines import deadline
 from breakers.runtime.defaults import ISOLATION_BOUNDARIES
-from breakers.runtime.errors import BulkheadFull, DeadlineExceeded
+from breakers.runtime.errors import BulkheadFull
 from breakers.runtime.failure_domains import FailureDomain
 from breakers.runtime.isolation import (
     BulkheadManager,
@@ -30,192 +25,10 @@ from breakers.runtime.isolation import (
     resident_bytes,
 )
 from breakers.runtime.rate_limit import RateLimit
-from breakers.runtime.retry import Retry
 from breakers.runtime.testing import FakeClock as Clock
 from breakers.runtime.thread_pool import ThreadPoolBulkhead
 from breakers.runtime.tiers import tier
 from breakers.runtime.variables import ClientVariables, ConfigError
-
-place: contextvars.ContextVar[str] = contextvars.ContextVar("place", default="")
-
-
-# --- Threads
-
-
-async def test_calls_run_in_threads_of_their_own_with_the_caller_s_context() -> None:
-    pool = ThreadPoolBulkhead(2, max_queue=10, max_wait=None, name="reports")
-    place.set("caller")
-
-    def where(extra: str) -> tuple[str, str, str]:
-        return threading.current_thread().name, place.get(), extra
-
-    assert await pool.call(where, "a") == ("bulkhead-reports", "caller", "a")
-    assert pool.call_sync(where, extra="b") == ("bulkhead-reports", "caller", "b")
-    assert pool.threads == 1
-
-    async def coroutine() -> str:
-        return threading.current_thread().name
-
-    assert await pool.call(coroutine) == threading.current_thread().name
-    with pytest.raises(KeyError):
-        await pool.call({}.__getitem__, "x")
-    with pytest.raises(TimeoutError, match="own"):
-        pool.call_sync(raise_, TimeoutError("own"))
-    assert pool.snapshot().active == 0
-
-
-def raise_(error: Exception) -> None:
-    raise error
-
-
-async def test_no_more_threads_work_than_the_pool_has() -> None:
-    pool = ThreadPoolBulkhead(3, max_queue=100, max_wait=None)
-    lock, running, most = threading.Lock(), 0, 0
-    release = threading.Event()
-
-    def work() -> None:
-        nonlocal running, most
-        with lock:
-            running += 1
-            most = max(most, running)
-        release.wait(30)
-        with lock:
-            running -= 1
-
-    tasks = [asyncio.create_task(pool.call(work)) for _ in range(30)]
-    await asyncio.sleep(0)
-    release.set()
-    await asyncio.gather(*tasks)
-    assert most <= 3
-    assert pool.threads <= 3
-
-
-def test_a_caller_past_its_deadline_leaves_and_its_thread_is_a_breach_that_is_reclaimed() -> None:
-    clock = Clock()
-    pool = ThreadPoolBulkhead(1, max_duration=10, name="reports", clock=clock)
-    hang, started = threading.Event(), threading.Event()
-
-    def stuck() -> None:
-        started.set()
-        hang.wait(30)
-
-    with deadline(0.02), pytest.raises(DeadlineExceeded):
-        pool.call_sync(stuck)
-    assert started.wait(30)
-    assert (pool.leaked, pool.snapshot().active) == (1, 1)
-    with pytest.raises(BulkheadFull):
-        pool.call_sync(lambda: None)
-    clock.now += 11
-    breach = breaches.detect(pool)
-    assert breach is not None
-    assert (breach.kind, breach.mitigation) == ("leaked_worker", "reclaim")
-    breaches.mitigate(pool, breach)
-    assert pool.call_sync(lambda: "answer") == "answer"
-    hang.set()
-    while pool.leaked:
-        threading.Event().wait(0.001)
-    assert pool.snapshot().active == 0
-
-
-async def test_a_back_off_in_a_thread_holds_no_slot() -> None:
-    pool = ThreadPoolBulkhead(1, max_queue=5, max_wait=None)
-    active: list[int] = []
-    failures = [ConnectionError()]
-
-    def flaky() -> str:
-        if failures:
-            raise failures.pop()
-        return "answer"
-
-    def sleep(seconds: float) -> None:
-        active.append(pool.snapshot().active)
-        assert pool.call_sync(lambda: "other") == "other"
-
-    assert await pool.call(Retry("graph", sleep=sleep).call_sync, flaky) == "answer"
-    assert active == [0]
-
-
-# --- Rates and adaptive limits
-
-
-@given(
-    rate=st.floats(0.5, 200),
-    burst=st.integers(1, 20),
-    waits=st.lists(st.floats(0, 0.5), max_size=100),
-)
-def test_a_rate_is_never_exceeded(rate: float, burst: int, waits: list[float]) -> None:
-    clock = Clock()
-    limit = RateLimit(rate, burst, clock=clock)
-    starts: list[float] = []
-    for wait in waits:
-        clock.now += wait
-        if limit.try_start() == 0.0:
-            starts.append(clock.now)
-    for first in range(len(starts)):
-        for last in range(first, len(starts)):
-            allowed = burst + rate * (starts[last] - starts[first])
-            assert last - first + 1 <= allowed + 1e-6
-
-
-def test_a_rate_says_when_the_next_start_is() -> None:
-    clock = Clock()
-    limit = RateLimit(2, 2, clock=clock)
-    assert [limit.try_start() for _ in range(3)] == [0.0, 0.0, pytest.approx(0.5)]
-    clock.now += 0.5
-    assert limit.try_start() == 0.0
-
-
-class Load:
-    """Callers that begin a new call as soon as one ends, on a backend with a given latency."""
-
-    def __init__(self, adaptive: str, limit: int) -> None:
-        self.clock = Clock()
-        self.bulkhead = Bulkhead(limit, clock=self.clock)
-        AdaptiveLimit(
-            self.bulkhead,
-            max_limit=limit,
-            algorithm=adaptive,
-            clock=self.clock,  # type: ignore[arg-type]
-        ).start()
-        self.latency = 0.05
-        self.ends: list[tuple[float, int]] = []
-        self.slots: dict[int, object] = {}
-        self.made = 0
-
-    def run(self, seconds: float) -> int:
-        until = self.clock.now + seconds
-        while self.clock.now < until:
-            while (slot := self.bulkhead._enter()) is not None:
-                self.made += 1
-                self.slots[self.made] = slot
-                heapq.heappush(self.ends, (self.clock.now + self.latency, self.made))
-            at, which = heapq.heappop(self.ends)
-            self.clock.now = at
-            self.slots.pop(which).release()  # type: ignore[attr-defined]
-        return self.bulkhead.limit
-
-
-@pytest.mark.parametrize("algorithm", ["gradient", "aimd"])
-@pytest.mark.parametrize("limit", [20, 100])
-def test_the_limit_falls_with_fivefold_latency_and_recovers(algorithm: str, limit: int) -> None:
-    load = Load(algorithm, limit)
-    assert load.run(20) == limit
-    load.latency *= 5
-    assert load.run(10) < limit / 2
-    assert load.run(60) >= 1
-    load.latency /= 5
-    assert load.run(30) >= 0.9 * limit if algorithm == "gradient" else load.run(30) > 1
-
-
-def test_an_idle_backend_proves_nothing() -> None:
-    clock = Clock()
-    bulkhead = Bulkhead(20, clock=clock)
-    adaptive = AdaptiveLimit(bulkhead, max_limit=1000, clock=clock)
-    for _ in range(1000):
-        clock.now += 0.1
-        adaptive.observe(0.05, 1)
-    assert bulkhead.limit == 20
-
 
 # --- Breaches
 
