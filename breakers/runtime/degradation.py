@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar, cast
 
 from breakers.runtime import checks, events
+from breakers.runtime.reports import Reports
 from breakers.runtime.retry_policy import CRITICALITIES, Criticality
 from breakers.runtime.variables import ClientVariables
 
@@ -71,7 +72,7 @@ class Degradation:
         self._lock = threading.Lock()
         self._modes: dict[str, _Mode] = {}
         self._applied: set[str] = set()
-        self._reported: set[str] = set()
+        self._reports = Reports(logger)
 
     def set(
         self,
@@ -154,14 +155,16 @@ class Degradation:
         """
         entries = document.get("degraded")
         if not isinstance(entries, Mapping):
-            self._report("shape", "The control document has no usable degraded modes: %r", entries)
+            self._reports.once(
+                "shape", "The control document has no usable degraded modes: %r", entries
+            )
             return
         for service, entry in entries.items():
             given = entry.get("level") if isinstance(entry, Mapping) else entry
             try:
                 level = DegradationLevel(given)
             except ValueError:
-                self._report(f"{given!r}", "The site asks for the unknown level %r", given)
+                self._reports.once(f"{given!r}", "The site asks for the unknown level %r", given)
                 continue
             notice = str(entry.get("notice") or "") if isinstance(entry, Mapping) else ""
             self._applied.add(str(service))
@@ -182,11 +185,6 @@ class Degradation:
             _tell(service, DegradationLevel.NORMAL)
             return None
         return mode
-
-    def _report(self, once: str, message: str, *values: object) -> None:
-        if once not in self._reported and len(self._reported) < 100:
-            self._reported.add(once)
-            logger.warning(message, *values)
 
 
 def _tell(service: str, level: DegradationLevel) -> None:

@@ -19,6 +19,7 @@ from breakers.runtime import checks
 from breakers.runtime.circuit_breaker import CircuitBreaker
 from breakers.runtime.circuit_state import BreakerPolicy, CircuitState
 from breakers.runtime.defaults import breaker_enabled, breaker_policy
+from breakers.runtime.reports import Reports
 from breakers.runtime.variables import ClientVariables, ConfigError
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class BreakerRegistry:
         self._document: Mapping[str, Any] = {}
         self._overridden: set[str] = set()
         self._watchers: list[Callable[[CircuitBreaker], object]] = []
-        self._reported: set[str] = set()
+        self._reports = Reports(logger)
 
     def breaker(self, name: str, **arguments: Any) -> CircuitBreaker:
         """The breaker `name`, made at the first request; `arguments` name fields of BreakerPolicy.
@@ -71,7 +72,7 @@ class BreakerRegistry:
         known = self._named.get(name)
         if known is not None:
             if arguments and arguments != self._arguments.get(name):
-                self._report(
+                self._reports.once(
                     f"arguments {name}",
                     "Circuit breaker %r exists with other settings, which it keeps",
                     name,
@@ -140,7 +141,7 @@ class BreakerRegistry:
         """
         entries = document.get("breakers")
         if not isinstance(entries, Mapping):
-            self._report("shape", "The control document has no usable breakers: %r", entries)
+            self._reports.once("shape", "The control document has no usable breakers: %r", entries)
             return
         with self._lock:
             self._document = entries
@@ -150,7 +151,9 @@ class BreakerRegistry:
             try:
                 policy = self._policy(name)
             except ConfigError as error:
-                self._report(f"policy {name} {error}", "Policy of breaker %r: %s", name, error)
+                self._reports.once(
+                    f"policy {name} {error}", "Policy of breaker %r: %s", name, error
+                )
             else:
                 if policy != breaker.policy:
                     breaker.configure(policy)
@@ -177,7 +180,7 @@ class BreakerRegistry:
         given = entry.get("policy") if isinstance(entry, Mapping) else None
         given = given if isinstance(given, Mapping) else {}
         for field in sorted(set(given) - _POLICY_FIELDS):
-            self._report(
+            self._reports.once(
                 f"field {field}", "The site sets the unknown %r of breaker %r", field, name
             )
         return breaker_policy(
@@ -196,7 +199,7 @@ class BreakerRegistry:
         elif override is not None:
             state = repr(override)
         if state not in _OVERRIDES:
-            self._report(
+            self._reports.once(
                 f"state {state}",
                 "The site asks for the unknown state %r of breaker %r",
                 state,
@@ -226,7 +229,9 @@ class BreakerRegistry:
                 self._overridden.discard(self._keyed.pop(place).name)
                 return
             self._keyed.move_to_end(place)
-        self._report("full", "All of the %d oldest breakers by key are in use", _EVICTION_TRIES)
+        self._reports.once(
+            "full", "All of the %d oldest breakers by key are in use", _EVICTION_TRIES
+        )
 
     def _announce(self, made: CircuitBreaker) -> None:
         for watcher in list(self._watchers):
@@ -234,8 +239,3 @@ class BreakerRegistry:
                 watcher(made)
             except Exception:
                 logger.exception("A watcher of new breakers failed on %r", made.name)
-
-    def _report(self, once: str, message: str, *values: object) -> None:
-        if once not in self._reported and len(self._reported) < 1000:
-            self._reported.add(once)
-            logger.warning(message, *values)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from breakers.runtime import checks
+from breakers.runtime.reports import Reports
 from breakers.runtime.variables import ClientVariables
 
 logger = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class Toggles:
         self._toggles: dict[str, Toggle] = {}
         self._applied: set[str] = set()
         self._listeners: list[Callable[[list[str]], object]] = []
-        self._reported: set[str] = set()
+        self._reports = Reports(logger)
 
     def set(
         self,
@@ -132,20 +133,20 @@ class Toggles:
         """
         entries = document.get("toggles")
         if not isinstance(entries, Mapping):
-            self._report("shape", "The control document has no usable toggles: %r", entries)
+            self._reports.once("shape", "The control document has no usable toggles: %r", entries)
             return
         changed = []
         for key, entry in entries.items():
             given = dict(entry) if isinstance(entry, Mapping) else {"value": entry}
             if "value" not in given:
-                self._report(f"{key}", "The toggle %r has no value: %r", key, entry)
+                self._reports.once(f"{key}", "The toggle %r has no value: %r", key, entry)
                 continue
             settings: dict[str, Any] = dict(_SETTINGS)
             settings |= {name: given[name] for name in _SETTINGS if given.get(name) is not None}
             try:
                 self._set(str(key), given["value"], **settings)
             except Exception as error:
-                self._report(f"{key} {error}", "The toggle %r: %s", key, error)
+                self._reports.once(f"{key} {error}", "The toggle %r: %s", key, error)
                 continue
             self._applied.add(str(key))
             changed.append(str(key))
@@ -181,11 +182,6 @@ class Toggles:
                 listener(keys)
             except Exception:
                 logger.exception("A listener of toggles failed")
-
-    def _report(self, once: str, message: str, *values: object) -> None:
-        if once not in self._reported and len(self._reported) < 100:
-            self._reported.add(once)
-            logger.warning(message, *values)
 
 
 def _share(key: str, targeting_key: str) -> float:

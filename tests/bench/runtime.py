@@ -1,7 +1,7 @@
 """What one protected call costs above a bare one, beside the peers, in one interleaved run.
 
-Each round measures every contestant once, in turn, so that a busy moment of the machine meets all;
-the figure of a contestant is the median of its rounds, less that of the bare call.
+Each round measures every contestant of every group once, in turn, so that a busy moment of the
+machine meets all. A rejection is measured on a breaker that failures have opened.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import subprocess
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tests.bench import runtime_peers as peers
-from tests.bench.runtime_peers import Contestant, Function
+from tests.bench.runtime_peers import Function
 
 ROUNDS = 9
-CALLS = 4000
+CALLS = 3000
+BARE, REJECTION = "bare", "rejection"
 
 
 class Aim(NamedTuple):
@@ -40,12 +40,29 @@ AIMS = {
 }
 
 
+class Runner(NamedTuple):
+    """One wrapped function of one contestant in one group."""
+
+    group: str
+    kind: str
+    name: str
+    function: Function
+
+
 def plain() -> int:
     return 1
 
 
 async def coroutine() -> int:
     return 1
+
+
+def failing() -> None:
+    raise ConnectionError
+
+
+async def failing_coroutine() -> None:
+    raise ConnectionError
 
 
 def _sync_round(function: Function, rejects: bool) -> float:
@@ -76,37 +93,59 @@ async def _async_round(function: Function, rejects: bool) -> float:
     return (time.perf_counter() - began) / CALLS * 1e9
 
 
-def _measured(
-    functions: dict[str, Function], measure: Callable[[Function], float]
-) -> dict[str, float]:
-    """Nanoseconds a call above the first function, which is the bare one."""
-    rounds: dict[str, list[float]] = {name: [] for name in functions}
-    for function in functions.values():
-        measure(function)  # warm
-    for _ in range(ROUNDS):
-        for name, function in functions.items():
+def _runners() -> list[Runner]:
+    """Every contestant of every group, and the bare functions."""
+    found = [Runner(BARE, "sync", BARE, plain), Runner(BARE, "async", BARE, coroutine)]
+    for group, contestants in (
+        ("breaker", peers.breakers()),
+        (REJECTION, peers.opened()),
+        ("retry", peers.retries()),
+        ("bulkhead", peers.bulkheads()),
+        ("pipeline", peers.pipelines()),
+    ):
+        rejects = group == REJECTION
+        for each in contestants:
+            if each.sync:
+                wrapped = each.wrap(failing if rejects else plain)
+                found.append(Runner(group, "sync", each.name, wrapped))
+            if each.coroutine:
+                wrapped = each.wrap(failing_coroutine if rejects else coroutine)
+                found.append(Runner(group, "async", each.name, wrapped))
+    return found
+
+
+def overheads() -> dict[str, dict[str, dict[str, float]]]:
+    """Nanoseconds above a bare call by group, kind and contestant: the median over the rounds of
+    what a contestant took more than the bare call of the same round."""
+    runners = _runners()
+    rounds: dict[tuple[str, str, str], list[float]] = {each[:3]: [] for each in runners}
+    with asyncio.Runner() as loop:
+
+        def measure(each: Runner) -> float:
+            rejects = each.group == REJECTION
+            if each.kind == "sync":
+                return _sync_round(each.function, rejects)
+            return loop.run(_async_round(each.function, rejects))
+
+        for each in runners:
+            measure(each)  # warm, and open by the first failures
+        for number in range(ROUNDS):
+            bare: dict[str, float] = {}
+            # Bare calls first; each second round goes backwards, against drifts.
+            others = runners[2:] if number % 2 else runners[:1:-1]
             gc.collect()
             gc.disable()
             try:
-                rounds[name].append(measure(function))
+                for each in (*runners[:2], *others):
+                    taken = measure(each)
+                    bare.setdefault(each.kind, taken)
+                    rounds[each[:3]].append(taken - bare[each.kind])
             finally:
                 gc.enable()
-    medians = {name: statistics.median(each) for name, each in rounds.items()}
-    bare = medians.pop("bare")
-    return {name: each - bare for name, each in medians.items()}
-
-
-def overheads(contestants: list[Contestant], *, rejects: bool = False) -> dict[str, Any]:
-    """For plain and coroutine functions: nanoseconds above a bare call, by contestant."""
-    sync = {"bare": plain} | {c.name: c.wrap(plain) for c in contestants if c.sync}
-    found = {"sync": _measured(sync, lambda function: _sync_round(function, rejects))}
-    with asyncio.Runner() as runner:
-        wrapped = {"bare": coroutine} | {
-            c.name: c.wrap(coroutine) for c in contestants if c.coroutine
-        }
-        found["async"] = _measured(
-            wrapped, lambda function: runner.run(_async_round(function, rejects))
-        )
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for (group, kind, name), above in rounds.items():
+        if group != BARE:
+            found.setdefault(group, {}).setdefault(kind, {})[name] = statistics.median(above)
     return found
 
 
@@ -143,13 +182,7 @@ def import_milliseconds(runs: int = 9) -> float:
 def measure() -> dict[str, Any]:
     """All figures of the runtime."""
     return {
-        "overhead_ns": {
-            "breaker": overheads(peers.breakers()),
-            "rejection": overheads(peers.opened(), rejects=True),
-            "retry": overheads(peers.retries()),
-            "bulkhead": overheads(peers.bulkheads()),
-            "pipeline": overheads(peers.pipelines()),
-        },
+        "overhead_ns": overheads(),
         "bytes_per_keyed_breaker": bytes_per_keyed_breaker(),
         "import_ms": import_milliseconds(),
     }

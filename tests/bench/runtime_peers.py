@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -44,15 +45,13 @@ class Contestant(NamedTuple):
     coroutine: bool = True
 
 
-def _purgatory(function: Function) -> Function:
-    import inspect
-
+def _purgatory(function: Function, *, threshold: int = 5, ttl: float = 60) -> Function:
     kind = (
         purgatory.AsyncCircuitBreakerFactory
         if inspect.iscoroutinefunction(function)
         else purgatory.SyncCircuitBreakerFactory
     )
-    return kind(default_threshold=5, default_ttl=60)("bench")(function)
+    return kind(default_threshold=threshold, default_ttl=ttl)("bench")(function)
 
 
 def _ours_time(function: Function) -> Function:
@@ -102,36 +101,39 @@ def breakers() -> list[Contestant]:
 
 
 def opened() -> list[Contestant]:
-    """Open breakers that reject."""
+    """Breakers that open at failures and stay so; whoever measures lets calls fail first."""
 
-    def ours(function: Function) -> Function:
-        breaker = CircuitBreaker(timeout=3600)
-        breaker.adopt_open("bench", 3600.0)
-        return breaker(function)
+    def by_purgatory(function: Function) -> Function:
+        return _purgatory(function, threshold=1, ttl=3600)
 
-    def theirs(function: Function) -> Function:
-        breaker = circuitbreaker.CircuitBreaker(
-            failure_threshold=1, recovery_timeout=3600, name=f"bench-{next(_names)}"
-        )
-        breaker._state = circuitbreaker.STATE_OPEN
-        breaker._opened = circuitbreaker.monotonic()
-        return breaker(function)
-
-    def by_nopanic(function: Function) -> Function:
-        breaker = nopanic.circuit_breaker(reset_timeout=3600)
-        breaker.force_open()
-        return breaker(function)
-
-    def by_pybreaker(function: Function) -> Function:
-        breaker = pybreaker.CircuitBreaker(reset_timeout=3600)
-        breaker.open()
-        return breaker(function)
-
+    stays = pyresilience.CircuitBreakerConfig(failure_threshold=1, recovery_timeout=3600)
+    config = interlock.Config(minimum_number_of_calls=1, wait_duration_in_open=3600)
     return [
-        Contestant(OURS, ours),
-        Contestant("circuitbreaker", theirs),
-        Contestant("nopanic", by_nopanic),
-        Contestant("pybreaker", by_pybreaker, coroutine=False),
+        Contestant(OURS, lambda f: CircuitBreaker(1, timeout=3600)(f)),
+        Contestant(
+            "circuitbreaker",
+            lambda f: circuitbreaker.CircuitBreaker(
+                failure_threshold=1, recovery_timeout=3600, name=f"bench-{next(_names)}"
+            )(f),
+        ),
+        Contestant(
+            "nopanic", lambda f: nopanic.circuit_breaker(min_calls=1, reset_timeout=3600)(f)
+        ),
+        Contestant("purgatory", by_purgatory),
+        Contestant("pyresilience", lambda f: pyresilience.resilient(circuit_breaker=stays)(f)),
+        Contestant("interlock", lambda f: interlock.CircuitBreaker(name="bench", config=config)(f)),
+        Contestant(
+            "pybreaker",
+            lambda f: pybreaker.CircuitBreaker(fail_max=1, reset_timeout=3600)(f),
+            coroutine=False,
+        ),
+        Contestant(
+            "hyx",
+            lambda f: hyx.circuitbreaker.consecutive_breaker(
+                failure_threshold=1, recovery_time_secs=3600
+            )(f),
+            sync=False,
+        ),
     ]
 
 
@@ -154,6 +156,10 @@ def retries() -> list[Contestant]:
     ]
 
 
+def _interlock_bulkhead(function: Function) -> Function:
+    return interlock.Pipeline(interlock.BulkheadStrategy(10))(function)
+
+
 def bulkheads() -> list[Contestant]:
     """Bulkheads with room."""
     tiers = {"premium": 0.4, "standard": 0.2, "free": 0.0}
@@ -167,6 +173,7 @@ def bulkheads() -> list[Contestant]:
                 bulkhead=pyresilience.BulkheadConfig(max_concurrent=10)
             )(f),
         ),
+        Contestant("interlock", _interlock_bulkhead),
         Contestant("hyx", lambda f: hyx.bulkhead.bulkhead(10, 10)(f), sync=False),
     ]
 

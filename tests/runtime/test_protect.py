@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+import types
+from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -26,8 +28,15 @@ from breakers.runtime import (
     collect_served,
     process,
 )
+from breakers.runtime.testing import FakeClock
 from breakers.runtime.testing import FakeClock as Clock
 from tests.test_retry_logic import Sleeper
+
+
+@types.coroutine
+def turn() -> Generator[None, None, None]:
+    """One await that whoever drives the coroutine sees."""
+    yield
 
 
 @pytest.fixture
@@ -156,6 +165,52 @@ async def test_the_deadline_holds_for_all_attempts_and_the_breaker_learns_of_it(
     with pytest.raises(DeadlineExceeded):
         await hang()
     assert resilience.breaker("graph").snapshot().failed_calls == 1
+
+
+@pytest.mark.parametrize("end", ["cancelled", "closed"])
+@pytest.mark.parametrize("step", range(1, 8))
+async def test_a_call_that_ends_at_any_await_leaves_slot_and_probe_to_others(
+    end: str, step: int
+) -> None:
+    """The call awaits in its first attempt, in the wait after it, and in the second attempt."""
+    clock = FakeClock()
+
+    async def sleep(seconds: float) -> None:
+        await turn()
+        await turn()
+
+    resilience = Resilience(ClientVariables({}), clock=clock, async_sleep=sleep)
+    bulkhead = Bulkhead(1)
+    breaker = resilience.breaker("graph", permitted_calls_in_half_open_state=1, timeout=5)
+    failures: list[Exception] = [HTTPError(404)]
+
+    @resilience.protect(
+        "graph", bulkhead=bulkhead, timeout=60, retry=RetryPolicy(exceptions=(HTTPError,))
+    )
+    async def call() -> str:
+        await turn()
+        await turn()
+        if failures:
+            raise failures.pop()
+        return "answer"
+
+    breaker.adopt_open("test", 5)
+    clock.advance(5)
+    coroutine: Any = call()
+    with contextlib.suppress(StopIteration):  # it may have answered before
+        for _ in range(step):
+            coroutine.send(None)
+        if end == "cancelled":
+            with pytest.raises(asyncio.CancelledError):
+                coroutine.throw(asyncio.CancelledError())
+        else:
+            coroutine.close()
+    assert bulkhead.snapshot().active == 0
+    # One probe is all there is: it must be free again, unless its outcome has counted.
+    failures.clear()
+    assert await call() == "answer"
+    assert breaker.state is CircuitState.CLOSED
+    assert bulkhead.snapshot().active == 0
 
 
 async def test_calls_run_in_their_bulkhead(resilience: Resilience) -> None:
