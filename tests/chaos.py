@@ -156,9 +156,9 @@ class Callers:
         return kinds[number % 3]
 
     def _write(self) -> tuple[str, dict[str, Any]]:
-        percent = self._random.choice([0, 50])
-        task = self._random.choice(self.tasks)
-        return "update_task", {"task_id": task, "percent_complete": percent}
+        # A title of its own, so that one write is never taken for another.
+        title = f"chaos {next(self._ids)}"
+        return "update_task", {"task_id": self._random.choice(self.tasks), "title": title}
 
     async def _post(
         self, http: httpx.AsyncClient, tool: str, arguments: dict[str, Any]

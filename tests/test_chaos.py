@@ -65,8 +65,7 @@ async def test_dependency_failure(protected_planner: PlannerProcess, faulty_grap
         graph.fault(kind, **({"value": 1} if kind == "throttle" else {}))
         tally = await struck(callers)
         assert tally.answered["cached"] > 0.9 * tally.reads
-        assert set(tally.writes) <= {"refused with retry_after", "failed"}
-        assert tally.writes["failed"] <= 0.2 * tally.writes.total()
+        assert set(tally.writes) <= {"refused with retry_after", "done"}
         graph.http.delete("/_faults")
 
 
@@ -155,12 +154,10 @@ async def test_three_nines_through_the_whole_scenario(
     assert set(tally.answered) <= {"fresh", "cached", "degraded"}
     rows = graph.http.get("/_requests").json()["items"]
     changed = sum(r["count"] for r in rows if r["method"] == "PATCH" and r["outcome"] == "200")
-    uncertain = (
-        tally.writes.total() - tally.writes["done"] - tally.writes["refused with retry_after"]
-    )
-    # Each write that was reported as done took place once; of those that failed half-way nobody
-    # can know, and none was repeated.
-    assert tally.writes["done"] <= changed <= tally.writes["done"] + uncertain
+    # Each write is done, and then it has reached Graph, or it is refused with the time to come
+    # back; among those are a few whose answer was lost on the way.
+    assert set(tally.writes) == {"done", "refused with retry_after"}
+    assert tally.writes["done"] <= changed <= tally.writes["done"] + 0.05 * tally.writes.total()
 
 
 async def test_a_failing_graph_is_spared(

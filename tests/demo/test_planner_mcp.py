@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from mcp import Client
@@ -10,6 +12,9 @@ from mcp_types import CallToolResult, TextContent
 from opentelemetry import baggage, context, trace
 from opentelemetry.sdk.trace import TracerProvider
 
+from breakers.runtime import ClientVariables, Resilience
+from deploy.demo.planner_mcp.graph import GraphClient
+from deploy.demo.planner_mcp.planner import Planner
 from tests.demo.graph import Graph
 from tests.demo.planner import PlannerProcess, deepest, exceptions, failed, until
 from tests.runtime.sink import attributes
@@ -282,3 +287,37 @@ async def test_probes_leave_no_trace(planner: PlannerProcess, caller: Caller) ->
     added = [s for s in planner.sink.spans()[before:] if s.trace_id.hex() != caller.trace_id]
     # Connecting is a call of its own.
     assert {span.name for span in added} == {"server/discover"}
+
+
+async def test_a_change_whose_answer_was_lost_is_found_and_not_made_twice(
+    planner: PlannerProcess, caller: Caller, graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Graph makes the change and the connection breaks before its answer arrives."""
+    made = Resilience(ClientVariables({"RETRY_BASE_DELAY_MS": "1", "RETRY_MAX_DELAY_MS": "1"}))
+    monkeypatch.setattr("breakers.runtime.process._default", made)
+    protected = GraphClient(
+        graph.url, tenant="contoso", client_id="planner", client_secret="s", timeout=5
+    )
+    task = await caller.some_task()
+    sent = protected._http.request
+    lost = [True]
+
+    async def losing(method: str, *args: Any, **kwargs: Any) -> Any:
+        answer = await sent(method, *args, **kwargs)
+        if method == "PATCH" and lost:
+            lost.clear()
+            raise httpx.ReadError("the connection broke", request=answer.request)
+        return answer
+
+    monkeypatch.setattr(protected._http, "request", losing)
+    graph.http.delete("/_requests")
+    changed = await Planner._change(
+        SimpleNamespace(_graph=protected),
+        task["id"],
+        {"title": "written once"},  # type: ignore[arg-type]
+    )
+    assert changed["title"] == "written once"
+    rows = graph.http.get("/_requests").json()["items"]
+    outcomes = {r["outcome"]: r["count"] for r in rows if r["method"] == "PATCH"}
+    assert outcomes == {"200": 1, "412": 1}
+    await protected.close()

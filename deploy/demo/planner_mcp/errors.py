@@ -65,6 +65,9 @@ class GraphConnectionError(GraphError):
     """The connection to Graph failed."""
 
 
+# What is over sooner or later, and worth another call then.
+PASSING = (GraphUnavailableError, GraphTimeoutError, GraphConnectionError, GraphAuthenticationError)
+
 _BY_STATUS: dict[int, type[GraphError]] = {
     401: GraphAuthenticationError,
     404: GraphNotFoundError,

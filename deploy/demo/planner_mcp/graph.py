@@ -12,7 +12,13 @@ from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor, Request
 from opentelemetry.trace import Span
 
 import breakers.runtime as resilience
-from deploy.demo.planner_mcp.errors import GraphError, graph_error, token_error
+from deploy.demo.planner_mcp.errors import (
+    PASSING,
+    GraphError,
+    GraphUnavailableError,
+    graph_error,
+    token_error,
+)
 from deploy.demo.planner_mcp.protection import GRAPH
 
 Json = dict[str, Any]
@@ -20,6 +26,7 @@ Json = dict[str, Any]
 _SCOPE = "https://graph.microsoft.com/.default"
 _RENEW_BEFORE = 300.0  # seconds of lifetime left at which a token is renewed
 _MAX_PAGES = 10
+_TRY_AGAIN = 5.0  # seconds, where Graph names none
 _REPRESENTATION = {"Prefer": "return=representation"}
 
 
@@ -61,9 +68,10 @@ class GraphClient:
             base_url=base_url, timeout=timeout, transport=_StatusTransport()
         )
         HTTPXClientInstrumentor.instrument_client(self._http, request_hook=_describe)
-        # Who reads may ask twice; a write that may have taken place is not repeated.
-        self._read = resilience.protect(GRAPH, criticality="high", idempotent=True)(self._ask)
-        self._write = resilience.protect(GRAPH, criticality="high", idempotent=False)(self._ask)
+        # A change names the version it changes, so it may be sent twice, as a read may; a task that
+        # may have been created is not created again.
+        self._again = resilience.protect(GRAPH, criticality="high", idempotent=True)(self._ask)
+        self._once = resilience.protect(GRAPH, criticality="high", idempotent=False)(self._ask)
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -107,8 +115,14 @@ class GraphClient:
         return tasks
 
     async def _call(self, method: str, template: str, **more: Any) -> httpx.Response:
-        protected = self._read if method == "GET" else self._write
-        return await protected(method, template, **more)
+        protected = self._once if method == "POST" else self._again
+        try:
+            return await protected(method, template, **more)
+        except GraphError as error:
+            repeatable = method != "POST" or isinstance(error, GraphUnavailableError)
+            if error.retry_after is None and repeatable and isinstance(error, PASSING):
+                error.retry_after = _TRY_AGAIN
+            raise
 
     async def _ask(
         self,

@@ -171,8 +171,11 @@ class Planner:
         try:
             return await self._graph.update_task(task_id, present["@odata.etag"], changes)
         except GraphConflictError:
-            # The change names single fields, so it is as right on top of someone else's.
+            # The change names single fields, so it is as right on top of someone else's; and it may
+            # be in effect already, where only the answer to it was lost.
             present = await self._graph.task(task_id)
+            if all(present.get(name) == value for name, value in changes.items()):
+                return present
             return await self._graph.update_task(task_id, present["@odata.etag"], changes)
 
     async def _written(self, tool: str, changed: Json) -> Task:
