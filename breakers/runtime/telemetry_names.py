@@ -21,6 +21,7 @@ class Signal(NamedTuple):
 
 _BREAKER, _RETRY = "resilience.breaker", "resilience.retry"
 _BULKHEAD, _FALLBACK = "resilience.bulkhead", "resilience.fallback"
+_HEALING = "resilience.healing"
 DEPENDENCY = "resilience.dependency"
 
 SIGNALS = (
@@ -65,6 +66,10 @@ SIGNALS = (
     Signal(
         "resilience.degraded.changed", "event", "1", "A service runs at another level",
         ("resilience.degraded.service", "resilience.degraded.level"),
+    ),
+    Signal(
+        f"{_HEALING}.reported", "event", "1", "How a command of the site ended in this process",
+        (f"{_HEALING}.outcome",), ("resilience.command.id", f"{_HEALING}.output"),
     ),
     Signal(
         f"{_BREAKER}.calls", "histogram", "s", "Calls by outcome, with their durations",
