@@ -18,6 +18,12 @@ class Service(models.Model):
         max_length=10, choices=Criticality, default=Criticality.UNSET, blank=True
     )
     description = models.TextField(blank=True, default="")
+    public_name = models.CharField(
+        max_length=100,
+        blank=True,
+        default="",
+        help_text="What the public status page calls it; without one it is not named there.",
+    )
     first_seen = models.DateTimeField()
     last_seen = models.DateTimeField(db_index=True)
 

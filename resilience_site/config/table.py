@@ -166,6 +166,15 @@ class SiteConfig(ClientVariables):
     resilience_span_retention_hours = LIMITS.integer(
         72, "Hours that spans are kept", minimum=1, maximum=8760
     )
+    resilience_outcome_retention_hours = LIMITS.integer(
+        24, "Hours that recorded outcomes of calls are kept for replays", minimum=1, maximum=720
+    )
+    resilience_operator_override_seconds = LIMITS.integer(
+        86_400,
+        "Longest override, in seconds, that an operator may set; admins: 86400",
+        minimum=60,
+        maximum=86_400,
+    )
     resilience_max_body_mib = LIMITS.integer(
         64,
         "Largest body of one telemetry request after decompression, MiB",
