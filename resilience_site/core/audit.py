@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from django.db import connection, transaction
 
 from resilience_site.core.choices import ActorKind
 from resilience_site.core.models import AuditEntry
+from resilience_site.core.problems import Problem
 
 
 class Actor(NamedTuple):
@@ -56,3 +58,41 @@ def audit_record(
         after=after,
         remote_address=actor.address,
     )
+
+
+_MOST_TEXT = 1_000
+
+
+def audit_refused(
+    *, actor: Actor, action: str, object_type: str, object_id: object, reason: str
+) -> None:
+    """Record that an action was refused, and why, in a transaction of its own."""
+    with transaction.atomic():
+        audit_record(
+            actor=actor,
+            action=f"{action}.refused",
+            object_type=object_type,
+            object_id=str(object_id)[:_MOST_TEXT],
+            reason=reason[:_MOST_TEXT],
+        )
+
+
+@contextmanager
+def refusals_audited(
+    *, actor: Actor, action: str, object_type: str, object_id: object
+) -> Iterator[None]:
+    """Record any problem that the block ends in; it goes on to the caller.
+
+    The block holds the whole transaction: what is recorded inside of it is lost with it.
+    """
+    try:
+        yield
+    except Problem as problem:
+        audit_refused(
+            actor=actor,
+            action=action,
+            object_type=object_type,
+            object_id=object_id,
+            reason=problem.detail,
+        )
+        raise

@@ -67,10 +67,19 @@ def _find_role(user: Any) -> Role | None:
     return next((role for role in reversed(_ROLES) if role in names), None)
 
 
+_SCOPE_ROLE: Final = {
+    Scope.READ: Role.VIEWER,
+    Scope.OPERATE: Role.OPERATOR,
+    Scope.ADMIN: Role.ADMIN,
+}
+
+
 class ApiRequest(HttpRequest):
-    """A request that `ApiAuth` has let through."""
+    """A request that `ApiAuth` has let through; `role` is what its key or session stands for, None
+    for a key of the scope ingest."""
 
     auth: Actor
+    role: Role | None
 
 
 def actor_of(request: HttpRequest) -> Actor:
@@ -137,6 +146,7 @@ class ApiAuth(HttpAuthBase):
             raise Unauthorized("The key is unknown, expired or revoked.")
         if not any(scope_allows(key.scope, scope) for scope in self.scopes):
             raise Forbidden(f"This needs a key with scope {self._needed()}, not {key.scope}.")
+        request.role = _SCOPE_ROLE.get(key.scope)  # type: ignore[attr-defined]
         return Actor(ActorKind.KEY, key.name, request.META.get("REMOTE_ADDR"))
 
     def _by_session(self, request: HttpRequest) -> Actor:
@@ -147,6 +157,7 @@ class ApiAuth(HttpAuthBase):
             raise Forbidden(f"Your role does not include scope {self._needed()}.")
         if check_csrf(request) is not None:
             raise Forbidden("The CSRF token is missing or wrong; reload the page.")
+        request.role = role  # type: ignore[attr-defined]
         return actor_of(request)
 
     def _needed(self) -> str:

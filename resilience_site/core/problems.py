@@ -63,7 +63,16 @@ class Forbidden(Problem):
 
 
 class NotFound(Problem):
+    """`allowed` lists what there is in place of it, where that is a short list."""
+
     status = 404
+
+    def __init__(self, detail: str = "", *, allowed: Sequence[str] | None = None) -> None:
+        super().__init__(detail)
+        self.allowed = None if allowed is None else list(allowed)
+
+    def members(self) -> dict[str, Any]:
+        return {} if self.allowed is None else {"allowed": self.allowed}
 
 
 class Conflict(Problem):

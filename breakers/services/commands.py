@@ -1,0 +1,156 @@
+"""Commands: what instances are to do once, sent down the control document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from breakers.choices import CommandOutcome, Ending
+from breakers.domain.keys import breaker_key
+from breakers.models import Command, CommandReport, Instance
+from breakers.selectors.names import breaker_check
+from breakers.services.documents import editing
+from breakers.services.overrides import Target, override_end
+from breakers.services.requests import operator_needed, reason_checked
+from resilience_site.core import journal
+from resilience_site.core.audit import Actor, audit_record, refusals_audited
+from resilience_site.core.choices import Role
+
+RESET = "reset_breaker"
+# An instance that does not hear of a command for so long does not carry it out any more.
+LIFETIME = timedelta(minutes=5)
+MAX_OUTPUT = 4_000
+# One that has been silent for longer is not waited for.
+_SILENT = timedelta(seconds=45)
+
+
+def breaker_reset(
+    *,
+    service: str,
+    name: str,
+    instance: str = "",
+    reason: Any,
+    actor: Actor,
+    role: Role | None,
+    now: datetime | None = None,
+) -> Command:
+    """Have a breaker start anew from closed, nothing remembered; an override at the same place
+    ends. Raises `Forbidden`, `NotFound` and `Invalid`; refusals are in the audit trail.
+    """
+    now = now or datetime.now(UTC)
+    target = Target.of_breaker(service, name, instance)
+    with refusals_audited(
+        actor=actor,
+        action="breaker.reset",
+        object_type=target.object_type,
+        object_id=target.object_id,
+    ):
+        operator_needed(role)
+        breaker_check(service, name, instance)
+        why = reason_checked(reason, needed=False)
+        with editing([service], now):
+            before = override_end(target, actor.name, Ending.REVERTED, now)
+            command = command_issue(
+                service=service,
+                instance=instance,
+                action=RESET,
+                parameters={"breaker": name},
+                reason=why,
+                actor=actor,
+                now=now,
+            )
+            audit_record(
+                actor=actor,
+                action="breaker.reset",
+                object_type=target.object_type,
+                object_id=target.object_id,
+                reason=why,
+                before=before and {"state": before.state},
+                after={"state": "closed", "instance": instance or None},
+            )
+            journal.append(
+                [
+                    journal.Entry(
+                        "breakers",
+                        "breaker.reset",
+                        breaker_key(service, name),
+                        service=service,
+                        payload={"name": name, "actor": actor.name, "reason": why},
+                    )
+                ]
+            )
+    return command
+
+
+def command_issue(
+    *,
+    service: str,
+    action: str,
+    parameters: Mapping[str, Any],
+    reason: str,
+    actor: Actor,
+    instance: str = "",
+    lifetime: timedelta = LIFETIME,
+    now: datetime,
+) -> Command:
+    """Put a command into the document of a service; the caller holds that (`editing`)."""
+    return Command.objects.create(
+        service=service,
+        instance=instance,
+        action=action,
+        parameters=dict(parameters),
+        reason=reason,
+        actor=actor.name,
+        created_at=now,
+        expires_at=now + lifetime,
+    )
+
+
+def command_report(
+    *, command_id: UUID, service: str, instance: str, outcome: str, output: str, at: datetime
+) -> bool:
+    """Note what an instance reported of a command of its service; whether that was new.
+
+    Runs in a transaction of its caller, who then calls `command_finish`.
+    """
+    command = Command.objects.filter(pk=command_id, service=service).first()
+    if command is None or command.instance not in ("", instance):
+        return False
+    if outcome not in CommandOutcome.values:
+        outcome = CommandOutcome.FAILED
+    _, new = CommandReport.objects.get_or_create(
+        command=command,
+        instance=instance,
+        defaults={"outcome": outcome, "output": output[:MAX_OUTPUT], "at": at},
+    )
+    return new
+
+
+def command_finish(*, command_id: UUID, now: datetime) -> bool:
+    """Take a command out of the document where its time is over, or every instance that it is for
+    and that lives has reported; whether this call did it."""
+    command = Command.objects.filter(pk=command_id).first()
+    if command is None:
+        return False
+    with editing([command.service], now):
+        open_ = Command.objects.filter(pk=command_id, ended_at=None).first()
+        if open_ is None or not (_is_over(open_, now) or _is_done(open_, now)):
+            return False
+        open_.ended_at = now
+        open_.save(update_fields=["ended_at"])
+    return True
+
+
+def _is_over(command: Command, now: datetime) -> bool:
+    return command.expires_at is not None and command.expires_at <= now
+
+
+def _is_done(command: Command, now: datetime) -> bool:
+    reported = set(command.reports.values_list("instance", flat=True))
+    if command.instance:
+        return command.instance in reported
+    living = Instance.objects.filter(service=command.service, last_seen__gte=now - _SILENT)
+    expected = set(living.values_list("instance", flat=True))
+    return bool(reported) and expected <= reported
