@@ -30,7 +30,7 @@ from breakers.runtime.adaptive_limit import AdaptiveLimit
 from breakers.runtime.breaches import Breach, BreachWatcher
 from breakers.runtime.bulkhead import Bulkhead
 from breakers.runtime.cache import CachedResponse, ResponseCache
-from breakers.runtime.circuit_breaker import CircuitBreaker, Permit
+from breakers.runtime.circuit_breaker import CircuitBreaker
 from breakers.runtime.circuit_state import (
     BreakerEvent,
     BreakerPolicy,
@@ -72,6 +72,7 @@ from breakers.runtime.isolation import (
     ResourceLimits,
 )
 from breakers.runtime.layers import Key
+from breakers.runtime.permit import Permit
 from breakers.runtime.process import default
 from breakers.runtime.redis_cache import RedisStore
 from breakers.runtime.registry import BreakerRegistry

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from typing import NamedTuple
 
 # Seconds; those that OpenTelemetry advises for http.client.request.duration.
@@ -27,17 +28,30 @@ class CallMeter:
         self._buckets = [[0] * (len(BOUNDS) + 1) for _ in OUTCOMES]
         self._seconds = [0.0] * len(OUTCOMES)
 
-    def record(self, outcome: int, duration: float) -> None:
+    def record(self, outcome: int, duration: float, now: float, era: int) -> None:
         """One call took `duration` seconds; `outcome` is a place in OUTCOMES."""
         self._buckets[outcome][bisect_left(BOUNDS, duration)] += 1
         self._seconds[outcome] += duration
 
-    def read(self) -> list[CallsOfOutcome]:
-        """What was counted since the beginning, for each outcome that occurred."""
-        return [
-            CallsOfOutcome(outcome, tuple(buckets), seconds)
-            for outcome, buckets, seconds in zip(
-                OUTCOMES, self._buckets, self._seconds, strict=True
-            )
-            if any(buckets)
-        ]
+    def note(self, what: int, now: float, *details: object) -> None:
+        """What is not a call is not counted."""
+
+    def count(self, calls: Iterable[tuple[int, float]]) -> None:
+        """Add up calls by outcome and duration; what is no outcome is passed over."""
+        buckets, seconds = self._buckets, self._seconds
+        for outcome, duration in calls:
+            if outcome < len(OUTCOMES):
+                buckets[outcome][bisect_left(BOUNDS, duration)] += 1
+                seconds[outcome] += duration
+
+    def read(self, *others: CallMeter) -> list[CallsOfOutcome]:
+        """What this one and `others` counted since the beginning, by outcome that occurred."""
+        meters = (self, *others)
+        found = []
+        for place, outcome in enumerate(OUTCOMES):
+            columns = zip(*(each._buckets[place] for each in meters), strict=True)
+            buckets = tuple(sum(column) for column in columns)
+            if any(buckets):
+                seconds = sum(each._seconds[place] for each in meters)
+                found.append(CallsOfOutcome(outcome, buckets, seconds))
+        return found

@@ -12,9 +12,10 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable
-from types import CoroutineType, TracebackType
+from types import CoroutineType
 from typing import Any, TypeVar
 
+from breakers.runtime import collaborators as told
 from breakers.runtime.circuit_state import (
     BreakerEvent,
     BreakerPolicy,
@@ -23,60 +24,12 @@ from breakers.runtime.circuit_state import (
     Exceptions,
     WindowType,
 )
+from breakers.runtime.collaborators import CallMeter, ProbeSource
 from breakers.runtime.guards import Guard
-from breakers.runtime.state_machine import CallMeter, ProbeSource, StateMachine
+from breakers.runtime.permit import Permit
+from breakers.runtime.state_machine import StateMachine
 
 T = TypeVar("T")
-
-
-class Permit:
-    """The leave to make one call; its first outcome counts, each later one does nothing.
-
-    Durations are in seconds; without one, the time since the permit was given is taken. As a
-    context manager it takes the outcome of its block.
-    """
-
-    __slots__ = ("_began", "_breaker", "_era")
-
-    def __init__(self, breaker: CircuitBreaker, era: int, began: float) -> None:
-        self._breaker: CircuitBreaker | None = breaker
-        self._era = era
-        self._began = began
-
-    def success(self, duration: float | None = None) -> None:
-        """The call returned."""
-        if breaker := self._take():
-            now = breaker._clock()
-            breaker._succeeded(self._era, now - self._began if duration is None else duration, now)
-
-    def failure(self, exc: BaseException, duration: float | None = None) -> None:
-        """The call raised `exc`; whether that is a failure is the policy's to say."""
-        if breaker := self._take():
-            spent = breaker._clock() - self._began if duration is None else duration
-            breaker._raised(self._era, exc, spent)
-
-    def ignore(self) -> None:
-        """The call does not count: it was cancelled, or never made."""
-        if breaker := self._take():
-            breaker._uncounted(self._era, breaker._clock() - self._began)
-
-    def __enter__(self) -> Permit:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.success()
-        else:
-            self.failure(error)
-
-    def _take(self) -> CircuitBreaker | None:
-        breaker, self._breaker = self._breaker, None
-        return breaker
 
 
 class CircuitBreaker(StateMachine, Guard):
@@ -300,6 +253,11 @@ class CircuitBreaker(StateMachine, Guard):
         return self._not_permitted
 
     @property
+    def slow_calls(self) -> int:
+        """Calls so far that took `slow_call_duration_threshold` or longer."""
+        return self._slow_calls
+
+    @property
     def failure_count(self) -> int:
         """Failures that count now: since the last success, or in the window where rates decide."""
         return self._window.row if self._consecutive else self._window.failed
@@ -310,7 +268,8 @@ class CircuitBreaker(StateMachine, Guard):
             now = self._clock()
             self._end_wait_locked(now)
             window = self._window
-            window.expire(now)
+            if window.expire(now):
+                self._note_locked(told.LOOKED, now)
             failure_rate, slow_rate = self._rates_locked()
             seen = BreakerSnapshot(
                 self.name, self._state, failure_rate, slow_rate, window.calls, window.failed,
@@ -336,7 +295,7 @@ class CircuitBreaker(StateMachine, Guard):
         return remove
 
     def meter(self, meter: CallMeter | None) -> None:
-        """Have every counted call recorded in `meter` as well."""
+        """Have `meter` hear of every counted call, and of all else that decides the course."""
         self._meter = meter
 
     # --- What people and the site decide
@@ -365,6 +324,7 @@ class CircuitBreaker(StateMachine, Guard):
         """Work by another policy from now on. The state stays, what was counted starts anew."""
         with self._lock:
             now = self._clock()
+            self._note_locked(told.CONFIGURED, now, policy)
             self._adopt_policy(policy)
             if self._state is CircuitState.OPEN:
                 self._open_for = policy.timeout
@@ -381,8 +341,9 @@ class CircuitBreaker(StateMachine, Guard):
     def adopt_open(self, reason: str, open_for: float) -> None:
         """Open for `open_for` more seconds, unless it is open or set by hand already."""
         with self._lock:
+            now = self._clock()
+            self._note_locked(told.ADOPTED_OPEN, now, reason, open_for)
             if self._state in (CircuitState.CLOSED, CircuitState.HALF_OPEN):
-                now = self._clock()
                 self._move_locked(CircuitState.OPEN, reason, now)
                 self._reopen_at = now + open_for
         if self._pending:
@@ -391,8 +352,10 @@ class CircuitBreaker(StateMachine, Guard):
     def adopt_closed(self, reason: str) -> None:
         """Close, if it is open or half-open."""
         with self._lock:
+            now = self._clock()
+            self._note_locked(told.ADOPTED_CLOSED, now, reason)
             if self._state in (CircuitState.OPEN, CircuitState.HALF_OPEN):
-                self._move_locked(CircuitState.CLOSED, reason, self._clock())
+                self._move_locked(CircuitState.CLOSED, reason, now)
         if self._pending:
             self._deliver()
 

@@ -156,5 +156,12 @@ class BreakerSnapshot(NamedTuple):
     last_failure: str
 
 
+def matches(error: Exception, wanted: Exceptions | Callable[[Exception], bool]) -> bool:
+    """Whether `error` is of the classes `wanted`, or as that predicate wants it."""
+    if isinstance(wanted, type | tuple):
+        return isinstance(error, wanted)
+    return bool(wanted(error))
+
+
 def _is_predicate(value: object) -> bool:
     return callable(value) and not isinstance(value, type)

@@ -13,10 +13,11 @@ import threading
 from asyncio import CancelledError
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
+from breakers.runtime import collaborators as told
 from breakers.runtime.announcements import described, tell
-from breakers.runtime.circuit_state import BreakerEvent, BreakerPolicy, CircuitState, Exceptions
+from breakers.runtime.circuit_state import BreakerEvent, BreakerPolicy, CircuitState, matches
+from breakers.runtime.collaborators import CallMeter, ProbeSource
 from breakers.runtime.deadlines import is_own_cancellation
 from breakers.runtime.errors import CallNotPermitted
 from breakers.runtime.windows import CountWindow, Window
@@ -26,33 +27,15 @@ logger = logging.getLogger(__name__)
 UNCOUNTED = 0
 
 
-class CallMeter(Protocol):
-    """Counts calls by outcome and duration; called under the breaker's lock, so it has to be short."""
-
-    def record(self, outcome: int, duration: float) -> None: ...
-
-
-class ProbeSource(Protocol):
-    """Whoever hands out the probes of a half-open breaker, for example among all replicas."""
-
-    def take(self) -> bool:
-        """Whether one more probe may be placed; answers at once."""
-
-    def done(self, success: bool | None) -> None:
-        """How a probe ended; None gives it back unused."""
-
-
-SUCCESS, FAILURE, IGNORED = range(3)
-
-
 class StateMachine:
     """What a circuit breaker is inside: admission, outcomes and transitions."""
 
     __slots__ = (
-        "__weakref__", "_admits", "_chance", "_clock", "_consecutive", "_delivering", "_era",
-        "_listeners", "_lock", "_meter", "_not_permitted", "_open_for", "_opened_at", "_pending",
-        "_placed", "_policy", "_probe_era", "_probes", "_reopen_at", "_reported", "_slow_after",
-        "_state", "_wait_until", "_window", "last_failure", "last_failure_time", "name",
+        "__weakref__", "_admits", "_chance", "_clock", "_consecutive", "_delivering", "_drawn",
+        "_era", "_listeners", "_lock", "_meter", "_not_permitted", "_open_for", "_opened_at",
+        "_pending", "_placed", "_policy", "_probe_era", "_probes", "_reopen_at", "_reported",
+        "_slow_after", "_slow_calls", "_state", "_wait_until", "_window", "last_failure",
+        "last_failure_time", "name",
     )  # fmt: skip
 
     def __init__(
@@ -78,11 +61,9 @@ class StateMachine:
         self._era = 1
         self._admits: int | None = 1
         self._state = CircuitState.CLOSED
-        self._not_permitted = 0
-        self._placed = 0
-        self._open_for = 0.0
-        self._opened_at = self._reopen_at = self._wait_until = 0.0
-        self._reported = False
+        self._not_permitted = self._slow_calls = self._placed = 0
+        self._opened_at = self._reopen_at = self._wait_until = self._open_for = 0.0
+        self._drawn, self._reported = 0.5, False
         self._adopt_policy(policy)
         self._window: Window = policy.window()
 
@@ -140,20 +121,24 @@ class StateMachine:
         if self._admits is not None:  # since the fast path looked
             return self._admits
         self._end_wait_locked(now)
-        if self._state is CircuitState.OPEN and now >= self._reopen_at and may_probe:
+        opened = self._state is CircuitState.OPEN and now >= self._reopen_at
+        if not may_probe or not (opened or self._has_room_locked()):
+            return None
+        self._note_locked(told.ADMITTED, now)
+        if opened:
             self._move_locked(CircuitState.HALF_OPEN, "timeout", now)
-        if (
-            self._state is CircuitState.HALF_OPEN
-            and may_probe
-            and self._placed < self._policy.permitted_calls_in_half_open_state
-        ):
-            self._placed += 1
-            return self._era
-        return None
+        self._placed += 1
+        return self._era
+
+    def _has_room_locked(self) -> bool:
+        """Whether one more half-open probe may be placed."""
+        permitted = self._policy.permitted_calls_in_half_open_state
+        return self._state is CircuitState.HALF_OPEN and self._placed < permitted
 
     def _end_wait_locked(self, now: float) -> None:
         """Open again when the probes have not all come back in time."""
         if self._state is CircuitState.HALF_OPEN and now >= self._wait_until:
+            self._note_locked(told.LOOKED, now)
             self._move_locked(CircuitState.OPEN, "probes_overdue", self._wait_until)
 
     def _retry_after_locked(self, now: float) -> float | None:
@@ -170,11 +155,14 @@ class StateMachine:
         lock = self._lock
         lock.acquire()
         try:
+            slow = duration >= self._slow_after
+            if slow and era:
+                self._slow_calls += 1
             if self._meter is not None and era:
-                self._meter.record(SUCCESS, duration)
+                self._meter.record(told.SUCCESS, duration, now, era)
             if era == self._era:
                 window = self._window
-                window.add(False, duration >= self._slow_after, now)
+                window.add(False, slow, now)
                 if window.failed or window.slow or self._state is CircuitState.HALF_OPEN:
                     self._evaluate_locked(now)
         finally:
@@ -185,12 +173,14 @@ class StateMachine:
             self._deliver()
 
     def _failed(self, era: int, what: str, duration: float) -> None:
-        slow = duration >= self._slow_after
         with self._lock:
+            now = self._clock()
+            slow = duration >= self._slow_after
+            if slow and era:
+                self._slow_calls += 1
             if self._meter is not None and era:
-                self._meter.record(FAILURE, duration)
+                self._meter.record(told.FAILURE, duration, now, era)
             if era == self._era:
-                now = self._clock()
                 self.last_failure = what
                 self.last_failure_time = now
                 self._window.add(True, slow, now)
@@ -204,7 +194,7 @@ class StateMachine:
         """Neither success nor failure: only a probe's place becomes free again."""
         with self._lock:
             if self._meter is not None and era:
-                self._meter.record(IGNORED, duration)
+                self._meter.record(told.IGNORED, duration, self._clock(), era)
             if era == self._era and self._state is CircuitState.HALF_OPEN:
                 self._placed -= 1
         if self._probes is not None and era == self._probe_era:
@@ -220,8 +210,8 @@ class StateMachine:
                 failed = isinstance(error, CancelledError) and is_own_cancellation()
                 ignored = not failed
             else:
-                ignored = _matches(error, policy.ignored_exceptions)
-                failed = not ignored and _matches(error, policy.expected_exception)
+                ignored = matches(error, policy.ignored_exceptions)
+                failed = not ignored and matches(error, policy.expected_exception)
             what = described(error) if failed else ""
         except Exception:
             logger.exception("A predicate of circuit breaker %r failed", self.name)
@@ -305,7 +295,7 @@ class StateMachine:
         before = self._state
         if before is to:
             return
-        self._announce_locked(to, reason, now)
+        event = self._announce_locked(to, reason, now)
         self._state = to
         self._era += 1
         self._placed = 0
@@ -322,6 +312,7 @@ class StateMachine:
             self._admits = UNCOUNTED
         else:
             self._forget_locked()
+        self._note_locked(told.MOVED, now, event, self._drawn, self._not_permitted)
 
     def _forget_locked(self) -> None:
         self._window = self._policy.window()
@@ -334,10 +325,9 @@ class StateMachine:
         longest = policy.max_timeout or policy.timeout * 10
         again = before is CircuitState.HALF_OPEN and grown
         self._open_for = min(grown, max(longest, policy.timeout)) if again else policy.timeout
-        spread = (
-            1 + policy.timeout_jitter * (2 * self._chance() - 1) if policy.timeout_jitter else 1
-        )
+        self._drawn = self._chance() if policy.timeout_jitter else 0.5
         self._opened_at = now
+        spread = 1 + policy.timeout_jitter * (2 * self._drawn - 1)
         self._reopen_at = now + self._open_for * spread
 
     def _begin_probes_locked(self, now: float) -> None:
@@ -351,6 +341,7 @@ class StateMachine:
         """A person, the site or another replica sets the state."""
         with self._lock:
             now = self._clock()
+            self._note_locked(told.DECIDED, now, state, reason)
             if self._state is state is CircuitState.CLOSED:
                 self._forget_locked()
             self._move_locked(state, reason, now)
@@ -368,7 +359,11 @@ class StateMachine:
             return None, None
         return window.failed / window.calls, window.slow / window.calls
 
-    def _announce_locked(self, to: CircuitState, reason: str, now: float) -> None:
+    def _note_locked(self, what: int, now: float, *details: object) -> None:
+        if self._meter is not None:
+            self._meter.note(what, now, *details)
+
+    def _announce_locked(self, to: CircuitState, reason: str, now: float) -> BreakerEvent:
         failure_rate, slow_rate = self._rates_locked()
         event = BreakerEvent(
             self.name, self._state, to, reason, failure_rate, slow_rate, self._window.calls, now,
@@ -377,6 +372,7 @@ class StateMachine:
         if self._pending is None:
             self._pending = deque()
         self._pending.append(event)
+        return event
 
     def _deliver(self) -> None:
         """Tell the listeners, in order; one thread at a time does it for all."""
@@ -395,9 +391,3 @@ class StateMachine:
         except BaseException:
             self._delivering = False
             raise
-
-
-def _matches(error: Exception, wanted: Exceptions | Callable[[Exception], bool]) -> bool:
-    if isinstance(wanted, type | tuple):
-        return isinstance(error, wanted)
-    return bool(wanted(error))

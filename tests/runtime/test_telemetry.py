@@ -240,7 +240,7 @@ def test_bulkheads_show_their_load(sink: Sink, resilience: Resilience) -> None:
 def test_a_meter_counts_a_duration_in_one_bucket() -> None:
     meter = CallMeter()
     for duration in (0.0, 0.005, 0.0051, 11.0):
-        meter.record(0, duration)
+        meter.record(0, duration, 0.0, 1)
     (calls,) = meter.read()
     assert (calls.outcome, sum(calls.buckets)) == ("success", 4)
     assert calls.buckets[0] == 2
