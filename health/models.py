@@ -22,6 +22,7 @@ class Service(models.Model):
         max_length=100,
         blank=True,
         default="",
+        db_default="",
         help_text="What the public status page calls it; without one it is not named there.",
     )
     first_seen = models.DateTimeField()

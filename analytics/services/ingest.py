@@ -236,10 +236,11 @@ def finish(
     received_at: datetime,
     *,
     before_journal: Callable[[], None] = lambda: None,
+    others: Callable[[], list[journal.Entry]] = list,
     aliases: set[tuple[str, str, str]] | None = None,
 ) -> None:
     """Count a request and tell the journal, last in its transaction: rows that many requests
-    update are held for the shortest time that way."""
+    update are held for the shortest time that way. `others` are those that listen to telemetry."""
     edges.aliases_write(aliases or set(), received_at)
     new_services = _observe(resources, received_at)
     before_journal()
@@ -259,6 +260,7 @@ def finish(
         for key, service, state, new in sorted(touched, key=lambda t: not t[3])[:_MAX_PATTERN_HINTS]
     ]
     entries += [journal.Entry("services", "service.new", name) for name in new_services]
+    entries += others()
     journal.append(entries)
 
 

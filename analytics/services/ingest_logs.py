@@ -25,6 +25,8 @@ from analytics.services.ingest import (
 )
 from analytics.services.log_rows import PreparedLog, Templates
 from analytics.services.receipts import Digest, batch_is_new
+from resilience_site.core import taps
+from resilience_site.core.taps import EventSeen
 
 MAX_TEMPLATES = 2_000
 
@@ -66,11 +68,13 @@ def store_logs(decoded: Decoded, *, received_at: datetime) -> StoreResult:
         [log.error for log in logs if log.error is not None], memory.grouper
     )
     loose_errors = _error_ids(loose)
+    tapped = [log.record.time_ns for log in logs if taps.wanted(log.record.event_name)]
 
     def needs() -> None:
         ensure_range(tables.LOG_RECORDS, [log.record.time_ns for log in kept])
         ensure_range(tables.LOG_ROLLUPS, [log.record.time_ns for log in logs])
         ensure_errors(errors, received_at)
+        taps.prepare(tapped, received_at)
 
     def store(direct: bool) -> StoreResult:
         new_batch = batch_is_new(digest.hex(), received_at)
@@ -85,10 +89,28 @@ def store_logs(decoded: Decoded, *, received_at: datetime) -> StoreResult:
         finish(
             Signal.LOGS, result, novel, [log.record.resource for log in fresh], received_at,
             before_journal=lambda: log_rows.write_log_counts(fresh, template_ids),
+            others=lambda: taps.deliver_events(_events(fresh), received_at) if tapped else [],
         )  # fmt: skip
         return result
 
     return run_storing(store, needs)
+
+
+def _events(logs: list[PreparedLog]) -> list[EventSeen]:
+    """What others may want to hear of."""
+    return [
+        EventSeen(
+            record.resource.service,
+            record.resource.instance,
+            record.resource.version,
+            record.event_name,
+            record.time_ns,
+            record.attributes,
+            record.trace_id,
+        )
+        for record in (log.record for log in logs)
+        if record.event_name
+    ]
 
 
 def _error_ids(logs: list[PreparedLog]) -> set[str]:

@@ -43,7 +43,8 @@ from analytics.services.metric_streams import (
     writers_known,
 )
 from analytics.services.receipts import Digest, batch_is_new
-from resilience_site.core import partitions
+from resilience_site.core import partitions, taps
+from resilience_site.core.taps import PointSeen
 
 _MAX_NS = 2**63 - 1
 _MAX_COUNT = 2**63 - 1
@@ -69,24 +70,29 @@ def store_metrics(decoded: Decoded, *, received_at: datetime) -> StoreResult:
     points.sort(key=_time)
     series = [series_of(point) for point in points]
     rejections = [*decoded.rejections, *window.rejections()]
+    tapped = [point.time_ns for point in points if taps.wanted(point.name)]
+    heard: list[PointSeen] = []
 
     def needs() -> None:
         ensure_range(tables.METRIC_ROLLUPS, [point.time_ns for point in points])
         partitions.ensure(tables.INGEST_ROLLUPS, received_at, received_at)
+        taps.prepare(tapped, received_at)
 
     def store(_direct: bool) -> StoreResult:
         lock_services({point.resource.service for point in points})
         fresh = batch_is_new(digest, received_at)
         figures, warnings = MetricFigures(), []
+        heard.clear()
         if fresh:
             admitted = series_admit(series, received_at)
-            _add_points(points, series, admitted, figures, received_at)
+            heard.extend(_add_points(points, series, admitted, figures, received_at))
             warnings = _warnings(admitted)
         stored = len(points) if fresh else 0
         result = StoreResult(stored, len(points) - stored, [*rejections, *warnings])
         finish(
             Signal.METRICS, result, [], [point.resource for point in points], received_at,
             before_journal=lambda: figures.write(received_at),
+            others=lambda: taps.deliver_points(heard, received_at) if heard else [],
         )  # fmt: skip
         return result
 
@@ -138,25 +144,51 @@ def _add_points(
     admitted: Admitted,
     figures: MetricFigures,
     received_at: datetime,
-) -> None:
+) -> list[PointSeen]:
+    """Add the points to their figures; those that somebody listens to, with what they grew by."""
     streams = _Streams(points, series, admitted)
+    heard = []
     for point, own in zip(points, series, strict=True):
         target = admitted.target[own.id]
         to = figures.of(point.time_ns, target.id)
         to.points += 1
+        grown = None
         if target.kind != OVERFLOW_KIND:
-            _add_point(point, target, to, streams)
+            grown = _add_point(point, target, to, streams)
+        if taps.wanted(point.name):
+            heard.append(_seen(point, grown))
     streams.save(received_at)
+    return heard
 
 
-def _add_point(point: MetricPoint, target: Series, to: PointFigures, streams: _Streams) -> None:
+def _seen(point: MetricPoint, grown: Growth | None) -> PointSeen:
+    counted = point.kind not in ("gauge", "sum")
+    return PointSeen(
+        point.resource.service,
+        point.resource.instance,
+        point.resource.version,
+        point.name,
+        point.time_ns,
+        point.start_ns,
+        point.attributes,
+        finite(point.value),
+        None if grown is None else float(grown.observations if counted else grown.value),
+        grown.value if grown is not None and counted else None,
+    )
+
+
+def _add_point(
+    point: MetricPoint, target: Series, to: PointFigures, streams: _Streams
+) -> Growth | None:
+    """Add a point to the figures of its series; what a total grew by, where that can be said."""
     if point.kind in ("gauge", "sum"):
         value = finite(point.value)
         if value is None:
-            return
+            return None
         if point.kind == "sum" and point.temporality == DELTA:
             to.add_increase(value)
-            return
+            return Growth(value, 0, None, reset=False)
+        grown = None
         if point.kind == "sum" and point.temporality == CUMULATIVE and point.monotonic:
             total = Total(_start(point), point.time_ns, value, 0, None)
             grown = streams.advance(point, target, total)
@@ -166,7 +198,7 @@ def _add_point(point: MetricPoint, target: Series, to: PointFigures, streams: _S
             to.add_level(value)
         if not target.overflow:
             to.set_last(value, point.time_ns)
-        return
+        return grown
     total = Total(
         _start(point),
         point.time_ns,
@@ -181,6 +213,7 @@ def _add_point(point: MetricPoint, target: Series, to: PointFigures, streams: _S
         to.add_extremes(finite(point.minimum), finite(point.maximum))
     if grown is not None:
         to.add_observations(grown)
+    return grown
 
 
 def _start(point: MetricPoint) -> int:

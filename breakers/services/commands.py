@@ -50,7 +50,7 @@ def breaker_reset(
         operator_needed(role)
         breaker_check(service, name, instance)
         why = reason_checked(reason, needed=False)
-        with editing([service], now):
+        with editing([service], now) as work:
             before = override_end(target, actor.name, Ending.REVERTED, now)
             command = command_issue(
                 service=service,
@@ -70,16 +70,14 @@ def breaker_reset(
                 before=before and {"state": before.state},
                 after={"state": "closed", "instance": instance or None},
             )
-            journal.append(
-                [
-                    journal.Entry(
-                        "breakers",
-                        "breaker.reset",
-                        breaker_key(service, name),
-                        service=service,
-                        payload={"name": name, "actor": actor.name, "reason": why},
-                    )
-                ]
+            work.tell(
+                journal.Entry(
+                    "breakers",
+                    "breaker.reset",
+                    breaker_key(service, name),
+                    service=service,
+                    payload={"name": name, "actor": actor.name, "reason": why},
+                )
             )
     return command
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection, transaction
@@ -95,6 +95,12 @@ def document_register(*, services: Iterable[str], now: datetime) -> None:
             "SELECT unnest(%s::text[]), 0, '{}'::jsonb, %s ON CONFLICT DO NOTHING",
             [sorted(set(services)), now],
         )
+
+
+def document_refresh(*, services: Iterable[str], now: datetime | None = None) -> None:
+    """Write documents anew where what they are made of has changed."""
+    with editing(services, now or datetime.now(UTC)):
+        pass
 
 
 def _write(held: ControlDocument, now: datetime) -> bool:

@@ -14,6 +14,7 @@ class Migration(migrations.Migration):
             name="public_name",
             field=models.CharField(
                 blank=True,
+                db_default="",
                 default="",
                 help_text="What the public status page calls it; without one it is not named there.",
                 max_length=100,
