@@ -49,6 +49,28 @@ BADGES: Final[dict[str, dict[str, Badge]]] = {
         "unset": Badge("Unset", "idle", "minus-circle"),
         "error": Badge("Error", "bad", "x-circle"),
     },
+    "level": {
+        "normal": Badge("Normal", "ok", "check-circle"),
+        "reduced": Badge("Reduced", "warn", "exclamation-triangle"),
+        "essential": Badge("Essential only", "bad", "exclamation-circle"),
+        "offline": Badge("Offline", "bad", "x-circle"),
+    },
+    "toggle": {
+        "on": Badge("On", "ok", "check-circle"),
+        "off": Badge("Off", "warn", "minus-circle"),
+        "value": Badge("Value", "info", "adjustments-horizontal"),
+        "unset": Badge("Not set", "idle", "ellipsis-horizontal-circle"),
+    },
+    "breaker": {
+        "closed": Badge("Closed", "ok", "check-circle"),
+        "open": Badge("Open", "bad", "x-circle"),
+        "half_open": Badge("Half-open", "warn", "beaker"),
+        "forced_open": Badge("Forced open", "note", "lock-closed"),
+        "forced_closed": Badge("Forced closed", "note", "arrow-right-circle"),
+        "disabled": Badge("Disabled", "idle", "no-symbol"),
+        "metrics_only": Badge("Metrics only", "info", "eye"),
+        "silent": Badge("Silent", "idle", "signal-slash"),
+    },
     "key": {
         "active": Badge("Active", "ok", "check-circle"),
         "expired": Badge("Expired", "warn", "clock"),

@@ -6,7 +6,7 @@ from django.contrib.auth import views as auth_views
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from resilience_site.pages import components, keys, overview, services
+from resilience_site.pages import components, keys, overview, services, status
 
 
 class AnythingConverter(StringConverter):
@@ -25,6 +25,9 @@ urlpatterns = [
     path("services/<anything:name>", services.service, name="service"),
     path("settings/keys", keys.keys, name="keys"),
     path("settings/keys/<int:key_id>/revoke", keys.key_revoke, name="key-revoke"),
+    path("status", status.status_page, name="status"),
+    path("status.json", status.status_json, name="status-json"),
+    path("status/feed.rss", status.status_feed, name="status-feed"),
     path("login", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout", auth_views.LogoutView.as_view(), name="logout"),
     path("dev/components", components.gallery, name="components"),

@@ -118,6 +118,12 @@ PAGES = [
     Row("GET", "/dev/components/figure.json", "/dev/components/figure.json", Page(Role.ADMIN)),
 ]
 
+CONTROL_PAGES = [
+    Row("GET", "/status", "/status", Everybody()),
+    Row("GET", "/status.json", "/status.json", Everybody()),
+    Row("GET", "/status/feed.rss", "/status/feed.rss", Everybody()),
+]
+
 SITE = [
     Row("GET", "/login", "/login", Everybody()),
     Row("POST", "/logout", "/logout", SignOut()),
@@ -128,4 +134,4 @@ SITE = [
     Row("GET", "/admin/", "/admin/", Admin()),
 ]
 
-ROWS: list[Row] = [*KERNEL, *TELEMETRY, *PAGES, *SITE]
+ROWS: list[Row] = [*KERNEL, *TELEMETRY, *PAGES, *CONTROL_PAGES, *SITE]
