@@ -14,8 +14,13 @@ def refuse(name: str, value: object, allowed: str) -> NoReturn:
 
 
 def is_number(value: object) -> bool:
-    """Whether `value` is a finite number (True and False are none)."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether `value` is a finite number that a float can hold (True and False are none)."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def count(name: str, value: object, minimum: int = 1) -> None:

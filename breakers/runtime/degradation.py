@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar, cast
 
 from breakers.runtime import checks, events
+from breakers.runtime.expiry import Ends, seconds_left
 from breakers.runtime.reports import Reports
 from breakers.runtime.retry_policy import CRITICALITIES, Criticality
-from breakers.runtime.variables import ClientVariables
+from breakers.runtime.variables import ClientVariables, ConfigError
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -44,6 +45,7 @@ _SERVED: dict[DegradationLevel, tuple[str, ...]] = {
     DegradationLevel.ESSENTIAL: ("critical", "high"),
     DegradationLevel.OFFLINE: (),
 }
+_FIELDS = ("level", "notice", "reason", "actor", "expires_at", "expires_in")
 _NOTICES = {
     DegradationLevel.REDUCED: "{} is under strain: some extras are switched off for now.",
     DegradationLevel.ESSENTIAL: "{} is degraded: only its most important functions work for now.",
@@ -72,6 +74,7 @@ class Degradation:
         self._lock = threading.Lock()
         self._modes: dict[str, _Mode] = {}
         self._applied: set[str] = set()
+        self._ends = Ends(clock)
         self._reports = Reports(logger)
 
     def set(
@@ -87,7 +90,11 @@ class Degradation:
             checks.refuse("level", level, "a DegradationLevel")
         if expires_in is not None:
             checks.seconds("expires_in", expires_in)
-        until = None if expires_in is None else self._clock() + expires_in
+        self._set(
+            service, level, notice, None if expires_in is None else self._clock() + expires_in
+        )
+
+    def _set(self, service: str, level: DegradationLevel, notice: str, until: float | None) -> None:
         with self._lock:
             before = self._modes.get(service)
             if level is DegradationLevel.NORMAL:
@@ -151,7 +158,8 @@ class Degradation:
     def apply(self, document: Mapping[str, Any]) -> None:
         """Work by the `degraded` of a control document: service → `level` and `notice`.
 
-        An unknown level is reported and ignored. A service that is left out is normal again.
+        What cannot be used is reported and ignored. A service that is left out, or whose
+        `expires_in` has passed, is normal again.
         """
         entries = document.get("degraded")
         if not isinstance(entries, Mapping):
@@ -159,32 +167,61 @@ class Degradation:
                 "shape", "The control document has no usable degraded modes: %r", entries
             )
             return
+        left_out = self._applied - set(entries)
         for service, entry in entries.items():
-            given = entry.get("level") if isinstance(entry, Mapping) else entry
+            given = entry if isinstance(entry, Mapping) else {"level": entry}
+            self._reports.unknown("A degraded mode of the control document", given, _FIELDS)
             try:
-                level = DegradationLevel(given)
-            except ValueError:
-                self._reports.once(f"{given!r}", "The site asks for the unknown level %r", given)
+                level = DegradationLevel(given.get("level"))
+                until = self._ends.of(service, given)
+            except ConfigError as error:
+                self._reports.once(f"{error}", "The degraded mode of %r: %s", service, error)
                 continue
-            notice = str(entry.get("notice") or "") if isinstance(entry, Mapping) else ""
-            self._applied.add(str(service))
-            self.set(str(service), level, notice=notice)
-        for service in self._applied - set(entries):
+            except ValueError:
+                level_given = given.get("level")
+                self._reports.once(
+                    f"{level_given!r}", "The site asks for the unknown level %r", level_given
+                )
+                continue
+            if until is not None and self._clock() >= until:
+                left_out |= self._applied & {service}
+                continue
+            self._applied.add(service)
+            self._set(service, level, str(given.get("notice") or ""), until)
+        self._ends.keep(entries.keys())
+        for service in left_out:
             self._applied.discard(service)
-            self.set(service, DegradationLevel.NORMAL)
+            self._set(service, DegradationLevel.NORMAL, "", None)
+
+    def expire(self) -> float | None:
+        """End what is over, each once; seconds until the next end, None where nothing ends."""
+        now = self._clock()
+        for service, mode in list(self._modes.items()):
+            if _is_over(mode, now):
+                self._end(service, mode)
+        return seconds_left((each.until for each in list(self._modes.values())), now)
 
     def _mode(self, service: str) -> _Mode | None:
         mode = self._modes.get(service)
         if mode is None or not self._variables.degraded_mode_enabled:
             return None
-        if mode.until is not None and self._clock() >= mode.until:
-            with self._lock:
-                # Someone may have set it anew since it was looked at.
-                if self._modes.get(service) is mode:
-                    del self._modes[service]
-            _tell(service, DegradationLevel.NORMAL)
+        if _is_over(mode, self._clock()):
+            self._end(service, mode)
             return None
         return mode
+
+    def _end(self, service: str, mode: _Mode) -> None:
+        with self._lock:
+            # Someone may have set it anew, or ended it, since it was looked at.
+            if self._modes.get(service) is not mode:
+                return
+            del self._modes[service]
+            self._applied.discard(service)
+        _tell(service, DegradationLevel.NORMAL)
+
+
+def _is_over(mode: _Mode, now: float) -> bool:
+    return mode.until is not None and now >= mode.until
 
 
 def _tell(service: str, level: DegradationLevel) -> None:

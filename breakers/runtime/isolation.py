@@ -22,7 +22,7 @@ from breakers.runtime.bulkhead import Bulkhead
 from breakers.runtime.circuit_breaker import CircuitBreaker
 from breakers.runtime.defaults import boundary_settings
 from breakers.runtime.errors import BulkheadFull
-from breakers.runtime.failure_domains import FailureDomain, Member
+from breakers.runtime.failure_domains import FailureDomain, Member, SiteIsolation
 from breakers.runtime.rate_limit import RateLimit
 from breakers.runtime.thread_pool import ThreadPoolBulkhead
 from breakers.runtime.tiers import tier
@@ -103,6 +103,7 @@ class BulkheadManager:
     """Boundaries by resource type, and failure domains by name.
 
     `breakers` finds the breaker of a dependency that is in no domain, for `isolate_failure_domain`.
+    A breaker that is `overridden` is left as it is while its domain is isolated or released.
     """
 
     def __init__(
@@ -110,17 +111,21 @@ class BulkheadManager:
         variables: ClientVariables | None = None,
         *,
         breakers: Callable[[str], CircuitBreaker | None] = lambda name: None,
+        overridden: Callable[[CircuitBreaker], bool] = lambda breaker: False,
         clock: Callable[[], float] = time.monotonic,
         resident_memory: Callable[[], int | None] | None = None,
     ) -> None:
         self._variables = variables or ClientVariables()
         self._breakers = breakers
+        self._overridden = overridden
         self._clock = clock
         self._resident = resident_memory or resident_bytes
         self._lock = threading.RLock()
         self._boundaries: dict[str, IsolationBoundary] = {}
         self._domains: dict[str, FailureDomain] = {}
         self._domain_of: dict[str, str] = {}
+        self._domain_lock = threading.RLock()
+        self._site = SiteIsolation(self._domains.get, clock=clock)
 
     async def create_isolation_boundary(
         self, resource_type: str, limits: ResourceLimits
@@ -186,7 +191,7 @@ class BulkheadManager:
                 breaker = self._breakers(failure.dependency)
                 if breaker is not None:
                     name = failure.dependency
-                    domain = self._domains.setdefault(name, FailureDomain(name, [breaker]))
+                    domain = self._domain(name, [breaker])
                     self._domain_of[name] = name
         if domain is None:
             return IsolationResult(name, False, reason="no such failure domain is known")
@@ -204,10 +209,37 @@ class BulkheadManager:
     ) -> FailureDomain:
         """The domain `name`, with these members and dependencies added to it."""
         with self._lock:
-            domain = self._domains.setdefault(name, FailureDomain(name))
+            domain = self._domain(name)
             self._domain_of.update(dict.fromkeys(dependencies, name))
         domain.add(*members)
+        self._site.declared(name)
         return domain
+
+    def apply(self, document: Mapping[str, Any]) -> None:
+        """Work by the `isolated` of a control document; see `SiteIsolation.apply`."""
+        self._site.apply(document)
+
+    def expire(self) -> float | None:
+        """Release what the site isolated and what is over; see `SiteIsolation.expire`."""
+        return self._site.expire()
+
+    def hold(self, member: Member) -> bool:
+        """Whether an isolated domain keeps this member cut off from now on."""
+        return any(domain.hold(member) for domain in list(self._domains.values()))
+
+    def _domain(self, name: str, members: Iterable[Member] = ()) -> FailureDomain:
+        known = self._domains.get(name)
+        if known is None:
+            known = FailureDomain(name, members, stays=self._stays, lock=self._domain_lock)
+            self._domains[name] = known
+        return known
+
+    def _stays(self, domain: FailureDomain, member: Member) -> bool:
+        """Whether the site's override, or another isolated domain, decides the member's state."""
+        if isinstance(member, CircuitBreaker) and self._overridden(member):
+            return True
+        others = [each for each in list(self._domains.values()) if each is not domain]
+        return any(each.hold(member) for each in others)
 
     def _refusal(self, operation: Operation, boundary: IsolationBoundary) -> str:
         if not self._variables.bulkhead_isolation_enabled:

@@ -13,12 +13,13 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from breakers.runtime import checks
 from breakers.runtime.circuit_breaker import CircuitBreaker
 from breakers.runtime.circuit_state import BreakerPolicy, CircuitState
 from breakers.runtime.defaults import breaker_enabled, breaker_policy
+from breakers.runtime.expiry import Ends, seconds_left
 from breakers.runtime.reports import Reports
 from breakers.runtime.variables import ClientVariables, ConfigError
 
@@ -27,11 +28,24 @@ logger = logging.getLogger(__name__)
 MAX_KEYED = 10_000
 _EVICTION_TRIES = 32
 _OVERRIDES = ("forced_open", "forced_closed", "disabled", "metrics_only", "auto")
+_ENTRY_FIELDS = ("override", "policy")
+_OVERRIDE_FIELDS = ("state", "reason", "actor", "expires_at", "expires_in")
+_SIZES = ("sliding_window_size", "permitted_calls_in_half_open_state")
+# A window has a byte for each call, and no wait is longer than thirty years.
+_MOST_CALLS, _LARGEST = 1_000_000, 1e9
 _POLICY_FIELDS = frozenset(
     name
     for name in BreakerPolicy.__dataclass_fields__
     if name not in ("expected_exception", "ignored_exceptions", "record_result")
 )
+
+
+class _Override(NamedTuple):
+    """What the site sets a breaker to, until when by the registry's clock (None: it says when)."""
+
+    state: CircuitState
+    reason: str
+    until: float | None
 
 
 class BreakerRegistry:
@@ -60,7 +74,12 @@ class BreakerRegistry:
         self._keyed: OrderedDict[tuple[str, str], CircuitBreaker] = OrderedDict()
         self._arguments: dict[str, dict[str, Any]] = {}
         self._document: Mapping[str, Any] = {}
+        # Documents and expiries take effect one after the other.
+        self._steering = threading.RLock()
+        self._ends = Ends(clock)
+        self._overrides: dict[str, _Override] = {}
         self._overridden: set[str] = set()
+        self._held: Callable[[CircuitBreaker], bool] = lambda breaker: False
         self._watchers: list[Callable[[CircuitBreaker], object]] = []
         self._reports = Reports(logger)
 
@@ -138,26 +157,70 @@ class BreakerRegistry:
 
         What this library does not know (a state, a setting, a shape) is reported in the log and
         has no effect; all else is applied. A breaker whose override is gone starts from closed.
+        An override with `expires_in` is taken back by the first `expire` from that time on.
         """
         entries = document.get("breakers")
         if not isinstance(entries, Mapping):
             self._reports.once("shape", "The control document has no usable breakers: %r", entries)
             return
-        with self._lock:
-            self._document = entries
-            known = [(name, each) for name, each in self._named.items()]
-            known += [(name, each) for (name, _), each in self._keyed.items()]
-        for name, breaker in known:
-            try:
-                policy = self._policy(name)
-            except ConfigError as error:
-                self._reports.once(
-                    f"policy {name} {error}", "Policy of breaker %r: %s", name, error
-                )
-            else:
-                if policy != breaker.policy:
-                    breaker.configure(policy)
-            self._override(name, breaker)
+        with self._steering:
+            with self._lock:
+                self._document = entries
+                self._overrides = self._overrides_of(entries)
+                known = self._known_locked()
+            for name, breaker in known:
+                self._configure(name, breaker)
+                self._settle(name, breaker, "the site's override ended")
+
+    def expire(self) -> float | None:
+        """Take back the overrides whose time is over, each once.
+
+        Returns the seconds until the next one ends, None where none does.
+        """
+        with self._steering:
+            now = self._clock()
+            with self._lock:
+                over = {name for name, each in self._overrides.items() if _is_over(each, now)}
+                for name in over:
+                    del self._overrides[name]
+                known = [each for each in self._known_locked() if each[0] in over]
+                left = seconds_left((each.until for each in self._overrides.values()), now)
+            for name, breaker in known:
+                self._settle(name, breaker, "the site's override expired")
+        return left
+
+    def overridden(self, breaker: CircuitBreaker) -> bool:
+        """Whether the site sets the state of this breaker."""
+        return breaker.name in self._overridden
+
+    def yield_to(self, held: Callable[[CircuitBreaker], bool]) -> None:
+        """Have `held` asked before a breaker is reset; true keeps it as it is.
+
+        Whoever cuts a breaker off for another reason takes it over so, without a gap.
+        """
+        self._held = held
+
+    def reset(self, name: str, reason: str = "reset") -> int:
+        """Reset the breaker `name` and those by key of that name; how many there are.
+
+        Raises LookupError for an unknown name, and ValueError where something else than their
+        outcomes decides their state.
+        """
+        with self._steering:
+            with self._lock:
+                known = [breaker for each, breaker in self._known_locked() if each == name]
+            if not known:
+                raise LookupError(f"no circuit breaker {name!r} is known")
+            if not breaker_enabled(name, self._variables):
+                raise ValueError(f"circuit breaker {name!r} is switched off by its variable")
+            for breaker in known:
+                if self.overridden(breaker):
+                    raise ValueError(f"the site sets circuit breaker {breaker.name!r} by hand")
+                if self._held(breaker):
+                    raise ValueError(f"a failure domain isolates circuit breaker {breaker.name!r}")
+            for breaker in known:
+                breaker.reset(reason)
+        return len(known)
 
     # --- Inside
 
@@ -172,8 +235,24 @@ class BreakerRegistry:
         made = CircuitBreaker.of(shown, policy, clock=self._clock)
         if not breaker_enabled(name, self._variables):
             made.disable("switched off by its variable")
-        self._override(name, made)
+        override = self._overrides.get(name)
+        if override is not None and not _is_over(override, self._clock()):
+            self._settle(name, made, "")
         return made
+
+    def _known_locked(self) -> list[tuple[str, CircuitBreaker]]:
+        """All breakers, each with the name that the site knows it by."""
+        known = list(self._named.items())
+        return known + [(name, breaker) for (name, _), breaker in self._keyed.items()]
+
+    def _configure(self, name: str, breaker: CircuitBreaker) -> None:
+        try:
+            policy = self._policy(name)
+        except ConfigError as error:
+            self._reports.once(f"policy {name} {error}", "Policy of breaker %r: %s", name, error)
+            return
+        if policy != breaker.policy:
+            breaker.configure(policy)
 
     def _policy(self, name: str) -> BreakerPolicy:
         entry = self._document.get(name)
@@ -183,36 +262,59 @@ class BreakerRegistry:
             self._reports.once(
                 f"field {field}", "The site sets the unknown %r of breaker %r", field, name
             )
+        document = {field: value for field, value in given.items() if field in _POLICY_FIELDS}
+        for field, value in document.items():
+            most = _MOST_CALLS if field in _SIZES else _LARGEST
+            if isinstance(value, int | float) and value > most:
+                checks.refuse(field, value, f"at most {most:,.0f}")
         return breaker_policy(
             name,
             self._variables,
-            document={field: value for field, value in given.items() if field in _POLICY_FIELDS},
+            document=document,
             arguments=self._base | self._arguments.get(name, {}),
         )
 
-    def _override(self, name: str, breaker: CircuitBreaker) -> None:
-        entry = self._document.get(name)
-        override = entry.get("override") if isinstance(entry, Mapping) else None
-        state, reason = "auto", "the site's override ended"
-        if isinstance(override, Mapping):
-            state, reason = str(override.get("state")), str(override.get("reason") or "override")
-        elif override is not None:
-            state = repr(override)
+    def _overrides_of(self, entries: Mapping[str, Any]) -> dict[str, _Override]:
+        """The overrides of a document that hold; one that cannot be used leaves what was there."""
+        found = {}
+        for name, entry in entries.items():
+            given = None
+            if isinstance(entry, Mapping):
+                self._reports.unknown("A breaker of the control document", entry, _ENTRY_FIELDS)
+                given = entry.get("override")
+            if given is None:
+                continue
+            try:
+                override = self._override(name, given)
+            except ConfigError as error:
+                self._reports.once(str(error), "The override of breaker %r: %s", name, error)
+                override = self._overrides.get(name)
+            if override is not None:
+                found[name] = override
+        self._ends.keep(entries.keys())
+        now = self._clock()
+        return {name: each for name, each in found.items() if not _is_over(each, now)}
+
+    def _override(self, name: str, given: Any) -> _Override | None:
+        state = str(given.get("state")) if isinstance(given, Mapping) else repr(given)
         if state not in _OVERRIDES:
-            self._reports.once(
-                f"state {state}",
-                "The site asks for the unknown state %r of breaker %r",
-                state,
-                name,
-            )
-            return
+            checks.refuse("state", state, ", ".join(_OVERRIDES))
         if state == "auto":
+            return None
+        self._reports.unknown("An override of the control document", given, _OVERRIDE_FIELDS)
+        until = self._ends.of(name, given)
+        return _Override(CircuitState(state), str(given.get("reason") or "override"), until)
+
+    def _settle(self, name: str, breaker: CircuitBreaker, ended: str) -> None:
+        """Set the breaker as the site wants it; `ended` is why, where it no longer does."""
+        override = self._overrides.get(name)
+        if override is None:
             if breaker.name in self._overridden:
                 self._overridden.discard(breaker.name)
-                if breaker_enabled(name, self._variables):
-                    breaker.reset(reason)
-                else:
+                if not breaker_enabled(name, self._variables):
                     breaker.disable("switched off by its variable")
+                elif not self._held(breaker):
+                    breaker.reset(ended)
             return
         self._overridden.add(breaker.name)
         decide = {
@@ -221,7 +323,7 @@ class BreakerRegistry:
             CircuitState.DISABLED: breaker.disable,
             CircuitState.METRICS_ONLY: breaker.metrics_only,
         }
-        decide[CircuitState(state)](reason)
+        decide[override.state](override.reason)
 
     def _evict(self) -> None:
         for place in [place for place, _ in zip(self._keyed, range(_EVICTION_TRIES), strict=False)]:
@@ -239,3 +341,7 @@ class BreakerRegistry:
                 watcher(made)
             except Exception:
                 logger.exception("A watcher of new breakers failed on %r", made.name)
+
+
+def _is_over(override: _Override, now: float) -> bool:
+    return override.until is not None and now >= override.until

@@ -11,6 +11,7 @@ A program has one, and reaches it through the functions of `breakers.runtime`.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import threading
 import time
@@ -23,12 +24,15 @@ from breakers.runtime.bulkhead import Bulkhead
 from breakers.runtime.cache import ResponseCache
 from breakers.runtime.circuit_breaker import CircuitBreaker
 from breakers.runtime.classification import is_failure
+from breakers.runtime.commands import Commands
 from breakers.runtime.degradation import Degradation
 from breakers.runtime.error_correlator import ErrorCorrelator
+from breakers.runtime.expiry import ExpiryThread
 from breakers.runtime.fallback import FallbackHandler
 from breakers.runtime.isolation import BulkheadManager
 from breakers.runtime.layers import Answers, Key, Layers
 from breakers.runtime.registry import BreakerRegistry
+from breakers.runtime.reports import Reports
 from breakers.runtime.retry import Retry
 from breakers.runtime.retry_budget import RetryBudget
 from breakers.runtime.retry_manager import (
@@ -43,6 +47,9 @@ from breakers.runtime.variables import ClientVariables
 
 P = ParamSpec("P")
 R = TypeVar("R")
+logger = logging.getLogger(__name__)
+
+_SECTIONS = ("version", "service", "breakers", "isolated", "degraded", "toggles", "commands")
 
 
 class Resilience:
@@ -61,12 +68,23 @@ class Resilience:
         self._clock, self._chance = clock, chance
         self._sleep, self._sleep_async = sleep, async_sleep
         self.breakers = BreakerRegistry(self.variables, clock=clock, is_failure=is_failure)
-        self.bulkheads = BulkheadManager(self.variables, breakers=self.breakers.get, clock=clock)
+        self.bulkheads = BulkheadManager(
+            self.variables,
+            breakers=self.breakers.get,
+            overridden=self.breakers.overridden,
+            clock=clock,
+        )
+        self.breakers.yield_to(self.bulkheads.hold)
         self.degradation = Degradation(self.variables, clock=clock)
         self.toggles = Toggles(self.variables, clock=clock)
         self.fallbacks = FallbackHandler(degradation=self.degradation, variables=self.variables)
         self.errors = ErrorCorrelator()
         self.healing = SelfHealingManager()
+        self.commands = Commands(self.breakers, self.healing, clock=clock)
+        # Documents and expiries take effect one after the other.
+        self._steering = threading.RLock()
+        self._expiries = ExpiryThread(self.expire)
+        self._reports = Reports(logger)
         self._lock = threading.Lock()
         self._budgets: dict[str, RetryBudget | None] = {}
 
@@ -174,16 +192,37 @@ class Resilience:
         return decorate
 
     def apply(self, document: Mapping[str, Any]) -> None:
-        """Work by a control document of the site: breakers, toggles, degraded modes, isolation.
+        """Work by a control document of the site: breakers, isolation, degraded modes, toggles.
 
-        What this library does not know is reported in the log and ignored.
+        What has an `expires_in` is taken back by a thread when that has passed (with a clock of
+        your own, call `expire`). Commands are run by another thread, each once. What this library
+        does not know is reported in the log and ignored.
         """
-        if "breakers" in document:
-            self.breakers.apply(document)
-        if "toggles" in document:
-            self.toggles.apply(document)
-        if "degraded" in document:
-            self.degradation.apply(document)
+        self._reports.unknown("The control document", document, _SECTIONS)
+        with self._steering:
+            if "breakers" in document:
+                self.breakers.apply(document)
+            if "isolated" in document:
+                self.bulkheads.apply(document)
+            if "degraded" in document:
+                self.degradation.apply(document)
+            if "toggles" in document:
+                self.toggles.apply(document)
+            if "commands" in document:
+                self.commands.apply(document)
+            ends = self.expire() is not None
+        if ends and self._clock is time.monotonic:
+            self._expiries.wake()
+
+    def expire(self) -> float | None:
+        """Take back what the site decided and what is over by now, each once.
+
+        Returns the seconds until the next end, None where nothing ends.
+        """
+        with self._steering:
+            parts = (self.breakers, self.bulkheads, self.degradation, self.toggles)
+            ends = [left for part in parts if (left := part.expire()) is not None]
+        return min(ends, default=None)
 
     def _answers(
         self,

@@ -66,7 +66,10 @@ class HealingWorkflow:
 
 @dataclass(frozen=True, slots=True)
 class HealingResult:
-    """How a workflow ended; `failed` names the action that did not work, `error` says why."""
+    """How a workflow ended; `failed` names the action that did not work, `error` says why.
+
+    `output` is what the last action that ran returned.
+    """
 
     workflow: str
     outcome: Literal["succeeded", "failed", "rolled_back"]
@@ -74,6 +77,7 @@ class HealingResult:
     failed: str = ""
     error: str = ""
     elapsed: float = 0.0
+    output: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,10 @@ class SelfHealingManager:
 
         return register
 
+    def knows(self, name: str) -> bool:
+        """Whether an action of that name is registered."""
+        return name in self._actions
+
     async def detect_healing_opportunity(self, error_pattern: ErrorPattern) -> HealingOpportunity:
         """The registered actions that are meant for errors of this pattern."""
         fitting = [
@@ -144,8 +152,9 @@ class SelfHealingManager:
         """Run the actions, verify each, and undo what was done when one fails."""
         began = self._clock()
         done: list[HealingAction] = []
+        output: Any = None
         for action in workflow.actions:
-            problem = await self._execute(action, workflow.timeout)
+            problem, output = await self._execute(action, workflow.timeout)
             if not problem:
                 done.append(action)
                 continue
@@ -158,9 +167,11 @@ class SelfHealingManager:
                 action.name,
                 problem,
                 self._clock() - began,
+                output,
             )
         names = tuple(each.name for each in done)
-        return HealingResult(workflow.name, "succeeded", names, elapsed=self._clock() - began)
+        elapsed = self._clock() - began
+        return HealingResult(workflow.name, "succeeded", names, elapsed=elapsed, output=output)
 
     async def verify_healing_success(self, healing_action: HealingAction) -> bool:
         """Whether the action's own check says that it worked; true where it has none."""
@@ -195,22 +206,22 @@ class SelfHealingManager:
         del self._executed[action_id]
         return RollbackResult(action_id, True)
 
-    async def _execute(self, action: HealingAction, seconds: float) -> str:
-        """What went wrong, or an empty text."""
+    async def _execute(self, action: HealingAction, seconds: float) -> tuple[str, Any]:
+        """What went wrong, or an empty text; and what the action returned."""
         registered = self._actions.get(action.name)
         if registered is None:
-            return f"no action {action.name!r} is registered"
+            return f"no action {action.name!r} is registered", None
         self._executed[action.id] = action
         while len(self._executed) > _REMEMBERED:
             self._executed.popitem(last=False)
         try:
-            await _called(registered.run, action.parameters, seconds)
+            output = await _called(registered.run, action.parameters, seconds)
         except Exception as error:
             logger.exception("Healing action %r failed", action.name)
-            return described(error)
+            return described(error), None
         if not await self.verify_healing_success(action):
-            return "it could not be verified"
-        return ""
+            return "it could not be verified", output
+        return "", output
 
 
 async def _called(handler: Handler, parameters: Mapping[str, Any], seconds: float) -> Any:

@@ -15,16 +15,18 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from breakers.runtime import checks
+from breakers.runtime.expiry import Ends, seconds_left
 from breakers.runtime.reports import Reports
-from breakers.runtime.variables import ClientVariables
+from breakers.runtime.variables import ClientVariables, ConfigError
 
 logger = logging.getLogger(__name__)
 
-_SETTINGS = {"otherwise": False, "rollout": 1.0, "variant": "", "reason": "", "expires_in": None}
+_SETTINGS = {"otherwise": False, "rollout": 1.0, "variant": "", "reason": ""}
+_FIELDS = ("value", "actor", "expires_at", "expires_in", *_SETTINGS)
 
 Reason = Literal["static", "split", "default", "expired", "disabled"]
 
@@ -40,6 +42,9 @@ class Toggle:
     variant: str = ""
     reason: str = ""
     until: float | None = None
+
+    def __post_init__(self) -> None:
+        checks.rate("rollout", self.rollout, zero=True)
 
 
 class Resolution(NamedTuple):
@@ -65,6 +70,7 @@ class Toggles:
         self._lock = threading.Lock()
         self._toggles: dict[str, Toggle] = {}
         self._applied: set[str] = set()
+        self._ends = Ends(clock)
         self._listeners: list[Callable[[list[str]], object]] = []
         self._reports = Reports(logger)
 
@@ -80,7 +86,10 @@ class Toggles:
         expires_in: float | None = None,
     ) -> None:
         """Switch a toggle; after `expires_in` seconds it is as if it had never been set."""
-        self._set(key, value, otherwise, rollout, variant, reason, expires_in)
+        if expires_in is not None:
+            checks.seconds("expires_in", expires_in)
+        until = None if expires_in is None else self._clock() + expires_in
+        self._set(Toggle(key, value, otherwise, rollout, variant, reason, until))
         self._tell([key])
 
     def remove(self, key: str) -> None:
@@ -96,12 +105,8 @@ class Toggles:
         toggle = self._toggles.get(key)
         if toggle is None:
             return Resolution(default, "default", found=False)
-        if toggle.until is not None and self._clock() >= toggle.until:
-            with self._lock:
-                # Someone may have set it anew since it was looked at.
-                if self._toggles.get(key) is toggle:
-                    del self._toggles[key]
-            self._tell([key])
+        if _is_over(toggle, self._clock()):
+            self._end(toggle)
             return Resolution(default, "expired", found=False)
         if toggle.rollout >= 1:
             return Resolution(toggle.value, "static", toggle.variant)
@@ -129,28 +134,36 @@ class Toggles:
     def apply(self, document: Mapping[str, Any]) -> None:
         """Work by the `toggles` of a control document: key → value, or a mapping with `value`.
 
-        What cannot be used is reported and ignored. A key that is left out is as if never set.
+        What cannot be used is reported and ignored. A key that is left out, or whose `expires_in`
+        has passed, is as if never set.
         """
         entries = document.get("toggles")
         if not isinstance(entries, Mapping):
             self._reports.once("shape", "The control document has no usable toggles: %r", entries)
             return
-        changed = []
+        changed, left_out = [], self._applied - set(entries)
         for key, entry in entries.items():
-            given = dict(entry) if isinstance(entry, Mapping) else {"value": entry}
+            given = entry if isinstance(entry, Mapping) else {"value": entry}
             if "value" not in given:
                 self._reports.once(f"{key}", "The toggle %r has no value: %r", key, entry)
                 continue
-            settings: dict[str, Any] = dict(_SETTINGS)
-            settings |= {name: given[name] for name in _SETTINGS if given.get(name) is not None}
+            self._reports.unknown("A toggle of the control document", given, _FIELDS)
             try:
-                self._set(str(key), given["value"], **settings)
-            except Exception as error:
+                toggle = self._usable(key, given)
+            except ConfigError as error:
                 self._reports.once(f"{key} {error}", "The toggle %r: %s", key, error)
                 continue
-            self._applied.add(str(key))
-            changed.append(str(key))
-        for key in self._applied - set(entries):
+            if _is_over(toggle, self._clock()):
+                left_out |= self._applied & {key}
+                continue
+            before = self._toggles.get(key) if key in self._applied else None
+            self._applied.add(key)
+            self._set(toggle)
+            # One that is served again, only a bit later, is no news.
+            if before is None or replace(before, until=None) != replace(toggle, until=None):
+                changed.append(key)
+        self._ends.keep(entries.keys())
+        for key in left_out:
             self._applied.discard(key)
             with self._lock:
                 self._toggles.pop(key, None)
@@ -158,23 +171,33 @@ class Toggles:
         if changed:
             self._tell(changed)
 
-    def _set(
-        self,
-        key: str,
-        value: Any,
-        otherwise: Any,
-        rollout: float,
-        variant: str,
-        reason: str,
-        expires_in: float | None,
-    ) -> None:
-        checks.rate("rollout", rollout, zero=True)
-        if expires_in is not None:
-            checks.seconds("expires_in", expires_in)
-        until = None if expires_in is None else self._clock() + expires_in
-        made = Toggle(key, value, otherwise, rollout, variant, reason, until)
+    def expire(self) -> float | None:
+        """End what is over, each once; seconds until the next end, None where nothing ends."""
+        now = self._clock()
         with self._lock:
-            self._toggles[key] = made
+            known = list(self._toggles.values())
+        for toggle in known:
+            if _is_over(toggle, now):
+                self._end(toggle)
+        return seconds_left((each.until for each in known if not _is_over(each, now)), now)
+
+    def _usable(self, key: str, given: Mapping[str, Any]) -> Toggle:
+        settings: dict[str, Any] = dict(_SETTINGS)
+        settings |= {name: given[name] for name in _SETTINGS if given.get(name) is not None}
+        return Toggle(key, given["value"], **settings, until=self._ends.of(key, given))
+
+    def _set(self, toggle: Toggle) -> None:
+        with self._lock:
+            self._toggles[toggle.key] = toggle
+
+    def _end(self, toggle: Toggle) -> None:
+        with self._lock:
+            # Someone may have set it anew, or ended it, since it was looked at.
+            if self._toggles.get(toggle.key) is not toggle:
+                return
+            del self._toggles[toggle.key]
+            self._applied.discard(toggle.key)
+        self._tell([toggle.key])
 
     def _tell(self, keys: list[str]) -> None:
         for listener in list(self._listeners):
@@ -182,6 +205,10 @@ class Toggles:
                 listener(keys)
             except Exception:
                 logger.exception("A listener of toggles failed")
+
+
+def _is_over(toggle: Toggle, now: float) -> bool:
+    return toggle.until is not None and now >= toggle.until
 
 
 def _share(key: str, targeting_key: str) -> float:
