@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
-from django.db import connection, transaction
-from psycopg import sql
+from django.db import connection
 
 from analytics.models.partitions import error_retention
 from analytics.services import receipts
 from analytics.services.metric_hours import metric_hours_sum
 from resilience_site.core import partitions
+from resilience_site.core.pruning import delete_before
 
-_BATCH = 5_000
 # A writer that was silent for longer begins anew.
 _STREAMS_KEPT = timedelta(days=1)
 _LOCK = 0x72657465
@@ -52,22 +51,4 @@ def _prune(now: datetime) -> dict[str, int]:
         ("analytics_metricstream", "updated_at"): now - _STREAMS_KEPT,
         ("analytics_batchreceipt", "received_at"): now - receipts.KEPT,
     }
-    return {
-        table: _delete_before(table, column, limit) for (table, column), limit in limits.items()
-    }
-
-
-def _delete_before(table: str, column: str, limit: date) -> int:
-    """In short transactions, so that nobody waits; rows in use are left for the next run."""
-    statement = sql.SQL(
-        "DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {column} < %s "
-        "LIMIT %s FOR UPDATE SKIP LOCKED))"
-    ).format(table=sql.Identifier(table), column=sql.Identifier(column))
-    deleted = 0
-    while True:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(statement, [limit, _BATCH])
-            count = cursor.rowcount
-        deleted += count
-        if count < _BATCH:
-            return deleted
+    return {table: delete_before(table, column, limit) for (table, column), limit in limits.items()}

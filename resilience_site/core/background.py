@@ -117,3 +117,17 @@ async def stop(*names: str) -> None:
 def statuses() -> list[Status]:
     """Every supervised task of this process, by name. Callable from any thread."""
     return [each.status() for _, each in sorted(_tasks.copy().items())]
+
+
+_on_stopping: list[Callable[[], object]] = []
+
+
+def on_stopping(callback: Callable[[], object]) -> None:
+    """Have `callback` called once when this process begins to stop, while requests still run."""
+    _on_stopping.append(callback)
+
+
+def stopping() -> None:
+    """Tell everybody that this process begins to stop; whoever serves calls it first of all."""
+    while _on_stopping:
+        _on_stopping.pop()()

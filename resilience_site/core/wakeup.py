@@ -7,8 +7,10 @@ pooled sync client. Losing one is harmless: the live fan-out also polls the jour
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -25,6 +27,7 @@ MESSAGE = {"type": "journal.wakeup"}
 # A caller never waits longer than this for Redis, and after a failure nobody waits for a while.
 TIMEOUT_SECONDS = 0.5
 REST_SECONDS = 5.0
+_LISTEN_RETRY_SECONDS = 1.0
 
 
 class Publisher:
@@ -80,3 +83,24 @@ def _publisher() -> Publisher:
 def publish() -> None:
     """Wake every web process's live fan-out. Never raises, and never blocks for long."""
     _publisher().publish()
+
+
+async def listen(wake: Callable[[], object]) -> None:
+    """Call `wake` at each wake-up, for ever; while Redis is down, keep trying."""
+    failing = False
+    while True:
+        try:
+            layer = get_channel_layer()
+            channel = await layer.new_channel()
+            await layer.group_add(GROUP, channel)
+            if failing:
+                log.info("wake-ups arrive again")
+            failing = False
+            while True:
+                await layer.receive(channel)
+                wake()
+        except (redis.RedisError, OSError) as error:
+            if not failing:
+                log.warning("no wake-ups, the database is polled: %s", error)
+            failing = True
+            await asyncio.sleep(_LISTEN_RETRY_SECONDS)

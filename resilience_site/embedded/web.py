@@ -11,6 +11,8 @@ import socket
 
 import uvicorn
 
+from resilience_site.core import background
+
 APPLICATION = "resilience_site.asgi:application"
 GRACEFUL_SECONDS = 10
 BACKLOG = 1024
@@ -34,13 +36,21 @@ def configuration() -> uvicorn.Config:
     )
 
 
+class Server(uvicorn.Server):
+    """Has those answered who wait for something, before it waits for their requests to end."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        background.stopping()
+        await super().shutdown(sockets)
+
+
 def main() -> int:
     # A socket made from the number alone learns its family; without it TCP_NODELAY is never set.
     listening = socket.socket(fileno=os.dup(0))
     config = configuration()
     # Imports and checks of the start run outside of the event loop, where they may block.
     config.load()
-    server = uvicorn.Server(config)
+    server = Server(config)
     server.run(sockets=[listening])
     return 0 if server.started else 1
 

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from typing import Final, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
-import redis
 from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from django.db import InterfaceError, OperationalError
@@ -35,7 +34,6 @@ FRESH_SECONDS: Final = 3 * POLL_SECONDS
 # Under load the journal is read at most twenty times a second.
 READ_GAP_SECONDS: Final = 0.05
 BATCH: Final = 1000
-LISTEN_RETRY_SECONDS: Final = 1.0
 MAX_CONNECTIONS_PER_USER: Final = 10
 FANOUT: Final = "live-fanout"
 WAKEUPS: Final = "live-wakeups"
@@ -136,24 +134,8 @@ class Fanout:
                     await self._wake.wait()
 
     async def listen(self) -> None:
-        """Turn the channel layer's wake-ups into `wake`; while Redis is down, keep trying."""
-        failing = False
-        while True:
-            try:
-                layer = get_channel_layer()
-                channel = await layer.new_channel()
-                await layer.group_add(wakeup.GROUP, channel)
-                if failing:
-                    log.info("live wake-ups arrive again")
-                failing = False
-                while True:
-                    await layer.receive(channel)
-                    self.wake()
-            except (redis.RedisError, OSError) as error:
-                if not failing:
-                    log.warning("no live wake-ups, the journal is polled: %s", error)
-                failing = True
-                await asyncio.sleep(LISTEN_RETRY_SECONDS)
+        """Turn the channel layer's wake-ups into `wake`."""
+        await wakeup.listen(self.wake)
 
     async def _read_all(self) -> None:
         try:

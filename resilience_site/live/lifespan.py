@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from analytics.ingest import flusher
+from breakers.control import hub
 from resilience_site.core import background
 from resilience_site.live import fanout
 
@@ -23,8 +24,10 @@ async def lifespan_application(
         if message["type"] == "lifespan.startup":
             fanout.start()
             flusher.start()
+            hub.running()
             await send({"type": "lifespan.startup.complete"})
         else:
+            await hub.stop()
             await fanout.stop()
             await flusher.stop()
             await background.stop()

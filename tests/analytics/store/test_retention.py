@@ -22,12 +22,11 @@ from analytics.models import (
     StackTrace,
 )
 from analytics.models import partitions as tables
-from analytics.services import retention
 from analytics.services.ingest import store_spans
 from analytics.services.ingest_logs import store_logs
 from analytics.services.retention import retention_apply
 from resilience_site.config import config
-from resilience_site.core import partitions
+from resilience_site.core import partitions, pruning
 from tests.analytics.store.telemetry import (
     batch,
     exception,
@@ -165,7 +164,7 @@ def test_two_workers_at_once_do_the_work_once() -> None:
 
 
 def test_small_tables_lose_their_old_rows_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "_BATCH", 2)
+    monkeypatch.setattr(pruning, "_BATCH", 2)
     at = now()
     ages = [timedelta(0), *[timedelta(days=40)] * 5]
     for age in ages:

@@ -1,0 +1,95 @@
+"""Instances that poll for their control document: who they are, and what they have applied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from django.db import connection, transaction
+
+from breakers.selectors.documents import Stamp, documents_of
+from breakers.services.documents import document_refresh, document_register
+from health.services import Observed, service_observe
+from resilience_site.core import journal
+
+
+class Poll(NamedTuple):
+    """One poll. `applied` is the version that it acknowledged, None for the first of a process;
+    `started` is when its process began, in seconds since the epoch, where it says so."""
+
+    service: str
+    instance: str
+    applied: int | None
+    started: float | None
+
+
+def service_open(service: str, now: datetime) -> tuple[Stamp, dict[str, Any]]:
+    """The document of a service; one never heard of is registered."""
+    found = documents_of([service])
+    if not found:
+        with transaction.atomic():
+            created = service_observe(observed=[Observed(service)], at=now)
+            document_register(services=[service], now=now)
+            journal.append([journal.Entry("services", "service.new", name) for name in created])
+        # What holds for every service holds for a new one.
+        document_refresh(services=[service], now=now)
+        found = documents_of([service])
+    return found[service]
+
+
+_POLLS = """
+INSERT INTO breakers_instance AS t (service, instance, version, first_seen, last_seen, polled_at,
+    applied_version, applied_at, started_at, restarts)
+SELECT service, instance, '', %(now)s, %(now)s, %(now)s, applied,
+    CASE WHEN applied IS NOT NULL THEN %(now)s END, started, 0
+FROM unnest(%(services)s::text[], %(instances)s::text[], %(applied)s::bigint[],
+    %(started)s::timestamptz[]) AS seen (service, instance, applied, started)
+ON CONFLICT (service, instance) DO UPDATE SET
+    last_seen = GREATEST(t.last_seen, excluded.last_seen),
+    polled_at = excluded.polled_at,
+    applied_version = excluded.applied_version,
+    applied_at = CASE WHEN t.applied_version IS NOT DISTINCT FROM excluded.applied_version
+        THEN t.applied_at ELSE excluded.polled_at END,
+    started_at = COALESCE(excluded.started_at, t.started_at),
+    restarts = t.restarts + CASE WHEN t.polled_at IS NOT NULL
+        AND excluded.started_at > t.started_at + interval '1 s' THEN 1 ELSE 0 END,
+    restarted_at = CASE WHEN t.polled_at IS NOT NULL
+        AND excluded.started_at > t.started_at + interval '1 s'
+        THEN excluded.polled_at ELSE t.restarted_at END
+RETURNING t.service, t.instance, t.applied_version, t.applied_at = %(now)s
+"""
+
+
+def polls_note(polls: Sequence[Poll], now: datetime) -> None:
+    """Write down who polled and what each has applied; pages hear of what changed."""
+    ordered = sorted(polls, key=lambda poll: poll[:2])
+    if not ordered:
+        return
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                _POLLS,
+                {
+                    "now": now,
+                    "services": [poll.service for poll in ordered],
+                    "instances": [poll.instance for poll in ordered],
+                    "applied": [poll.applied for poll in ordered],
+                    "started": [_moment(poll.started, now) for poll in ordered],
+                },
+            )
+            rows = cursor.fetchall()
+        applied = sorted({(row[0], row[2]) for row in rows if row[3]})
+        journal.append(
+            [
+                journal.Entry("control", "control.applied", service, str(version), service)
+                for service, version in applied
+            ]
+        )
+
+
+def _moment(started: float | None, now: datetime) -> datetime | None:
+    if started is None:
+        return None
+    # A process cannot have begun later than now, whatever its clock says.
+    return datetime.fromtimestamp(min(started, now.timestamp()), UTC)
