@@ -8,7 +8,8 @@
     async def list_tasks(plan_id): ...
 
 `protect` works without a site. Once connected, the process's spans, metrics and events arrive
-there. The library fails open: whatever happens to the site, the caller's work goes on.
+there, and the process works by what people decide there (overrides, toggles, degraded modes). The
+library fails open: whatever happens to the site, the caller's work goes on, by the last of it.
 
 What it raises into its callers, besides their own exceptions:
 
@@ -39,6 +40,7 @@ from breakers.runtime.circuit_state import (
 )
 from breakers.runtime.classification import Verdict, classify
 from breakers.runtime.connection import Connection, connect
+from breakers.runtime.control_status import ControlStatus
 from breakers.runtime.deadlines import deadline
 from breakers.runtime.defaults import CIRCUIT_BREAKER_CONFIG, ISOLATION_BOUNDARIES, RETRY_POLICIES
 from breakers.runtime.degradation import Degradation, DegradationLevel
@@ -164,6 +166,7 @@ __all__ = [
     "ClientVariables",
     "ConfigError",
     "Connection",
+    "ControlStatus",
     "CorrelationResult",
     "Criticality",
     "DeadlineExceeded",

@@ -1,4 +1,7 @@
-"""The way up: traces, logs and metrics of this process to the site, by OTLP over HTTP.
+"""The connection to the site: telemetry up, and the site's control document down.
+
+Traces, logs and metrics of this process are sent by OTLP over HTTP, as follows; the control
+document is fetched by `control`.
 
 Everything is sent from background threads out of bounded queues, oldest dropped first. A site
 that is down, slow or refuses the key costs the caller nothing but that telemetry: one warning
@@ -15,9 +18,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+from breakers.runtime.control_status import ControlStatus
 from breakers.runtime.export import EXPORT_TIMEOUT, Exporter, Target, Watch, hold_back_exporters
 from breakers.runtime.variables import ConfigError
 
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
 
+    from breakers.runtime.control import ControlPoller
     from breakers.runtime.resilience import Resilience
     from breakers.runtime.telemetry import Telemetry
 
@@ -75,6 +81,8 @@ class Connection:
         self._target = target
         self._handlers: list[tuple[logging.Logger, logging.Handler]] = []
         self._telemetry: Telemetry | None = None
+        self._poller: ControlPoller | None = None
+        self._made = datetime.now(UTC)
         self._closed = False
 
     def log_to(self, handler: logging.Handler, *loggers: logging.Logger) -> None:
@@ -89,6 +97,29 @@ class Connection:
 
         self._telemetry = Telemetry(self, resilience)
         self._pipeline.exporters[-1].prepare = self._telemetry.add_calls
+
+    @property
+    def control(self) -> ControlStatus:
+        """Whether the site's control document is fetched, and by which version this works."""
+        if self._poller is None:
+            return ControlStatus("off", None, self._made)
+        return self._poller.status
+
+    def steer(self, resilience: Resilience, *, on: bool = True) -> None:
+        """Work by the site's control document for as long as the connection is open; or no more."""
+        from breakers.runtime.control import ControlPoller
+
+        # In a child after a fork the poller is the parent's.
+        if self._poller is not None and not (on and self._poller.alive):
+            self._poller.stop()
+            self._poller = None
+        if on and self._poller is None:
+            self._poller = ControlPoller(
+                self._target,
+                service=self.service,
+                instance=self.instance,
+                apply=resilience.apply,
+            )
 
     def flush(self, timeout: float = EXPORT_TIMEOUT) -> bool:
         """Send what is queued; false when that took longer than `timeout` seconds."""
@@ -108,6 +139,10 @@ class Connection:
             if _state.connection is self:
                 _state.connection = None
         atexit.unregister(self.shutdown)
+        if self._poller is not None:
+            began = time.monotonic()
+            self._poller.stop(timeout)
+            timeout = max(0.0, timeout - (time.monotonic() - began))
         if self._telemetry is not None:
             self._telemetry.stop()
         for owner, handler in self._handlers:
@@ -140,9 +175,10 @@ def connect(
     instance: str = "",
     log_level: int | None = None,
     register: bool = True,
-    metric_interval: float = 15.0,
+    metric_interval: float = 5.0,
+    control: bool = True,
 ) -> Connection:
-    """Report this process's telemetry to the site at `url` as `service`.
+    """Report this process's telemetry to the site at `url` as `service`, and let the site steer it.
 
     `key` is an API key with scope ingest. `instance` tells the processes of one service apart
     (default: host and process id). `log_level`, for example `logging.WARNING`, also reports log
@@ -154,6 +190,10 @@ def connect(
     A second call with the same arguments returns the same connection. One with another `url` or
     `key` moves the connection there; who reports cannot change in a process. In a program that
     forks, connect in each child. `metric_interval` is in seconds.
+
+    Unless `control` is false, a thread fetches the site's control document (overrides of breakers,
+    toggles, degraded modes, commands) and works by it; `Connection.control` tells how that stands.
+    With the site gone the last document stays in force, and ends where it said so.
 
     Raises ConfigError for arguments that cannot work, and nothing else: an unreachable site is
     only logged.
@@ -170,10 +210,11 @@ def connect(
         if connection is None:
             pipeline = _build(identity, target, metric_interval, register=False)
             connection = Connection(pipeline, target)
-        if connection._telemetry is None:
-            from breakers.runtime.process import default
+        from breakers.runtime.process import default
 
+        if connection._telemetry is None:
             connection.report(default())
+        connection.steer(default(), on=control)
         if log_level is not None and not connection._handlers:
             connection.log_to(_handler(connection, log_level), logging.getLogger())
     # Bounded, so that a dead site does not delay the exit of the program.
@@ -209,11 +250,18 @@ def _checked(name: str, value: str) -> str:
 
 def _checked_url(url: str) -> str:
     parts = urlsplit(url.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or not _has_usable_port(parts):
         raise ConfigError(
             f"The url of connect() is {url!r}, but must begin with http:// or https://."
         )
     return url.strip().rstrip("/")
+
+
+def _has_usable_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
 
 
 def _build(
@@ -245,7 +293,8 @@ def _build(
     )
     as_any: Any = exporters
     spans = BatchSpanProcessor(as_any[0])
-    logs = BatchLogRecordProcessor(as_any[1])
+    # Transitions are shown to people who wait for them.
+    logs = BatchLogRecordProcessor(as_any[1], schedule_delay_millis=500)
     metrics = PeriodicExportingMetricReader(
         as_any[2], export_interval_millis=metric_interval * 1000
     )

@@ -1,11 +1,12 @@
-"""A real OTLP/HTTP receiver in a thread: what it got, decoded, and answers it can be told to give."""
+"""A real site in a thread: an OTLP/HTTP receiver that keeps what it got, and a control document."""
 
 from __future__ import annotations
 
 import gzip
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -15,6 +16,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.runtime.desk import Desk
+
 MESSAGES: dict[str, Any] = {
     "/v1/traces": ExportTraceServiceRequest,
     "/v1/logs": ExportLogsServiceRequest,
@@ -23,7 +26,10 @@ MESSAGES: dict[str, Any] = {
 
 
 class Sink:
-    """Counts and keeps what arrives; `status` is what it answers, `hold` delays the answers."""
+    """Counts and keeps what arrives; `status` is what it answers, `hold` delays the answers.
+
+    `desk` serves the control document. Whoever is connected at the end is cut off, as by a kill.
+    """
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict[str, str], Any]] = []
@@ -31,6 +37,8 @@ class Sink:
         self.hold = threading.Event()
         self.hold.set()
         self.port = 0
+        self.desk = Desk()
+        self._sockets: set[socket.socket] = set()
 
     @property
     def url(self) -> str:
@@ -64,6 +72,22 @@ class Sink:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def setup(self) -> None:
+                super().setup()
+                sink._sockets.add(self.connection)
+
+            def finish(self) -> None:
+                sink._sockets.discard(self.connection)
+                with suppress(OSError):
+                    super().finish()
+
+            def handle(self) -> None:
+                with suppress(OSError):
+                    super().handle()
+
+            def do_GET(self) -> None:
+                sink.desk.serve(self)
+
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.headers.get("Content-Encoding") == "gzip":
@@ -84,12 +108,17 @@ class Sink:
         self.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
+        self.desk.open(True)
         try:
             yield self
         finally:
             self.hold.set()
             server.shutdown()
             server.server_close()
+            for each in list(self._sockets):
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+            self.desk.open(False)
             thread.join()
 
 

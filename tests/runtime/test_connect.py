@@ -31,7 +31,9 @@ def free_port() -> int:
 
 
 def connect(url: str, **changes: object) -> resilience.Connection:
-    options = {"key": "k" * 20, "service": "planner", "register": False, **changes}
+    options = {
+        "key": "k" * 20, "service": "planner", "register": False, "control": False, **changes
+    }  # fmt: skip
     return resilience.connect(url, **options)  # type: ignore[arg-type]
 
 

@@ -41,7 +41,12 @@ def resilience(monkeypatch: pytest.MonkeyPatch) -> Resilience:
 
 def connect(url: str) -> runtime.Connection:
     return runtime.connect(
-        url, key="k" * 20, service="planner", register=False, metric_interval=3600
+        url,
+        key="k" * 20,
+        service="planner",
+        register=False,
+        metric_interval=3600,
+        control=False,
     )
 
 

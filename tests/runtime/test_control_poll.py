@@ -1,0 +1,386 @@
+"""The poller against a real HTTP server that speaks the site's half of the protocol."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+import breakers.runtime as runtime
+from breakers.runtime.circuit_state import CircuitState
+from breakers.runtime.control import ControlPoller, Pace, process_started
+from breakers.runtime.export import Target
+from breakers.runtime.resilience import Resilience
+from breakers.runtime.variables import ClientVariables
+from tests.runtime.sink import Sink
+
+KEY = "k" * 20
+QUICK = Pace(wait=10, margin=5, shortest=0.02, longest=0.1, refused=0.05)
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    with Sink().listening() as sink:
+        yield sink
+
+
+@pytest.fixture
+def resilience(monkeypatch: pytest.MonkeyPatch) -> Resilience:
+    made = Resilience(ClientVariables({}))
+    monkeypatch.setattr("breakers.runtime.process._default", made)
+    return made
+
+
+Poll = Callable[..., ControlPoller]
+
+
+@pytest.fixture
+def poll(resilience: Resilience) -> Iterator[Poll]:
+    with ExitStack() as stack:
+
+        def start(url: str, pace: Pace = QUICK, **changes: Any) -> ControlPoller:
+            options = {"service": "planner", "instance": "planner-1", "apply": resilience.apply}
+            made = ControlPoller(Target(url, KEY), pace=pace, **{**options, **changes})
+            stack.callback(made.stop)
+            return made
+
+        yield start
+
+
+def until(holds: Callable[[], Any], seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.005)
+
+
+def forced_open(seconds: float | None = None) -> dict[str, Any]:
+    at = None if seconds is None else "then"
+    return {
+        "graph": {
+            "override": {
+                "state": "forced_open", "reason": "drill", "expires_at": at, "expires_in": seconds,
+            },
+            "policy": {},
+        }
+    }  # fmt: skip
+
+
+# --- Applying and acknowledging
+
+
+def test_a_version_is_acknowledged_once_it_is_applied(sink: Sink, poll: Poll) -> None:
+    applied: list[int] = []
+    may_end, began = threading.Event(), threading.Event()
+
+    def apply(document: Any) -> None:
+        if document["version"] == 1:
+            began.set()
+            assert may_end.wait(5)
+        applied.append(document["version"])
+
+    poller = poll(sink.url, apply=apply)
+    first = sink.desk.acknowledged(0)
+    assert first.authorization == f"Bearer {KEY}"
+    sink.desk.publish()
+    assert began.wait(5)
+    assert not [each for each in sink.desk.polls if each.applied == '"1"']
+    assert poller.status.applied_version == 0
+    may_end.set()
+    sink.desk.acknowledged(1)
+    assert applied == [0, 1]
+    assert sink.desk.polls[0].applied == ""
+    assert poller.status[:2] == ("current", 1)
+    assert poller.status.last_error == ""
+
+
+def test_a_change_is_in_force_at_once(sink: Sink, poll: Poll, resilience: Resilience) -> None:
+    breaker = resilience.breaker("graph")
+    poll(sink.url)
+    sink.desk.acknowledged(0)
+    took = []
+    for _ in range(20):
+        for breakers, state in (
+            (forced_open(), CircuitState.FORCED_OPEN),
+            ({}, CircuitState.CLOSED),
+        ):
+            began = time.monotonic()
+            version = sink.desk.publish(breakers=breakers)
+            sink.desk.acknowledged(version)
+            took.append(time.monotonic() - began)
+            assert breaker.state is state
+    assert max(took) < 1.0
+
+
+def test_without_a_change_it_polls_again(sink: Sink, poll: Poll) -> None:
+    poller = poll(sink.url, Pace(wait=0.1, shortest=0.01, longest=0.05))
+    sink.desk.until(lambda: len(sink.desk.polls) > 5)
+    assert [each.applied for each in sink.desk.polls[:4]] == ["", '"0"', '"0"', '"0"']
+    assert poller.status.status == "current"
+    assert {each.query["wait"] for each in sink.desk.polls} == {"0.1"}
+
+
+def test_the_site_learns_which_instance_asks_and_since_when_it_runs(sink: Sink) -> None:
+    names = {"service": "a service & more", "instance": "host-1/π"}
+    connection = runtime.connect(sink.url, key=KEY, register=False, **names)  # type: ignore[arg-type]
+    query = sink.desk.acknowledged(0).query
+    connection.shutdown(2)
+    assert {**query, "wait": ""} == {**names, "started": str(process_started()), "wait": ""}
+    assert abs(process_started() - time.time()) < 3600
+
+
+def test_a_version_that_goes_back_is_what_the_site_says(sink: Sink, poll: Poll) -> None:
+    poller = poll(sink.url)
+    sink.desk.publish(7)
+    sink.desk.acknowledged(7)
+    sink.desk.publish(3)
+    sink.desk.acknowledged(3)
+    assert poller.status.applied_version == 3
+
+
+def test_what_cannot_be_applied_is_not_acknowledged(
+    sink: Sink, poll: Poll, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = threading.Event()
+    broken.set()
+
+    def apply(document: Any) -> None:
+        if document["version"] == 1 and broken.is_set():
+            raise RuntimeError("a bug")
+
+    poller = poll(sink.url, apply=apply)
+    sink.desk.acknowledged(0)
+    sink.desk.publish()
+    count = len(sink.desk.polls)
+    sink.desk.until(lambda: len(sink.desk.polls) >= count + 4)
+    assert {each.applied for each in sink.desk.polls[1:]} == {'"0"'}
+    assert poller.status[:2] == ("unreachable", 0)
+    assert "a bug" in poller.status.last_error
+    broken.clear()
+    sink.desk.acknowledged(1)
+    assert len([each for each in caplog.records if each.levelno >= logging.WARNING]) == 1
+
+
+# --- Outages
+
+
+def test_a_revoked_key_keeps_the_document_and_says_so(
+    sink: Sink, poll: Poll, resilience: Resilience, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "breakers.runtime.control")
+    breaker = resilience.breaker("graph")
+    poller = poll(sink.url)
+    sink.desk.publish(breakers=forced_open())
+    sink.desk.acknowledged(1)
+    sink.desk.refuse(403)
+    count = len(sink.desk.polls)
+    sink.desk.until(lambda: len(sink.desk.polls) >= count + 4)
+    assert breaker.state is CircuitState.FORCED_OPEN
+    assert poller.status[:2] == ("refused", 1)
+    assert poller.status.last_error == "403 Forbidden"
+    [said] = [each for each in caplog.records if each.levelno >= logging.WARNING]
+    assert "403 Forbidden" in said.getMessage()
+    assert KEY not in caplog.text
+    sink.desk.refuse(None)
+    until(lambda: poller.status.status == "current")
+    assert caplog.text.count("arrives again") == 1
+
+
+def test_refusals_are_retried_slowly(sink: Sink, poll: Poll) -> None:
+    sink.desk.refuse(401)
+    poller = poll(sink.url, Pace())
+    sink.desk.until(lambda: sink.desk.polls)
+    until(lambda: poller.status.status == "refused")
+    with pytest.raises(AssertionError):
+        sink.desk.until(lambda: len(sink.desk.polls) > 1, 1.0)
+
+
+def test_a_site_that_was_killed_is_found_again_with_what_changed(
+    poll: Poll, resilience: Resilience, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "breakers.runtime.control")
+    breaker = resilience.breaker("graph")
+    site = Sink()
+    with site.listening() as sink:
+        poller = poll(sink.url)
+        sink.desk.publish(breakers=forced_open())
+        sink.desk.acknowledged(1)
+    until(lambda: poller.status.status == "unreachable")
+    assert breaker.state is CircuitState.FORCED_OPEN
+    assert poller.status.applied_version == 1
+    site.desk.publish()
+    with site.listening(site.port):
+        site.desk.acknowledged(2)
+        assert breaker.state is CircuitState.CLOSED
+        assert poller.status.status == "current"
+    assert len([each for each in caplog.records if each.levelno >= logging.WARNING]) == 1
+    assert caplog.text.count("arrives again") == 1
+
+
+def test_a_site_that_is_back_unchanged_is_known_to_be_back_at_once(poll: Poll) -> None:
+    site = Sink()
+    with site.listening() as sink:
+        poller = poll(sink.url)
+        sink.desk.acknowledged(0)
+    until(lambda: poller.status.status == "unreachable")
+    with site.listening(site.port):
+        until(lambda: poller.status.status == "current")
+        assert [each.query["wait"] for each in site.desk.polls if each.query["wait"] == "0"]
+
+
+def test_a_restart_between_two_polls_is_no_outage(
+    poll: Poll, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = Sink()
+    with site.listening() as sink:
+        # It answers, and cuts the connection while nobody waits on it.
+        poll(sink.url, Pace(wait=0.3, shortest=0.05, longest=0.1))
+        sink.desk.acknowledged(0)
+        for each in list(sink._sockets):
+            each.shutdown(2)
+        count = len(sink.desk.polls)
+        sink.desk.until(lambda: len(sink.desk.polls) >= count + 2)
+    assert not [
+        r for r in caplog.records if r.levelno >= logging.WARNING and "refused" not in r.msg
+    ]
+
+
+def test_retry_after_is_obeyed(sink: Sink, poll: Poll) -> None:
+    sink.desk.refuse(503, Retry_After="1")
+    poller = poll(sink.url)
+    sink.desk.until(lambda: len(sink.desk.polls) >= 2)
+    first, second = sink.desk.polls[:2]
+    assert 1.0 <= second.at - first.at < 2.0
+    assert poller.status.status == "unreachable"
+    assert poller.status.last_error.startswith("503")
+
+
+def test_failures_are_spread_ever_wider(sink: Sink, poll: Poll) -> None:
+    sink.desk.refuse(500)
+    poll(sink.url, Pace(shortest=0.06, longest=0.2), chance=lambda: 1.0)
+    sink.desk.until(lambda: len(sink.desk.polls) >= 5)
+    times = [each.at for each in sink.desk.polls]
+    for before, after, least in zip(times, times[1:], (0.06, 0.12, 0.2, 0.2), strict=False):
+        assert least - 0.01 <= after - before < least + 0.5
+
+
+def test_what_expires_while_the_site_is_down_ends_once(poll: Poll, resilience: Resilience) -> None:
+    breaker = resilience.breaker("graph", failure_threshold=50)
+    ended: list[float] = []
+    breaker.on_event(
+        lambda e: ended.append(time.monotonic()) if e.to_state.value == "closed" else 0
+    )
+    site = Sink()
+    with site.listening() as sink:
+        poller = poll(sink.url)
+        sink.desk.acknowledged(0)
+        began = time.monotonic()
+        sink.desk.publish(breakers=forced_open(0.6))
+        sink.desk.acknowledged(1)
+    until(lambda: ended)
+    assert 0.6 <= ended[0] - began < 0.8
+    assert poller.status[:2] == ("unreachable", 1)
+    breaker.call_sync(lambda: None)
+    with pytest.raises(ZeroDivisionError):
+        breaker.call_sync(lambda: 1 / 0)
+    site.desk.publish()
+    with site.listening(site.port):
+        site.desk.acknowledged(2)
+    assert len(ended) == 1
+    assert breaker.failure_count == 1
+
+
+# --- The connection
+
+
+def connect(url: str, **changes: Any) -> runtime.Connection:
+    return runtime.connect(url, **{"key": KEY, "service": "planner", "register": False, **changes})
+
+
+def test_a_waiting_poll_does_not_delay_shutdown(sink: Sink, resilience: Resilience) -> None:
+    connection = connect(sink.url)
+    sink.desk.acknowledged(0)
+    [thread] = [each for each in threading.enumerate() if each.name == "resilience-control"]
+    began = time.monotonic()
+    assert connection._poller is not None
+    assert connection._poller.stop()
+    assert time.monotonic() - began < 0.5
+    assert not thread.is_alive()
+    assert connection.control.status == "off"
+    connection.shutdown(2)
+
+
+@pytest.mark.usefixtures("resilience")
+def test_a_site_that_never_answers_does_not_delay_shutdown(sink: Sink) -> None:
+    asked, release = threading.Event(), threading.Event()
+
+    def hang(handler: Any) -> None:
+        asked.set()
+        release.wait(20)
+
+    sink.desk.lie = hang
+    connection = connect(sink.url)
+    assert asked.wait(5)
+    assert connection.control.status == "connecting"
+    began = time.monotonic()
+    connection.shutdown(2)
+    assert time.monotonic() - began < 2
+    release.set()
+
+
+def test_control_can_be_switched_off(sink: Sink, resilience: Resilience) -> None:
+    connection = connect(sink.url, control=False)
+    assert connection.control[:2] == ("off", None)
+    connection.flush(5)
+    connection.steer(resilience)
+    sink.desk.acknowledged(0)
+    until(lambda: connection.control.status == "current")
+    connection.steer(resilience, on=False)
+    assert connection.control.status == "off"
+    connection.shutdown(2)
+
+
+@pytest.mark.usefixtures("resilience")
+def test_what_was_decided_outlives_the_connection_and_still_ends(
+    sink: Sink, resilience: Resilience
+) -> None:
+    breaker = resilience.breaker("graph")
+    connection = connect(sink.url)
+    sink.desk.publish(breakers=forced_open(0.7))
+    sink.desk.acknowledged(1)
+    connection.shutdown(2)
+    assert breaker.state is CircuitState.FORCED_OPEN
+    until(lambda: breaker.state is CircuitState.CLOSED)
+
+
+@pytest.mark.usefixtures("resilience")
+def test_polls_leave_no_spans_and_the_key_no_trace(
+    sink: Sink, caplog: pytest.LogCaptureFixture
+) -> None:
+    from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_current
+
+    caplog.set_level(logging.DEBUG)
+    from breakers.runtime import control_link
+
+    seen: list[object] = []
+    asked = control_link.Link._ask
+
+    def ask(self: Any, *arguments: Any) -> Any:
+        seen.append(get_current().get(_SUPPRESS_INSTRUMENTATION_KEY))
+        return asked(self, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(control_link.Link, "_ask", ask)
+        connection = connect(sink.url, key="secret-of-the-site")
+        sink.desk.acknowledged(0)
+        assert "secret-of-the-site" not in repr([vars(connection), vars(connection._poller)])
+        connection.shutdown(2)
+    assert seen
+    assert all(seen)
+    assert "secret-of-the-site" not in caplog.text
+    assert sink.spans() == []
