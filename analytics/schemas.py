@@ -10,14 +10,7 @@ from ninja import Field, Schema
 from pydantic import field_validator
 
 from analytics.choices import ChainKind, PatternState
-from resilience_site.core.pagination import PageQuery
-
-
-class RangeQuery(PageQuery):
-    """A page of a time range; both ends may be relative (`24h`, `now-1h`)."""
-
-    since: str | None = None
-    until: str | None = None
+from resilience_site.core.pagination import RangeQuery
 
 
 class ErrorQuery(RangeQuery):

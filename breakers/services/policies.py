@@ -46,7 +46,7 @@ def policy_roll_back(
     *,
     service: str,
     name: str,
-    number: int,
+    number: Any,
     reason: Any,
     actor: Actor,
     role: Role | None,
@@ -62,6 +62,8 @@ def policy_roll_back(
         operator_needed(role)
         breaker_check(service, name)
         why = reason_checked(reason)
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**31:
+            raise Invalid.field("body.number", "Give the number of the change to go back to, or 0.")
         rows = PolicyChange.objects.filter(service=service, name=name)
         before = rows.filter(number=number).first()
         if before is None and number != 0:

@@ -37,6 +37,13 @@ class PageQuery(Schema):
     cursor: str | None = Field(None, description="`next_cursor` of the page before")
 
 
+class RangeQuery(PageQuery):
+    """A page of a time range; both ends may be relative (`24h`, `now-1h`)."""
+
+    since: str | None = None
+    until: str | None = None
+
+
 class PageOut(Schema, Generic[Row]):
     """The answer of every list; `next_cursor` is null on the last page."""
 

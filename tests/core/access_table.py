@@ -124,6 +124,47 @@ CONTROL_PAGES = [
     Row("GET", "/status/feed.rss", "/status/feed.rss", Everybody()),
 ]
 
+_BREAKER = "/api/v1/breakers/<path:service>/<path:name>"
+_THIS_BREAKER = "/api/v1/breakers/planner/graph"
+
+CONTROL_API = [
+    Row("GET", "/api/v1/breakers", "/api/v1/breakers", Api(Scope.READ)),
+    Row("GET", "/api/v1/breakers/transitions", "/api/v1/breakers/transitions", Api(Scope.READ)),
+    Row("GET", _BREAKER, _THIS_BREAKER, Api(Scope.READ)),
+    Row("GET", f"{_BREAKER}/policy", f"{_THIS_BREAKER}/policy", Api(Scope.READ)),
+    *(
+        Row(method, f"{_BREAKER}/{verb}", f"{_THIS_BREAKER}/{verb}", Api(Scope.OPERATE))
+        for method, verb in (
+            ("POST", "override"),
+            ("POST", "reset"),
+            ("PUT", "policy"),
+            ("POST", "policy/rollback"),
+        )
+    ),
+    Row("GET", "/api/v1/domains", "/api/v1/domains", Api(Scope.READ)),
+    Row("GET", "/api/v1/domains/<path:name>", "/api/v1/domains/graph-eu", Api(Scope.READ)),
+    Row(
+        "POST",
+        "/api/v1/domains/<path:name>/override",
+        "/api/v1/domains/graph-eu/override",
+        Api(Scope.OPERATE),
+    ),
+    *(
+        Row("GET", f"/api/v1/{name}", f"/api/v1/{name}", Api(Scope.READ))
+        for name in ("retries", "fallbacks", "bulkheads", "instances", "toggles", "degraded")
+    ),
+    Row("GET", "/api/v1/toggles/<key>", "/api/v1/toggles/planner.write", Api(Scope.READ)),
+    Row("PUT", "/api/v1/toggles/<key>", "/api/v1/toggles/planner.write", Api(Scope.OPERATE)),
+    Row(
+        "POST",
+        "/api/v1/toggles/<key>/revert",
+        "/api/v1/toggles/planner.write/revert",
+        Api(Scope.OPERATE),
+    ),
+    Row("GET", "/api/v1/degraded/<path:service>", "/api/v1/degraded/planner", Api(Scope.READ)),
+    Row("PUT", "/api/v1/degraded/<path:service>", "/api/v1/degraded/planner", Api(Scope.OPERATE)),
+]
+
 SITE = [
     Row("GET", "/login", "/login", Everybody()),
     Row("POST", "/logout", "/logout", SignOut()),
@@ -134,4 +175,4 @@ SITE = [
     Row("GET", "/admin/", "/admin/", Admin()),
 ]
 
-ROWS: list[Row] = [*KERNEL, *TELEMETRY, *PAGES, *CONTROL_PAGES, *SITE]
+ROWS: list[Row] = [*KERNEL, *TELEMETRY, *PAGES, *CONTROL_PAGES, *CONTROL_API, *SITE]
