@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 from django.contrib.auth import views as auth_views
-from django.urls import path, register_converter
-from django.urls.converters import StringConverter
+from django.urls import path
 
-from resilience_site.pages import components, keys, overview, services, status
-
-
-class AnythingConverter(StringConverter):
-    """Whatever senders call themselves, slashes included."""
-
-    regex = "(?s:.+)"
-
-
-register_converter(AnythingConverter, "anything")
+from resilience_site.core import converters  # noqa: F401  # registers `anything`
+from resilience_site.pages import breakers, components, keys, overview, services, status
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
@@ -23,6 +14,10 @@ urlpatterns = [
     path("services", services.services, name="services"),
     path("services/map", services.service_map, name="service-map"),
     path("services/<anything:name>", services.service, name="service"),
+    path("charts/breaker.json", breakers.breaker_figure, name="breaker-chart"),
+    path("charts/breaker-rows", breakers.breaker_figure_rows, name="breaker-chart-rows"),
+    path("blast-radius/domain", breakers.domain_blast_radius, name="blast-radius-domain"),
+    path("blast-radius/<slug:key>", breakers.blast_radius, name="blast-radius"),
     path("settings/keys", keys.keys, name="keys"),
     path("settings/keys/<int:key_id>/revoke", keys.key_revoke, name="key-revoke"),
     path("status", status.status_page, name="status"),
