@@ -321,3 +321,51 @@ async def test_a_change_whose_answer_was_lost_is_found_and_not_made_twice(
     outcomes = {r["outcome"]: r["count"] for r in rows if r["method"] == "PATCH"}
     assert outcomes == {"200": 1, "412": 1}
     await protected.close()
+
+
+async def test_people_switch_changes_off_and_tell_users_why(
+    planner: PlannerProcess, caller: Caller
+) -> None:
+    """By the control document that the running server polls for."""
+    desk = planner.sink.desk
+    task = await caller.some_task()
+    version = desk.publish(
+        toggles={"planner.write": {"value": False, "reason": "drill", "expires_in": 60}},
+        degraded={"planner-mcp-server": {"level": "essential", "notice": "Back at noon."}},
+    )
+    asked = desk.acknowledged(version)
+    assert asked.query["service"] == "planner-mcp-server"
+    try:
+        refused = await caller.call("update_task", task_id=task["id"], title="Not now")
+        summary = await caller.call("plan_summary", plan_id=task["plan_id"])
+        listed = await caller.call("list_tasks", limit=1)
+    finally:
+        version = desk.publish()
+    assert refused.is_error
+    assert "planner.write" in text(refused)
+    assert summary.is_error
+    assert text(summary).endswith("Back at noon.")
+    assert not listed.is_error
+    label = (listed.meta or {})["resilience"]
+    assert label["notices"] == {"planner-mcp-server": "Back at noon."}
+    desk.acknowledged(version)
+    changed = await caller.call("update_task", task_id=task["id"], title="Now")
+    assert not changed.is_error
+    assert "notices" not in (changed.meta or {})["resilience"]
+
+
+async def test_a_breaker_that_is_forced_open_refuses_the_next_tool_call(
+    planner: PlannerProcess, caller: Caller
+) -> None:
+    desk = planner.sink.desk
+    plan_id = (await caller.some_task())["plan_id"]
+    override = {"state": "forced_open", "reason": "drill", "expires_at": "soon", "expires_in": 60}
+    desk.acknowledged(desk.publish(breakers={"microsoft_graph": {"override": override}}))
+    try:
+        refused = await caller.call("plan_summary", plan_id=plan_id)
+    finally:
+        version = desk.publish()
+    assert refused.is_error
+    assert "forced_open" in text(refused)
+    desk.acknowledged(version)
+    assert not (await caller.call("plan_summary", plan_id=plan_id)).is_error

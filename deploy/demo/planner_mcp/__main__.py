@@ -24,10 +24,10 @@ from deploy.demo.planner_mcp import store, tools
 from deploy.demo.planner_mcp.cache import Cache
 from deploy.demo.planner_mcp.graph import GraphClient
 from deploy.demo.planner_mcp.planner import Planner
+from deploy.demo.planner_mcp.protection import SERVICE
 from deploy.demo.planner_mcp.store import Store
 from deploy.demo.telemetry import required
 
-SERVICE = "planner-mcp-server"
 _PROBE_TIMEOUT = 1.0  # seconds
 
 

@@ -1,4 +1,4 @@
-"""How the planner protects its calls: which breaker, how long, what is served instead."""
+"""How the planner protects its calls: which breaker, how long, what is served instead, what is off."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from breakers.runtime import RedisStore, ResponseCache, Tier
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+# As it reports, and as people degrade it.
+SERVICE = "planner-mcp-server"
+# Off: the planner changes nothing in Graph. People switch it at the site.
+WRITES = "planner.write"
 
 GRAPH, CACHE, DATABASE = "microsoft_graph", "redis", "database"
 

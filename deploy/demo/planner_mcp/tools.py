@@ -16,12 +16,19 @@ from opentelemetry.propagate import extract
 from pydantic import Field
 
 import breakers.runtime as resilience
-from breakers.runtime import DeadlineExceeded, ResilienceError
+from breakers.runtime import Criticality, DeadlineExceeded, ResilienceError
 from breakers.runtime.middleware.mcp import ResilienceMiddleware, note_rejection
 from deploy.demo.planner_mcp.errors import GraphError
 from deploy.demo.planner_mcp.graph import Json
 from deploy.demo.planner_mcp.planner import Planner, PlanSummary, Task, TaskList
-from deploy.demo.planner_mcp.protection import CRITICAL, USER, in_pool, make_pools
+from deploy.demo.planner_mcp.protection import (
+    CRITICAL,
+    SERVICE,
+    USER,
+    WRITES,
+    in_pool,
+    make_pools,
+)
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -96,6 +103,30 @@ def _reported(tool: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
     return call
 
 
+def _steered(
+    criticality: Criticality, *, toggle: str = ""
+) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]:
+    """Refuse the call where people have switched it off: by its toggle, or by the service's level."""
+    steering = resilience.default()
+
+    def decorate(tool: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+        @functools.wraps(tool)
+        async def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            user = str(baggage.get_baggage("enduser.id") or "")
+            if toggle and not steering.toggles.is_on(toggle, True, targeting_key=user):
+                raise ToolError(
+                    f"Changes are switched off at the moment ({toggle}). "
+                    "Nothing was changed by this call."
+                )
+            if not steering.degradation.serves(SERVICE, criticality):
+                raise ToolError(steering.degradation.notice(SERVICE))
+            return await tool(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
 def build(planner: Planner) -> MCPServer:
     """The MCP server on top of `planner`."""
     make_pools()
@@ -115,6 +146,7 @@ def build(planner: Planner) -> MCPServer:
 
     @server.tool(annotations=_READS, structured_output=True)
     @_reported
+    @_steered("high")
     @in_pool(USER)
     async def list_tasks(
         plan_id: PlanId | None = None,
@@ -125,6 +157,7 @@ def build(planner: Planner) -> MCPServer:
 
     @server.tool(annotations=_WRITES, structured_output=True)
     @_reported
+    @_steered("high", toggle=WRITES)
     @in_pool(CRITICAL)
     async def create_task(
         plan_id: PlanId,
@@ -136,6 +169,7 @@ def build(planner: Planner) -> MCPServer:
 
     @server.tool(annotations=_WRITES, structured_output=True)
     @_reported
+    @_steered("high", toggle=WRITES)
     @in_pool(CRITICAL)
     async def update_task(
         task_id: TaskId,
@@ -158,6 +192,7 @@ def build(planner: Planner) -> MCPServer:
 
     @server.tool(annotations=_WRITES, structured_output=True)
     @_reported
+    @_steered("high", toggle=WRITES)
     @in_pool(CRITICAL)
     async def complete_task(task_id: TaskId) -> Task:
         """Mark a task as completed."""
@@ -165,6 +200,7 @@ def build(planner: Planner) -> MCPServer:
 
     @server.tool(annotations=_READS, structured_output=True)
     @_reported
+    @_steered("medium")
     @in_pool(USER)
     async def plan_summary(plan_id: PlanId) -> PlanSummary:
         """Say how a plan stands: tasks in all, completed, late."""
