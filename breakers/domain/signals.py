@@ -21,6 +21,7 @@ MAX_OUTPUT = 4_000
 MAX_POLICY = 20_000
 MAX_BATCH = 2 << 20
 _MAX_COUNT = 2**31 - 1
+_MAX_SETTING = 2**53
 # Longer than any breaker stays open.
 _MAX_SECONDS = 30 * 86_400.0
 
@@ -178,11 +179,21 @@ def configured(attributes: Attributes) -> Configured | None:
         policy = json.loads(raw, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(policy, dict) or "\\u0000" in raw:
+    if not isinstance(policy, dict):
         return None
     domains = text(attributes.get(f"{_BREAKER}domains"), 10 * MAX_NAME)
     named = tuple(sorted({text(each) for each in domains.split(",") if each.strip()}))
-    return Configured(name, policy, named)
+    settings = {text(key, 100): value for key, value in policy.items() if _is_setting(value)}
+    return Configured(name, settings, named)
+
+
+def _is_setting(value: Any) -> bool:
+    """Whether it is a value that a setting can have, and that can be stored."""
+    if isinstance(value, str):
+        return len(value) <= MAX_NAME and text(value) == value
+    if isinstance(value, bool) or value is None:
+        return True
+    return isinstance(value, int | float) and math.isfinite(value) and abs(value) <= _MAX_SETTING
 
 
 def outcomes(attributes: Attributes) -> tuple[str, bytes] | None:
