@@ -71,6 +71,11 @@ BADGES: Final[dict[str, dict[str, Badge]]] = {
         "metrics_only": Badge("Metrics only", "info", "eye"),
         "silent": Badge("Silent", "idle", "signal-slash"),
     },
+    "outcome": {
+        "succeeded": Badge("Succeeded", "ok", "check-circle"),
+        "failed": Badge("Failed", "bad", "x-circle"),
+        "ignored": Badge("Ignored", "idle", "minus-circle"),
+    },
     "key": {
         "active": Badge("Active", "ok", "check-circle"),
         "expired": Badge("Expired", "warn", "clock"),

@@ -211,10 +211,10 @@ def incident(now: datetime, breakers: int = 24) -> list[Scene]:
 def history(scene: Scene, now: datetime) -> None:
     """Three hours in which a breaker opened, probed and closed again, and its calls a minute."""
     steps = [
-        (170, "closed", "open", "failure_rate", 0.55), (169, "open", "half_open", "wait_over", None),
-        (168, "half_open", "closed", "recovered", None), (44, "closed", "open", "failure_rate", 0.71),
-        (43, "open", "half_open", "wait_over", None), (42, "half_open", "open", "failure_rate", 1.0),
-        (41, "open", "half_open", "wait_over", None), (40, "half_open", "closed", "recovered", None),
+        (57, "closed", "open", "failure_rate", 0.55), (56, "open", "half_open", "timeout", None),
+        (55, "half_open", "closed", "recovered", None), (44, "closed", "open", "failure_rate", 0.71),
+        (43, "open", "half_open", "timeout", None), (42, "half_open", "open", "failure_rate", 1.0),
+        (41, "open", "half_open", "timeout", None), (40, "half_open", "closed", "recovered", None),
         (0.3, "closed", "open", "failure_rate", 0.62),
     ]  # fmt: skip
     BreakerTransition.objects.bulk_create(
@@ -232,11 +232,11 @@ def history(scene: Scene, now: datetime) -> None:
         [
             CallMinute(
                 minute=first + timedelta(minutes=n), service=scene.service, name=scene.name,
-                calls=120, failures=(70 if n in (9, 10, 136, 137, 138, 179) else chance.randint(0, 3)),
-                ignored=0, slow=2, rejected=60 if n in (11, 138, 139, 179) else 0, seconds=9.5,
+                calls=120, failures=(70 if n in (123, 124, 136, 137, 138, 179) else chance.randint(0, 3)),
+                ignored=0, slow=2, rejected=60 if n in (125, 138, 139, 179) else 0, seconds=9.5,
             )
             for n in range(181)
-            if not 60 <= n < 66
+            if not 150 <= n < 154
         ]
     )  # fmt: skip
 

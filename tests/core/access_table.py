@@ -118,10 +118,54 @@ PAGES = [
     Row("GET", "/dev/components/figure.json", "/dev/components/figure.json", Page(Role.ADMIN)),
 ]
 
+_KEY = "0123456789abcdef"
+BREAKER_PAGES = [
+    Row("GET", "/breakers", "/breakers", Page()),
+    Row("GET", "/breakers/<slug:key>", f"/breakers/{_KEY}", Page()),
+    *(
+        Row(method, f"/breakers/<slug:key>/{act}", f"/breakers/{_KEY}/{act}", Page(Role.OPERATOR))
+        for act in ("override", "reset", "policy", "policy/rollback")
+        for method in ("GET", "POST")
+    ),
+    Row("GET", "/domains", "/domains", Page()),
+    *(
+        Row(
+            method,
+            "/domains/<anything:name>/override",
+            "/domains/graph-eu/override",
+            Page(Role.OPERATOR),
+        )
+        for method in ("GET", "POST")
+    ),
+    Row("GET", "/charts/breaker.json", f"/charts/breaker.json?key={_KEY}", Page()),
+    Row("GET", "/charts/breaker-rows", f"/charts/breaker-rows?key={_KEY}", Page()),
+    Row("GET", "/blast-radius/domain", "/blast-radius/domain?domain=graph-eu", Page()),
+    Row("GET", "/blast-radius/<slug:key>", f"/blast-radius/{_KEY}", Page()),
+]
+
 CONTROL_PAGES = [
     Row("GET", "/status", "/status", Everybody()),
     Row("GET", "/status.json", "/status.json", Everybody()),
     Row("GET", "/status/feed.rss", "/status/feed.rss", Everybody()),
+    Row("GET", "/retries", "/retries", Page()),
+    Row("GET", "/fallbacks", "/fallbacks", Page()),
+    Row("GET", "/bulkheads", "/bulkheads", Page()),
+    Row("GET", "/toggles", "/toggles", Page()),
+    Row("GET", "/toggles/<anything:key>", "/toggles/planner.write", Page()),
+    Row("GET", "/degraded", "/degraded", Page()),
+    Row("GET", "/degraded/<anything:service>", "/degraded/planner", Page()),
+    Row("GET", "/degraded/<anything:service>/preview", "/degraded/planner/preview", Page()),
+    *(
+        Row(method, route, path, Page(Role.OPERATOR))
+        for route, path in (
+            ("/toggles/-/new", "/toggles/-/new"),
+            ("/toggles/<anything:key>/set", "/toggles/planner.write/set"),
+            ("/toggles/<anything:key>/revert", "/toggles/planner.write/revert"),
+            ("/degraded/<anything:service>/set", "/degraded/planner/set"),
+            ("/degraded/<anything:service>/end", "/degraded/planner/end"),
+        )
+        for method in ("GET", "POST")
+    ),
 ]
 
 _BREAKER = "/api/v1/breakers/<path:service>/<path:name>"
@@ -175,4 +219,4 @@ SITE = [
     Row("GET", "/admin/", "/admin/", Admin()),
 ]
 
-ROWS: list[Row] = [*KERNEL, *TELEMETRY, *PAGES, *CONTROL_PAGES, *CONTROL_API, *SITE]
+ROWS: list[Row] = [*KERNEL, *TELEMETRY, *PAGES, *BREAKER_PAGES, *CONTROL_PAGES, *CONTROL_API, *SITE]

@@ -1,6 +1,6 @@
 // Which key means what. Pure: a key and what was pressed before come in, an action comes out.
 
-const PAGES = "oepcs";
+const PAGES = "oepcsbrfktd";
 const ACTIONS = {
   "/": "search",
   "?": "help",

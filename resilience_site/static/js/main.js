@@ -1,7 +1,10 @@
 // Starts everything. Each part finds what it works on, and does nothing where there is none.
 
+import { startBreakerGrid } from "./breaker_grid.js";
 import { startCharts } from "./charts.js";
 import { startCopy } from "./copy.js";
+import { startCountdowns } from "./countdown.js";
+import { startDialogs } from "./dialogs.js";
 import { startKeys } from "./keys.js";
 import { Live } from "./live.js";
 import { startMenus } from "./menus.js";
@@ -11,9 +14,12 @@ import { startTimes } from "./time.js";
 
 startTheme();
 startTimes();
+startCountdowns();
 startMenus();
+startDialogs();
 startCopy();
 startRange();
 startKeys();
 startCharts();
+startBreakerGrid();
 new Live().start();

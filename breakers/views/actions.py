@@ -1,0 +1,150 @@
+"""Forcing a breaker into a state, taking that back, and resetting it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from breakers.choices import AUTO, OverrideScope, OverrideState
+from breakers.selectors.breaker_view import BreakerView
+from breakers.services.commands import breaker_reset
+from breakers.services.overrides import Target, override_set
+from breakers.views.common import back_to, operators_only, reason_given
+from breakers.views.forms import (
+    METHODS,
+    breaker_form,
+    breaker_or_404,
+    check_reason,
+    expiries,
+    expiry_given,
+    state_word,
+    version_given,
+)
+from resilience_site.core.permissions import actor_of, role_of
+from resilience_site.core.problems import Invalid, Problem
+
+# Each with what it does.
+STATES = [(value, str(label).partition(": ")[2]) for value, label in OverrideState.choices]
+
+
+@never_cache
+@require_http_methods(METHODS)
+@operators_only("breaker.override")
+def override(request: HttpRequest, key: str) -> HttpResponse:
+    """The form of an override; a POST sets it, and with the state `auto` takes it back."""
+    view = breaker_or_404(key)
+    if request.method != "POST":
+        return _override_form(request, view)
+    state = request.POST.get("state", "")
+    try:
+        target = _target(request, view)
+        if state != AUTO:
+            check_reason(reason_given(request))
+        override_set(
+            target=target,
+            state=state,
+            reason=reason_given(request),
+            expires_in=expiry_given(request) if state != AUTO else None,
+            actor=actor_of(request),
+            role=role_of(request.user),
+            if_match=version_given(request),
+        )
+    except Problem as problem:
+        return _override_form(request, breaker_or_404(key), problem)
+    what = "no override" if state == AUTO else state_word(state).lower()
+    messages.info(request, f"Requested: {what} for {place_words(target)}.")
+    return redirect(back_to(request, reverse("breaker", args=[key])))
+
+
+@never_cache
+@require_http_methods(METHODS)
+@operators_only("breaker.reset")
+def reset(request: HttpRequest, key: str) -> HttpResponse:
+    """The form of a reset; a POST sends the command."""
+    view = breaker_or_404(key)
+    problem: Problem | None = None
+    if request.method == "POST":
+        instance = request.POST.get("instance", "")
+        try:
+            check_reason(reason_given(request))
+            breaker_reset(
+                service=view.service,
+                name=view.name,
+                instance=instance,
+                reason=reason_given(request),
+                actor=actor_of(request),
+                role=role_of(request.user),
+            )
+        except Problem as refused:
+            problem = refused
+        else:
+            where = f"the instance {instance}" if instance else "all instances"
+            messages.info(request, f"Requested: a reset of {view.name} in {where}.")
+            return redirect(back_to(request, reverse("breaker", args=[key])))
+    return breaker_form(
+        request,
+        "reset",
+        view,
+        problem,
+        title=f"Reset {view.name}",
+        instance=request.POST.get("instance", ""),
+    )
+
+
+def _override_form(
+    request: HttpRequest, view: BreakerView, problem: Problem | None = None
+) -> HttpResponse:
+    scopes = [("service", f"All instances of {view.service}", f"{len(view.live)} report now")]
+    scopes += [
+        (f"instance:{each.instance}", f"Instance {each.instance}", "silent" if each.silent else "")
+        for each in view.instances
+        if each.instance
+    ]
+    scopes += [
+        (f"domain:{name}", f"Failure domain {name}", "all of its breakers, in every service")
+        for name in view.domains
+    ]
+    return breaker_form(
+        request,
+        "override",
+        view,
+        problem,
+        title=f"Override {view.name}",
+        states=STATES,
+        scopes=scopes,
+        state=request.POST.get("state", OverrideState.FORCED_OPEN),
+        scope=request.POST.get("scope", "service"),
+        expiries=expiries(request),
+        expires_in=request.POST.get("expires_in", "3600"),
+        blast_src=reverse("blast-radius", args=[view.key]),
+    )
+
+
+def place_words(target: Target) -> str:
+    """What an override covers, in words."""
+    if target.scope == OverrideScope.DOMAIN:
+        return f"the failure domain {target.domain}"
+    where = f"in the instance {target.instance}" if target.instance else "in all instances"
+    return f"{target.name} {where} of {target.service}"
+
+
+def _target(request: HttpRequest, view: BreakerView) -> Target:
+    """What the form covers: `scope` of the dialog, or `instance` of a button on a tile."""
+    kind, _, name = request.POST.get("scope", "").partition(":")
+    makers: dict[str, Callable[[], Target]] = {
+        "": lambda: Target.of_breaker(view.service, view.name, request.POST.get("instance", "")),
+        "service": lambda: Target.of_breaker(view.service, view.name),
+        "instance": lambda: Target(OverrideScope.INSTANCE, view.service, view.name, name),
+        "domain": lambda: Target.of_domain(name),
+    }
+    if kind not in makers:
+        raise Invalid.field("body.scope", "The scope is service, instance or domain.")
+    if kind == "domain" and name not in view.domains:
+        raise Invalid.field("body.scope", f"{view.name} does not belong to the domain {name!r}.")
+    return makers[kind]()

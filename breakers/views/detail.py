@@ -1,0 +1,173 @@
+"""One breaker: what it does and why, what its instances do, what people decided about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_GET
+
+from breakers.domain.policy import TUNABLE
+from breakers.domain.rules import closing_rule, opening_rules
+from breakers.models import Breaker, BreakerTransition, Override, PolicyChange
+from breakers.selectors.breaker_view import BreakerView, InstanceView
+from breakers.selectors.breakers import breaker_get
+from breakers.selectors.outcomes import outcomes_last
+from breakers.selectors.overrides import override_list
+from breakers.selectors.policies import policy_list
+from breakers.selectors.transitions import transition_latest, transition_list
+from breakers.views.common import bad_question, breaker_topics, is_partial, may_operate
+from breakers.views.settings import Difference, differences, kept_fields, text_of
+from breakers.views.tiles import applied_text, held, tile
+from breakers.views.verdict import verdict
+from resilience_site.core import journal
+from resilience_site.core.choices import Role
+from resilience_site.core.permissions import require_role
+from resilience_site.core.problems import Problem
+from resilience_site.core.querystrings import query_with
+from resilience_site.core.timerange import TimeRange, parse_range
+
+# What the range picker says without a choice.
+DEFAULT_RANGE = timedelta(hours=1)
+TRANSITIONS_SHOWN = 30
+_HISTORY_SHOWN = 10
+_CLOCKS_AHEAD = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """A setting: what the service reports, what the site gives, and whether that is ignored."""
+
+    label: str
+    unit: str
+    reported: str
+    given: str
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """A change of the settings, and what it changed."""
+
+    change: PolicyChange
+    differences: list[Difference]
+    current: bool
+
+
+@require_GET
+@require_role(Role.VIEWER)
+def breaker_detail(request: HttpRequest, key: str) -> HttpResponse:
+    """Everything about one breaker, over the range of the page where it is history."""
+    cursor, now = journal.latest_cursor(), datetime.now(UTC)
+    try:
+        view = breaker_get(key, now)
+        within = parse_range(
+            request.GET.get("since"), request.GET.get("until"), now=now, default=DEFAULT_RANGE
+        )
+        page = transition_list(
+            service=view.service,
+            name=view.name,
+            within=_listed(request, within, now),
+            limit=TRANSITIONS_SHOWN,
+            cursor=request.GET.get("cursor"),
+        )
+    except Breaker.DoesNotExist:
+        raise Http404("There is no such breaker.") from None
+    except Problem as problem:
+        return bad_question(request, problem)
+    overrides = override_list(
+        service=view.service, name=view.name, domains=view.domains, limit=_HISTORY_SHOWN
+    )
+    changes = policy_list(service=view.service, name=view.name, limit=_HISTORY_SHOWN)
+    tripped = _tripped(view, page.items)
+    given = changes.items[0].policy if changes.items else {}
+    context: dict[str, Any] = {
+        "live_cursor": cursor,
+        "breaker": view,
+        "tile": tile(view),
+        "verdict": verdict(view),
+        "holding": [held(each) for each in view.overrides],
+        "instances": [(each, _applied(view, each)) for each in view.instances],
+        "applied_note": _applied_note(view),
+        "rules": opening_rules(view.policy),
+        "closing": closing_rule(view.policy),
+        "tripped": tripped,
+        "outcomes": outcomes_last(view.service, view.name, now),
+        "transitions": page.items,
+        "next_cursor": page.next_cursor,
+        "settings": _settings(view, given),
+        "kept": bool(kept_fields(view, given)),
+        "changes": _changes(changes.items, view),
+        "overrides": [_ended(row, now) for row in overrides.items],
+        "may_operate": may_operate(request),
+        "topics": breaker_topics(view.service, key),
+        "chart_src": "/charts/breaker.json" + query_with(request.GET, key=key),
+        "chart_rows": reverse("breaker-chart-rows") + query_with(request.GET, key=key),
+    }
+    part = "_detail" if is_partial(request) else "breaker_detail"
+    return render(request, f"breakers/{part}.html", context)
+
+
+def _listed(request: HttpRequest, within: TimeRange, now: datetime) -> TimeRange:
+    # Clocks of services may be a little ahead of ours.
+    return within if request.GET.get("until") else TimeRange(within.since, now + _CLOCKS_AHEAD)
+
+
+def _tripped(view: BreakerView, shown: list[BreakerTransition]) -> BreakerTransition | None:
+    """The transition that opened it last; it may be older than the range of the page."""
+    found = next((each for each in shown if each.to_state == "open"), None)
+    return found or transition_latest(view.service, view.name, "open")
+
+
+def _applied(view: BreakerView, instance: InstanceView) -> str:
+    """Which control document an instance works by."""
+    if instance.applied_version is None:
+        return "never asked for it"
+    if not view.version:
+        return "nothing is decided"
+    if view.has_applied(instance):
+        return f"version {view.version} applied"
+    return f"version {instance.applied_version}, not yet {view.version}"
+
+
+def _applied_note(view: BreakerView) -> str:
+    silent = len(view.instances) - len(view.live)
+    apart = f", {silent} silent" if silent else ""
+    if not view.version:
+        return f"{len(view.live)} report{apart}"
+    return f"version {view.version} {applied_text(*view.applied())}{apart}"
+
+
+def _settings(view: BreakerView, given: Mapping[str, Any]) -> list[SettingRow]:
+    kept = kept_fields(view, given)
+    reported = view.policy or {}
+    return [
+        SettingRow(
+            setting.label,
+            setting.unit,
+            text_of(reported, name),
+            text_of(given, name),
+            name in kept,
+        )
+        for name, setting in TUNABLE.items()
+    ]
+
+
+def _changes(rows: list[PolicyChange], view: BreakerView) -> list[ChangeRow]:
+    return [
+        ChangeRow(row, differences(row.before, row.policy, None), number == 0)
+        for number, row in enumerate(rows)
+    ]
+
+
+def _ended(row: Override, now: datetime) -> tuple[Override, str]:
+    """An override with the word for how it ended."""
+    if row.ended_at is not None:
+        return row, str(row.get_ending_display()).lower() or "ended"
+    over = row.expires_at is not None and row.expires_at <= now
+    return row, "expired" if over else "in force"

@@ -1,0 +1,102 @@
+"""Failure domains: breakers that fail, and are cut off, together."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods
+
+from breakers.choices import AUTO, OverrideState
+from breakers.models import DomainMember
+from breakers.selectors import domains as selectors
+from breakers.selectors.domains import DomainView
+from breakers.services.overrides import Target, override_set
+from breakers.views.actions import STATES, place_words
+from breakers.views.common import back_to, is_partial, may_operate, operators_only, reason_given
+from breakers.views.forms import (
+    METHODS,
+    check_reason,
+    expiries,
+    expiry_given,
+    form_page,
+    state_word,
+)
+from breakers.views.tiles import Held, applied_text, held
+from resilience_site.core import journal
+from resilience_site.core.choices import Role
+from resilience_site.core.permissions import actor_of, require_role, role_of
+from resilience_site.core.problems import Problem
+
+
+@require_GET
+@require_role(Role.VIEWER)
+def domain_list(request: HttpRequest) -> HttpResponse:
+    """All failure domains with the states of their breakers."""
+    cursor = journal.latest_cursor()
+    context = {
+        "live_cursor": cursor,
+        "domains": [_row(each) for each in selectors.domain_list(datetime.now(UTC))],
+        "may_operate": may_operate(request),
+    }
+    part = "_domains" if is_partial(request) else "domain_list"
+    return render(request, f"breakers/{part}.html", context)
+
+
+def _row(domain: DomainView) -> tuple[DomainView, Held | None, str]:
+    """A domain, the override that holds for it, and how far that has come."""
+    if domain.override is None:
+        return domain, None, ""
+    done, of = domain.applied
+    text = applied_text(done, of)
+    return domain, held(domain.override), text if of and done == of else f"requested, {text}"
+
+
+@never_cache
+@require_http_methods(METHODS)
+@operators_only("domain.override", "domain")
+def override(request: HttpRequest, name: str) -> HttpResponse:
+    """The form of an override of a whole domain; a POST sets it or takes it back."""
+    try:
+        domain = selectors.domain_get(name, datetime.now(UTC))
+    except DomainMember.DoesNotExist:
+        raise Http404("There is no such failure domain.") from None
+    problem: Problem | None = None
+    state = request.POST.get("state", "")
+    if request.method == "POST":
+        target = Target.of_domain(name)
+        try:
+            if state != AUTO:
+                check_reason(reason_given(request))
+            override_set(
+                target=target,
+                state=state,
+                reason=reason_given(request),
+                expires_in=expiry_given(request) if state != AUTO else None,
+                actor=actor_of(request),
+                role=role_of(request.user),
+            )
+        except Problem as refused:
+            problem = refused
+        else:
+            what = "no override" if state == AUTO else state_word(state).lower()
+            messages.info(request, f"Requested: {what} for {place_words(target)}.")
+            return redirect(back_to(request, reverse("domains")))
+    return form_page(
+        request,
+        "domain",
+        problem,
+        reverse("domains"),
+        title=f"Override the domain {name}",
+        domain=domain,
+        states=STATES,
+        state=state or OverrideState.FORCED_OPEN,
+        expiries=expiries(request),
+        expires_in=request.POST.get("expires_in", "3600"),
+        blast_src=f"{reverse('blast-radius-domain')}?{urlencode({'domain': name})}",
+    )

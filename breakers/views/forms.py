@@ -1,0 +1,117 @@
+"""Forms that act: as the body of a dialog or as a page, what they hold, how they explain a refusal."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from breakers.choices import AUTO
+from breakers.models import Breaker
+from breakers.selectors.breaker_view import BreakerView
+from breakers.selectors.breakers import breaker_get
+from breakers.services.requests import longest_seconds
+from breakers.views.common import back_to, is_partial
+from resilience_site.core.badges import badge_for
+from resilience_site.core.formatting import duration, exact
+from resilience_site.core.permissions import role_of
+from resilience_site.core.problems import Conflict, Invalid, Problem
+
+MIN_REASON = 3
+EXPIRIES = ((900, "15 min"), (3_600, "1 h"), (14_400, "4 h"), (86_400, "24 h"))
+METHODS = ["GET", "HEAD", "POST"]
+
+
+def breaker_or_404(key: str) -> BreakerView:
+    """The breaker of a path."""
+    try:
+        return breaker_get(key)
+    except Breaker.DoesNotExist:
+        raise Http404("There is no such breaker.") from None
+
+
+def breaker_form(
+    request: HttpRequest, form: str, view: BreakerView, problem: Problem | None, **more: Any
+) -> HttpResponse:
+    """A form about a breaker; what it makes of a refusal tells both sides of a conflict."""
+    more["breaker"] = view
+    if isinstance(problem, Conflict):
+        more |= {"standing": standing(view), "asked": asked(problem)}
+    return form_page(request, form, problem, reverse("breaker", args=[view.key]), **more)
+
+
+def form_page(
+    request: HttpRequest, form: str, problem: Problem | None, home: str, **more: Any
+) -> HttpResponse:
+    """A form as the body of a dialog, or as a page of its own: without scripts, or after a
+    refusal, which it explains. `home` is where it leads if it came from nowhere."""
+    context = {
+        "live_cursor": None,
+        "form": f"breakers/_{form}_form.html",
+        "next": back_to(request, home),
+        "min_reason": MIN_REASON,
+        "reason": request.POST.get("reason", ""),
+        "problem": problem,
+        "conflict": isinstance(problem, Conflict),
+        **more,
+    }
+    template = context["form"] if is_partial(request) else "breakers/form_page.html"
+    return render(request, template, context, status=problem.status if problem else 200)
+
+
+def standing(view: BreakerView) -> dict[str, str]:
+    """What holds for a breaker now, for whoever asked for something else."""
+    said = {"Version": str(view.version or 0)}
+    override = view.override
+    if override is None:
+        return {**said, "Override": "none"}
+    until = exact(override.expires_at) if override.expires_at else "without an end"
+    words = state_word(override.state)
+    return {**said, "Override": words, "Reason": override.reason, "By": override.actor,
+            "Until": until}  # fmt: skip
+
+
+def asked(problem: Conflict) -> dict[str, str]:
+    """What was asked for, as the refusal tells it."""
+    said = {}
+    for name, value in problem.proposed.items():
+        if name == "state":
+            said["Override"] = "none" if value == AUTO else state_word(value)
+        elif name == "policy":
+            said["Settings"] = ", ".join(f"{k} = {v}" for k, v in value.items()) or "none"
+        elif value is not None:
+            text = exact(value) if isinstance(value, datetime) else str(value)
+            said[name.replace("_", " ").capitalize()] = text
+    return said
+
+
+def state_word(state: str) -> str:
+    return badge_for("breaker", state).word
+
+
+def expiries(request: HttpRequest) -> list[tuple[int, str]]:
+    """What the form offers: what this person's role may set."""
+    longest = longest_seconds(role_of(request.user))
+    allowed = [(seconds, label) for seconds, label in EXPIRIES if seconds <= longest]
+    return allowed or [(longest, duration(longest))]
+
+
+def expiry_given(request: HttpRequest) -> int | None:
+    """The seconds in a form; None where there is no number."""
+    text = request.POST.get("expires_in", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else None
+
+
+def version_given(request: HttpRequest) -> int | None:
+    """The version of the control document that the form was made from."""
+    text = request.POST.get("version", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else None
+
+
+def check_reason(reason: str) -> None:
+    """Raise `Invalid` for one that says nothing."""
+    if len(reason) < MIN_REASON:
+        raise Invalid.field("body.reason", f"Say why, in {MIN_REASON} characters or more.")

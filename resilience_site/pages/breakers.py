@@ -1,0 +1,110 @@
+"""What the screens of breakers need from analytics as well: who is affected, and the chart."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from analytics.selectors import rollups
+from breakers.models import Breaker, DomainMember
+from breakers.selectors.breakers import breaker_get
+from breakers.selectors.domains import domain_get
+from breakers.selectors.minutes import call_minutes
+from breakers.selectors.transitions import transition_list
+from breakers.views.common import breaker_topics
+from breakers.views.detail import DEFAULT_RANGE
+from resilience_site.core.choices import Role
+from resilience_site.core.permissions import require_role
+from resilience_site.core.problems import Problem
+from resilience_site.core.timerange import TimeRange, parse_range
+from resilience_site.pages.blast_radius import radius_of
+from resilience_site.pages.breaker_chart import CHART_STEPS, Course, figure, table
+
+# Who calls a service is seen over a while: callers come and go.
+CALLERS_WINDOW = timedelta(minutes=15)
+_MOST_TRANSITIONS = 200
+
+
+@require_GET
+@require_role(Role.VIEWER)
+def blast_radius(request: HttpRequest, key: str) -> HttpResponse:
+    """One line for the dialog of an override: callers and calls that it concerns."""
+    now = datetime.now(UTC)
+    kind, _, name = request.GET.get("scope", "").partition(":")
+    try:
+        view = breaker_get(key, now)
+        views = list(domain_get(name, now).breakers) if kind == "domain" else [view]
+    except Breaker.DoesNotExist:
+        raise Http404("There is no such breaker.") from None
+    except DomainMember.DoesNotExist:
+        raise Http404("There is no such failure domain.") from None
+    edges = rollups.edge_list(TimeRange(now - CALLERS_WINDOW, now))
+    radius = radius_of(views, edges, instance=name if kind == "instance" else None)
+    return render(request, "pages/_blast_radius.html", {"radius": radius})
+
+
+@require_GET
+@require_role(Role.VIEWER)
+def domain_blast_radius(request: HttpRequest) -> HttpResponse:
+    """The same for a whole failure domain."""
+    now = datetime.now(UTC)
+    try:
+        domain = domain_get(request.GET.get("domain", ""), now)
+    except DomainMember.DoesNotExist:
+        raise Http404("There is no such failure domain.") from None
+    edges = rollups.edge_list(TimeRange(now - CALLERS_WINDOW, now))
+    radius = radius_of(domain.breakers, edges)
+    return render(request, "pages/_blast_radius.html", {"radius": radius})
+
+
+@require_GET
+@require_role(Role.VIEWER)
+def breaker_figure(request: HttpRequest) -> HttpResponse:
+    """The chart of one breaker: its calls, the errors of its service, its transitions."""
+    try:
+        return JsonResponse(figure(_course(request)))
+    except Problem as problem:
+        return JsonResponse({"detail": problem.detail}, status=400)
+
+
+@require_GET
+@require_role(Role.VIEWER)
+def breaker_figure_rows(request: HttpRequest) -> HttpResponse:
+    """The table that says what the chart draws."""
+    try:
+        course = _course(request)
+    except Problem as problem:
+        return HttpResponse(problem.detail, status=400, content_type="text/plain")
+    context = {
+        "rows": table(course),
+        "src": request.get_full_path(),
+        "topics": breaker_topics(course.view.service, course.view.key),
+    }
+    return render(request, "pages/_breaker_chart_rows.html", context)
+
+
+def _course(request: HttpRequest) -> Course:
+    """What happened over the range of the page. Raises `Problem`."""
+    now = datetime.now(UTC)
+    try:
+        view = breaker_get(request.GET.get("key", ""), now)
+    except Breaker.DoesNotExist:
+        raise Http404("There is no such breaker.") from None
+    within = parse_range(
+        request.GET.get("since"), request.GET.get("until"), now=now, default=DEFAULT_RANGE
+    )
+    step = rollups.step_for(within, CHART_STEPS)
+    transitions = transition_list(
+        service=view.service, name=view.name, within=within, limit=_MOST_TRANSITIONS
+    )
+    return Course(
+        view,
+        within,
+        step,
+        call_minutes(view.service, view.name, within, step),
+        dict(rollups.error_counts(within, service=view.service, step=step)),
+        transitions.items,
+    )
