@@ -39,26 +39,26 @@ class DegradedView:
 
 
 def degraded_list(*, now: datetime, q: str = "") -> list[DegradedView]:
-    """All services that the control plane knows, the worst level first; `q` is part of a name."""
+    """All services of the catalogue and all that ask for their document, the worst level first;
+    `q` is part of a name."""
     modes = {mode.service: mode for mode in DegradedMode.objects.all()}
     applied = applied_by_service(now=now)
-    names = modes.keys() | applied.keys()
-    public = dict(Service.objects.filter(name__in=names).values_list("name", "public_name"))
+    public = dict(Service.objects.values_list("name", "public_name"))
     views = [
         _view(service, public.get(service, ""), modes.get(service), applied.get(service), now)
-        for service in names
+        for service in modes.keys() | applied.keys() | public.keys()
         if q.lower() in service.lower()
     ]
     return sorted(views, key=lambda view: (_WORST_FIRST.index(Level(view.level)), view.service))
 
 
 def degraded_find(service: str, *, now: datetime) -> DegradedView | None:
-    """One service; None where the control plane does not know it."""
+    """One service; None where nobody knows it."""
     mode = DegradedMode.objects.filter(service=service).first()
     applied = applied_by_service(now=now, services=[service]).get(service)
-    if mode is None and applied is None:
-        return None
     public = Service.objects.filter(name=service).values_list("public_name", flat=True).first()
+    if mode is None and applied is None and public is None:
+        return None
     return _view(service, public or "", mode, applied, now)
 
 

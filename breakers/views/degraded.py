@@ -207,5 +207,5 @@ def _told(what: Decided) -> tuple[str, str]:
 def _view_or_404(service: str) -> DegradedView:
     view = degraded_find(service, now=datetime.now(UTC))
     if view is None:
-        raise Http404("The control plane knows no such service.")
+        raise Http404("There is no such service.")
     return view
