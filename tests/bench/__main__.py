@@ -15,7 +15,7 @@ import django
 
 django.setup()
 
-from tests.bench import ingest, page, runtime, runtime_shared
+from tests.bench import control, ingest, page, runtime, runtime_shared
 from tests.bench.payloads import SPANS_PER_REQUEST
 from tests.bench.running import ROOT, running_site
 
@@ -72,7 +72,7 @@ def table(figures: dict[str, Any]) -> str:
     return "\n".join(f"{name:<{width}}  {value}" for name, value in lines)
 
 
-PARTS = ("runtime", "site")
+PARTS = ("runtime", "control", "site")
 
 
 def write(name: str, figures: dict[str, Any]) -> None:
@@ -96,6 +96,11 @@ def main() -> None:
         shared = runtime_shared.measure()
         write("runtime_shared", shared)
         print(runtime_shared.table(shared), flush=True)
+    if "control" in parts:
+        print("Measuring control documents with 2,000 waiting instances", flush=True)
+        figures = control.measure()
+        write("control", figures)
+        print(control.table(figures), flush=True)
     if "site" in parts:
         figures = measure(arguments.requests, arguments.runs)
         write("first_light", figures)

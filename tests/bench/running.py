@@ -55,7 +55,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_site() -> Iterator[Site]:
+def running_site(web_processes: int = 2) -> Iterator[Site]:
     """Start `manage.py up` on a free port; stop it and remove its folder in the end."""
     with tempfile.TemporaryDirectory(prefix="rcp-bench-") as folder:
         port = free_port()
@@ -66,7 +66,7 @@ def running_site() -> Iterator[Site]:
             "RESILIENCE_INGEST_KEY": KEY,
             "RESILIENCE_OPERATOR_KEY": READ_KEY,
             "RESILIENCE_ADMIN_PASSWORD": PASSWORD,
-            "RESILIENCE_WEB_PROCESSES": "2",
+            "RESILIENCE_WEB_PROCESSES": str(web_processes),
         }
         for name in ("DATABASE_URL", "REDIS_URL"):
             environment.pop(name, None)
