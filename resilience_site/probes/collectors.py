@@ -9,18 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Count, Sum
+from django.db.models import Count, Model, Sum
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from analytics.models import ErrorPattern, IngestRollup
 from analytics.selectors.ingest_status import ingest_status
 from analytics.selectors.rollups import Figures, operation_figures, service_figures
+from breakers.models import (
+    BreakerTransition,
+    BulkheadBreach,
+    BulkheadRollup,
+    FallbackRollup,
+    RetryRollup,
+)
 from resilience_site.core.timerange import TimeRange
 
 WINDOW = timedelta(minutes=5)
 # A series per operation: enough to find the worst, too few to drown whoever scrapes.
 MAX_SERVICES = 100
 MAX_OPERATIONS = 20
+MAX_SAMPLES = 5_000
 
 Sample = tuple[tuple[str, ...], float]
 Collector = Callable[[datetime], Iterable[Sample]]
@@ -55,8 +63,48 @@ def _error_patterns(now: datetime) -> Iterator[Sample]:
         yield (service, str(state)), count
 
 
+def _today(now: datetime) -> datetime:
+    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _breaker_transitions(now: datetime) -> Iterator[Sample]:
+    labels = ("service", "name", "from_state", "to_state")
+    rows = BreakerTransition.objects.filter(at__gte=_today(now)).values_list(*labels)
+    for *values, count in rows.annotate(count=Count("id")).order_by(*labels)[:MAX_SAMPLES]:
+        yield tuple(map(str, values)), count
+
+
+def _retry_attempts(now: datetime) -> Iterator[Sample]:
+    yield from _sums(RetryRollup, now, ("service", "dependency", "outcome"), "attempts")
+
+
+def _fallback_activations(now: datetime) -> Iterator[Sample]:
+    yield from _sums(FallbackRollup, now, ("service", "dependency", "source"), "served")
+
+
+def _bulkhead_events(now: datetime) -> Iterator[Sample]:
+    for (service, name), count in _sums(BulkheadRollup, now, ("service", "name"), "rejected"):
+        yield (service, name, "rejected"), count
+    breaches = BulkheadBreach.objects.filter(at__gte=_today(now)).values_list("service", "name")
+    counted = breaches.annotate(count=Count("id")).order_by("service", "name")
+    for service, name, count in counted[:MAX_SAMPLES]:
+        yield (service, name, "breach"), count
+
+
+def _sums(
+    model: type[Model], now: datetime, labels: tuple[str, ...], field: str
+) -> Iterator[Sample]:
+    rows = model._default_manager.filter(minute__gte=_today(now)).values_list(*labels)
+    for *values, total in rows.annotate(total=Sum(field)).order_by(*labels)[:MAX_SAMPLES]:
+        yield tuple(map(str, values)), total
+
+
 # By the name in the story's table; each owner adds its own.
 COLLECTORS: dict[str, Collector] = {
+    "resilience_breaker_transitions": _breaker_transitions,
+    "resilience_retry_attempts": _retry_attempts,
+    "resilience_fallback_activations": _fallback_activations,
+    "resilience_bulkhead_events": _bulkhead_events,
     "resilience_errors_per_second": _errors_per_second,
     "resilience_error_patterns": _error_patterns,
 }
@@ -89,9 +137,8 @@ def ingest_counts(now: datetime) -> Iterator[Metric]:
         "Telemetry requests received since midnight UTC",
         labels=("signal", "outcome"),
     )
-    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     sums = (
-        IngestRollup.objects.filter(minute__gte=today)
+        IngestRollup.objects.filter(minute__gte=_today(now))
         .values_list("signal", "outcome")
         .annotate(items=Sum("items"), requests=Sum("requests"))
         .order_by("signal", "outcome")
