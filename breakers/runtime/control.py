@@ -48,6 +48,7 @@ class Pace:
     shortest: float = 0.5
     longest: float = 15.0
     refused: float = 30.0
+    patience: float = 5.0  # an outage that is over sooner, like a restart, is not worth a line
 
 
 class _Unusable(ValueError):
@@ -85,6 +86,7 @@ class ControlPoller:
         self._told: set[str] = set()
         self._failures = self._too_soon = 0
         self._probing = False
+        self._well_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="resilience-control", daemon=True)
         self._thread.start()
 
@@ -168,6 +170,7 @@ class ControlPoller:
         if self._told:
             logger.info("The control document of %s arrives again", self._target.url)
         self._told.clear()
+        self._well_at = time.monotonic()
         self._note("current")
         probed, self._probing = self._probing, False
         if probed and version == known:
@@ -184,7 +187,8 @@ class ControlPoller:
     def _failed(
         self, status: Literal["unreachable", "refused"], why: str, retry_after: float = 0.0
     ) -> float:
-        if status not in self._told:
+        lasts = time.monotonic() - self._well_at >= self._pace.patience
+        if status not in self._told and (lasts or status == "refused"):
             self._told.add(status)
             what = "refuses" if status == "refused" else "cannot be reached for"
             known = self._version is not None

@@ -191,7 +191,7 @@ def test_what_fails_is_told(resilience: Resilience, report: Reports) -> None:
 
 
 def test_a_slow_command_delays_no_document_and_is_given_up(
-    resilience: Resilience, report: Reports
+    resilience: Resilience, report: Reports, told: queue.Queue[Event]
 ) -> None:
     release, cancelled = threading.Event(), threading.Event()
 
@@ -204,18 +204,19 @@ def test_a_slow_command_delays_no_document_and_is_given_up(
             raise
 
     resilience.healing.action("block")(lambda parameters: release.wait(30))
-    began = time.monotonic()
     resilience.apply(
         document(
-            commands=[command("c-1", "wait", 0.2), command("c-2", "block", 0.5), reset("c-3", "x")],
+            commands=[command("c-1", "wait", 0.3), command("c-2", "block", 1.0), reset("c-3", "x")],
             toggles={"write": False},
         )
     )
-    assert time.monotonic() - began < 0.2
+    assert told.empty()
     assert not resilience.toggles.is_on("write", True)
-    assert report() == ("c-1", "failed", "no answer within 0.2 s")
+    first, second = report(), report()
+    assert first[:2] == ("c-1", "failed")
+    assert first[2].startswith("no answer within")
     assert cancelled.is_set()
-    assert report()[:2] == ("c-2", "failed")
+    assert second[:2] == ("c-2", "failed")
     assert report()[0] == "c-3"
     release.set()
 

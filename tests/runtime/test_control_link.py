@@ -294,7 +294,7 @@ def test_a_lie_changes_nothing_and_is_said_once(
         service="planner",
         instance="planner-1",
         apply=lambda document: applied.append(document["version"]),
-        pace=Pace(wait=0.5, margin=0.3, shortest=0.01, longest=0.05),
+        pace=Pace(wait=0.5, margin=0.3, shortest=0.01, longest=0.05, patience=0),
     )
     try:
         sink.desk.until(lambda: len(sink.desk.polls) >= 3)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from breakers.runtime.variables import ClientVariables
 from tests.runtime.sink import Sink
 
 KEY = "k" * 20
-QUICK = Pace(wait=10, margin=5, shortest=0.02, longest=0.1, refused=0.05)
+QUICK = Pace(wait=10, margin=5, shortest=0.02, longest=0.1, refused=0.05, patience=0)
 
 
 @pytest.fixture
@@ -218,8 +219,8 @@ def test_a_site_that_was_killed_is_found_again_with_what_changed(
         site.desk.acknowledged(2)
         assert breaker.state is CircuitState.CLOSED
         assert poller.status.status == "current"
-    assert len([each for each in caplog.records if each.levelno >= logging.WARNING]) == 1
-    assert caplog.text.count("arrives again") == 1
+        assert len([each for each in caplog.records if each.levelno >= logging.WARNING]) == 1
+        assert caplog.text.count("arrives again") == 1
 
 
 def test_a_site_that_is_back_unchanged_is_known_to_be_back_at_once(poll: Poll) -> None:
@@ -293,6 +294,18 @@ def test_what_expires_while_the_site_is_down_ends_once(poll: Poll, resilience: R
         site.desk.acknowledged(2)
     assert len(ended) == 1
     assert breaker.failure_count == 1
+
+
+def test_a_short_outage_is_not_worth_a_line(poll: Poll, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "breakers.runtime.control")
+    site = Sink()
+    with site.listening() as sink:
+        poller = poll(sink.url, replace(QUICK, patience=5))
+        sink.desk.acknowledged(0)
+    until(lambda: poller.status.status == "unreachable")
+    with site.listening(site.port):
+        until(lambda: poller.status.status == "current")
+    assert [each for each in caplog.records if each.name == "breakers.runtime.control"] == []
 
 
 # --- The connection
