@@ -17,7 +17,7 @@ from resilience_site.core.models import AuditEntry
 from resilience_site.core.problems import Invalid
 
 # What a form offers beside the expiries that a role may set.
-NO_END: Final = ("", "No end: until it is changed")
+NO_END: Final = ("", "No end")
 _REFUSED: Final = ".refused"
 
 
