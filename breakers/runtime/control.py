@@ -86,7 +86,7 @@ class ControlPoller:
         self._told: set[str] = set()
         self._failures = self._too_soon = 0
         self._probing = False
-        self._well_at = time.monotonic()
+        self._failing_since = 0.0
         self._thread = threading.Thread(target=self._run, name="resilience-control", daemon=True)
         self._thread.start()
 
@@ -170,7 +170,6 @@ class ControlPoller:
         if self._told:
             logger.info("The control document of %s arrives again", self._target.url)
         self._told.clear()
-        self._well_at = time.monotonic()
         self._note("current")
         probed, self._probing = self._probing, False
         if probed and version == known:
@@ -187,7 +186,10 @@ class ControlPoller:
     def _failed(
         self, status: Literal["unreachable", "refused"], why: str, retry_after: float = 0.0
     ) -> float:
-        lasts = time.monotonic() - self._well_at >= self._pace.patience
+        now = time.monotonic()
+        if self._status.status not in ("unreachable", "refused"):
+            self._failing_since = now
+        lasts = now - self._failing_since >= self._pace.patience
         if status not in self._told and (lasts or status == "refused"):
             self._told.add(status)
             what = "refuses" if status == "refused" else "cannot be reached for"
