@@ -1,8 +1,8 @@
-"""The geometry of the bars on a tile: two minutes of calls, one bar for ten seconds."""
+"""The bars on a tile, drawn as SVG paths: two minutes of calls, one bar for ten seconds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 SLOT: Final = 10
@@ -21,37 +21,39 @@ class Slice(NamedTuple):
 
 
 class Bars(NamedTuple):
-    """SVG paths in a box of `width` × `HEIGHT`, one for each part of the bars, and the ground
-    under each bar that has data: where nothing came in there is none."""
+    """Paths in a box that is `HEIGHT` high, one for each part of the bars, and the ground under
+    each bar that has data: where nothing came in there is none."""
 
     failed: str
     passed: str
     rejected: str
     ground: str
-    width: int
 
 
 def bars(slices: Sequence[Slice | None]) -> Bars:
     """The bars, the highest as high as the box."""
-    most = max((sum(each) for each in slices if each is not None), default=0) or 1
-    paths: list[list[str]] = [[], [], []]
-    ground: list[str] = []
+    most = max((sum(each) for each in slices if each is not None), default=0)
+    scale = HEIGHT / most if most else 0.0
+    failed, passed, rejected, ground = "", "", "", ""
     for number, each in enumerate(slices):
         if each is None:
             continue
         x = number * SLOT + (SLOT - BAR) // 2
-        ground.append(f"M{x} {HEIGHT}h{BAR}")
-        floor = float(HEIGHT)
-        for path, height in zip(paths, _heights(each, most), strict=True):
-            if height:
-                floor -= height
-                path.append(f"M{x} {floor:.1f}h{BAR}v{height:.1f}h-{BAR}z")
-    return Bars(*map("".join, paths), "".join(ground), len(slices) * SLOT)
+        ground += f"M{x} {HEIGHT}h{BAR}"
+        # Counted from the ground up.
+        first = max(_LEAST, each.failed * scale) if each.failed else 0.0
+        third = max(_LEAST, each.rejected * scale) if each.rejected else 0.0
+        second = max(_LEAST, each.passed * scale) if each.passed else 0.0
+        top = min(HEIGHT, first + second + third)
+        if first:
+            failed += _bar(x, 0.0, first)
+        if second:
+            passed += _bar(x, first, top - third)
+        if third:
+            rejected += _bar(x, top - third, top)
+    return Bars(failed, passed, rejected, ground)
 
 
-def _heights(each: Slice, most: int) -> Iterable[float]:
-    heights = [max(_LEAST, part / most * HEIGHT) if part else 0.0 for part in each]
-    # What was lifted to be seen is taken from the tallest part.
-    tallest = heights.index(max(heights))
-    heights[tallest] -= max(0.0, sum(heights) - HEIGHT)
-    return heights
+def _bar(x: int, low: float, high: float) -> str:
+    height = max(0.0, high - low)
+    return f"M{x} {HEIGHT - high:.1f}h{BAR}v{height:.1f}h-{BAR}z"

@@ -140,6 +140,14 @@ def breaker_find(service: str, name: str, now: datetime | None = None) -> Breake
     return breaker_get(breaker_key(service, name), now)
 
 
+def breaker_place(key: str) -> Place:
+    """The service and the name that a key stands for. Raises `Breaker.DoesNotExist`."""
+    found = Breaker.objects.filter(key=key).values_list("service", "name").first()
+    if found is None:
+        raise Breaker.DoesNotExist(f"no breaker has the key {key!r}")
+    return found
+
+
 def service_names() -> list[str]:
     """The services that have breakers, for the filter's choices."""
     names = Breaker.objects.order_by("service").values_list("service", flat=True)

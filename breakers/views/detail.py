@@ -90,6 +90,7 @@ def breaker_detail(request: HttpRequest, key: str) -> HttpResponse:
         "live_cursor": cursor,
         "breaker": view,
         "tile": tile(view),
+        "failed_tone": "bad" if view.failures and view.failure_rate is not None else "",
         "verdict": verdict(view),
         "holding": [held(each) for each in view.overrides],
         "instances": [(each, _applied(view, each)) for each in view.instances],

@@ -14,7 +14,7 @@ from breakers.models import Breaker
 from breakers.selectors.breaker_view import BreakerView
 from breakers.selectors.breakers import breaker_get
 from breakers.services.requests import longest_seconds
-from breakers.views.common import back_to, is_partial
+from breakers.views.common import back_to, is_partial, reason_given
 from resilience_site.core.badges import badge_for
 from resilience_site.core.formatting import duration, exact
 from resilience_site.core.permissions import role_of
@@ -53,7 +53,7 @@ def form_page(
         "form": f"breakers/_{form}_form.html",
         "next": back_to(request, home),
         "min_reason": MIN_REASON,
-        "reason": request.POST.get("reason", ""),
+        "reason": reason_given(request),
         "problem": problem,
         "conflict": isinstance(problem, Conflict),
         **more,

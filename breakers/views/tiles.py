@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
-from breakers.choices import OverrideScope
+from breakers.choices import BreakerState, OverrideScope
 from breakers.domain.aggregate import counted
-from breakers.domain.bars import Bars, Slice, bars
+from breakers.domain.bars import HEIGHT, SLOT, Slice, bars
 from breakers.domain.keys import breaker_key
-from breakers.selectors.breaker_view import BreakerView, OverrideView
+from breakers.selectors.breaker_view import BreakerView, Counts, OverrideView
 from resilience_site.core.badges import badge_for
 from resilience_site.core.formatting import ABSENT, compact, percent, window
 
@@ -49,21 +50,22 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A breaker as it is drawn."""
+    """A breaker as it is drawn: little for the template to look up or to escape."""
 
-    view: BreakerView
+    key: str
+    name: str
+    service: str
     state: str
     tone: str
     badge: SafeString
+    bars: SafeString
     failed: Share
     slow: Share
-    failed_tone: str
     calls: str
-    rejected: str
-    drawn: Bars
-    drawn_text: str
-    disagreement: str
-    silent: str
+    facts: list[str]
+    probe_at: datetime | None
+    since: datetime | None
+    heard_at: datetime | None
     held: Held | None
     pending: str
 
@@ -76,27 +78,52 @@ def tiles(views: Iterable[BreakerView]) -> list[Tile]:
 def tile(view: BreakerView) -> Tile:
     """One breaker."""
     shown = "silent" if view.silent else view.state
-    slices = [
-        None if each is None else Slice(each.failures, each.calls - each.failures, each.rejected)
-        for each in view.series
-    ]
-    gone = len(view.instances) - len(view.live)
+    is_open = shown == BreakerState.OPEN
+    override = view.override
+    wait = pending(view, override)
+    calls = compact(view.calls)
     return Tile(
-        view=view,
+        key=view.key,
+        name=view.name,
+        service=view.service,
         state=shown,
         tone=badge_for("breaker", shown).tone,
         badge=badge(shown),
+        bars=drawn(view.series),
         failed=share(view.failures, view),
         slow=share(view.slow, view),
-        failed_tone="bad" if view.failures and view.failure_rate is not None else "",
-        calls=compact(view.calls),
-        rejected=compact(view.rejected) if view.rejected else "",
-        drawn=bars(slices),
-        drawn_text=_drawn_text(slices),
-        disagreement=view.disagreement,
-        silent="" if view.silent or not gone else f"{gone} of {len(view.instances)} silent",
-        held=held(view.override) if view.override else None,
-        pending=pending(view, view.override),
+        calls=f"{calls}, {compact(view.rejected)} rejected" if view.rejected else calls,
+        facts=_facts(view, "" if override else wait),
+        probe_at=view.next_probe_at if is_open else None,
+        since=view.since if is_open else None,
+        heard_at=view.last_seen if view.silent else None,
+        held=held(override) if override else None,
+        pending=wait,
+    )
+
+
+def _facts(view: BreakerView, wait: str) -> list[str]:
+    facts = [view.disagreement] if view.disagrees else []
+    gone = len(view.instances) - len(view.live)
+    if gone and not view.silent:
+        facts.append(f"{gone} of {len(view.instances)} instances silent")
+    if wait:
+        facts.append(wait[0].upper() + wait[1:])
+    return facts
+
+
+def drawn(series: Sequence[Counts | None]) -> SafeString:
+    """The bars of two minutes; all in it are numbers and words of ours."""
+    slices = [
+        None if each is None else Slice(each.failures, each.calls - each.failures, each.rejected)
+        for each in series
+    ]
+    paths = bars(slices)
+    return mark_safe(  # noqa: S308
+        f'<svg class="bars" viewBox="0 0 {len(slices) * SLOT} {HEIGHT}" preserveAspectRatio="none" '
+        f'role="img" aria-label="{_drawn_text(slices)}"><path class="ground" d="{paths.ground}"/>'
+        f'<path class="failed" d="{paths.failed}"/><path class="passed" d="{paths.passed}"/>'
+        f'<path class="rejected" d="{paths.rejected}"/></svg>'
     )
 
 
@@ -153,7 +180,9 @@ def _drawn_text(slices: list[Slice | None]) -> str:
     known = [each for each in slices if each is not None]
     if not known:
         return f"Calls, last 2 min: {_NO_DATA}"
-    failed, passed, rejected = map(sum, zip(*known, strict=True))
+    failed = sum(each.failed for each in known)
+    passed = sum(each.passed for each in known)
+    rejected = sum(each.rejected for each in known)
     text = f"Calls, last 2 min: {failed + passed} made, {failed} failed, {rejected} rejected"
     gaps = len(slices) - len(known)
     return f"{text}; {_NO_DATA} for {gaps * 10} s" if gaps else text

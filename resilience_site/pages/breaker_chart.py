@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from analytics.figures import errors_query, steps_of
 from breakers.domain.rules import reason_words
 from breakers.models import BreakerTransition
-from breakers.selectors.breaker_view import BreakerView, Counts
+from breakers.selectors.breaker_view import Counts
 from resilience_site.core.badges import badge_for
 from resilience_site.core.formatting import machine, percent
 from resilience_site.core.timerange import TimeRange
@@ -26,7 +26,8 @@ class Course:
     """What happened to a breaker over a range: `calls` and the `errors` of its service by step,
     and its transitions, newest first."""
 
-    view: BreakerView
+    service: str
+    key: str
     within: TimeRange
     step: timedelta
     calls: Mapping[datetime, Counts]
@@ -117,7 +118,7 @@ def table(course: Course) -> list[Row]:
 
 
 def _errors_of(course: Course, at: datetime) -> str:
-    return errors_query(at, course.step, {"service": course.view.service})
+    return errors_query(at, course.step, {"service": course.service})
 
 
 def _color(transition: BreakerTransition) -> str:
@@ -154,7 +155,7 @@ def _marks(course: Course) -> dict[str, Any]:
             for each in course.transitions
         ],
         "customdata": [
-            f"/breakers/{course.view.key}?{urlencode(_around(each))}#t-{each.id}"
+            f"/breakers/{course.key}?{urlencode(_around(each))}#t-{each.id}"
             for each in course.transitions
         ],
         "marker": {

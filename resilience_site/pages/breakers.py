@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET
 
 from analytics.selectors import rollups
 from breakers.models import Breaker, DomainMember
-from breakers.selectors.breakers import breaker_get
+from breakers.selectors.breakers import breaker_get, breaker_place
 from breakers.selectors.domains import domain_get
 from breakers.selectors.minutes import call_minutes
 from breakers.selectors.transitions import transition_list
@@ -81,16 +81,16 @@ def breaker_figure_rows(request: HttpRequest) -> HttpResponse:
     context = {
         "rows": table(course),
         "src": request.get_full_path(),
-        "topics": breaker_topics(course.view.service, course.view.key),
+        "topics": breaker_topics(course.service, course.key),
     }
     return render(request, "pages/_breaker_chart_rows.html", context)
 
 
 def _course(request: HttpRequest) -> Course:
     """What happened over the range of the page. Raises `Problem`."""
-    now = datetime.now(UTC)
+    now, key = datetime.now(UTC), request.GET.get("key", "")
     try:
-        view = breaker_get(request.GET.get("key", ""), now)
+        service, name = breaker_place(key)
     except Breaker.DoesNotExist:
         raise Http404("There is no such breaker.") from None
     within = parse_range(
@@ -98,13 +98,14 @@ def _course(request: HttpRequest) -> Course:
     )
     step = rollups.step_for(within, CHART_STEPS)
     transitions = transition_list(
-        service=view.service, name=view.name, within=within, limit=_MOST_TRANSITIONS
+        service=service, name=name, within=within, limit=_MOST_TRANSITIONS
     )
     return Course(
-        view,
+        service,
+        key,
         within,
         step,
-        call_minutes(view.service, view.name, within, step),
-        dict(rollups.error_counts(within, service=view.service, step=step)),
+        call_minutes(service, name, within, step),
+        dict(rollups.error_counts(within, service=service, step=step)),
         transitions.items,
     )

@@ -1,0 +1,216 @@
+"""Overrides and resets from the screens: who may, what is asked, what a refusal says."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.test import Client
+
+from breakers.models import Command, ControlDocument, DomainMember, Instance, Override
+from breakers.services.overrides import Target, override_set
+from resilience_site.core.audit import Actor
+from resilience_site.core.choices import Role
+from resilience_site.core.models import AuditEntry
+from tests.breakers import scenes
+from tests.breakers.scenes import Scene
+from tests.pages.html import PARTIAL, text_of
+
+pytestmark = pytest.mark.django_db
+
+FORCED = {"state": "forced_open", "scope": "service", "reason": "failing over", "expires_in": 3600}
+
+
+def in_force() -> list[Override]:
+    return list(Override.objects.filter(ended_at=None))
+
+
+def test_the_form_asks_for_state_place_reason_and_end(operator: Client, graph: Scene) -> None:
+    DomainMember.objects.create(
+        domain="graph-eu", service=graph.service, name=graph.name, source="reported"
+    )
+    html = text_of(operator, f"/breakers/{graph.key}/override")
+    for value in ("forced_open", "forced_closed", "disabled", "metrics_only"):
+        assert f'name="state" value="{value}"' in html
+    for value in ("service", "instance:planner-mcp-server-2", "domain:graph-eu"):
+        assert f'<option value="{value}"' in html
+    for seconds in (900, 3600, 14400, 86400):
+        assert f'name="expires_in" value="{seconds}"' in html
+    assert 'minlength="3"' in html
+    # The first submit button is the one that Enter would press; a disabled one presses nothing.
+    buttons = html.partition('id="override-form"')[2].split("<button ")
+    assert buttons[1].startswith('type="submit" disabled hidden')
+    assert f'hx-get="/blast-radius/{graph.key}"' in html
+
+
+def test_in_a_dialog_the_form_comes_alone(operator: Client, graph: Scene) -> None:
+    html = text_of(operator, f"/breakers/{graph.key}/override", headers=PARTIAL)
+    assert html.startswith('<div data-title="Override microsoft_graph">')
+    assert "<html" not in html
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        ("service", ("service", *scenes.GRAPH, "", "")),
+        ("instance:planner-mcp-server-2", ("instance", *scenes.GRAPH, "planner-mcp-server-2", "")),
+        ("domain:graph-eu", ("domain", "", "", "", "graph-eu")),
+    ],
+)
+def test_an_override_is_requested_for_what_was_chosen(
+    operator: Client, graph: Scene, scope: str, expected: tuple[str, ...]
+) -> None:
+    DomainMember.objects.create(
+        domain="graph-eu", service=graph.service, name=graph.name, source="reported"
+    )
+    path = f"/breakers/{graph.key}/override"
+    answer = operator.post(path, FORCED | {"scope": scope, "next": "/breakers?state=open"})
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/breakers?state=open")
+    (row,) = in_force()
+    assert (row.scope, row.service, row.name, row.instance, row.domain) == expected
+    assert (row.state, row.reason, row.actor) == ("forced_open", "failing over", "a-operator")
+    assert row.expires_at is not None
+    assert timedelta(minutes=59) < row.expires_at - datetime.now(UTC) <= timedelta(hours=1)
+
+
+def test_success_is_not_claimed_before_the_instances_acknowledge(
+    operator: Client, graph: Scene
+) -> None:
+    operator.post(f"/breakers/{graph.key}/override", FORCED)
+    html = text_of(operator, f"/breakers/{graph.key}")
+    assert "Requested: forced open for microsoft_graph in all instances" in html
+    assert "requested, applied on 0 of 3 instances" in html
+    version = ControlDocument.objects.get(service=graph.service).version
+    Instance.objects.filter(instance="planner-mcp-server-1").update(applied_version=version)
+    assert "requested, applied on 1 of 3 instances" in text_of(operator, f"/breakers/{graph.key}")
+    Instance.objects.update(applied_version=version)
+    html = text_of(operator, f"/breakers/{graph.key}")
+    assert "applied on 3 of 3 instances" in html
+    assert "requested, applied" not in html
+
+
+def test_one_click_takes_an_override_back(operator: Client, graph: Scene) -> None:
+    path = f"/breakers/{graph.key}/override"
+    operator.post(path, FORCED | {"scope": "instance:planner-mcp-server-2"})
+    operator.post(path, FORCED)
+    assert len(in_force()) == 2
+    operator.post(path, {"state": "auto", "instance": "planner-mcp-server-2", "next": "/breakers"})
+    assert [row.scope for row in in_force()] == ["service"]
+    operator.post(path, {"state": "auto", "instance": ""})
+    assert in_force() == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"reason": "no"}, "Say why, in 3 characters or more."),
+        ({"reason": "\0  "}, "Say why, in 3 characters or more."),
+        ({"expires_in": ""}, "An expiry is needed"),
+        ({"expires_in": "-5"}, "An expiry is needed"),
+        ({"expires_in": "0"}, "The expiry must lie in the future"),
+        ({"expires_in": "86401"}, "An expiry lies at most 86400 seconds ahead"),
+        ({"state": "ajar"}, "allowed are forced_open"),
+        ({"scope": "galaxy"}, "The scope is service, instance or domain."),
+        ({"scope": "instance:gone"}, "known: planner-mcp-server-1"),
+        ({"scope": "domain:other"}, "does not belong to the domain"),
+    ],
+)
+def test_a_refusal_is_explained_and_keeps_what_was_typed(
+    operator: Client, graph: Scene, wrong: dict[str, str], message: str
+) -> None:
+    answer = operator.post(f"/breakers/{graph.key}/override", FORCED | wrong)
+    html = answer.content.decode()
+    assert answer.status_code in (404, 422)
+    assert message in html
+    assert f">{FORCED['reason']}</textarea>" in html or "reason" in wrong
+    assert in_force() == []
+
+
+def test_a_stale_form_shows_both_sides_and_can_be_sent_again(
+    operator: Client, graph: Scene
+) -> None:
+    path = f"/breakers/{graph.key}/override"
+    override_set(
+        target=Target.of_breaker(*scenes.GRAPH), state="disabled", reason="I was quicker",
+        expires_in=600, actor=Actor.system("test"), role=Role.OPERATOR,
+    )  # fmt: skip
+    answer = operator.post(path, FORCED | {"version": "4"})
+    html = answer.content.decode()
+    assert answer.status_code == 409
+    for text in ("What stands now", "I was quicker", "Disabled", "What you asked for",
+                 "Forced open", "failing over"):  # fmt: skip
+        assert text in html
+    version = ControlDocument.objects.get(service=graph.service).version
+    assert f'name="version" value="{version}"' in html
+    assert operator.post(path, FORCED | {"version": str(version)}).status_code == 302
+    assert [row.state for row in in_force()] == ["forced_open"]
+
+
+@pytest.mark.parametrize(
+    ("act", "action"),
+    [
+        ("override", "breaker.override"),
+        ("reset", "breaker.reset"),
+        ("policy", "breaker.policy"),
+        ("policy/rollback", "breaker.policy"),
+    ],
+)
+def test_a_viewer_is_refused_and_that_is_audited(
+    viewer: Client, graph: Scene, act: str, action: str
+) -> None:
+    answer = viewer.post(f"/breakers/{graph.key}/{act}", FORCED)
+    assert answer.status_code == 403
+    assert in_force() == []
+    entry = AuditEntry.objects.get(action=f"{action}.refused")
+    assert (entry.actor, entry.object_type) == ("a-viewer", "breaker")
+    assert entry.object_id == "planner-mcp-server/microsoft_graph"
+    assert viewer.get(f"/breakers/{graph.key}/{act}").status_code == 403
+    assert AuditEntry.objects.filter(action=f"{action}.refused").count() == 1
+
+
+def test_a_reset_is_sent_as_a_command(operator: Client, graph: Scene) -> None:
+    path = f"/breakers/{graph.key}/reset"
+    assert "forgets what it counted" in text_of(operator, path)
+    form = {"reason": "Graph is back", "instance": "planner-mcp-server-1"}
+    assert operator.post(path, form).headers["Location"] == f"/breakers/{graph.key}"
+    command = Command.objects.get()
+    assert (command.action, command.instance) == ("reset_breaker", "planner-mcp-server-1")
+    refused = operator.post(path, {"reason": ""})
+    assert refused.status_code == 422
+    assert Command.objects.count() == 1
+
+
+def test_an_unknown_breaker_is_not_found(operator: Client) -> None:
+    for act in ("", "/override", "/reset", "/policy", "/policy/rollback?number=1"):
+        assert operator.get(f"/breakers/{'0' * 16}{act}").status_code == 404
+
+
+def test_a_form_leads_nowhere_outside_of_the_site(operator: Client, graph: Scene) -> None:
+    path = f"/breakers/{graph.key}/override"
+    answer = operator.post(path, FORCED | {"next": "https://evil.example/"})
+    assert answer.headers["Location"] == f"/breakers/{graph.key}"
+
+
+def test_a_whole_domain_is_cut_off_and_let_back(operator: Client, viewer: Client) -> None:
+    scenes.incident(datetime.now(UTC))
+    html = text_of(operator, "/domains")
+    assert "2 breakers of 1 service" in html
+    assert "graph-eu" in text_of(viewer, "/domains")
+    path = "/domains/graph-eu/override"
+    assert "Override" not in text_of(viewer, "/domains").partition("<main")[2]
+    assert operator.post(path, {"state": "forced_open", "reason": "x"}).status_code == 422
+    form = {"state": "forced_open", "reason": "EU is on fire", "expires_in": "900"}
+    assert operator.post(path, form).headers["Location"] == "/domains"
+    html = text_of(operator, "/domains")
+    assert "requested, applied on 0 of 3 instances" in html
+    assert f'formaction="{path}"' in html
+    assert viewer.post(path, form).status_code == 403
+    refused = AuditEntry.objects.get(action="domain.override.refused", actor="a-viewer")
+    assert refused.object_id == "graph-eu"
+    operator.post(path, {"state": "auto"})
+    assert not Override.objects.filter(domain="graph-eu", ended_at=None).exists()
+    assert operator.get("/domains/nowhere/override").status_code == 404
+
+
+def test_without_domains_the_page_teaches(viewer: Client) -> None:
+    assert "bulkheads.failure_domain(" in text_of(viewer, "/domains")

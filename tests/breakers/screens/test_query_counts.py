@@ -1,0 +1,52 @@
+"""How many SQL queries each screen of breakers takes, pinned in `query_counts.json`."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from breakers.models import BreakerTransition
+from tests.breakers import scenes
+from tests.breakers.scenes import Scene
+
+PINNED: dict[str, int] = json.loads(
+    Path(__file__).with_name("query_counts.json").read_text(encoding="utf-8")
+)
+
+
+def counted(client: Client, line: str) -> int:
+    path, _, part = line.partition(" ")
+    path = path.format(key=scenes.GRAPH_KEY)
+    headers = {"HX-Request": "true"} if part == "partial" else {}
+    client.get(path, headers=headers)
+    with CaptureQueriesContext(connection) as queries:
+        answer = client.get(path, headers=headers)
+    assert answer.status_code == 200, path
+    return len(queries)
+
+
+@pytest.mark.django_db
+def test_each_screen_takes_its_pinned_number_of_queries(
+    operator: Client, incident: list[Scene]
+) -> None:
+    assert {line: counted(operator, line) for line in PINNED} == PINNED
+
+
+@pytest.mark.django_db
+def test_two_hundred_breakers_and_long_histories_take_no_more(operator: Client) -> None:
+    now = datetime.now(UTC)
+    fleet = scenes.fleet(200)
+    scenes.store(fleet, now)
+    scenes.history(fleet[0], now)
+    BreakerTransition.objects.bulk_create(
+        [scenes.transition(fleet[0], now, "closed", "open") for _ in range(100)]
+    )
+    lines = ("/breakers", "/breakers partial", "/breakers/{key}", "/domains")
+    found = {line: counted(operator, line) for line in lines}
+    assert all(found[line] <= PINNED[line] for line in lines), found
