@@ -8,32 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.core.paginator import Paginator
-from django.db.models import Model, QuerySet
 from django.http import HttpRequest
-from django.utils.functional import cached_property
 
 from analytics import models
-from resilience_site.core.admin import ReadOnlyAdmin
-
-_MOST_SHOWN = 10_000
-
-
-class BoundedPaginator(Paginator):
-    """Counts as far as a person pages; counting a partitioned table would read all of it."""
-
-    @cached_property
-    def count(self) -> int:
-        rows: QuerySet[Model] = self.object_list  # type: ignore[assignment]  # the admin's own
-        return len(rows.order_by().values_list("pk", flat=True)[:_MOST_SHOWN])
-
-
-class BigTableAdmin(ReadOnlyAdmin):
-    """A partitioned table, newest rows first."""
-
-    show_full_result_count = False
-    paginator = BoundedPaginator
-    list_per_page = 50
+from resilience_site.core.admin import BigTableAdmin, ReadOnlyAdmin
 
 
 class RollupAdmin(BigTableAdmin):

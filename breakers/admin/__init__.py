@@ -1,0 +1,8 @@
+"""The stock admin's view of the control plane: what services tell, read only, and what people
+decide, changed by the same services as on the screens."""
+
+from __future__ import annotations
+
+from breakers.admin import steering, telemetry
+
+__all__ = ["steering", "telemetry"]
