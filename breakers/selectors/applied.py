@@ -81,9 +81,8 @@ def applied_by_service(
                 current=row.applied_version is not None and row.applied_version >= version,
             )
         )
-    return {
-        service: Applied(
-            service, *versions.get(service, (0, None)), tuple(instances.get(service, ()))
-        )
-        for service in sorted(versions.keys() | instances.keys())
-    }
+    known = {}
+    for service in sorted(versions.keys() | instances.keys()):
+        version, changed_at = versions.get(service, (0, None))
+        known[service] = Applied(service, version, changed_at, tuple(instances.get(service, ())))
+    return known

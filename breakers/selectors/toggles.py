@@ -71,17 +71,15 @@ def toggle_state(toggle: Toggle, now: datetime) -> str:
     """One word for what those who ask are told."""
     if not toggle.is_set or (toggle.expires_at is not None and toggle.expires_at <= now):
         return "unset"
-    return {True: "on", False: "off"}.get(toggle.value, "value") if _is_flag(toggle) else "value"
+    # In Python 1 equals True.
+    if not isinstance(toggle.value, bool):
+        return "value"
+    return "on" if toggle.value else "off"
 
 
 def toggle_history(key: str) -> QuerySet[AuditEntry]:
     """What was done and refused about a toggle, newest first."""
     return AuditEntry.objects.filter(object_type=OBJECT_TYPE, object_id=key)
-
-
-def _is_flag(toggle: Toggle) -> bool:
-    # In Python 1 and True are the same key.
-    return isinstance(toggle.value, bool)
 
 
 def _concerned(toggle: Toggle, by_service: Mapping[str, Applied]) -> tuple[Applied, ...]:

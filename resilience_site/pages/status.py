@@ -152,7 +152,7 @@ def status_feed(request: HttpRequest) -> HttpResponseBase:
         description="Notices of degraded services",
         language="en",
         feed_url=request.build_absolute_uri(request.path),
-        ttl="1",
+        ttl=1,
     )
     feed.built_at = reading.status.changed_at or _minute(reading.at)
     notices = [*reading.status.current, *reading.status.past]
@@ -214,9 +214,10 @@ def _cacheable(
     if changed_at is not None:
         seconds = int(changed_at.timestamp())
         response.headers["Last-Modified"] = http_date(seconds)
-    return get_conditional_response(
+    known = get_conditional_response(
         request, etag=response.headers["ETag"], last_modified=seconds, response=response
     )
+    return known or response
 
 
 def _unavailable() -> Unavailable:
