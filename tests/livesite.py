@@ -65,35 +65,71 @@ class LiveSite:
         context.add_cookies([cookie])
 
 
+class WebProcess:
+    """A web process on the test database, at one address for as long as it is started again."""
+
+    def __init__(self, name: str = "web") -> None:
+        self._name = name
+        self._port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        _collect_static(self._environment)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {
+            "DATABASE_URL": _test_database_url(),
+            "DJANGO_SETTINGS_MODULE": "resilience_site.settings",
+            "PORT": str(self._port or 8000),
+        }
+
+    def start(self) -> None:
+        state = Path(settings.STATE_DIR)
+        log = state / "logs" / f"{self._name}.log"
+        # Bound, but left to the web process to listen on: connections are refused until it does,
+        # and again once it has ended.
+        with closing(socket.socket()) as listening:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(("127.0.0.1", self._port))
+            self._port = listening.getsockname()[1]
+            program = Program(
+                self._name,
+                [sys.executable, "-m", "resilience_site.embedded.web"],
+                environment=self._environment,
+                directory=ROOT,
+            )
+            self._process = spawn(program, state / "run", log, listen_descriptor=listening.fileno())
+        try:
+            _wait_until_alive(self.url, self._process, log)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End it as a deployment does."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+
 @contextmanager
 def web_process() -> Iterator[str]:
     """Serve the test database until the block ends; gives the site's URL."""
-    state = Path(settings.STATE_DIR)
-    # Bound, but left to the web process to listen on: connections are refused until it does.
-    with closing(socket.socket()) as listening:
-        listening.bind(("127.0.0.1", 0))
-        port = listening.getsockname()[1]
-        environment = {
-            "DATABASE_URL": _test_database_url(),
-            "DJANGO_SETTINGS_MODULE": "resilience_site.settings",
-            "PORT": str(port),
-        }
-        _collect_static(environment)
-        program = Program(
-            "web",
-            [sys.executable, "-m", "resilience_site.embedded.web"],
-            environment=environment,
-            directory=ROOT,
-        )
-        log = state / "logs" / "web.log"
-        process = spawn(program, state / "run", log, listen_descriptor=listening.fileno())
-        try:
-            url = f"http://127.0.0.1:{port}"
-            _wait_until_alive(url, process, log)
-            yield url
-        finally:
-            process.terminate()
-            process.wait()
+    process = WebProcess()
+    process.start()
+    try:
+        yield process.url
+    finally:
+        process.stop()
 
 
 def fresh_site(url: str) -> LiveSite:

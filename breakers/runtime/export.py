@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 EXPORT_TIMEOUT = 5.0  # seconds for one batch, its retries included
+# Batches of a signal that did not arrive and are sent again when others do, oldest dropped first.
+MAX_KEPT = 20
+_LATER = ("401", "403", "408", "425", "429")
+_KEPT_SIGNALS = ("traces", "logs")  # those of metrics are totals, of which the next says all
 _EXPORTER_LOGGERS = (
     "opentelemetry.exporter.otlp.proto.http.trace_exporter",
     "opentelemetry.exporter.otlp.proto.http._log_exporter",
@@ -43,6 +48,7 @@ class Exporter:
         self._signal = signal
         self._success = success
         self.prepare: Callable[[Any], Any] = lambda batch: batch
+        self._kept: deque[Any] = deque(maxlen=MAX_KEPT if signal in _KEPT_SIGNALS else 0)
         self.point_at(target, watch)
         # What a metric reader asks of its exporter.
         self._preferred_temporality = getattr(self._exporter, "_preferred_temporality", None)
@@ -61,9 +67,27 @@ class Exporter:
         exporter = self._exporter
         if exporter is None:
             return self._success
+        prepared = self.prepare(batch)
+        result = self._send(exporter, prepared, options)
+        if result is self._success:
+            self._send_kept(exporter)
+        elif self._watch.may_arrive_later:
+            self._kept.append(prepared)
+        return result
+
+    def _send_kept(self, exporter: Any) -> None:
+        """What did not arrive while the site was away, oldest first, until it is away again."""
+        while self._kept:
+            if self._send(exporter, self._kept[0], {}) is not self._success:
+                if self._watch.may_arrive_later:
+                    return
+                logger.debug("A batch of %s was refused for good", self._signal)
+            self._kept.popleft()
+
+    def _send(self, exporter: Any, batch: Any, options: dict[str, Any]) -> Any:
         with self._watch.quiet():
-            result = exporter.export(self.prepare(batch), **options)
-        self._watch.note(result.name == "SUCCESS")
+            result = exporter.export(batch, **options)
+        self._watch.note(result is self._success)
         return result
 
     def force_flush(self, *_: Any, **__: Any) -> bool:
@@ -84,6 +108,12 @@ class Watch:
         self._lock = threading.Lock()
         self._failing = False
         self.reason = ""
+
+    @property
+    def may_arrive_later(self) -> bool:
+        """Whether the last failure says nothing against the batch itself."""
+        status = self.reason.partition(" ")[0]
+        return not status.isdigit() or status.startswith("5") or status in _LATER
 
     @contextmanager
     def quiet(self) -> Iterator[None]:

@@ -111,6 +111,35 @@ def test_a_site_that_is_down_costs_one_warning_and_no_time(
 
 
 @pytest.mark.usefixtures("short_timeout")
+def test_what_did_not_arrive_in_an_outage_arrives_after_it(sink: Sink) -> None:
+    connection = connect(sink.url)
+    tracer = connection.tracer_provider.get_tracer("test")
+    sink.status = 503
+    for name in ("first", "second"):
+        tracer.start_span(name).end()
+        connection.flush(5)
+    sink.status = 200
+    tracer.start_span("third").end()
+    assert connection.flush(5)
+    assert [span.name for span in sink.spans()] == ["third", "first", "second"]
+    connection.shutdown(1)
+
+
+@pytest.mark.usefixtures("short_timeout")
+def test_a_batch_that_the_site_cannot_read_is_not_sent_again(sink: Sink) -> None:
+    connection = connect(sink.url)
+    tracer = connection.tracer_provider.get_tracer("test")
+    sink.status = 400
+    tracer.start_span("refused").end()
+    connection.flush(5)
+    sink.status = 200
+    tracer.start_span("taken").end()
+    assert connection.flush(5)
+    assert [span.name for span in sink.spans()] == ["taken"]
+    connection.shutdown(1)
+
+
+@pytest.mark.usefixtures("short_timeout")
 def test_a_wrong_key_is_said_once(sink: Sink, caplog: pytest.LogCaptureFixture) -> None:
     sink.status = 401
     connection = connect(sink.url)

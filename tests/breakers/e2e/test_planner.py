@@ -1,0 +1,154 @@
+"""The real planner under the hands of people: what they decide reaches its next tool call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from breakers.models import (
+    Breaker,
+    BreakerTransition,
+    Command,
+    CommandReport,
+    Instance,
+    Override,
+)
+from resilience_site.core.choices import Role
+from resilience_site.core.models import AuditEntry
+from tests.demo.graph import Graph
+from tests.demo.planner import until
+from tests.livesite import LiveSite, WebProcess
+
+from .conftest import SERVICE, SteeredPlanner, label, steered_planner
+
+
+def act(site: LiveSite, method: str, path: str, body: dict[str, Any]) -> httpx.Response:
+    answer = httpx.request(
+        method,
+        f"{site.url}/api/v1/{path}",
+        headers={"Authorization": f"Bearer {site.operator_key}"},
+        json=body,
+    )
+    answer.raise_for_status()
+    return answer
+
+
+def known(name: str) -> Breaker:
+    """The planner's breaker, once it has reported it."""
+    found = until(lambda: Breaker.objects.filter(service=SERVICE, name=name).first(), 20)
+    assert isinstance(found, Breaker)
+    return found
+
+
+def refused(result: dict[str, Any]) -> bool:
+    return bool(result.get("isError")) and label(result)["served"] == "rejected"
+
+
+def some_task(planner: SteeredPlanner) -> str:
+    listed = planner.call("list_tasks", limit=1)
+    return str(listed["structuredContent"]["tasks"][0]["id"])
+
+
+def test_a_breaker_forced_open_in_the_browser_refuses_the_next_tool_call(
+    site: LiveSite, planner: SteeredPlanner, page: Page
+) -> None:
+    task = some_task(planner)
+    breaker = known("microsoft_graph")
+    site.sign_in(page.context, Role.OPERATOR, "ben")
+    page.goto(f"/breakers/{breaker.key}")
+    assert not planner.call("update_task", task_id=task, title="before").get("isError")
+
+    page.get_by_role("link", name="Override", exact=True).first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Reason").fill("Graph is being moved")
+    dialog.get_by_role("button", name="Request override").click()
+
+    until(lambda: refused(planner.call("update_task", task_id=task, title="after")), 5)
+    # Reads go on with what was kept.
+    read = planner.call("list_tasks", limit=1)
+    assert not read.get("isError")
+    # The page claims nothing before the planner has said that it applied it.
+    expect(page.get_by_text("Forced open").first).to_be_visible()
+    expect(page.get_by_text("applied on 1 of 1").first).to_be_visible()
+    entry = AuditEntry.objects.get(action="breaker.override")
+    assert (entry.actor, entry.reason) == ("ben", "Graph is being moved")
+
+    act(site, "POST", f"breakers/{SERVICE}/microsoft_graph/override", {"state": "auto"})
+    until(lambda: not planner.call("update_task", task_id=task, title="again").get("isError"), 5)
+
+
+def test_a_notice_reaches_users_and_leaves_as_fast(site: LiveSite, planner: SteeredPlanner) -> None:
+    known("microsoft_graph")
+    notice = "Plans may be a few minutes old."
+    body = {"level": "reduced", "notice": notice, "reason": "drill", "expires_in": 600}
+    act(site, "PUT", f"degraded/{SERVICE}", body)
+
+    def told() -> str:
+        return str(label(planner.call("list_tasks", limit=1)).get("notices", {}).get(SERVICE, ""))
+
+    def public() -> list[str]:
+        return [each["text"] for each in httpx.get(f"{site.url}/status.json").json()["notices"]]
+
+    until(lambda: told() == notice and public() == [notice], 5)
+    act(site, "PUT", f"degraded/{SERVICE}", {"level": "normal"})
+    until(lambda: told() == "" and public() == [], 5)
+
+
+def test_a_reset_is_carried_out_once_and_reported(site: LiveSite, planner: SteeredPlanner) -> None:
+    known("microsoft_graph")
+    task = some_task(planner)
+    planner.graph.fault("unavailable", rate=1.0)
+    until(lambda: refused(planner.call("update_task", task_id=task, title="down")), 15)
+    planner.graph.http.delete("/_faults").raise_for_status()
+    act(site, "POST", f"breakers/{SERVICE}/microsoft_graph/reset", {"reason": "Graph is back"})
+    until(lambda: not planner.call("update_task", task_id=task, title="up").get("isError"), 5)
+    report = until(lambda: CommandReport.objects.first(), 10)
+    assert report.outcome == "succeeded"
+    # All who live have reported: the command leaves the document.
+    until(lambda: not Command.objects.filter(ended_at=None).exists(), 10)
+
+
+@pytest.mark.timeout(150)
+def test_the_service_works_on_without_the_site_and_catches_up(
+    mortal_site: tuple[WebProcess, LiveSite], faulty_graph: Graph
+) -> None:
+    """Killed while an override is in force, back after its end: the planner has kept to it, let go
+    of it in time by itself, and the site ends it exactly once."""
+    process, site = mortal_site
+    with steered_planner(faulty_graph, site.url, site.ingest_key) as planner:
+        task = some_task(planner)
+        known("microsoft_graph")
+        forced = {"state": "forced_open", "reason": "drill", "expires_in": 6}
+        act(site, "POST", f"breakers/{SERVICE}/microsoft_graph/override", forced)
+        until(lambda: refused(planner.call("update_task", task_id=task, title="forced")), 5)
+        process.kill()
+
+        assert refused(planner.call("update_task", task_id=task, title="still forced"))
+        assert not planner.call("list_tasks", limit=1).get("isError")
+        until(
+            lambda: not planner.call("update_task", task_id=task, title="free").get("isError"), 15
+        )
+        assert Override.objects.get().ended_at is None
+
+        process.start()
+        ended = until(lambda: Override.objects.filter(ending="expired").first(), 15)
+        assert ended.ended_by == "expiry"
+        document = ended.service
+        until(lambda: Instance.objects.filter(service=document, applied_version=2).exists(), 30)
+        # What happened in between is told late, but told.
+        until(
+            lambda: (
+                list(
+                    BreakerTransition.objects.filter(name="microsoft_graph")
+                    .order_by("at")
+                    .values_list("to_state", flat=True)
+                )
+                == ["forced_open", "closed"]
+            ),
+            30,
+        )
+        assert AuditEntry.objects.filter(action="breaker.override.expired").count() == 1
+        assert not planner.call("update_task", task_id=task, title="on").get("isError")
