@@ -20,7 +20,8 @@ EXPORT_TIMEOUT = 5.0  # seconds for one batch, its retries included
 # Batches of a signal that did not arrive and are sent again when others do, oldest dropped first.
 MAX_KEPT = 20
 _LATER = ("401", "403", "408", "425", "429")
-_KEPT_SIGNALS = ("traces", "logs")  # those of metrics are totals, of which the next says all
+# Events tell what happened once; of traces there are many, and the next metrics say all again.
+_KEPT_SIGNALS = ("logs",)
 _EXPORTER_LOGGERS = (
     "opentelemetry.exporter.otlp.proto.http.trace_exporter",
     "opentelemetry.exporter.otlp.proto.http._log_exporter",
