@@ -37,6 +37,14 @@ from resilience_site.core.problems import Invalid, Problem
 Given = dict[str, Any]
 
 
+_FORCE = {
+    OverrideState.FORCED_OPEN: "Force open",
+    OverrideState.FORCED_CLOSED: "Force closed",
+    OverrideState.DISABLED: "Disable",
+    OverrideState.METRICS_ONLY: "Only measure",
+}
+
+
 class SteeringAdmin(ReadOnlyAdmin):
     """Rows that people act upon by actions alone."""
 
@@ -124,8 +132,7 @@ class BreakerAdmin(SteeringAdmin):
                 **_who(request),
             )
 
-        title = str(state.label).partition(":")[0]
-        return self.ask(request, queryset, OverrideForm, title, do, _targets)
+        return self.ask(request, queryset, OverrideForm, _FORCE[state], do, _targets)
 
     @admin.action(description="Force open …")
     def force_open(

@@ -96,7 +96,7 @@ def test_breakers_are_forced_in_chosen_instances_or_everywhere(owner: Client) ->
     rows = list(Breaker.objects.filter(name=GRAPH))
     given = {"reason": "Graph is down", "expires_in": "900"}
     text = act(owner, rows[:1], "force_open", scope="instance", **given)
-    assert "Forced open: requested for 1." in text
+    assert "Force open: requested for 1." in text
     override = Override.objects.get()
     assert (override.scope, override.instance, override.state) == (
         "instance", "planner-1", "forced_open",
