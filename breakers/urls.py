@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from breakers.views import actions, detail, domains, grid, policy
+from breakers.views import actions, detail, domains, grid, policy, replay
 from resilience_site.core import converters  # noqa: F401  # registers `anything`
 
 urlpatterns = [
@@ -14,6 +14,7 @@ urlpatterns = [
     path("breakers/<slug:key>/reset", actions.reset, name="breaker-reset"),
     path("breakers/<slug:key>/policy", policy.tune, name="breaker-policy"),
     path("breakers/<slug:key>/policy/rollback", policy.roll_back, name="breaker-policy-rollback"),
+    path("breakers/<slug:key>/replay", replay.replay_page, name="breaker-replay"),
     path("domains", domains.domain_list, name="domains"),
     path("domains/<anything:name>/override", domains.override, name="domain-override"),
 ]

@@ -30,9 +30,14 @@ class Bars(NamedTuple):
     ground: str
 
 
-def bars(slices: Sequence[Slice | None]) -> Bars:
-    """The bars, the highest as high as the box."""
-    most = max((sum(each) for each in slices if each is not None), default=0)
+def highest(slices: Sequence[Slice | None]) -> int:
+    """The calls of the highest bar."""
+    return max((sum(each) for each in slices if each is not None), default=0)
+
+
+def bars(slices: Sequence[Slice | None], most: int | None = None) -> Bars:
+    """The bars; one of `most` calls, or else the highest, is as high as the box."""
+    most = highest(slices) if most is None else most
     scale = HEIGHT / most if most else 0.0
     failed, passed, rejected, ground = "", "", "", ""
     for number, each in enumerate(slices):

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET
 
 from breakers.domain.policy import TUNABLE
 from breakers.domain.rules import closing_rule, opening_rules
+from breakers.domain.settings import Difference, differences, text_of
 from breakers.models import Breaker, BreakerTransition, Override, PolicyChange
 from breakers.selectors.breaker_view import BreakerView, InstanceView
 from breakers.selectors.breakers import breaker_get
@@ -22,7 +23,7 @@ from breakers.selectors.overrides import override_list
 from breakers.selectors.policies import policy_list
 from breakers.selectors.transitions import transition_latest, transition_list
 from breakers.views.common import bad_question, breaker_topics, is_partial, may_operate
-from breakers.views.settings import Difference, differences, kept_fields, text_of
+from breakers.views.settings import kept_fields
 from breakers.views.tiles import applied_text, held, tile
 from breakers.views.verdict import verdict
 from resilience_site.core import journal

@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from breakers.domain.policy import PolicyError, checked
+from breakers.domain.settings import differences
 from breakers.models import PolicyChange
 from breakers.selectors.breaker_view import BreakerView
 from breakers.selectors.policies import policy_get, policy_latest
@@ -25,7 +26,7 @@ from breakers.views.forms import (
     check_reason,
     version_given,
 )
-from breakers.views.settings import differences, fields, kept_fields, settings_in
+from breakers.views.settings import fields, kept_fields, settings_in
 from resilience_site.core.permissions import actor_of, role_of
 from resilience_site.core.problems import Problem
 

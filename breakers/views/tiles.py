@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 
-from breakers.choices import BreakerState, OverrideScope
+from breakers.choices import BreakerState, OverrideScope, OverrideState
 from breakers.domain.aggregate import counted
 from breakers.domain.bars import HEIGHT, SLOT, Slice, bars
 from breakers.domain.keys import breaker_key
@@ -93,7 +93,7 @@ def tile(view: BreakerView) -> Tile:
         failed=share(view.failures, view),
         slow=share(view.slow, view),
         calls=f"{calls}, {compact(view.rejected)} rejected" if view.rejected else calls,
-        facts=_facts(view, "" if override else wait),
+        facts=_facts(view, wait if override is None and view.state in OverrideState.values else ""),
         probe_at=view.next_probe_at if is_open else None,
         since=view.since if is_open else None,
         heard_at=view.last_seen if view.silent else None,
@@ -103,6 +103,7 @@ def tile(view: BreakerView) -> Tile:
 
 
 def _facts(view: BreakerView, wait: str) -> list[str]:
+    """What else to know; `wait` is how far the end of an override has come."""
     facts = [view.disagreement] if view.disagrees else []
     gone = len(view.instances) - len(view.live)
     if gone and not view.silent:

@@ -127,6 +127,7 @@ BREAKER_PAGES = [
         for act in ("override", "reset", "policy", "policy/rollback")
         for method in ("GET", "POST")
     ),
+    Row("GET", "/breakers/<slug:key>/replay", f"/breakers/{_KEY}/replay", Page()),
     Row("GET", "/domains", "/domains", Page()),
     *(
         Row(
