@@ -22,6 +22,7 @@ from analytics.views.common import (
     with_severity,
     with_trend,
 )
+from breakers.selectors.summary import protection
 from resilience_site.core import journal
 from resilience_site.core.choices import Role
 from resilience_site.core.formatting import window
@@ -85,6 +86,7 @@ def _head(
         "errors": sum(rollups.error_totals(within).values()),
         "errors_href": reverse("errors") + query_with(request.GET, part=None, sort=None),
         "named_window": window(within.length.total_seconds()),
+        "protection": protection(now),
     }
 
 
