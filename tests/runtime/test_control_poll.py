@@ -359,7 +359,6 @@ def test_control_can_be_switched_off(sink: Sink, resilience: Resilience) -> None
     connection.shutdown(2)
 
 
-@pytest.mark.usefixtures("resilience")
 def test_what_was_decided_outlives_the_connection_and_still_ends(
     sink: Sink, resilience: Resilience
 ) -> None:
