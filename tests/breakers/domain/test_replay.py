@@ -81,7 +81,7 @@ def moves(found: Replay, *, simulated: bool = True) -> list[tuple[float, str, st
 # --- The policy that was in force
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(policies(), st.lists(actions, max_size=60), st.integers(0, 9))
 def test_the_policy_in_force_reproduces_the_record_exactly(
     policy: BreakerPolicy, played: list[tuple[Any, ...]], seed: int
@@ -129,7 +129,9 @@ def test_a_candidate_accounts_for_every_call(
     assert sum(each.admitted + each.refused for each in found.series) == found.calls
     assert sum(each.failures - each.failed for each in found.series) == found.failures_avoided
     if found.diverged_at is None:
-        assert moves(found) == moves(found, simulated=False)
+        # The same moves at the same times, perhaps for other reasons.
+        same = [move[:2] for move in moves(found, simulated=False)]
+        assert [move[:2] for move in moves(found)] == same
         assert found.failures_avoided == found.good_calls_refused == 0
 
 
