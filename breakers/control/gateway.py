@@ -120,9 +120,8 @@ async def _changed(hub: Hub, question: _Question, receive: Receive) -> bool:
     """Wait for a change, or for the time to be over; false where the client has left."""
     change = hub.changes(question.service)
     left = asyncio.ensure_future(_disconnected(receive))
-    left.add_done_callback(lambda _: change.done() or change.set_result(None))
-    loop = asyncio.get_running_loop()
-    timer = loop.call_later(question.wait, lambda: change.done() or change.set_result(None))
+    left.add_done_callback(lambda _: _settle(change))
+    timer = asyncio.get_running_loop().call_later(question.wait, _settle, change)
     try:
         await change
         return not left.done()
@@ -130,6 +129,11 @@ async def _changed(hub: Hub, question: _Question, receive: Receive) -> bool:
         timer.cancel()
         left.cancel()
         hub.forget(question.service, change)
+
+
+def _settle(change: asyncio.Future[None]) -> None:
+    if not change.done():
+        change.set_result(None)
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -67,7 +67,7 @@ def breaker_reset(
                 object_type=target.object_type,
                 object_id=target.object_id,
                 reason=why,
-                before=before and {"state": before.state},
+                before={"state": before.state} if before else None,
                 after={"state": "closed", "instance": instance or None},
             )
             work.tell(

@@ -71,7 +71,7 @@ def degraded_set(
         with editing([service], now) as work:
             mode = DegradedMode.objects.filter(service=service).first()
             _check(mode, if_match, {"level": level, "notice": text})
-            before = mode and _shown(mode)
+            before = _shown(mode) if mode else None
             if mode is None:
                 mode = DegradedMode(service=service, version=0)
             mode.level, mode.notice = level, "" if normal else text

@@ -343,9 +343,6 @@ def _state(states: dict[Place, StateSeen], point: PointSeen) -> None:
         states[(point.service, name, point.instance)] = StateSeen(state, moment(point.at_ns))
 
 
-_COUNTED_AS = {"success": (), "failure": ("failures",)}
-
-
 def _calls(counts: Counts, point: PointSeen, received_at: datetime) -> bool:
     """Add a point of the calls' histogram, or of the counter of slow ones; whether it was one."""
     name = signals.text(point.attributes.get("resilience.breaker.name"))
@@ -360,9 +357,14 @@ def _calls(counts: Counts, point: PointSeen, received_at: datetime) -> bool:
     if point.name != "resilience.breaker.calls":
         return False
     outcome = str(point.attributes.get("resilience.breaker.outcome"))
-    if outcome in _COUNTED_AS:
-        added = dict.fromkeys(("calls", *_COUNTED_AS[outcome]), increase)
-        counts.add_calls(*where, live=live, seconds=signals.number(point.seconds) or 0.0, **added)
+    if outcome in ("success", "failure"):
+        counts.add_calls(
+            *where,
+            live=live,
+            calls=increase,
+            failures=increase if outcome == "failure" else 0,
+            seconds=signals.number(point.seconds) or 0.0,
+        )
     else:
         counts.add_calls(*where, live=live, ignored=increase)
     return True

@@ -17,7 +17,7 @@ Place = tuple[str, str, str]
 
 
 def _write(statement: str, rows: Iterable[Sequence[Any]], *first: Any) -> int:
-    ordered = sorted(rows, key=lambda row: row[:3])
+    ordered = sorted(rows, key=lambda row: tuple(row[:3]))
     if not ordered:
         return 0
     with connection.cursor() as cursor:

@@ -102,7 +102,7 @@ def override_set(
                 object_id=target.object_id,
                 reason=why,
                 until=until,
-                before=before and _shown(before),
+                before=_shown(before) if before else None,
                 after={"state": state, "instance": target.instance or None},
             )
             work.tell(*_entries(target, "override.set", state, actor, why))

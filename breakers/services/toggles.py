@@ -83,7 +83,7 @@ def toggle_set(
         with editing(_all_services(given["services"]), now) as work:
             toggle = Toggle.objects.select_for_update().filter(key=key).first()
             _check(toggle, if_match, given)
-            before = toggle and _shown(toggle)
+            before = _shown(toggle) if toggle else None
             resting = _resting(toggle) if until is not None else None
             if toggle is None:
                 toggle = Toggle(key=key, version=0)
