@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from breakers.models import ControlDocument, Instance
 from breakers.selectors.instances import GONE, is_silent
@@ -34,7 +35,7 @@ class Applied:
     changed_at: datetime | None
     instances: tuple[AppliedBy, ...]
 
-    @property
+    @cached_property
     def live(self) -> int:
         return sum(not each.silent for each in self.instances)
 
@@ -42,7 +43,7 @@ class Applied:
     def silent(self) -> int:
         return len(self.instances) - self.live
 
-    @property
+    @cached_property
     def current(self) -> int:
         return sum(each.current and not each.silent for each in self.instances)
 

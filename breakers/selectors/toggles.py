@@ -88,11 +88,10 @@ def _concerned(toggle: Toggle, by_service: Mapping[str, Applied]) -> tuple[Appli
     for service, applied in by_service.items():
         if toggle.services and service not in toggle.services:
             continue
-        kept = tuple(
-            each
-            for each in applied.instances
-            if not toggle.instances or each.instance in toggle.instances
-        )
-        if kept or not toggle.instances:
+        if not toggle.instances:
+            found.append(applied)
+            continue
+        kept = tuple(each for each in applied.instances if each.instance in toggle.instances)
+        if kept:
             found.append(Applied(service, applied.version, applied.changed_at, kept))
     return tuple(found)
