@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import transaction
@@ -138,6 +138,7 @@ class EventBatch:
 def take_events(events: Sequence[EventSeen], received_at: datetime) -> list[Entry]:
     """Events become states, history and counts; what cannot be read is passed over."""
     batch = EventBatch(received_at)
+    events = [_storable(event) for event in events]
     for event in sorted(events, key=lambda each: each.at_ns):
         taker = _TAKERS.get(event.name)
         if taker is not None:
@@ -146,6 +147,18 @@ def take_events(events: Sequence[EventSeen], received_at: datetime) -> list[Entr
         {(e.service, e.instance): (e.version, None) for e in events if e.instance}, received_at
     )
     return batch.write()
+
+
+_Seen = TypeVar("_Seen", EventSeen, PointSeen)
+
+
+def _storable(seen: _Seen) -> _Seen:
+    """Under names that the tables can hold: senders may call themselves anything."""
+    return seen._replace(
+        service=signals.text(seen.service),
+        instance=signals.text(seen.instance),
+        version=signals.text(seen.version, 100),
+    )
 
 
 def _transition(batch: EventBatch, event: EventSeen) -> None:
@@ -162,7 +175,7 @@ def _transition(batch: EventBatch, event: EventSeen) -> None:
     key = identity(event, seen.from_state, seen.to_state, seen.name)
     batch.transitions[key] = (
         *place, key, at, seen.from_state, seen.to_state, seen.reason, seen.failure_rate, seen.calls,
-        event.trace_id,
+        event.trace_id[:32],
     )  # fmt: skip
     batch.tell(
         "breakers", "breaker.transition", breaker_key(event.service, seen.name), event.service,
@@ -289,7 +302,7 @@ def take_points(points: Sequence[PointSeen], received_at: datetime) -> list[Entr
     budgets: dict[Place, dict[str, int]] = {}
     began: dict[tuple[str, str], tuple[str, datetime | None]] = {}
     told: set[tuple[str, str]] = set()
-    for point in sorted(points, key=lambda each: each.at_ns):
+    for point in sorted(map(_storable, points), key=lambda each: each.at_ns):
         service, instance = point.service, point.instance
         if instance:
             began[(service, instance)] = (

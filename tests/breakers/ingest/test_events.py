@@ -37,9 +37,7 @@ def event(
     name: str, *, at: datetime = NOW, instance: str = "planner-1", **attributes: Any
 ) -> LogRecord:
     given = {key.replace("__", "."): value for key, value in attributes.items()}
-    record = log(
-        "x", at=at, event_name=f"resilience.{name}", source=resource("planner", instance)
-    )
+    record = log("x", at=at, event_name=f"resilience.{name}", source=resource("planner", instance))
     return record._replace(attributes={f"resilience.{key}": v for key, v in given.items()})
 
 
