@@ -27,7 +27,15 @@ from resilience_site.core.permissions import require_scope
 logger = logging.getLogger(__name__)
 
 # Each app's `api` module, where it has one, lists its `routers` as (prefix, router) pairs.
-APPS: Final = ("resilience_site.core", "health", "breakers", "analytics", "healing")
+# What joins apps comes before them: their paths with names in them would match its own.
+APPS: Final = (
+    "resilience_site.core",
+    "resilience_site.pages",
+    "health",
+    "breakers",
+    "analytics",
+    "healing",
+)
 
 
 class OrjsonParser(Parser):

@@ -176,6 +176,13 @@ CONTROL_API = [
     Row("GET", "/api/v1/breakers", "/api/v1/breakers", Api(Scope.READ)),
     Row("GET", "/api/v1/breakers/transitions", "/api/v1/breakers/transitions", Api(Scope.READ)),
     Row("GET", _BREAKER, _THIS_BREAKER, Api(Scope.READ)),
+    Row("GET", f"{_BREAKER}/blast-radius", f"{_THIS_BREAKER}/blast-radius", Api(Scope.READ)),
+    Row(
+        "GET",
+        "/api/v1/domains/<path:name>/blast-radius",
+        "/api/v1/domains/graph-eu/blast-radius",
+        Api(Scope.READ),
+    ),
     Row("GET", f"{_BREAKER}/policy", f"{_THIS_BREAKER}/policy", Api(Scope.READ)),
     *(
         Row(method, f"{_BREAKER}/{verb}", f"{_THIS_BREAKER}/{verb}", Api(Scope.OPERATE))

@@ -333,3 +333,15 @@ def test_names_with_slashes_are_found(operator: Api, breaker: Make) -> None:
     answer = operator("POST", "breakers/team/planner/GET%20%2Fplans/override", FORCED)
     assert answer.status_code == 200, answer.content
     assert answer.json()["name"] == "GET /plans"
+
+
+def test_the_blast_radius_is_told_before(operator: Api, breaker: Make, domain: None) -> None:
+    breaker("graph", instance="planner-2")
+    radius = operator("GET", "breakers/planner/graph/blast-radius").json()
+    assert (radius["instances"], radius["services"]) == (2, ["planner"])
+    one = operator("GET", "breakers/planner/graph/blast-radius?instance=planner-2").json()
+    assert one["instances"] == 1
+    whole = operator("GET", "domains/microsoft/blast-radius").json()
+    assert (whole["breakers"], whole["services"]) == (2, ["billing", "planner"])
+    unknown = operator("GET", "breakers/planner/nope/blast-radius")
+    assert (unknown.status_code, unknown.json()["allowed"]) == (404, ["graph"])
