@@ -37,6 +37,8 @@ def tell(event: BreakerEvent, listeners: tuple[Callable[[BreakerEvent], object],
     }
     if event.failure_rate is not None:
         attributes[f"{_PREFIX}.failure_rate"] = event.failure_rate
+    if event.retry_after is not None:
+        attributes[f"{_PREFIX}.retry_after"] = event.retry_after
     events.emit(f"{_PREFIX}.{event.kind}", attributes)
 
 

@@ -344,8 +344,7 @@ class CircuitBreaker(StateMachine, Guard):
             now = self._clock()
             self._note_locked(told.ADOPTED_OPEN, now, reason, open_for)
             if self._state in (CircuitState.CLOSED, CircuitState.HALF_OPEN):
-                self._move_locked(CircuitState.OPEN, reason, now)
-                self._reopen_at = now + open_for
+                self._move_locked(CircuitState.OPEN, reason, now, open_for)
         if self._pending:
             self._deliver()
 

@@ -128,6 +128,7 @@ class BreakerEvent(NamedTuple):
     """A transition, or for the kind "rate_exceeded" a rate that METRICS_ONLY let pass.
 
     `at` is the reading of the breaker's clock; rates are None below the minimum number of calls.
+    `retry_after` is how many seconds later the first probe is placed, where it opened.
     """
 
     name: str
@@ -139,6 +140,7 @@ class BreakerEvent(NamedTuple):
     calls: int
     at: float
     kind: Literal["transition", "rate_exceeded"] = "transition"
+    retry_after: float | None = None
 
 
 class BreakerSnapshot(NamedTuple):

@@ -91,11 +91,11 @@ class Connection:
             each.addHandler(handler)
             self._handlers.append((each, handler))
 
-    def report(self, resilience: Resilience) -> None:
+    def report(self, resilience: Resilience, *, record_outcomes: bool = True) -> None:
         """Report what its breakers, retries and bulkheads do for as long as the connection is open."""
         from breakers.runtime.telemetry import Telemetry
 
-        self._telemetry = Telemetry(self, resilience)
+        self._telemetry = Telemetry(self, resilience, record_outcomes=record_outcomes)
         self._pipeline.exporters[-1].prepare = self._telemetry.add_calls
 
     @property
@@ -177,6 +177,7 @@ def connect(
     register: bool = True,
     metric_interval: float = 5.0,
     control: bool = True,
+    record_outcomes: bool = True,
 ) -> Connection:
     """Report this process's telemetry to the site at `url` as `service`, and let the site steer it.
 
@@ -194,6 +195,9 @@ def connect(
     Unless `control` is false, a thread fetches the site's control document (overrides of breakers,
     toggles, degraded modes, commands) and works by it; `Connection.control` tells how that stands.
     With the site gone the last document stays in force, and ends where it said so.
+
+    Unless `record_outcomes` is false, how each call through a breaker by name ended is told as well
+    (when, after how long, and whether it failed), so that the site can replay it.
 
     Raises ConfigError for arguments that cannot work, and nothing else: an unreachable site is
     only logged.
@@ -213,7 +217,7 @@ def connect(
         from breakers.runtime.process import default
 
         if connection._telemetry is None:
-            connection.report(default())
+            connection.report(default(), record_outcomes=record_outcomes)
         connection.steer(default(), on=control)
         if log_level is not None and not connection._handlers:
             connection.log_to(_handler(connection, log_level), logging.getLogger())

@@ -227,6 +227,12 @@ class BulkheadManager:
         """Whether an isolated domain keeps this member cut off from now on."""
         return any(domain.hold(member) for domain in list(self._domains.values()))
 
+    def domains_of(self, member: Member) -> tuple[str, ...]:
+        """The names of the domains that this member belongs to."""
+        with self._lock:
+            domains = list(self._domains.values())
+        return tuple(sorted(each.name for each in domains if member in each.members))
+
     def _domain(self, name: str, members: Iterable[Member] = ()) -> FailureDomain:
         known = self._domains.get(name)
         if known is None:

@@ -125,7 +125,8 @@ def _fields(mark: Mark) -> list[Any]:
         case Moved(event, drawn, rejected):
             return [
                 event.from_state.value, event.to_state.value, _reason(event.reason),
-                event.failure_rate, event.slow_call_rate, event.calls, drawn, rejected,
+                event.failure_rate, event.slow_call_rate, event.calls, event.retry_after,
+                drawn, rejected,
             ]  # fmt: skip
         case Decided(state, reason):
             return [state.value, _reason(reason)]
@@ -223,10 +224,10 @@ def _from_bytes(code: Literal["d", "q"], raw: bytes) -> array[Any]:
 def _mark(kind: int, fields: Any, at: float, name: str) -> Mark:
     mark = MARKS[kind]
     if mark is Moved:
-        before, after, reason, failed, slow, calls, drawn, rejected = fields
+        before, after, reason, failed, slow, calls, retry_after, drawn, rejected = fields
         event = BreakerEvent(
             name, CircuitState(before), CircuitState(after), _text(reason),
-            _rate(failed), _rate(slow), _count(calls), at,
+            _given(failed), _given(slow), _count(calls), at, "transition", _given(retry_after),
         )  # fmt: skip
         return Moved(event, _number(drawn), _count(rejected))
     if mark is Decided:
@@ -259,7 +260,7 @@ def _checkpoint(fields: Mapping[str, Any]) -> Checkpoint:
     )
 
 
-def _rate(value: Any) -> float | None:
+def _given(value: Any) -> float | None:
     return None if value is None else _number(value)
 
 

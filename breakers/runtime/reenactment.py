@@ -116,8 +116,10 @@ class Reenactment(CircuitBreaker):
         if until != self.course[-1][1]:
             self.course.append((now, until))
 
-    def _move_locked(self, to: CircuitState, reason: str, now: float) -> None:
-        super()._move_locked(to, reason, now)
+    def _move_locked(
+        self, to: CircuitState, reason: str, now: float, open_for: float | None = None
+    ) -> None:
+        super()._move_locked(to, reason, now, open_for)
         self._follow(now)
 
     def _deliver(self) -> None:

@@ -106,6 +106,11 @@ class Resilience:
                 self._budgets[dependency] = standard_budget(self.variables, clock=self._clock)
             return self._budgets[dependency]
 
+    def budgets(self) -> dict[str, RetryBudget]:
+        """The budgets so far, by dependency."""
+        with self._lock:
+            return {name: budget for name, budget in self._budgets.items() if budget is not None}
+
     def retry(
         self,
         dependency: str,

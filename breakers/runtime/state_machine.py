@@ -273,7 +273,7 @@ class StateMachine:
             and (reason := self._exceeded_locked(self._policy.minimum_number_of_calls))
         ):
             self._reported = True
-            self._announce_locked(state, reason, now)
+            self._announce_locked(self._event_locked(state, reason, now))
 
     def _exceeded_locked(self, minimum: int) -> str:
         """Why the last outcomes are too bad, or an empty text."""
@@ -291,18 +291,21 @@ class StateMachine:
             return "slow_call_rate"
         return ""
 
-    def _move_locked(self, to: CircuitState, reason: str, now: float) -> None:
+    def _move_locked(
+        self, to: CircuitState, reason: str, now: float, open_for: float | None = None
+    ) -> None:
         before = self._state
         if before is to:
             return
-        event = self._announce_locked(to, reason, now)
+        event = self._event_locked(to, reason, now)
         self._state = to
         self._era += 1
         self._placed = 0
         self._admits = self._era
         if to is CircuitState.OPEN:
             self._admits = None
-            self._open_locked(before, now)
+            self._open_locked(before, now, open_for)
+            event = event._replace(retry_after=self._reopen_at - now)
         elif to is CircuitState.HALF_OPEN:
             self._admits = None
             self._begin_probes_locked(now)
@@ -312,6 +315,7 @@ class StateMachine:
             self._admits = UNCOUNTED
         else:
             self._forget_locked()
+        self._announce_locked(event)
         self._note_locked(told.MOVED, now, event, self._drawn, self._not_permitted)
 
     def _forget_locked(self) -> None:
@@ -319,7 +323,7 @@ class StateMachine:
         self._open_for = 0.0
         self._reported = False
 
-    def _open_locked(self, before: CircuitState, now: float) -> None:
+    def _open_locked(self, before: CircuitState, now: float, open_for: float | None) -> None:
         policy = self._policy
         grown = self._open_for * policy.timeout_multiplier
         longest = policy.max_timeout or policy.timeout * 10
@@ -328,7 +332,7 @@ class StateMachine:
         self._drawn = self._chance() if policy.timeout_jitter else 0.5
         self._opened_at = now
         spread = 1 + policy.timeout_jitter * (2 * self._drawn - 1)
-        self._reopen_at = now + self._open_for * spread
+        self._reopen_at = now + (self._open_for * spread if open_for is None else open_for)
 
     def _begin_probes_locked(self, now: float) -> None:
         policy = self._policy
@@ -363,16 +367,16 @@ class StateMachine:
         if self._meter is not None:
             self._meter.note(what, now, *details)
 
-    def _announce_locked(self, to: CircuitState, reason: str, now: float) -> BreakerEvent:
+    def _event_locked(self, to: CircuitState, reason: str, now: float) -> BreakerEvent:
         failure_rate, slow_rate = self._rates_locked()
-        event = BreakerEvent(
+        return BreakerEvent(
             self.name, self._state, to, reason, failure_rate, slow_rate, self._window.calls, now,
             "transition" if to is not self._state else "rate_exceeded",
         )  # fmt: skip
-        if self._pending is None:
-            self._pending = deque()
+
+    def _announce_locked(self, event: BreakerEvent) -> None:
+        self._pending = self._pending or deque()
         self._pending.append(event)
-        return event
 
     def _deliver(self) -> None:
         """Tell the listeners, in order; one thread at a time does it for all."""

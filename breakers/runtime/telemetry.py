@@ -10,14 +10,16 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from breakers.runtime import events
-from breakers.runtime.call_meter import BOUNDS, CallMeter
+from breakers.runtime.breaker_reports import BreakerReports
+from breakers.runtime.call_meter import OUTCOMES
 from breakers.runtime.circuit_breaker import CircuitBreaker
 from breakers.runtime.events import Event
-from breakers.runtime.telemetry_names import EVENTS, SIGNALS, Signal
+from breakers.runtime.figures import MAX_SERIES, Figures, with_calls
+from breakers.runtime.telemetry_names import EVENTS, Signal
 
 if TYPE_CHECKING:
     from breakers.runtime.connection import Connection
@@ -27,24 +29,28 @@ logger = logging.getLogger(__name__)
 
 SCOPE = "breakers.runtime"
 MAX_PENDING = 10_000
-MAX_SERIES = 200
 OTHER = "other"
 _INTERVAL = 0.25
 _AGGREGATED = ("resilience.breaker.rejected", "resilience.bulkhead.rejected")
-_REJECTION_INTERVAL = 1.0
+_COUNTED_INTERVAL = 1.0
 
 
 class Telemetry:
-    """Events and figures of one `Resilience`, sent by one connection until `stop`."""
+    """Events and figures of one `Resilience`, sent by one connection until `stop`.
 
-    def __init__(self, connection: Connection, resilience: Resilience) -> None:
+    With `record_outcomes` each call through a breaker by name is told, so that it can be replayed.
+    """
+
+    def __init__(
+        self, connection: Connection, resilience: Resilience, *, record_outcomes: bool = True
+    ) -> None:
         self._resilience = resilience
         self._connection = connection
         self._pending: deque[tuple[Event, int, Any]] = deque(maxlen=MAX_PENDING)
-        self._meters: dict[str, CallMeter] = {}
+        self._breakers = BreakerReports(resilience, self._tell, record=record_outcomes)
         self._rejected: dict[str, int] = {}
         self._waiting: dict[tuple[str, tuple[tuple[str, Any], ...]], int] = {}
-        self._next_rejections = 0.0
+        self._next_counted = 0.0
         self._seen: dict[str, set[str]] = {}
         self._began = time.time_ns()
         self._noted = self._taken = 0
@@ -63,13 +69,14 @@ class Telemetry:
         self._forget_breakers()
         self._stop.set()
         self._thread.join(2.0)
+        self._breakers.stop()
 
     def flush(self) -> None:
         """Hand everything that is noted to OpenTelemetry; never raises."""
         try:
             with self._lock:
                 self._send_pending()
-                self._send_rejections()
+                self._send_counted()
         except Exception:
             logger.exception("Telemetry of the resilience library could not be recorded")
 
@@ -92,8 +99,7 @@ class Telemetry:
     def _observe(self, breaker: CircuitBreaker) -> None:
         # What it rejected before is not this connection's to tell.
         self._rejected[breaker.name] = breaker.not_permitted_calls
-        meter = self._meters[breaker.name] = CallMeter()
-        breaker.meter(meter)
+        self._breakers.observe(breaker)
 
     # --- On the telemetry's thread
 
@@ -104,9 +110,9 @@ class Telemetry:
                 with self._lock:
                     self._send_pending()
                     now = time.monotonic()
-                    if last or now >= self._next_rejections:
-                        self._next_rejections = now + _REJECTION_INTERVAL
-                        self._send_rejections()
+                    if last or now >= self._next_counted:
+                        self._next_counted = now + _COUNTED_INTERVAL
+                        self._send_counted()
             except Exception:
                 logger.exception("Telemetry of the resilience library could not be recorded")
             if last:
@@ -123,6 +129,14 @@ class Telemetry:
             if signal is None:
                 continue
             self._send(signal, dict(event.attributes), 1, at, context)
+
+    def _send_counted(self) -> None:
+        """Send what would be too much to be told one by one."""
+        self._send_rejections()
+        self._breakers.tell()
+
+    def _tell(self, name: str, attributes: dict[str, Any]) -> None:
+        self._send(EVENTS[name], attributes, 1, time.time_ns(), None)
 
     def _send_rejections(self) -> None:
         for breaker in list(self._resilience.breakers.named()):
@@ -172,8 +186,6 @@ class Telemetry:
         seen.add(text)
         return text
 
-    # --- Figures, read when metrics are collected
-
     def _make_instruments(self) -> None:
         self._log = self._connection.logger_provider.get_logger(SCOPE)
         meter = self._connection.meter_provider.get_meter(SCOPE)
@@ -181,111 +193,14 @@ class Telemetry:
             each.name: meter.create_counter(each.name, each.unit, each.meaning)
             for each in EVENTS.values()
         }
-        reads = {
-            "resilience.breaker.failure_rate": self._failure_rates,
-            "resilience.breaker.slow_call_rate": self._slow_call_rates,
-            "resilience.breaker.state": self._states,
-            "resilience.bulkhead.active": lambda _: self._bulkheads("active"),
-            "resilience.bulkhead.queued": lambda _: self._bulkheads("queued"),
-            "resilience.bulkhead.limit": lambda _: self._bulkheads("limit"),
-        }
-        for each in SIGNALS:
-            if each.kind == "gauge":
-                meter.create_observable_gauge(
-                    each.name, [reads[each.name]], each.unit, each.meaning
-                )
-            elif each.kind == "counter":
-                meter.create_observable_counter(each.name, [self._dropped], each.unit, each.meaning)
+        Figures(meter, self._resilience, self._dropped)
 
-    def _dropped(self, options: object) -> Iterable[Any]:
-        from opentelemetry.metrics import Observation
-
+    def _dropped(self) -> int:
         # Read before the number that is pending, so that none is counted as dropped by mistake.
         taken = self._taken
-        return [Observation(max(0, self._noted - taken - len(self._pending)))]
-
-    def _breakers(self) -> list[CircuitBreaker]:
-        return list(self._resilience.breakers.named())[:MAX_SERIES]
-
-    def _failure_rates(self, options: object) -> Iterable[Any]:
-        return self._rates("failure_rate")
-
-    def _slow_call_rates(self, options: object) -> Iterable[Any]:
-        return self._rates("slow_call_rate")
-
-    def _rates(self, field: str) -> Iterable[Any]:
-        from opentelemetry.metrics import Observation
-
-        for breaker in self._breakers():
-            rate = getattr(breaker.snapshot(), field)
-            if rate is not None:
-                yield Observation(rate, {"resilience.breaker.name": breaker.name})
-
-    def _states(self, options: object) -> Iterable[Any]:
-        from opentelemetry.metrics import Observation
-
-        for breaker in self._breakers():
-            name, state = "resilience.breaker.name", "resilience.breaker.state"
-            yield Observation(1, {name: breaker.name, state: breaker.state.value})
-
-    def _bulkheads(self, field: str) -> Iterable[Any]:
-        from opentelemetry.metrics import Observation
-
-        for boundary in self._resilience.bulkheads.boundaries()[:MAX_SERIES]:
-            value = getattr(boundary.bulkhead.snapshot(), field)
-            yield Observation(value, {"resilience.bulkhead.name": boundary.resource_type})
+        return max(0, self._noted - taken - len(self._pending)) + self._breakers.lost
 
     def add_calls(self, batch: Any) -> Any:
-        """`batch` of metrics with the histogram of the breakers' calls added to it.
-
-        The calls are counted by `CallMeter`, at a tenth of what recording them one by one costs,
-        and the SDK has no instrument that observes a histogram.
-        """
-        from opentelemetry.sdk.metrics.export import (
-            AggregationTemporality,
-            Histogram,
-            HistogramDataPoint,
-            Metric,
-            MetricsData,
-            ResourceMetrics,
-            ScopeMetrics,
-        )
-
-        now = time.time_ns()
-        points = [
-            HistogramDataPoint(
-                attributes={
-                    "resilience.breaker.name": name,
-                    "resilience.breaker.outcome": calls.outcome,
-                },
-                start_time_unix_nano=self._began,
-                time_unix_nano=now,
-                count=sum(calls.buckets),
-                sum=calls.seconds,
-                bucket_counts=calls.buckets,
-                explicit_bounds=BOUNDS,
-                min=None,  # type: ignore[arg-type]  # not known, and optional in OTLP
-                max=None,  # type: ignore[arg-type]
-                exemplars=[],
-            )
-            for name, meter in list(self._meters.items())[:MAX_SERIES]
-            for calls in meter.read()
-        ]
-        if not points or not batch.resource_metrics:
-            return batch
-        first, *others = batch.resource_metrics
-        (signal,) = [each for each in SIGNALS if each.name == "resilience.breaker.calls"]
-        data = Histogram(points, AggregationTemporality.CUMULATIVE)
-        metric = Metric(signal.name, signal.meaning, signal.unit, data)
-        scopes = []
-        added = False
-        for each in first.scope_metrics:
-            metrics = list(each.metrics)
-            if each.scope.name == SCOPE and not added:
-                metrics.append(metric)
-                added = True
-            scopes.append(ScopeMetrics(each.scope, metrics, each.schema_url))
-        if not added:
-            return batch
-        resource = ResourceMetrics(first.resource, scopes, first.schema_url)
-        return MetricsData([resource, *others])
+        """`batch` of metrics with the histogram of the breakers' calls added to it."""
+        calls = islice(self._breakers.calls(), MAX_SERIES * len(OUTCOMES))
+        return with_calls(batch, SCOPE, calls, self._began)

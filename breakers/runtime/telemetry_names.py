@@ -26,9 +26,13 @@ DEPENDENCY = "resilience.dependency"
 
 SIGNALS = (
     Signal(
-        f"{_BREAKER}.transition", "event", "1", "A breaker changed its state",
+        f"{_BREAKER}.transition", "event", "1",
+        "A breaker changed its state; retry_after: seconds until its first probe, where it opened",
         (f"{_BREAKER}.name", f"{_BREAKER}.from_state", f"{_BREAKER}.to_state"),
-        (f"{_BREAKER}.reason", f"{_BREAKER}.failure_rate", f"{_BREAKER}.calls"),
+        (
+            f"{_BREAKER}.reason", f"{_BREAKER}.failure_rate", f"{_BREAKER}.calls",
+            f"{_BREAKER}.retry_after",
+        ),
     ),
     Signal(
         f"{_BREAKER}.rate_exceeded", "event", "1",
@@ -40,6 +44,19 @@ SIGNALS = (
         f"{_BREAKER}.rejected", "event", "1",
         "Calls that a breaker rejected, at most one record a second and breaker",
         (f"{_BREAKER}.name",), (f"{_BREAKER}.count",),
+    ),
+    Signal(
+        f"{_BREAKER}.configured", "event", "1",
+        "What a breaker works by, as a JSON object, and the failure domains that hold it, separated "
+        "by commas: when a connection opens, and at each change",
+        (f"{_BREAKER}.name",), (f"{_BREAKER}.policy", f"{_BREAKER}.domains"),
+    ),
+    Signal(
+        f"{_BREAKER}.outcomes", "event", "1",
+        "What happened to a breaker since the last record, call by call, so that it can be "
+        "replayed; at most one record a second and breaker. The batch is written and read by "
+        "`breakers.runtime.outcomes`",
+        (f"{_BREAKER}.name",), (f"{_BREAKER}.batch",),
     ),
     Signal(
         f"{_RETRY}.attempt", "event", "1", "A failed attempt, or the end of a call that had one",
@@ -86,6 +103,21 @@ SIGNALS = (
     Signal(
         f"{_BREAKER}.state", "gauge", "1", "1 for the state that a breaker is in",
         (f"{_BREAKER}.name", f"{_BREAKER}.state"),
+    ),
+    Signal(
+        f"{_BREAKER}.slow_calls", "counter", "{call}",
+        "Calls that took slow_call_duration_threshold or longer", (f"{_BREAKER}.name",),
+    ),
+    Signal(
+        f"{_RETRY}.window_calls", "gauge", "{call}", "Calls in the last minute", (DEPENDENCY,),
+    ),
+    Signal(
+        f"{_RETRY}.window_retries", "gauge", "{call}",
+        "Retries in the last minute that the budget gave", (DEPENDENCY,),
+    ),
+    Signal(
+        f"{_RETRY}.budget_left", "gauge", "{call}", "Retries that the budget has left now",
+        (DEPENDENCY,),
     ),
     Signal(
         f"{_BULKHEAD}.active", "gauge", "{call}", "Calls that run in a bulkhead",

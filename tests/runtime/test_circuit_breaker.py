@@ -313,6 +313,7 @@ def test_transitions_are_events(clock: Clock, caplog: pytest.LogCaptureFixture) 
                 "resilience.breaker.reason": "failure_rate",
                 "resilience.breaker.calls": 5,
                 "resilience.breaker.failure_rate": 1.0,
+                "resilience.breaker.retry_after": 5.0,
             },
         )
     ]

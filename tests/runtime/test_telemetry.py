@@ -91,6 +91,7 @@ def test_what_happens_arrives_as_events_on_the_current_trace(
         "resilience.breaker.to_state": "open",
         "resilience.breaker.reason": "failure_threshold",
         "resilience.breaker.calls": 3,
+        "resilience.breaker.retry_after": 60.0,
     }
     (record,) = [r for r in sink.logs() if r.event_name == "resilience.breaker.transition"]
     assert record.trace_id.hex() == f"{span.get_span_context().trace_id:032x}"
@@ -264,4 +265,5 @@ def test_unknown_events_are_passed_over(sink: Sink, resilience: Resilience) -> N
     events.emit("resilience.future.thing", {"a": 1})
     assert connection.flush(5)
     connection.shutdown()
-    assert sink.logs() == []
+    names = [record.event_name for record in sink.logs()]
+    assert "resilience.future.thing" not in names
