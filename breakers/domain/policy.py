@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from breakers.runtime import BreakerPolicy, ConfigError
+from breakers.runtime.circuit_state import BreakerPolicy
+from breakers.runtime.variables import ConfigError
 
 
 class Setting(NamedTuple):

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from breakers.runtime import CircuitState
+from breakers.runtime.circuit_state import CircuitState
 
 MAX_NAME = 200
 MAX_REASON = 500
