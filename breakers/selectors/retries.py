@@ -14,7 +14,8 @@ from resilience_site.core.timerange import TimeRange
 
 RETRIED = "retried"
 SUCCEEDED = "succeeded"
-BY_BUDGET = ("budget_exhausted", "request_budget")
+BUDGET_EXHAUSTED = "budget_exhausted"
+BY_BUDGET = (BUDGET_EXHAUSTED, "request_budget")
 # Of `breakers.runtime.RetryBudget`, whose gauges tell of its last minute.
 BUDGET_SECONDS = 60
 
@@ -123,6 +124,7 @@ class _Counted(NamedTuple):
 def _figures(
     key: _Key, seconds: float, counted: Sequence[_Counted], budget: Budget | None
 ) -> RetryFigures:
+    ends = _ends(counted)
     further = [each for each in counted if each.outcome == RETRIED]
     retried = sum(each.records for each in further)
     return RetryFigures(
@@ -130,17 +132,35 @@ def _figures(
         dependency=key[1],
         window_seconds=seconds,
         retried=retried,
-        by_outcome=summed(
-            (each.outcome, each.records) for each in counted if each.outcome != RETRIED
-        ),
+        by_outcome=ends,
         # The kind of failure that led to each further attempt, or to there being none.
         by_classification=summed(
-            (each.classification, each.records) for each in counted if each.outcome != SUCCEEDED
+            (each.classification, each.records)
+            for each in counted
+            if each.outcome != SUCCEEDED and not _by_budget_alone(each)
         ),
         delay_ms=sum(each.delay_ms for each in further) / retried if retried else None,
         budget=budget,
         trend=trend((each.part, each.records) for each in further),
     )
+
+
+def _ends(counted: Sequence[_Counted]) -> dict[str, int]:
+    """Calls by how they ended. A budget's refusal may be told twice, as the end of the call and by
+    an event of its own, which names no kind of failure: the larger number is that of the calls."""
+    ended = summed(
+        (each.outcome, each.records)
+        for each in counted
+        if each.outcome != RETRIED and not _by_budget_alone(each)
+    )
+    refused = sum(each.records for each in counted if _by_budget_alone(each))
+    if refused > ended.get(BUDGET_EXHAUSTED, 0):
+        ended[BUDGET_EXHAUSTED] = refused
+    return summed(ended.items())
+
+
+def _by_budget_alone(each: _Counted) -> bool:
+    return each.outcome == BUDGET_EXHAUSTED and not each.classification
 
 
 def _budgets(exact: Mapping[str, str], now: datetime) -> dict[_Key, Budget]:

@@ -61,6 +61,23 @@ def test_a_budget_without_calls_amplifies_nothing(now: datetime) -> None:
     assert (figures.ended, figures.delay_ms) == (0, None)
 
 
+@pytest.mark.usefixtures("fleet")
+@pytest.mark.parametrize(
+    ("ends", "events", "refused"), [(5, 5, 5), (5, 0, 5), (0, 5, 5), (3, 5, 5)]
+)
+def test_a_refusal_that_is_told_twice_is_counted_once(
+    now: datetime, ends: int, events: int, refused: int
+) -> None:
+    minute = now - timedelta(minutes=2)
+    if ends:
+        scenes.retries(minute, "transient", "budget_exhausted", ends)
+    if events:
+        scenes.retries(minute, "", "budget_exhausted", events)
+    [figures] = retry_figures(last(now, 60), now=now)
+    assert (figures.refused, figures.ended) == (refused, refused)
+    assert figures.by_classification == ({"transient": ends} if ends else {})
+
+
 @pytest.mark.usefixtures("busy_fleet")
 def test_figures_are_narrowed_by_range_service_and_dependency(now: datetime) -> None:
     [few] = retry_figures(last(now, 3), now=now)
