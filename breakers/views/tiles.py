@@ -53,6 +53,7 @@ class Tile:
     """A breaker as it is drawn: little for the template to look up or to escape."""
 
     key: str
+    href: str
     name: str
     service: str
     state: str
@@ -84,6 +85,7 @@ def tile(view: BreakerView) -> Tile:
     calls = compact(view.calls)
     return Tile(
         key=view.key,
+        href=f"{reverse('breakers')}/{view.key}",
         name=view.name,
         service=view.service,
         state=shown,

@@ -4,12 +4,19 @@
 import { openDialog } from "./menus.js";
 import { announce } from "./toasts.js";
 
+const DELIBERATE = 'form:has(> button[type="submit"][disabled][hidden]) input';
+
 export function startDialogs() {
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-dialog]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
     event.preventDefault();
     void open(link);
+  });
+  // Enter in a field is no decision. A disabled first button says so for texts; browsers press the
+  // next one for choices all the same.
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && event.target.matches?.(DELIBERATE)) event.preventDefault();
   });
   // What was sent is on its way: nobody need click again.
   document.addEventListener("submit", ({ submitter }) => submitter?.setAttribute("aria-busy", "true"));
