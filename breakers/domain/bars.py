@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 
 SLOT: Final = 10
 BAR: Final = 8
-HEIGHT: Final = 30
+HEIGHT: Final = 100
 # What is there must be seen, however little it is beside the rest.
-_LEAST: Final = 1.5
+_LEAST: Final = 5
 
 
 class Slice(NamedTuple):
@@ -46,19 +46,16 @@ def bars(slices: Sequence[Slice | None], most: int | None = None) -> Bars:
         x = number * SLOT + (SLOT - BAR) // 2
         ground += f"M{x} {HEIGHT}h{BAR}"
         # Counted from the ground up.
-        first = max(_LEAST, each.failed * scale) if each.failed else 0.0
-        third = max(_LEAST, each.rejected * scale) if each.rejected else 0.0
-        second = max(_LEAST, each.passed * scale) if each.passed else 0.0
-        top = min(HEIGHT, first + second + third)
-        if first:
-            failed += _bar(x, 0.0, first)
-        if second:
-            passed += _bar(x, first, top - third)
-        if third:
-            rejected += _bar(x, top - third, top)
+        first, second, third = each
+        low = max(_LEAST, round(first * scale)) if first else 0
+        above = max(_LEAST, round(third * scale)) if third else 0
+        middle = max(_LEAST, round(second * scale)) if second else 0
+        top = min(HEIGHT, low + middle + above)
+        if low:
+            failed += f"M{x} {HEIGHT - low}h{BAR}v{low}h-{BAR}z"
+        if middle:
+            height = max(0, top - above - low)
+            passed += f"M{x} {HEIGHT - low - height}h{BAR}v{height}h-{BAR}z"
+        if above:
+            rejected += f"M{x} {HEIGHT - top}h{BAR}v{above}h-{BAR}z"
     return Bars(failed, passed, rejected, ground)
-
-
-def _bar(x: int, low: float, high: float) -> str:
-    height = max(0.0, high - low)
-    return f"M{x} {HEIGHT - high:.1f}h{BAR}v{height:.1f}h-{BAR}z"

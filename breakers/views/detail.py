@@ -22,7 +22,13 @@ from breakers.selectors.outcomes import outcomes_last
 from breakers.selectors.overrides import override_list
 from breakers.selectors.policies import policy_list
 from breakers.selectors.transitions import transition_latest, transition_list
-from breakers.views.common import bad_question, breaker_topics, is_partial, may_operate
+from breakers.views.common import (
+    bad_question,
+    breaker_topics,
+    is_partial,
+    may_operate,
+    topic,
+)
 from breakers.views.settings import kept_fields
 from breakers.views.tiles import applied_text, held, tile
 from breakers.views.verdict import verdict
@@ -38,6 +44,8 @@ DEFAULT_RANGE = timedelta(hours=1)
 TRANSITIONS_SHOWN = 30
 _HISTORY_SHOWN = 10
 _CLOCKS_AHEAD = timedelta(minutes=10)
+# What is pulled by itself, and its template.
+_PARTS = {"head": "_detail_head", "body": "_detail_body", "outcomes": "_outcomes"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,56 +71,83 @@ class ChangeRow:
 @require_GET
 @require_role(Role.VIEWER)
 def breaker_detail(request: HttpRequest, key: str) -> HttpResponse:
-    """Everything about one breaker, over the range of the page where it is history."""
+    """Everything about one breaker, over the range of the page where it is history.
+
+    Its head, its body and its last outcomes are pulled apart from each other: a row under the
+    keyboard holds back the tables alone, and new figures alone do not pull the history.
+    """
     cursor, now = journal.latest_cursor(), datetime.now(UTC)
+    part = request.GET.get("part", "") if is_partial(request) else ""
     try:
         view = breaker_get(key, now)
-        within = parse_range(
-            request.GET.get("since"), request.GET.get("until"), now=now, default=DEFAULT_RANGE
-        )
-        page = transition_list(
-            service=view.service,
-            name=view.name,
-            within=_listed(request, within, now),
-            limit=TRANSITIONS_SHOWN,
-            cursor=request.GET.get("cursor"),
-        )
+        context: dict[str, Any] = {
+            "live_cursor": cursor,
+            "breaker": view,
+            "may_operate": may_operate(request),
+            "topics": breaker_topics(view.service, key),
+            "body_topics": f"{topic('breakers', key)} {topic('control', view.service)}",
+            "calls_topic": topic("calls", view.service),
+            **{f"{each}_src": _src(request, each) for each in _PARTS},
+        }
+        if part in ("", "head"):
+            context |= _head(view)
+        if part in ("", "body"):
+            context |= _body(request, view, now)
+        if part in ("", "outcomes"):
+            context["outcomes"] = outcomes_last(view.service, view.name, now)
     except Breaker.DoesNotExist:
         raise Http404("There is no such breaker.") from None
     except Problem as problem:
         return bad_question(request, problem)
-    overrides = override_list(
-        service=view.service, name=view.name, domains=view.domains, limit=_HISTORY_SHOWN
-    )
-    changes = policy_list(service=view.service, name=view.name, limit=_HISTORY_SHOWN)
-    tripped = _tripped(view, page.items)
-    given = changes.items[0].policy if changes.items else {}
-    context: dict[str, Any] = {
-        "live_cursor": cursor,
-        "breaker": view,
+    return render(request, f"breakers/{_PARTS.get(part, 'breaker_detail')}.html", context)
+
+
+def _src(request: HttpRequest, part: str) -> str:
+    return request.path + query_with(request.GET, part=part, cursor=request.GET.get("cursor"))
+
+
+def _head(view: BreakerView) -> dict[str, Any]:
+    return {
         "tile": tile(view),
         "failed_tone": "bad" if view.failures and view.failure_rate is not None else "",
         "verdict": verdict(view),
         "holding": [held(each) for each in view.overrides],
+    }
+
+
+def _body(request: HttpRequest, view: BreakerView, now: datetime) -> dict[str, Any]:
+    """Raises `Problem` for a range or a cursor that is none."""
+    within = parse_range(
+        request.GET.get("since"), request.GET.get("until"), now=now, default=DEFAULT_RANGE
+    )
+    page = transition_list(
+        service=view.service,
+        name=view.name,
+        within=_listed(request, within, now),
+        limit=TRANSITIONS_SHOWN,
+        cursor=request.GET.get("cursor"),
+    )
+    overrides = override_list(
+        service=view.service, name=view.name, domains=view.domains, limit=_HISTORY_SHOWN
+    )
+    changes = policy_list(service=view.service, name=view.name, limit=_HISTORY_SHOWN)
+    given = changes.items[0].policy if changes.items else {}
+    question = query_with(request.GET, key=view.key, part=None)
+    return {
         "instances": [(each, _applied(view, each)) for each in view.instances],
         "applied_note": _applied_note(view),
         "rules": opening_rules(view.policy),
         "closing": closing_rule(view.policy),
-        "tripped": tripped,
-        "outcomes": outcomes_last(view.service, view.name, now),
+        "tripped": _tripped(view, page.items),
         "transitions": page.items,
         "next_cursor": page.next_cursor,
         "settings": _settings(view, given),
         "kept": bool(kept_fields(view, given)),
         "changes": _changes(changes.items, view),
         "overrides": [_ended(row, now) for row in overrides.items],
-        "may_operate": may_operate(request),
-        "topics": breaker_topics(view.service, key),
-        "chart_src": "/charts/breaker.json" + query_with(request.GET, key=key),
-        "chart_rows": reverse("breaker-chart-rows") + query_with(request.GET, key=key),
+        "chart_src": f"/charts/breaker.json{question}",
+        "chart_rows": reverse("breaker-chart-rows") + question,
     }
-    part = "_detail" if is_partial(request) else "breaker_detail"
-    return render(request, f"breakers/{part}.html", context)
 
 
 def _listed(request: HttpRequest, within: TimeRange, now: datetime) -> TimeRange:

@@ -16,11 +16,12 @@ from breakers.choices import BreakerState, OverrideScope, OverrideState
 from breakers.domain.aggregate import counted
 from breakers.domain.bars import HEIGHT, SLOT, Slice, bars
 from breakers.domain.keys import breaker_key
-from breakers.selectors.breaker_view import BreakerView, Counts, OverrideView
+from breakers.selectors.breaker_view import WINDOW_SECONDS, BreakerView, Counts, OverrideView
 from resilience_site.core.badges import badge_for
 from resilience_site.core.formatting import ABSENT, compact, percent, window
 
 _NO_DATA: Final = "nothing came in"
+_WINDOW: Final = window(WINDOW_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +74,12 @@ class Tile:
 
 def tiles(views: Iterable[BreakerView]) -> list[Tile]:
     """The breakers in their order."""
-    return [tile(view) for view in views]
+    home = reverse("breakers")
+    return [tile(view, home) for view in views]
 
 
-def tile(view: BreakerView) -> Tile:
-    """One breaker."""
+def tile(view: BreakerView, home: str = "") -> Tile:
+    """One breaker; `home` is the path of all of them."""
     shown = "silent" if view.silent else view.state
     is_open = shown == BreakerState.OPEN
     override = view.override
@@ -85,7 +87,7 @@ def tile(view: BreakerView) -> Tile:
     calls = compact(view.calls)
     return Tile(
         key=view.key,
-        href=f"{reverse('breakers')}/{view.key}",
+        href=f"{home}/{view.key}",
         name=view.name,
         service=view.service,
         state=shown,
@@ -132,11 +134,10 @@ def drawn(series: Sequence[Counts | None]) -> SafeString:
 
 def share(part: int, view: BreakerView) -> Share:
     """A share of the calls in words; `n/a (3 of 10 calls, last 60 s)` under the minimum."""
-    named = window(view.window_seconds)
     if view.calls < view.minimum:
-        return Share(ABSENT, f"{compact(view.calls)} of {view.minimum} calls, {named}", True)
+        return Share(ABSENT, f"{compact(view.calls)} of {view.minimum} calls, {_WINDOW}", True)
     counts = f"{compact(part)}/{compact(view.calls)}"
-    return Share(percent(part, view.calls), f"{counts}, {named}", False)
+    return Share(percent(part, view.calls), f"{counts}, {_WINDOW}", False)
 
 
 def held(override: OverrideView) -> Held:
@@ -210,7 +211,7 @@ def summary(views: list[BreakerView]) -> Summary:
     rejected = sum(view.rejected for view in views)
     overridden = sum(view.override is not None for view in views)
     split = sum(view.disagrees and not view.silent for view in views)
-    named = window(60)
+    named = _WINDOW
     parts = [
         f"{percent(failed, calls)} of calls failed ({compact(failed)}/{compact(calls)}, {named})"
     ]

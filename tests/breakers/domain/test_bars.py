@@ -19,21 +19,21 @@ def heights(path: str) -> list[float]:
 
 def test_parts_are_stacked_from_the_ground_up() -> None:
     drawn = bars([Slice(failed=1, passed=2, rejected=1)])
-    assert drawn.failed == "M1 22.5h8v7.5h-8z"
-    assert drawn.passed == "M1 7.5h8v15.0h-8z"
-    assert drawn.rejected == "M1 0.0h8v7.5h-8z"
-    assert drawn.ground == "M1 30h8"
+    assert drawn.failed == "M1 75h8v25h-8z"
+    assert drawn.passed == "M1 25h8v50h-8z"
+    assert drawn.rejected == "M1 0h8v25h-8z"
+    assert drawn.ground == "M1 100h8"
 
 
 def test_no_data_leaves_a_gap_and_no_calls_leave_the_ground() -> None:
     drawn = bars([None, Slice(0, 0, 0), None])
     assert (drawn.failed, drawn.passed, drawn.rejected) == ("", "", "")
-    assert drawn.ground == "M11 30h8"
+    assert drawn.ground == "M11 100h8"
     assert bars([None] * 12) == ("", "", "", "")
 
 
 def test_one_failure_among_thousands_is_seen() -> None:
-    assert heights(bars([Slice(1, 9_999, 0)]).failed) == [1.5]
+    assert heights(bars([Slice(1, 9_999, 0)]).failed) == [5]
 
 
 @given(slices)

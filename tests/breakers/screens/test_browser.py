@@ -110,7 +110,7 @@ def test_a_transition_shows_within_a_second_without_reload(
 ) -> None:
     scene = trouble[-1]
     operator.goto("/breakers" if place == "list" else f"/breakers/{scene.key}")
-    badge = f"#b-{scene.key} .badge" if place == "list" else "#breaker-body .page-head .badge"
+    badge = f"#b-{scene.key} .badge" if place == "list" else "#breaker-head .page-head .badge"
     say(operator, "Live")
     operator.evaluate("window.unloaded = false")
     waits = []
@@ -233,7 +233,7 @@ def test_an_override_is_requested_by_keyboard_alone_and_turns_live(
     operator.keyboard.type("The provider reports an outage")
     press_until(operator, dialog.get_by_role("button", name="Request override"))
     operator.keyboard.press("Enter")
-    held = operator.locator("#breaker-body > .held")
+    held = operator.locator("#breaker-head > .held")
     expect(held).to_contain_text("requested, applied on 0 of 3 instances")
     expect(held).to_contain_text("by olga: The provider reports an outage")
     acknowledge(scene, 1)
@@ -318,7 +318,7 @@ def test_without_scripts_everything_still_works(
     page.locator(f"#b-{GRAPH_KEY}").get_by_role("link", name="Override").click()
     page.get_by_label("Reason").fill("no scripts here")
     page.get_by_role("button", name="Request override").click()
-    expect(page.locator("#breaker-body > .held")).to_contain_text("by paul: no scripts here")
+    expect(page.locator("#breaker-head > .held")).to_contain_text("by paul: no scripts here")
     context.close()
 
 

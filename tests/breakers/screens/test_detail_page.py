@@ -124,7 +124,25 @@ def test_batches_that_cannot_be_read_do_not_break_the_page(
     assert "cannot be read" in caplog.text
 
 
-def test_a_pull_brings_the_body_alone(viewer: Client, graph: Scene) -> None:
-    html = text_of(viewer, f"/breakers/{graph.key}?since=6h", headers=PARTIAL)
-    assert html.startswith('<div class="stack" id="breaker-body"')
-    assert f'data-live="breakers:{graph.key} calls:planner-mcp-server control:planner' in html
+@pytest.mark.parametrize(
+    ("part", "live", "holds", "lacks"),
+    [
+        ("head", "breakers:KEY calls:planner-mcp-server control:planner-mcp-server",
+         'class="verdict"', 'id="transitions"'),
+        ("body", "breakers:KEY control:planner-mcp-server", 'id="transitions"', 'id="outcomes"'),
+        ("outcomes", "calls:planner-mcp-server", 'id="outcomes"', 'id="transitions"'),
+    ],
+)  # fmt: skip
+def test_parts_are_pulled_apart_from_each_other(
+    viewer: Client, graph: Scene, part: str, live: str, holds: str, lacks: str
+) -> None:
+    path = f"/breakers/{graph.key}?since=6h"
+    whole = text_of(viewer, path)
+    source = f"/breakers/{graph.key}?since=6h&amp;part={part}"
+    attributes = f'data-live="{live.replace("KEY", graph.key)}" data-src="{source}"'
+    assert attributes in whole
+    html = text_of(viewer, f"{path}&part={part}", headers=PARTIAL)
+    assert attributes in html
+    assert holds in html
+    assert lacks not in html
+    assert "<html" not in html
