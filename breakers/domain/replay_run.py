@@ -88,32 +88,29 @@ class Run:
 
     def _place_starts(self, place: int, now: float, era: int) -> None:
         """Find the calls that begin from `now` on, when `era` was the last that both had."""
-        tape, found, running = self.tape, [], 0
+        tape, found = self.tape, []
+        placed = self._placed_now(place, now)
         for later in range(place + 1, len(tape)):
             if tape.kinds[later] <= IGNORED:
                 end = tape.times[later]
                 start = end - max(0.0, tape.durations[later])
-                if start >= now or tape.eras[later] > era:
+                if placed > 0 and start == now and tape.eras[later] == era:
+                    placed -= 1
+                elif start >= now or tape.eras[later] > era:
                     found.append((min(end, max(start, now)), later))
-                else:
-                    running += tape.eras[later] == era
         found.sort()
-        self._starts = self._without_probes(found, place, now, running)
+        self._starts = found
 
-    def _without_probes(
-        self, found: list[tuple[float, int]], place: int, now: float, running: int
-    ) -> list[tuple[float, int]]:
-        """Of calls that begin just `now`, those are no new ones that are placed probes."""
-        era = self.same.era
-        ends_here = self.tape.kinds[place] <= IGNORED and self.tape.eras[place] == era
-        placed = self.same.probes_running - ends_here - running
-        starts = []
-        for start, later in found:
-            if placed > 0 and start == now and self.tape.eras[later] == era:
-                placed -= 1
-            else:
-                starts.append((start, later))
-        return starts
+    def _placed_now(self, place: int, now: float) -> int:
+        """How many probes, placed at just this reading of a coarse clock, still run."""
+        tape, placed = self.tape, 0
+        while place >= 0 and tape.times[place] == now:
+            if tape.kinds[place] == ADMITTED:
+                placed += place != self.diverged
+            elif tape.kinds[place] <= IGNORED:
+                placed -= tape.durations[place] <= 0
+            place -= 1
+        return max(0, placed)
 
     # --- The candidate, on its own
 

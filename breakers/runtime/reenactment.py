@@ -48,12 +48,6 @@ class Reenactment(CircuitBreaker):
     def era(self) -> int:
         return self._era
 
-    @property
-    def probes_running(self) -> int:
-        """Half-open probes whose end is not told yet."""
-        half_open = self._state is CircuitState.HALF_OPEN
-        return self._placed - self._window.calls if half_open else 0
-
     def admit(self, now: float) -> int | None:
         """The era that lets a call through now; None where it is rejected."""
         era = self._admits
