@@ -10,6 +10,7 @@ from ninja import Query, Router
 
 from breakers.api.shown import found, located, shown
 from breakers.models import DomainMember
+from breakers.models.telemetry import NAME
 from breakers.schemas import (
     BreakerOut,
     BreakerQuery,
@@ -29,6 +30,7 @@ from breakers.services.requests import text_checked
 from resilience_site.core.choices import Scope
 from resilience_site.core.pagination import Page, PageOut, decode_cursor, encode_cursor
 from resilience_site.core.permissions import ApiAuth, ApiRequest
+from resilience_site.core.problems import Invalid
 from resilience_site.core.timerange import parse_range
 from resilience_site.core.versions import if_match, set_version
 
@@ -80,7 +82,7 @@ def override(
     """
     service, name = located(service, name)
     override_set(
-        target=Target.of_breaker(service, name, text_checked(body.instance, "instance", 200)),
+        target=Target.of_breaker(service, name, _instance(body.instance)),
         state=body.state,
         reason=body.reason,
         expires_in=body.expires_in,
@@ -104,7 +106,7 @@ def reset(
     breaker_reset(
         service=service,
         name=name,
-        instance=text_checked(body.instance if body else None, "instance", 200),
+        instance=_instance(body.instance if body else None),
         reason=body.reason if body else None,
         actor=request.auth,
         role=request.role,
@@ -148,6 +150,15 @@ def _answer(response: HttpResponse, service: str, name: str) -> dict[str, Any]:
     view = found(service, name)
     set_version(response, view.version)
     return shown(view)
+
+
+def _instance(given: Any) -> str:
+    """The instance that a body names, empty for all of them. Raises `Invalid`."""
+    text = text_checked(given, "instance", NAME)
+    if given and not text:
+        # What says nothing must not come to mean all.
+        raise Invalid.field("body.instance", "Name the instance, or leave it out for all of them.")
+    return text
 
 
 def _domain(view: DomainView) -> dict[str, Any]:

@@ -193,7 +193,8 @@ def _is_setting(value: Any) -> bool:
         return len(value) <= MAX_NAME and text(value) == value
     if isinstance(value, bool) or value is None:
         return True
-    return isinstance(value, int | float) and math.isfinite(value) and abs(value) <= _MAX_SETTING
+    # Neither infinite ones nor NaN pass; whole numbers of JSON may be larger than any float.
+    return isinstance(value, int | float) and abs(value) <= _MAX_SETTING
 
 
 def outcomes(attributes: Attributes) -> tuple[str, bytes] | None:

@@ -14,19 +14,19 @@ _MOST_NAMED = 50
 
 def breaker_check(service: str, name: str, instance: str = "") -> None:
     """Raise `NotFound`, with what there is, for an unknown service, breaker or instance."""
-    rows = Breaker.objects.filter(service=service)
+    rows = Breaker.objects.filter(service=_text(service))
     if not rows.exists():
         services = _first(Breaker.objects.all(), "service")
         raise NotFound(
             f"No service {service!r} has breakers; known: {_named(services)}.", allowed=services
         )
-    rows = rows.filter(name=name)
+    rows = rows.filter(name=_text(name))
     if not rows.exists():
         names = _first(Breaker.objects.filter(service=service), "name")
         raise NotFound(
             f"The service {service} has no breaker {name!r}; known: {_named(names)}.", allowed=names
         )
-    if instance and not rows.filter(instance=instance).exists():
+    if instance and not rows.filter(instance=_text(instance)).exists():
         instances = _first(rows, "instance")
         raise NotFound(
             f"No instance {instance!r} has this breaker; known: {_named(instances)}.",
@@ -47,7 +47,7 @@ def breaker_locate(joined: str) -> tuple[str, str]:
 
 def domain_check(domain: str) -> None:
     """Raise `NotFound`, with what there is, for an unknown failure domain."""
-    if not DomainMember.objects.filter(domain=domain).exists():
+    if not DomainMember.objects.filter(domain=_text(domain)).exists():
         domains = _first(DomainMember.objects.all(), "domain")
         raise NotFound(
             f"There is no failure domain {domain!r}; known: {_named(domains)}.", allowed=domains
@@ -57,11 +57,17 @@ def domain_check(domain: str) -> None:
 def service_check(service: str) -> None:
     """Raise `NotFound`, with what there is, for a service that is neither in the catalogue nor has
     asked for its control document."""
+    name = _text(service)
     catalogue, documents = Service.objects.all(), ControlDocument.objects.all()
-    if catalogue.filter(name=service).exists() or documents.filter(service=service).exists():
+    if catalogue.filter(name=name).exists() or documents.filter(service=name).exists():
         return
     known = sorted({*_first(catalogue, "name"), *_first(documents, "service")})[:_MOST_NAMED]
     raise NotFound(f"There is no service {service!r}; known: {_named(known)}.", allowed=known)
+
+
+def _text(named: str) -> str:
+    """A name to look for: PostgreSQL takes no NUL, so nothing is called by one."""
+    return named.replace("\0", "\ufffd")
 
 
 def _first(rows: QuerySet, field: str) -> list[str]:
