@@ -103,6 +103,18 @@ def document_refresh(*, services: Iterable[str], now: datetime | None = None) ->
         pass
 
 
+def document_catch_up(
+    *, held: Iterable[str], concerned: Iterable[str], now: datetime | None = None
+) -> None:
+    """Write the documents of services that came to be concerned while others were held.
+
+    Whoever joins writes its own document after its commit, so one of the two sees the other.
+    """
+    late = set(concerned) - set(held)
+    if late:
+        document_refresh(services=late, now=now)
+
+
 def _write(held: ControlDocument, now: datetime) -> bool:
     whole = build(held.service)
     if whole == (held.document or documents.empty()):

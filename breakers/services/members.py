@@ -11,7 +11,7 @@ from breakers.domain.keys import breaker_key
 from breakers.models import DomainMember
 from breakers.models.telemetry import NAME
 from breakers.selectors.names import breaker_check
-from breakers.services.documents import editing
+from breakers.services.documents import document_refresh, editing
 from breakers.services.requests import operator_needed, text_checked
 from resilience_site.core import journal
 from resilience_site.core.audit import Actor, audit_record, refusals_audited
@@ -50,6 +50,8 @@ def domain_member_add(
                 raise Invalid.field("body.name", f"{name} of {service} is in {domain} already.")
             _record(member, "domain.add", actor, {"member": f"{service}/{name}"})
             work.tell(_entry(member, "domain.joined"))
+        # An override of the domain may have been written since this document was.
+        document_refresh(services=[service], now=now)
     return member
 
 

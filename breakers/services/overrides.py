@@ -9,7 +9,7 @@ from breakers.choices import AUTO, Ending, OverrideScope, OverrideState
 from breakers.domain.keys import breaker_key
 from breakers.models import DomainMember, Override
 from breakers.selectors.names import breaker_check, domain_check
-from breakers.services.documents import Editing, editing
+from breakers.services.documents import Editing, document_catch_up, editing
 from breakers.services.requests import (
     choice_checked,
     expiry_checked,
@@ -80,6 +80,7 @@ def override_set(
         state = choice_checked(state, _ALLOWED, "state", "state of an override")
         if state == AUTO:
             _clear(target, services, actor, reason_checked(reason, needed=False), if_match, now)
+            _catch_up(target, services, now)
             return
         why = reason_checked(reason)
         until = expiry_checked(expires_in, role, now)
@@ -106,6 +107,7 @@ def override_set(
                 after={"state": state, "instance": target.instance or None},
             )
             work.tell(*_entries(target, "override.set", state, actor, why))
+        _catch_up(target, services, now)
 
 
 def override_clear(
@@ -151,20 +153,25 @@ def override_expire(*, override_id: int, now: datetime) -> bool:
     if found is None:
         return False
     target = _target(found)
-    with editing(_services(target, check=False), now) as work:
-        due = Override.objects.filter(pk=override_id, ended_at=None, expires_at__lte=now).first()
+    services = _services(target, check=False)
+    with editing(services, now) as work:
+        # Locked by itself, too: a domain that has lost its members holds no document.
+        locked = Override.objects.select_for_update()
+        due = locked.filter(pk=override_id, ended_at=None, expires_at__lte=now).first()
         if due is None:
             return False
         ended = override_end(target, "expiry", Ending.EXPIRED, now)
         assert ended is not None
         _record_end(work, target, ended, Actor.system("expiry"), "its time was over")
+    _catch_up(target, services, now)
     return True
 
 
 def override_end(target: Target, by: str, ending: Ending, now: datetime) -> Override | None:
     """End what is in force at a place, inside the caller's transaction that holds its documents;
     what that was."""
-    found = Override.objects.filter(**target._asdict(), ended_at=None).first()
+    locked = Override.objects.select_for_update()
+    found = locked.filter(**target._asdict(), ended_at=None).first()
     if found is not None:
         found.ended_at, found.ended_by, found.ending = now, by, ending
         found.save(update_fields=["ended_at", "ended_by", "ending"])
@@ -196,6 +203,12 @@ def _services(target: Target, *, check: bool = True) -> list[str]:
     if check:
         breaker_check(target.service, target.name, target.instance)
     return [target.service]
+
+
+def _catch_up(target: Target, held: list[str], now: datetime) -> None:
+    """What joined a failure domain meanwhile is covered as well."""
+    if target.scope == OverrideScope.DOMAIN:
+        document_catch_up(held=held, concerned=_services(target, check=False), now=now)
 
 
 def _check(work: Editing, target: Target, if_match: int | None, proposed: dict[str, Any]) -> None:

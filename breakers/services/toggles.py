@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,9 +11,11 @@ import orjson
 
 from breakers.choices import Ending
 from breakers.models import ControlDocument, Toggle
+from breakers.models.telemetry import NAME
 from breakers.selectors.names import service_check
-from breakers.services.documents import Editing, editing
+from breakers.services.documents import Editing, document_catch_up, editing
 from breakers.services.requests import (
+    MAX_TEXT,
     expiry_checked,
     operator_needed,
     reason_checked,
@@ -26,6 +28,8 @@ from resilience_site.core.problems import Conflict, Invalid, NotFound
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII)
 _MAX_VALUE_BYTES = 4_096
+# The document that carries the value is JSON as well, and encoders end at 254.
+_MAX_VALUE_DEPTH = 32
 _MAX_NAMES = 500
 # What a permanent toggle is put back to when a temporary value ends.
 _RESTING = ("value", "otherwise", "rollout", "services", "instances", "reason", "actor")
@@ -76,11 +80,12 @@ def toggle_set(
         for name in given["services"]:
             service_check(name)
         kept = {
-            name: text_checked(text, name)
-            for name, text in (("owner", owner), ("description", description))
+            name: text_checked(text, name, most)
+            for name, text, most in (("owner", owner, NAME), ("description", description, MAX_TEXT))
             if text is not None
         }
-        with editing(_all_services(given["services"]), now) as work:
+        held = _all_services(given["services"])
+        with editing(held, now) as work:
             toggle = Toggle.objects.select_for_update().filter(key=key).first()
             _check(toggle, if_match, given)
             before = _shown(toggle) if toggle else None
@@ -104,6 +109,7 @@ def toggle_set(
                 after=_shown(toggle),
             )
             work.tell(_entry(toggle, "toggle.set", actor))
+        document_catch_up(held=held, concerned=_all_services(given["services"]), now=now)
     return toggle
 
 
@@ -129,10 +135,12 @@ def toggle_revert(
             keys = list(Toggle.objects.order_by("key").values_list("key", flat=True)[:50])
             named = ", ".join(keys) or "none yet"
             raise NotFound(f"There is no toggle {key!r}; known: {named}.", allowed=keys)
-        with editing(_all_services(known.services), now) as work:
+        held = _all_services(known.services)
+        with editing(held, now) as work:
             toggle = Toggle.objects.select_for_update().get(key=key)
             _check(toggle, if_match, {"value": None})
             _end(work, toggle, actor, why, Ending.REVERTED)
+        document_catch_up(held=held, concerned=_all_services(toggle.services), now=now)
     return toggle
 
 
@@ -141,12 +149,14 @@ def toggle_expire(*, key: str, now: datetime) -> bool:
     known = Toggle.objects.filter(key=key).first()
     if known is None:
         return False
-    with editing(_all_services(known.services), now) as work:
+    held = _all_services(known.services)
+    with editing(held, now) as work:
         due = Toggle.objects.select_for_update().filter(key=key, expires_at__lte=now)
         toggle = due.filter(is_set=True).first()
         if toggle is None:
             return False
         _end(work, toggle, Actor.system("expiry"), "its time was over", Ending.EXPIRED)
+    document_catch_up(held=held, concerned=_all_services(toggle.services), now=now)
     return True
 
 
@@ -205,7 +215,23 @@ def _value(value: Any, field: str) -> Any:
         raise Invalid.field(f"body.{field}", f"{field} must be a JSON value.") from None
     if size > _MAX_VALUE_BYTES:
         raise Invalid.field(f"body.{field}", f"{field} has at most {_MAX_VALUE_BYTES} bytes.")
+    if not _is_storable(value, _MAX_VALUE_DEPTH):
+        raise Invalid.field(
+            f"body.{field}",
+            f"{field} holds no NUL characters, and is nested at most {_MAX_VALUE_DEPTH} deep.",
+        )
     return value
+
+
+def _is_storable(value: Any, deep: int) -> bool:
+    """Whether PostgreSQL can hold the value, and `deep` levels are enough for it."""
+    if isinstance(value, str):
+        return "\0" not in value
+    if isinstance(value, Mapping):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        return deep > 0 and all(_is_storable(each, deep - 1) for each in value)
+    return True
 
 
 def _share(value: Any) -> float:
@@ -218,9 +244,11 @@ def _names(value: Any, field: str) -> list[str]:
     names = list(value) if isinstance(value, list | tuple) else None
     if names is None or len(names) > _MAX_NAMES:
         raise Invalid.field(f"body.{field}", f"{field} is a list of at most {_MAX_NAMES} names.")
-    if not all(isinstance(name, str) and name.strip() for name in names):
+    given = {text_checked(name, field, NAME) for name in names}
+    # An empty list means everywhere: a name that says nothing must not lead there.
+    if "" in given:
         raise Invalid.field(f"body.{field}", f"Each of {field} must be a name.")
-    return sorted({name.strip() for name in names})
+    return sorted(given)
 
 
 def _shown(toggle: Toggle) -> dict[str, Any]:
