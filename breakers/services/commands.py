@@ -116,6 +116,9 @@ def command_report(
     command = Command.objects.filter(pk=command_id, service=service).first()
     if command is None or command.instance not in ("", instance):
         return False
+    # One that the site does not know (any more) had nothing to carry out, nor may it fill a table.
+    if not Instance.objects.filter(service=service, instance=instance).exists():
+        return False
     if outcome not in CommandOutcome.values:
         outcome = CommandOutcome.FAILED
     _, new = CommandReport.objects.get_or_create(

@@ -16,7 +16,8 @@ from django.db import transaction
 from breakers.domain import signals
 from breakers.domain.keys import breaker_key
 from breakers.models import partitions as tables
-from breakers.services import observed
+from breakers.services import bounds, observed
+from breakers.services.bounds import admitted
 from breakers.services.commands import command_finish, command_report
 from breakers.services.counts import Counts
 from breakers.services.documents import document_refresh
@@ -112,7 +113,8 @@ class EventBatch:
 
     def _refresh(self, services: set[str]) -> None:
         """A domain that is overridden may have got a member."""
-        transaction.on_commit(lambda: document_refresh(services=services), robust=True)
+        held = {name for (name,) in admitted(bounds.DOCUMENTS, {(name,) for name in services})}
+        transaction.on_commit(lambda: document_refresh(services=held), robust=True)
 
     def _report(self, report: signals.Reported, event: EventSeen) -> None:
         new = command_report(

@@ -9,9 +9,12 @@ from typing import Any, NamedTuple
 from django.db import connection, transaction
 
 from breakers.selectors.documents import Stamp, documents_of
+from breakers.services import bounds
+from breakers.services.bounds import admitted
 from breakers.services.documents import document_refresh, document_register
 from health.services import Observed, service_observe
 from resilience_site.core import journal
+from resilience_site.core.problems import Forbidden
 
 
 class Poll(NamedTuple):
@@ -25,9 +28,12 @@ class Poll(NamedTuple):
 
 
 def service_open(service: str, now: datetime) -> tuple[Stamp, dict[str, Any]]:
-    """The document of a service; one never heard of is registered."""
+    """The document of a service; one never heard of is registered. Raises `Forbidden` where there
+    are too many already."""
     found = documents_of([service])
     if not found:
+        if not admitted(bounds.DOCUMENTS, [(service,)]):
+            raise Forbidden(f"The site has {bounds.DOCUMENTS.in_all} services and takes no more.")
         with transaction.atomic():
             created = service_observe(observed=[Observed(service)], at=now)
             document_register(services=[service], now=now)
@@ -63,7 +69,8 @@ RETURNING t.service, t.instance, t.applied_version, t.applied_at = %(now)s
 
 def polls_note(polls: Sequence[Poll], now: datetime) -> None:
     """Write down who polled and what each has applied; pages hear of what changed."""
-    ordered = sorted(polls, key=lambda poll: poll[:2])
+    kept = admitted(bounds.INSTANCES, {poll[:2] for poll in polls})
+    ordered = sorted((poll for poll in polls if poll[:2] in kept), key=lambda poll: poll[:2])
     if not ordered:
         return
     with transaction.atomic():

@@ -11,13 +11,22 @@ import orjson
 from django.db import connection
 
 from breakers.domain.keys import breaker_key
+from breakers.services import bounds
+from breakers.services.bounds import Bound, admitted
 
 Place = tuple[str, str, str]
 """Service, name and instance of a breaker or bulkhead; for a budget the dependency is the name."""
 
 
-def _write(statement: str, rows: Iterable[Sequence[Any]], *first: Any) -> int:
+def _write(
+    statement: str, rows: Iterable[Sequence[Any]], *first: Any, bound: Bound | None = None
+) -> int:
+    """Rows begin with the key that a `bound` is about."""
     ordered = sorted(rows, key=lambda row: tuple(row[:3]))
+    if bound is not None:
+        size = len(bound.columns)
+        kept = admitted(bound, {tuple(row[:size]) for row in ordered})
+        ordered = [row for row in ordered if tuple(row[:size]) in kept]
     if not ordered:
         return 0
     with connection.cursor() as cursor:
@@ -50,7 +59,7 @@ def instances_see(
 ) -> None:
     """Note instances by (service, instance): their version, and when their totals began."""
     rows = [(service, instance, *told) for (service, instance), told in seen.items()]
-    _write(_INSTANCES, rows, at, at)
+    _write(_INSTANCES, rows, at, at, bound=bounds.INSTANCES)
 
 
 class StateSeen(NamedTuple):
@@ -91,12 +100,12 @@ _BY_GAUGE = _STATES.format(newer="excluded.since > t.since AND excluded.state <>
 
 def transitions_apply(states: Mapping[Place, StateSeen], at: datetime) -> None:
     """Set breakers to the states that their newest transitions led to; older ones change nothing."""
-    _write(_BY_TRANSITION, _state_rows(states), at, at)
+    _write(_BY_TRANSITION, _state_rows(states), at, at, bound=bounds.BREAKERS)
 
 
 def states_apply(states: Mapping[Place, StateSeen], at: datetime) -> None:
     """Note what gauges say of breakers: that they live, and a state that no transition told of."""
-    _write(_BY_GAUGE, _state_rows(states), at, at)
+    _write(_BY_GAUGE, _state_rows(states), at, at, bound=bounds.BREAKERS)
 
 
 def _state_rows(states: Mapping[Place, StateSeen]) -> list[tuple[Any, ...]]:
@@ -142,7 +151,7 @@ def policies_apply(
         (*place, breaker_key(place[0], place[1]), orjson.dumps(policy).decode(), since)
         for place, (policy, since) in policies.items()
     ]
-    _write(_POLICIES, rows, at, at)
+    _write(_POLICIES, rows, at, at, bound=bounds.BREAKERS)
 
 
 _BULKHEADS = """
@@ -174,13 +183,15 @@ Gauges = Mapping[Place, Mapping[str, int]]
 
 def bulkheads_apply(gauges: Gauges, at: datetime) -> None:
     """Note the gauges of bulkheads: active, queued, limit."""
-    _write(_BULKHEADS, _gauge_rows(gauges, ("active", "queued", "limit")), at)
+    _write(
+        _BULKHEADS, _gauge_rows(gauges, ("active", "queued", "limit")), at, bound=bounds.BULKHEADS
+    )
 
 
 def budgets_apply(gauges: Gauges, at: datetime) -> None:
     """Note the gauges of retry budgets: window_calls, window_retries, budget_left."""
     names = ("window_calls", "window_retries", "budget_left")
-    _write(_BUDGETS, _gauge_rows(gauges, names), at)
+    _write(_BUDGETS, _gauge_rows(gauges, names), at, bound=bounds.BUDGETS)
 
 
 def _gauge_rows(gauges: Gauges, names: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -223,4 +234,4 @@ ON CONFLICT (domain, service, name) DO NOTHING
 
 def members_add(members: Iterable[tuple[str, str, str]]) -> int:
     """Add what services report of failure domains: (domain, service, name); how many were new."""
-    return _write(_MEMBERS, set(members))
+    return _write(_MEMBERS, set(members), bound=bounds.MEMBERS)

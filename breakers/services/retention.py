@@ -26,7 +26,20 @@ def history_prune(*, now: datetime) -> dict[str, int]:
     silent = now - _INSTANCES_KEPT
     dropped = {table: delete_before(table, column, oldest) for table, column in _LIMITS}
     dropped |= {table: delete_before(table, "last_seen", silent) for table in _SILENT}
+    dropped["breakers_controldocument"] = _documents(silent)
     return dropped | {"breakers_command": _commands(oldest)}
+
+
+def _documents(silent: datetime) -> int:
+    """Documents of services that are gone and were never told anything. Only those: whoever comes
+    back with the version of another one must not take a new one for it."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM breakers_controldocument AS d WHERE version = 0 AND changed_at < %s "
+            "AND NOT EXISTS (SELECT FROM breakers_instance AS i WHERE i.service = d.service)",
+            [silent],
+        )
+        return cursor.rowcount
 
 
 def _commands(oldest: datetime) -> int:

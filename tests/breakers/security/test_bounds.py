@@ -1,0 +1,122 @@
+"""What a holder of an ingest key can add to the site has an end."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from breakers.models import (
+    Breaker,
+    Command,
+    CommandReport,
+    ControlDocument,
+    DomainMember,
+    Instance,
+)
+from breakers.services import bounds
+from breakers.services.commands import command_report
+from breakers.services.instances import Poll, polls_note, service_open
+from breakers.services.retention import history_prune
+from health.models import Service
+from resilience_site.core.problems import Forbidden
+
+from .test_names import event, store
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+NOW = datetime.now(UTC)
+SMALL = {"of_service": 3, "in_all": 5}
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounds that a test reaches."""
+    for name in ("INSTANCES", "BREAKERS", "MEMBERS"):
+        monkeypatch.setattr(bounds, name, getattr(bounds, name)._replace(**SMALL))
+    monkeypatch.setattr(bounds, "DOCUMENTS", bounds.DOCUMENTS._replace(in_all=2))
+    bounds._told.clear()
+
+
+def moved(service: str, name: str) -> None:
+    store(
+        [
+            event("breaker.transition", service, breaker__name=name, breaker__from_state="closed",
+                  breaker__to_state="open"),
+            event("breaker.configured", service, breaker__name=name, breaker__policy="{}",
+                  breaker__domains=f"domain-{name}"),
+        ]
+    )  # fmt: skip
+
+
+def test_breakers_and_domains_of_a_service_have_an_end_and_the_log_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.WARNING, "breakers.services.bounds"):
+        for number in range(6):
+            moved("planner", f"b{number}")
+    assert Breaker.objects.count() == 3
+    assert DomainMember.objects.count() == 3
+    told = [record.getMessage() for record in caplog.records if "left out" in record.message]
+    assert len(told) == 2  # once a table, not once a request
+    assert any("breakers_breaker: there are at most 3 of a service" in each for each in told)
+
+
+def test_what_is_there_is_written_on_beyond_the_bound() -> None:
+    for number in range(6):
+        moved("planner", f"b{number}")
+    Breaker.objects.update(state="closed", since=NOW - timedelta(hours=1))
+    moved("planner", "b0")
+    assert Breaker.objects.get(name="b0").state == "open"
+
+
+def test_all_services_together_have_an_end() -> None:
+    for number in range(9):
+        moved(f"service-{number}", "b")
+    assert Breaker.objects.count() == 5
+    assert Instance.objects.count() == 5
+
+
+def test_instances_that_poll_have_an_end() -> None:
+    polls_note([Poll("planner", f"planner-{n}", None, None) for n in range(9)], NOW)
+    assert Instance.objects.count() == 3
+    polls_note([Poll("planner", "planner-0", 0, None)], NOW)
+    assert Instance.objects.get(instance="planner-0").applied_version == 0
+
+
+def test_services_that_poll_have_an_end() -> None:
+    for number in range(2):
+        service_open(f"service-{number}", NOW)
+    with pytest.raises(Forbidden, match="takes no more"):
+        service_open("one-too-many", NOW)
+    assert not Service.objects.filter(name="one-too-many").exists()
+    assert service_open("service-1", NOW)[0].version == 0
+
+
+def test_documents_of_services_that_are_gone_make_room() -> None:
+    long_ago = NOW - timedelta(days=3)
+    for service, version in (("gone", 0), ("decided", 4), ("there", 0)):
+        ControlDocument.objects.create(service=service, version=version, changed_at=long_ago)
+    Instance.objects.create(service="there", instance="1", first_seen=long_ago, last_seen=NOW)
+    history_prune(now=NOW)
+    left = ControlDocument.objects.order_by("service").values_list("service", flat=True)
+    assert list(left) == ["decided", "there"]
+
+
+def test_only_instances_that_the_site_knows_report_of_commands() -> None:
+    command = Command.objects.create(
+        id=uuid4(), service="planner", action="reset_breaker", reason="", actor="ana",
+        created_at=NOW, expires_at=NOW + timedelta(minutes=5),
+    )  # fmt: skip
+    Instance.objects.create(service="planner", instance="planner-1", first_seen=NOW, last_seen=NOW)
+    reported = {
+        instance: command_report(
+            command_id=command.id, service="planner", instance=instance, outcome="succeeded",
+            output="", at=NOW,
+        )
+        for instance in ("planner-1", "made-up")
+    }  # fmt: skip
+    assert reported == {"planner-1": True, "made-up": False}
+    assert CommandReport.objects.count() == 1
