@@ -30,12 +30,14 @@ from breakers.services.members import domain_member_add, domain_member_remove
 from breakers.services.overrides import Target, override_clear, override_set
 from breakers.services.toggles import toggle_revert, toggle_set
 from resilience_site.core.admin import ReadOnlyAdmin
+from resilience_site.core.audit import audit_refused
 from resilience_site.core.choices import Role
 from resilience_site.core.permissions import actor_of, role_allows, role_of
 from resilience_site.core.problems import Invalid, Problem
 
 Given = dict[str, Any]
-
+# Leaves room for what the audit trail adds to it.
+_MOST_ACTION = 80
 
 _FORCE = {
     OverrideState.FORCED_OPEN: "Force open",
@@ -63,6 +65,8 @@ class SteeringAdmin(ReadOnlyAdmin):
         if form.is_bound and form.is_valid():
             self._do(request, title, do, targets(rows, form.cleaned_data), form.cleaned_data)
             return None
+        if form.is_bound:
+            self._audit(request, rows, form)
         context = {
             **self.admin_site.each_context(request),
             "title": title,
@@ -73,6 +77,18 @@ class SteeringAdmin(ReadOnlyAdmin):
             "select_across": request.POST.get("select_across", "0"),
         }
         return TemplateResponse(request, "admin/breakers/act.html", context)
+
+    def _audit(self, request: HttpRequest, rows: Iterable[Any], form: AskForm) -> None:
+        """Record what the form refused before any service could."""
+        audit_refused(
+            actor=actor_of(request),
+            action=f"{self.opts.model_name}.{request.POST.get('action', '')}"[:_MOST_ACTION],
+            object_type=str(self.opts.model_name),
+            object_id=", ".join(map(str, rows)),
+            reason="; ".join(
+                f"{field}: {' '.join(map(str, each))}" for field, each in form.errors.items()
+            ),
+        )
 
     def _do(
         self,
@@ -109,8 +125,10 @@ def _seen(request: HttpRequest, row: Model) -> int | None:
 def _targets(rows: Iterable[models.Breaker], given: Given) -> list[Target]:
     """What selected breakers stand for; a whole one is named once, however many rows it has."""
     alone = given["scope"] == OverrideScope.INSTANCE
-    found = (Target.of_breaker(r.service, r.name, r.instance if alone else "") for r in rows)
-    return list(dict.fromkeys(found))
+    if alone:
+        # Of one that has no name the service refuses this; it must not become all instances.
+        return [Target(OverrideScope.INSTANCE, r.service, r.name, r.instance) for r in rows]
+    return list(dict.fromkeys(Target.of_breaker(r.service, r.name) for r in rows))
 
 
 @admin.register(models.Breaker)
@@ -172,6 +190,8 @@ class BreakerAdmin(SteeringAdmin):
         self, request: HttpRequest, queryset: QuerySet[models.Breaker]
     ) -> HttpResponse | None:
         def do(target: Target, given: Given) -> None:
+            if target.scope == OverrideScope.INSTANCE and not target.instance:
+                raise Invalid("This instance has no name; reset all instances in place of it.")
             breaker_reset(
                 service=target.service,
                 name=target.name,

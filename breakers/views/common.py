@@ -39,24 +39,33 @@ def operators_only(
     action: str, object_type: str = "breaker"
 ) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponseBase]]:
     """Guard a page that acts. Whoever only may look gets 403, and trying stands in the audit
-    trail; the first argument of the path names the object."""
+    trail, as does what the form itself refuses; the first argument of the path names the object.
+    """
+
+    def refused(request: HttpRequest, given: str, why: str) -> None:
+        audit_refused(
+            actor=actor_of(request),
+            action=action,
+            object_type=object_type,
+            object_id=_object_id(object_type, given),
+            reason=why,
+        )
 
     def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponseBase]:
         @functools.wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return login_required_response(request)
+            given = next(iter(kwargs.values()), "")
             if not may_operate(request):
                 if request.method == "POST":
-                    audit_refused(
-                        actor=actor_of(request),
-                        action=action,
-                        object_type=object_type,
-                        object_id=_object_id(object_type, next(iter(kwargs.values()), "")),
-                        reason="This needs the role operator.",
-                    )
+                    refused(request, given, "This needs the role operator.")
                 raise PermissionDenied("This page needs the role operator.")
-            return view(request, *args, **kwargs)
+            response = view(request, *args, **kwargs)
+            problem: Problem | None = getattr(response, "refusal", None)
+            if problem is not None and not problem.audited:
+                refused(request, given, problem.detail)
+            return response
 
         guarded.required_role = Role.OPERATOR  # type: ignore[attr-defined]
         return guarded

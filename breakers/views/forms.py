@@ -59,7 +59,10 @@ def form_page(
         **more,
     }
     template = context["form"] if is_partial(request) else "breakers/form_page.html"
-    return render(request, template, context, status=problem.status if problem else 200)
+    response = render(request, template, context, status=problem.status if problem else 200)
+    # For `operators_only`, which records what the form itself refused.
+    response.refusal = problem  # type: ignore[attr-defined]
+    return response
 
 
 def standing(view: BreakerView) -> dict[str, str]:

@@ -81,18 +81,20 @@ def audit_refused(
 def refusals_audited(
     *, actor: Actor, action: str, object_type: str, object_id: object
 ) -> Iterator[None]:
-    """Record any problem that the block ends in; it goes on to the caller.
+    """Record any problem that the block ends in, once; it goes on to the caller.
 
     The block holds the whole transaction: what is recorded inside of it is lost with it.
     """
     try:
         yield
     except Problem as problem:
-        audit_refused(
-            actor=actor,
-            action=action,
-            object_type=object_type,
-            object_id=object_id,
-            reason=problem.detail,
-        )
+        if not problem.audited:
+            audit_refused(
+                actor=actor,
+                action=action,
+                object_type=object_type,
+                object_id=object_id,
+                reason=problem.detail,
+            )
+            problem.audited = True
         raise

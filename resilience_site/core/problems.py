@@ -33,6 +33,8 @@ class Problem(Exception):
     """Base of all; `detail` is one sentence for the caller."""
 
     status = 500
+    audited = False
+    """Whether the audit trail tells of it already."""
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail)
