@@ -31,7 +31,7 @@ def programs(context: DemoContext) -> list[Program]:
         return Program(
             name,
             [context.python, "-m", *argv],
-            environment=environment,
+            environment={"RESILIENCE_INSTANCE": f"{name}-1", **environment},
             directory=context.root,
             priority=priority,
             stop_seconds=stop_seconds,

@@ -122,6 +122,8 @@ def start(service: str, environ: Mapping[str, str] = os.environ) -> resilience.C
         key=required(environ, "RESILIENCE_INGEST_KEY"),
         service=service,
         environment="demo",
+        # The same after a restart, as a container orchestrator would have it.
+        instance=environ.get("RESILIENCE_INSTANCE", ""),
         log_level=logging.WARNING,
     )
     path = environ.get("PLANNER_EXPORT_LOG")
