@@ -64,8 +64,12 @@ def admitted(bound: Bound, keys: Collection[Key]) -> set[Key]:
             of_service[service] += 1
         else:
             turned[service] += 1
-    for service, count in turned.items():
-        _tell(bound, service, count)
+    if in_all >= bound.in_all and turned:
+        # Whoever makes up services must not fill the log with their names.
+        _tell(bound, "any service", turned.total())
+    else:
+        for service, count in turned.items():
+            _tell(bound, f"the service {service!r}", count)
     return found
 
 
@@ -100,16 +104,15 @@ def _counts(bound: Bound, services: Sequence[str]) -> tuple[int, Counter[str]]:
 _told: dict[tuple[str, str], float] = {}
 
 
-def _tell(bound: Bound, service: str, count: int) -> None:
+def _tell(bound: Bound, whose: str, count: int) -> None:
     """Say it once an hour."""
-    now, about = time.monotonic(), (bound.table, service)
+    now, about = time.monotonic(), (bound.table, whose)
     if now - _told.get(about, -_TELL_EVERY) < _TELL_EVERY:
         return
     if len(_told) >= _MOST_TOLD:
         _told.clear()
     _told[about] = now
     log.warning(
-        "%d new rows of the service %r are left out of %s: there are at most %d of a service and "
-        "%d in all",
-        count, service, bound.table, bound.of_service, bound.in_all,
+        "%d new rows of %s are left out of %s: there are at most %d of a service and %d in all",
+        count, whose, bound.table, bound.of_service, bound.in_all,
     )  # fmt: skip

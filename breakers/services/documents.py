@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from django.db import connection, transaction
 
 from breakers.domain import document as documents
@@ -32,9 +33,11 @@ from breakers.models import (
 )
 from breakers.models.control import Decision
 from resilience_site.core import journal
-from resilience_site.core.problems import Conflict
+from resilience_site.core.problems import Conflict, Invalid
 
 Json = dict[str, Any]
+# Clients refuse 4 MiB; what is served has a few fields more than what is kept.
+MAX_BYTES = 3 * 1024 * 1024
 
 
 class Editing:
@@ -119,6 +122,13 @@ def _write(held: ControlDocument, now: datetime) -> bool:
     whole = build(held.service)
     if whole == (held.document or documents.empty()):
         return False
+    size = len(orjson.dumps(whole))
+    # What only gets smaller may always be written.
+    if size > MAX_BYTES and size > len(orjson.dumps(held.document)):
+        raise Invalid(
+            f"The control document of {held.service} would have {size:,} bytes, and services take "
+            f"{MAX_BYTES:,} at most: take back what is not needed any more."
+        )
     held.document = whole
     held.version += 1
     held.changed_at = now

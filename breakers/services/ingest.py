@@ -99,6 +99,8 @@ class EventBatch:
     def write(self) -> list[Entry]:
         """Everything into its table; what the journal is to be told."""
         at = self.received_at
+        if self.states and self.policies:
+            observed.breakers_hold([*self.states, *self.policies])
         observed.transitions_apply(self.states, at)
         observed.policies_apply(self.policies, at)
         observed.transitions_add(self.transitions.values(), at)

@@ -98,6 +98,20 @@ _BY_TRANSITION = _STATES.format(newer="excluded.since >= t.since")
 _BY_GAUGE = _STATES.format(newer="excluded.since > t.since AND excluded.state <> t.state")
 
 
+_HELD = """
+SELECT FROM breakers_breaker AS t
+JOIN unnest(%s::text[], %s::text[], %s::text[]) AS seen (service, name, instance)
+    USING (service, name, instance)
+ORDER BY service COLLATE "C", name COLLATE "C", instance COLLATE "C" FOR NO KEY UPDATE OF t
+"""
+
+
+def breakers_hold(places: Iterable[Place]) -> None:
+    """Lock the rows of all breakers that more than one statement is about to write, in the order
+    of their keys: each statement keeps to it, but one after the other they would not."""
+    _write(_HELD, set(places))
+
+
 def transitions_apply(states: Mapping[Place, StateSeen], at: datetime) -> None:
     """Set breakers to the states that their newest transitions led to; older ones change nothing."""
     _write(_BY_TRANSITION, _state_rows(states), at, at, bound=bounds.BREAKERS)

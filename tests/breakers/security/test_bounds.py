@@ -16,12 +16,16 @@ from breakers.models import (
     DomainMember,
     Instance,
 )
-from breakers.services import bounds
+from breakers.services import bounds, documents
 from breakers.services.commands import command_report
 from breakers.services.instances import Poll, polls_note, service_open
 from breakers.services.retention import history_prune
+from breakers.services.toggles import toggle_revert, toggle_set
 from health.models import Service
-from resilience_site.core.problems import Forbidden
+from resilience_site.core.audit import Actor
+from resilience_site.core.choices import Role
+from resilience_site.core.models import AuditEntry
+from resilience_site.core.problems import Forbidden, Invalid
 
 from .test_names import event, store
 
@@ -103,6 +107,24 @@ def test_documents_of_services_that_are_gone_make_room() -> None:
     history_prune(now=NOW)
     left = ControlDocument.objects.order_by("service").values_list("service", flat=True)
     assert list(left) == ["decided", "there"]
+
+
+def test_a_document_that_no_client_would_take_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "MAX_BYTES", 5_000)
+    service_open("planner", NOW)
+    set_toggle("first", "x" * 4_000)
+    with pytest.raises(Invalid, match="at most: take back"):
+        set_toggle("second", "x" * 4_000)
+    assert list(ControlDocument.objects.get().document["toggles"]) == ["first"]
+    assert AuditEntry.objects.filter(action="toggle.set.refused", object_id="second").exists()
+    monkeypatch.setattr(documents, "MAX_BYTES", 100)
+    toggle_revert(key="first", actor=Actor.system("ana"), role=Role.OPERATOR)
+    assert ControlDocument.objects.get().document["toggles"] == {}
+
+
+def set_toggle(key: str, value: str) -> None:
+    ana = Actor.system("ana")
+    toggle_set(key=key, value=value, reason="a drill", actor=ana, role=Role.OPERATOR)
 
 
 def test_only_instances_that_the_site_knows_report_of_commands() -> None:

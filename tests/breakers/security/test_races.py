@@ -12,14 +12,20 @@ from typing import Any
 import pytest
 from django.db import connection, connections, transaction
 
-from breakers.models import ControlDocument, DomainMember, Override
+from analytics.domain.telemetry import LogRecord
+from breakers.models import Breaker, ControlDocument, DomainMember, Override
+from breakers.services import observed
 from breakers.services.documents import document_refresh
+from breakers.services.ingest import EventBatch
 from breakers.services.instances import service_open
+from breakers.services.observed import StateSeen
 from breakers.services.overrides import Target, override_expire, override_set
 from breakers.services.toggles import toggle_set
 from resilience_site.core.audit import Actor
 from resilience_site.core.choices import Role
 from resilience_site.core.models import AuditEntry
+
+from .test_names import event, store
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -129,6 +135,39 @@ def _joined(service: str) -> None:
         document_refresh(services=[service])
     finally:
         connections.close_all()
+
+
+def test_two_requests_about_the_same_breakers_do_not_wait_in_a_circle(
+    beside: Callable[..., Any],
+) -> None:
+    store([*told("b1", "b2"), *told("b2", "b1")])
+    batches, now = [], datetime.now(UTC)
+    for moved, configured in (("b1", "b2"), ("b2", "b1")):
+        batch = EventBatch(now)
+        batch.states[("planner", moved, "planner")] = StateSeen("open", now)
+        batch.policies[("planner", configured, "planner")] = ({}, now)
+        batches.append(batch)
+    with transaction.atomic():
+        observed.breakers_hold([("planner", "b1", "planner")])
+        waiting = beside(lambda: _written(batches[1]))
+        wait_for_a_waiter()
+        # The other one waits before it has any row, so this one can go on.
+        batches[0].write()
+    waiting.result(20)
+    assert set(Breaker.objects.values_list("state", flat=True)) == {"open"}
+
+
+def told(moved: str, configured: str) -> list[LogRecord]:
+    return [
+        event("breaker.transition", "planner", breaker__name=moved, breaker__from_state="open",
+              breaker__to_state="closed"),
+        event("breaker.configured", "planner", breaker__name=configured, breaker__policy="{}"),
+    ]  # fmt: skip
+
+
+def _written(batch: EventBatch) -> None:
+    with transaction.atomic():
+        batch.write()
 
 
 def test_an_override_of_a_domain_without_members_expires_once(beside: Callable[..., Any]) -> None:
