@@ -15,7 +15,7 @@ import django
 
 django.setup()
 
-from tests.bench import control, ingest, page, runtime, runtime_shared
+from tests.bench import control, ingest, page, runtime, runtime_shared, screens
 from tests.bench.payloads import SPANS_PER_REQUEST
 from tests.bench.running import ROOT, running_site
 
@@ -72,7 +72,7 @@ def table(figures: dict[str, Any]) -> str:
     return "\n".join(f"{name:<{width}}  {value}" for name, value in lines)
 
 
-PARTS = ("runtime", "control", "site")
+PARTS = ("runtime", "control", "screens", "site")
 
 
 def write(name: str, figures: dict[str, Any]) -> None:
@@ -101,6 +101,11 @@ def main() -> None:
         figures = control.measure()
         write("control", figures)
         print(control.table(figures), flush=True)
+    if "screens" in parts:
+        print("Measuring the screens with 200 breakers", flush=True)
+        figures = screens.measure()
+        write("screens", figures)
+        print(screens.table(figures), flush=True)
     if "site" in parts:
         figures = measure(arguments.requests, arguments.runs)
         write("first_light", figures)
