@@ -42,9 +42,9 @@ def test_importing_the_runtime_loads_neither_the_site_nor_heavy_libraries() -> N
 def test_importing_the_runtime_is_fast() -> None:
     code = """
         import json, time
-        started = time.perf_counter()
+        started = time.process_time()
         import breakers.runtime
-        print(json.dumps(time.perf_counter() - started))
+        print(json.dumps(time.process_time() - started))
     """
     assert min(run(code) for _ in range(3)) < 0.15
 
