@@ -24,8 +24,18 @@ _REASONS: Final = {
 }
 
 
-def reason_words(reason: str) -> str:
-    """A reason for people; one that nobody has described keeps its own words."""
+# The same reasons where probes were judged: one in a row is enough there.
+_OF_PROBES: Final = {
+    "failure_threshold": "a probe failed",
+    "failure_rate": "too large a share of failed probes",
+    "slow_call_rate": "too large a share of slow probes",
+}
+
+
+def reason_words(reason: str, from_state: str = "") -> str:
+    """The reason of a transition for people; one that nobody has described keeps its own words."""
+    if from_state == "half_open" and reason in _OF_PROBES:
+        return _OF_PROBES[reason]
     return _REASONS.get(reason, reason)
 
 

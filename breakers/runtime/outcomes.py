@@ -100,6 +100,15 @@ def unpack(data: bytes) -> Batch:
         raise ValueError(f"the header of a batch lacks something: {error!r}") from None
 
 
+def entry_count(data: bytes) -> int:
+    """How many entries the batch of `unpack` holds, without reading them: most batches of an open
+    breaker hold none. Raises ValueError for bytes that are no batch."""
+    raw = _inflated(data)
+    if len(raw) < _LENGTH.size:
+        raise ValueError("a batch begins with the length of its header")
+    return max(0, len(raw) - _LENGTH.size - _LENGTH.unpack_from(raw)[0]) // _ENTRY
+
+
 # --- Writing
 
 

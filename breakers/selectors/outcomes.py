@@ -11,7 +11,7 @@ from typing import Final
 from breakers.models import OutcomeBatch
 from breakers.runtime.batches import Batch
 from breakers.runtime.collaborators import FAILURE, IGNORED, SUCCESS
-from breakers.runtime.outcomes import unpack
+from breakers.runtime.outcomes import entry_count, unpack
 from resilience_site.core.timerange import TimeRange
 
 log = logging.getLogger(__name__)
@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 LAST_SHOWN: Final = 20
 # Each instance sends a batch a second at most; older ones hold what is older still.
 _LAST_BATCHES: Final = 12
+# A breaker that rejects sends batches without calls: this many are looked through for the calls
+# before, which are those that opened it.
+_MOST_BATCHES: Final = 4_000
 # How far back the last outcomes are looked for.
 REACH: Final = timedelta(hours=1)
 # A batch is sent within seconds of its end, and holds seconds.
@@ -42,8 +45,11 @@ def outcomes_last(service: str, name: str, now: datetime, limit: int = LAST_SHOW
         service=service, name=name, at__gt=now - REACH, at__lte=now + WARM_UP
     )
     found: list[Outcome] = []
-    for row in rows.order_by("-at")[:_LAST_BATCHES]:
-        batch = _read(row)
+    newest = rows.order_by("-at")[:_MOST_BATCHES]
+    for place, row in enumerate(newest.iterator(chunk_size=200)):
+        if len(found) >= limit and place >= _LAST_BATCHES:
+            break
+        batch = _read(row) if _holds_entries(row) else None
         if batch is not None:
             found += _last(batch, row.instance, limit)
     return sorted(found, key=lambda each: each.at, reverse=True)[:limit]
@@ -86,6 +92,13 @@ def outcome_batches(service: str, name: str, instance: str, within: TimeRange) -
         batch = _read(row)
         if batch is not None and batch.since < within.until:
             yield batch
+
+
+def _holds_entries(row: OutcomeBatch) -> bool:
+    try:
+        return entry_count(bytes(row.data)) > 0
+    except ValueError:
+        return True  # `_read` tells what is wrong with it
 
 
 def _read(row: OutcomeBatch) -> Batch | None:

@@ -43,6 +43,6 @@ def breaker_word(state: str) -> str:
 
 
 @register.filter
-def because(reason: str) -> str:
-    """The reason of a transition in words."""
-    return reason_words(reason)
+def because(reason: str, from_state: str = "") -> str:
+    """The reason of a transition in words; those from half-open tell of probes."""
+    return reason_words(reason, from_state)

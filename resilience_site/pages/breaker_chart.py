@@ -17,6 +17,8 @@ from resilience_site.core.formatting import machine, percent
 from resilience_site.core.timerange import TimeRange
 
 CHART_STEPS: Final = 180
+# More lines than this would hide the calls: the marks on top then stand alone.
+_MOST_LINES: Final = 60
 _COLORS: Final = {"bad": "var(--fill-bad)", "warn": "var(--fill-warn)", "ok": "var(--fill-ok)",
                   "note": "var(--series-5)", "info": "var(--fill-info)"}  # fmt: skip
 
@@ -24,7 +26,7 @@ _COLORS: Final = {"bad": "var(--fill-bad)", "warn": "var(--fill-warn)", "ok": "v
 @dataclass(frozen=True)
 class Course:
     """What happened to a breaker over a range: `calls` and the `errors` of its service by step,
-    and its transitions, newest first."""
+    and its transitions, newest first; `cut` says that there are older ones in the range."""
 
     service: str
     key: str
@@ -33,6 +35,7 @@ class Course:
     calls: Mapping[datetime, Counts]
     errors: Mapping[datetime, int]
     transitions: Sequence[BreakerTransition]
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Row:
 
 def figure(course: Course) -> dict[str, Any]:
     """Failed, passed and rejected calls as stacked bars, errors of the service as a line, each
-    transition as a line across with a mark on top."""
+    transition as a mark on top, and as a line across where they are few."""
     at = steps_of(course.within, course.step)
     counts = [course.calls.get(moment) for moment in at]
     links = ["/errors?" + _errors_of(course, moment) for moment in at]
@@ -63,6 +66,7 @@ def figure(course: Course) -> dict[str, Any]:
         ("rejected", "var(--series-6)", [None if c is None else c.rejected for c in counts]),
     )
     width = course.step.total_seconds() * 1000
+    lined = course.transitions if len(course.transitions) <= _MOST_LINES else ()
     bars = [
         {
             "type": "bar",
@@ -98,7 +102,7 @@ def figure(course: Course) -> dict[str, Any]:
         "yaxis": {"rangemode": "tozero", "nticks": 5},
         "yaxis2": {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
         "uirevision": str(course.within.length),
-        "shapes": [_across(each) for each in course.transitions],
+        "shapes": [_across(each) for each in lined],
     }
     return {"data": [*bars, *([line] if known else []), _marks(course)], "layout": layout}
 
@@ -144,14 +148,14 @@ def _marks(course: Course) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": "transitions",
+        "name": f"newest {len(course.transitions):,} transitions" if course.cut else "transitions",
         "yaxis": "y2",
         "cliponaxis": False,
         "x": [machine(each.at) for each in course.transitions],
         "y": [0.97 for _ in course.transitions],
         "text": [
             f"{badge_for('breaker', each.from_state).word} to "
-            f"{badge_for('breaker', each.to_state).word.lower()}: {reason_words(each.reason)}"
+            f"{badge_for('breaker', each.to_state).word.lower()}: {reason_words(each.reason, each.from_state)}"
             for each in course.transitions
         ],
         "customdata": [

@@ -25,7 +25,7 @@ from resilience_site.pages.breaker_chart import CHART_STEPS, Course, figure, tab
 
 # Who calls a service is seen over a while: callers come and go.
 CALLERS_WINDOW = timedelta(minutes=15)
-_MOST_TRANSITIONS = 200
+_MOST_TRANSITIONS = 1_000
 
 
 @require_GET
@@ -108,4 +108,5 @@ def _course(request: HttpRequest) -> Course:
         call_minutes(service, name, within, step),
         dict(rollups.error_counts(within, service=service, step=step)),
         transitions.items,
+        cut=transitions.next_cursor is not None,
     )

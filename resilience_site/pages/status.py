@@ -160,7 +160,7 @@ def status_feed(request: HttpRequest) -> HttpResponseBase:
         feed.add_item(
             title=f"{notice.name}: {LEVELS.get(notice.level, notice.level)}",
             link=f"{page}#n-{notice.id}",
-            description=f"{notice.text} {_times(notice)}".strip(),
+            description=f"{notice.text} ({_times(notice)})".strip(),
             pubdate=notice.started_at,
             updateddate=notice.changed_at,
             unique_id=notice.id.urn,
@@ -183,8 +183,8 @@ class _Feed(Rss201rev2Feed):
 def _times(notice: PublicNotice) -> str:
     began = f"{notice.started_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     if notice.ended_at is None:
-        return f"Ongoing since {began}."
-    return f"From {began} to {notice.ended_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC."
+        return f"Ongoing since {began}"
+    return f"From {began} to {notice.ended_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _notice(notice: PublicNotice) -> dict[str, Any]:

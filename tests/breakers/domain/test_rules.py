@@ -71,6 +71,13 @@ def test_reasons_of_the_runtime_are_put_in_words_and_others_stay() -> None:
     assert reason_words("failure domain eu: on fire") == "failure domain eu: on fire"
 
 
+def test_what_probes_did_is_not_told_as_a_row_of_failures() -> None:
+    assert reason_words("failure_threshold", "closed") == "too many failures in a row"
+    assert reason_words("failure_threshold", "half_open") == "a probe failed"
+    assert reason_words("failure_rate", "half_open") == "too large a share of failed probes"
+    assert reason_words("recovered", "half_open") == "the probes succeeded"
+
+
 def test_every_state_of_the_runtime_has_its_rank() -> None:
     assert sorted(TROUBLE) == sorted(state.value for state in CircuitState)
     assert worst(["closed", "half_open", "open"]) == "open"

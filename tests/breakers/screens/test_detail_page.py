@@ -104,6 +104,22 @@ def test_the_chart_draws_calls_and_transitions_with_gaps(
     assert rows.count("half-open") == 3
 
 
+def test_the_chart_of_a_flapping_breaker_draws_every_transition_as_a_mark(
+    viewer: Client, graph: Scene
+) -> None:
+    now = datetime.now(UTC)
+    BreakerTransition.objects.bulk_create(
+        [
+            scenes.transition(graph, now - timedelta(seconds=5 * step), "half_open", "open")
+            for step in range(1, 401)
+        ]
+    )
+    figure = viewer.get(f"/charts/breaker.json?key={graph.key}&since=1h").json()
+    marks = figure["data"][-1]
+    assert (marks["name"], len(marks["x"])) == ("transitions", 400)
+    assert figure["layout"]["shapes"] == []
+
+
 def test_a_chart_of_nothing_or_of_an_impossible_range(viewer: Client, graph: Scene) -> None:
     assert viewer.get(f"/charts/breaker.json?key={'0' * 16}").status_code == 404
     assert viewer.get(f"/charts/breaker.json?key={graph.key}&since=later").status_code == 400

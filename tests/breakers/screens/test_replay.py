@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
@@ -12,7 +15,8 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from breakers.models import OutcomeBatch
-from breakers.runtime.batches import Batch, Moved
+from breakers.runtime.batches import Batch, Columns, Moved
+from breakers.runtime.outcomes import encode
 from breakers.selectors.outcomes import outcome_batches, outcome_instances, outcomes_last
 from breakers.selectors.replays import replay_instance
 from resilience_site.core.problems import Invalid
@@ -98,6 +102,29 @@ def test_the_last_outcomes_are_those_of_all_instances_newest_first(
     outcomes = html.partition('id="outcomes"')[2].partition("</section>")[0]
     assert outcomes.count("<tr>") == 21
     assert outcome_instances(*graph_place(graph), HALF_HOUR) == [FIRST, SECOND]
+
+
+def test_the_last_outcomes_are_found_behind_minutes_of_rejections(
+    graph: Scene, record: list[Batch]
+) -> None:
+    """A breaker that was open for long sends batches without calls, one a second."""
+    last = record[-1]
+    silent = replace(last, columns=Columns())
+    OutcomeBatch.objects.bulk_create(
+        [
+            OutcomeBatch(
+                id=uuid.uuid4(),
+                at=last.until + timedelta(seconds=second),
+                data=base64.b64decode(encode(silent)),
+                instance=FIRST,
+                **PLACE,
+            )
+            for second in range(1, 301)
+        ]
+    )
+    found = outcomes_last(*graph_place(graph), last.until + timedelta(seconds=301))
+    assert len(found) == 20
+    assert found[0].at <= last.until
 
 
 def graph_place(graph: Scene) -> tuple[str, str]:
