@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from django.http import QueryDict
 
@@ -12,6 +13,9 @@ from breakers.domain.policy import TUNABLE, PolicyError, Setting, kept_by_servic
 from breakers.domain.settings import settings_read, text_of
 from breakers.selectors.breaker_view import BreakerView
 from resilience_site.core.problems import Invalid
+
+# An instance acknowledges a document first, and reports what it works by a moment later.
+_REPORTED_WITHIN: Final = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,11 @@ def fields(
 
 
 def kept_fields(view: BreakerView, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings that a service keeps although every instance knows what the site gives: an argument
-    in its own code is stronger."""
-    done, of = view.applied()
-    return kept_by_service(view.policy, given) if of and done == of else {}
+    """Settings that a service keeps although every instance has known for a while what the site
+    gives: an argument in its own code is stronger."""
+    since = datetime.now(UTC) - _REPORTED_WITHIN
+    known = [
+        view.has_applied(each) and each.applied_at is not None and each.applied_at <= since
+        for each in view.live
+    ]
+    return kept_by_service(view.policy, given) if known and all(known) else {}
