@@ -45,7 +45,12 @@ TRANSITIONS_SHOWN = 30
 _HISTORY_SHOWN = 10
 _CLOCKS_AHEAD = timedelta(minutes=10)
 # What is pulled by itself, and its template.
-_PARTS = {"head": "_detail_head", "body": "_detail_body", "outcomes": "_outcomes"}
+_PARTS = {
+    "head": "_detail_head",
+    "body": "_detail_body",
+    "instances": "_instances",
+    "outcomes": "_outcomes",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +78,8 @@ class ChangeRow:
 def breaker_detail(request: HttpRequest, key: str) -> HttpResponse:
     """Everything about one breaker, over the range of the page where it is history.
 
-    Its head, its body and its last outcomes are pulled apart from each other: a row under the
-    keyboard holds back the tables alone, and new figures alone do not pull the history.
+    Its head, its body, its instances and its last outcomes are pulled apart from each other: a row
+    under the keyboard holds back the tables alone, and new figures alone do not pull the history.
     """
     cursor, now = journal.latest_cursor(), datetime.now(UTC)
     part = request.GET.get("part", "") if is_partial(request) else ""
@@ -93,6 +98,8 @@ def breaker_detail(request: HttpRequest, key: str) -> HttpResponse:
             context |= _head(view)
         if part in ("", "body"):
             context |= _body(request, view, now)
+        if part in ("", "instances"):
+            context |= _instances(view)
         if part in ("", "outcomes"):
             context["outcomes"] = outcomes_last(view.service, view.name, now)
     except Breaker.DoesNotExist:
@@ -115,6 +122,13 @@ def _head(view: BreakerView) -> dict[str, Any]:
     }
 
 
+def _instances(view: BreakerView) -> dict[str, Any]:
+    return {
+        "instances": [(each, _applied(view, each)) for each in view.instances],
+        "applied_note": _applied_note(view),
+    }
+
+
 def _body(request: HttpRequest, view: BreakerView, now: datetime) -> dict[str, Any]:
     """Raises `Problem` for a range or a cursor that is none."""
     within = parse_range(
@@ -134,8 +148,6 @@ def _body(request: HttpRequest, view: BreakerView, now: datetime) -> dict[str, A
     given = changes.items[0].policy if changes.items else {}
     question = query_with(request.GET, key=view.key, part=None)
     return {
-        "instances": [(each, _applied(view, each)) for each in view.instances],
-        "applied_note": _applied_note(view),
         "rules": opening_rules(view.policy),
         "closing": closing_rule(view.policy),
         "tripped": _tripped(view, page.items),

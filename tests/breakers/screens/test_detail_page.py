@@ -146,6 +146,8 @@ def test_batches_that_cannot_be_read_do_not_break_the_page(
         ("head", "breakers:KEY calls:planner-mcp-server control:planner-mcp-server",
          'class="verdict"', 'id="transitions"'),
         ("body", "breakers:KEY control:planner-mcp-server", 'id="transitions"', 'id="outcomes"'),
+        ("instances", "breakers:KEY calls:planner-mcp-server control:planner-mcp-server",
+         "Last heard", 'id="transitions"'),
         ("outcomes", "calls:planner-mcp-server", 'id="outcomes"', 'id="transitions"'),
     ],
 )  # fmt: skip
