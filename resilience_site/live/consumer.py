@@ -45,6 +45,10 @@ class Refused(Exception):
         self.code = code
 
 
+class PageLeft(Exception):
+    """The socket is gone, and nobody has told us yet."""
+
+
 class LiveConsumer(AsyncWebsocketConsumer):
     """Sends hints about the topics that a page names; listens to nothing.
 
@@ -75,6 +79,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
         except (OperationalError, InterfaceError) as error:
             log.warning("a live page was turned away, the database does not answer: %s", error)
             await self.close(TRY_AGAIN_LATER)
+        except PageLeft:
+            log.debug("a page left while a hint was on its way to it")
         except Exception:
             log.exception("a live page lost its writer")
             await self.close(INTERNAL_ERROR)
@@ -155,6 +161,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 await self.send(text_data=frame)
         except TimeoutError:
             raise Refused(TRY_AGAIN_LATER) from None
+        except OSError as error:  # what ASGI servers raise for a socket that is gone
+            raise PageLeft from error
 
 
 class UnknownPath(AsyncWebsocketConsumer):
