@@ -106,7 +106,8 @@ def entry_count(data: bytes) -> int:
     raw = _inflated(data)
     if len(raw) < _LENGTH.size:
         raise ValueError("a batch begins with the length of its header")
-    return max(0, len(raw) - _LENGTH.size - _LENGTH.unpack_from(raw)[0]) // _ENTRY
+    (length,) = _LENGTH.unpack_from(raw)
+    return max(0, len(raw) - _LENGTH.size - int(length)) // _ENTRY
 
 
 # --- Writing
