@@ -14,6 +14,8 @@ WINDOW_SECONDS: Final = 60
 BIN_SECONDS: Final = 10
 BINS: Final = 12
 DEFAULT_MINIMUM: Final = 10
+# One that opens again and again looks well in between.
+OPENINGS_WINDOW_SECONDS: Final = 600
 # Between what a person has decided and what works.
 _SILENT_RANK: Final = rank(BreakerState.CLOSED) - 0.5
 
@@ -74,7 +76,8 @@ class BreakerView:
     `state` is what all live instances say, or else the worst of it; the last known while all of
     them are `silent`. `counts` says how many are in which state. The figures are those of the last
     `window_seconds`; `series` holds two minutes of them, oldest first, None where nothing came in.
-    `version` is that of the service's control document, None where there is none.
+    `version` is that of the service's control document, None where there is none. `openings` counts
+    how often it opened, in all instances, in the last ten minutes.
     """
 
     service: str
@@ -97,6 +100,7 @@ class BreakerView:
     failures: int
     slow: int
     rejected: int
+    openings: int = 0
     window_seconds: int = WINDOW_SECONDS
 
     @property
@@ -114,6 +118,12 @@ class BreakerView:
     def slow_call_rate(self) -> float | None:
         """Slow calls per call, 0..1; None under the minimum."""
         return self.slow / self.calls if self.calls >= self.minimum else None
+
+    @property
+    def flapping(self) -> str:
+        """`Opened 5 times in 10 min`; empty for one that opened once or not at all."""
+        minutes = OPENINGS_WINDOW_SECONDS // 60
+        return f"Opened {self.openings:,} times in {minutes} min" if self.openings > 1 else ""
 
     @property
     def disagrees(self) -> bool:

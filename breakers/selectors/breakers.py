@@ -17,6 +17,7 @@ from breakers.models import Breaker, ControlDocument, DomainMember
 from breakers.selectors.breaker_view import (
     BIN_SECONDS,
     BINS,
+    OPENINGS_WINDOW_SECONDS,
     WINDOW_SECONDS,
     BreakerView,
     Counts,
@@ -61,6 +62,12 @@ SELECT service, name, ((extract(epoch FROM at)::float8 - %s) / %s)::int AS bin, 
 FROM breakers_callrollup WHERE {wanted} GROUP BY service, name, bin
 """
 
+_OPENINGS = """
+SELECT service, name, count(*) FROM breakers_breakertransition
+WHERE at > %s AND at <= %s AND to_state = 'open' AND from_state <> 'open' {wanted}
+GROUP BY service, name
+"""
+
 Place = tuple[str, str]
 
 
@@ -95,6 +102,7 @@ class _Beside(NamedTuple):
     overrides: Sequence[OverrideView]
     versions: Mapping[str, int]
     domains: Mapping[Place, tuple[str, ...]]
+    openings: Mapping[Place, int]
 
 
 def breaker_list(
@@ -185,6 +193,7 @@ def _views(wanted: Sequence[tuple[str, Any]], now: datetime) -> list[BreakerView
             ControlDocument.objects.filter(service__in=services).values_list("service", "version")
         ),
         _domains(services),
+        _openings(now, only),
     )
     return [_view(place, found, beside, now) for place, found in places.items()]
 
@@ -213,6 +222,17 @@ def _figures(now: datetime, only: Place | None) -> dict[Place, list[Counts | Non
                 series = found[service, name] = [None] * BINS
             series[place] = Counts(*counts)
     return found
+
+
+def _openings(now: datetime, only: Place | None) -> dict[Place, int]:
+    """How often breakers opened of late, all of them or one."""
+    values: list[datetime | str] = [now - timedelta(seconds=OPENINGS_WINDOW_SECONDS), now]
+    wanted = ""
+    if only is not None:
+        wanted, values = "AND service = %s AND name = %s", [*values, *only]
+    with connection.cursor() as cursor:
+        cursor.execute(_OPENINGS.format(wanted=wanted), values)
+        return {(service, name): count for service, name, count in cursor.fetchall()}
 
 
 def bins_from(now: datetime) -> datetime:
@@ -256,6 +276,7 @@ def _view(place: Place, rows: list[_Row], beside: _Beside, now: datetime) -> Bre
         failures=sum(each.failures for each in window),
         slow=sum(each.slow for each in window),
         rejected=sum(each.rejected for each in window),
+        openings=beside.openings.get(place, 0),
     )
 
 

@@ -84,7 +84,12 @@ def override_set(
             return
         why = reason_checked(reason)
         until = expiry_checked(expires_in, role, now)
-        proposed = {"state": state, "reason": why, "expires_at": until}
+        proposed = {
+            "state": state,
+            "instance": target.instance,
+            "reason": why,
+            "expires_at": until,
+        }
         with editing(services, now) as work:
             _check(work, target, if_match, proposed)
             before = override_end(target, actor.name, Ending.REPLACED, now)

@@ -41,7 +41,7 @@ from resilience_site.core.timerange import TimeRange, parse_range
 
 # What the range picker says without a choice.
 DEFAULT_RANGE = timedelta(hours=1)
-TRANSITIONS_SHOWN = 30
+TRANSITIONS_SHOWN = 10
 _HISTORY_SHOWN = 10
 _CLOCKS_AHEAD = timedelta(minutes=10)
 # What is pulled by itself, and its template.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from breakers.choices import AUTO
 from breakers.models import Breaker
 from breakers.selectors.breaker_view import BreakerView
 from breakers.selectors.breakers import breaker_get
+from breakers.selectors.policies import policy_latest
 from breakers.services.requests import longest_seconds
 from breakers.views.common import back_to, is_partial, reason_given
 from resilience_site.core.badges import badge_for
@@ -21,6 +23,7 @@ from resilience_site.core.permissions import role_of
 from resilience_site.core.problems import Conflict, Invalid, Problem
 
 MIN_REASON = 3
+ALL = "all instances"
 EXPIRIES = ((900, "15 min"), (3_600, "1 h"), (14_400, "4 h"), (86_400, "24 h"))
 METHODS = ["GET", "HEAD", "POST"]
 
@@ -67,14 +70,19 @@ def form_page(
 
 def standing(view: BreakerView) -> dict[str, str]:
     """What holds for a breaker now, for whoever asked for something else."""
-    said = {"Version": str(view.version or 0)}
+    change = policy_latest(view.service, view.name)
+    said = {
+        "Version": str(view.version or 0),
+        "Settings": _settings(change.policy if change else {}),
+    }
     override = view.override
     if override is None:
         return {**said, "Override": "none"}
+    place = f"domain {override.domain}" if override.domain else override.instance
     until = exact(override.expires_at) if override.expires_at else "without an end"
     words = state_word(override.state)
-    return {**said, "Override": words, "Reason": override.reason, "By": override.actor,
-            "Until": until}  # fmt: skip
+    return {**said, "Override": words, "For": place or ALL, "Reason": override.reason,
+            "By": override.actor, "Until": until}  # fmt: skip
 
 
 def asked(problem: Conflict) -> dict[str, str]:
@@ -84,11 +92,17 @@ def asked(problem: Conflict) -> dict[str, str]:
         if name == "state":
             said["Override"] = "none" if value == AUTO else state_word(value)
         elif name == "policy":
-            said["Settings"] = ", ".join(f"{k} = {v}" for k, v in value.items()) or "none"
+            said["Settings"] = _settings(value)
+        elif name == "instance":
+            said["For"] = value or ALL
         elif value is not None:
             text = exact(value) if isinstance(value, datetime) else str(value)
             said[name.replace("_", " ").capitalize()] = text
     return said
+
+
+def _settings(policy: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in policy.items()) or "none of the site's"
 
 
 def state_word(state: str) -> str:

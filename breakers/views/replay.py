@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import zip_longest
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
@@ -14,7 +13,8 @@ from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_GET
 
 from breakers.domain.bars import HEIGHT, SLOT, Slice, bars, highest
-from breakers.domain.replay_result import Bin, Replay, Transition
+from breakers.domain.replay_result import Bin, Replay
+from breakers.domain.replay_rows import Row, merged
 from breakers.selectors.breaker_view import BreakerView
 from breakers.selectors.outcomes import outcome_instances
 from breakers.selectors.replays import replay_instance
@@ -49,7 +49,7 @@ class Result:
     recorded_bars: SafeString
     candidate_bars: SafeString
     rows: list[Bin]
-    pairs: list[tuple[Transition | None, Transition | None]]
+    transitions: list[Row]
     more: int
 
 
@@ -98,8 +98,7 @@ def _result(
 
 def shown(found: Replay, changes: Mapping[str, Any]) -> Result:
     """A replay in words and drawings."""
-    recorded, simulated = found.recorded.transitions, found.simulated.transitions
-    pairs = list(zip_longest(recorded, simulated))
+    transitions = merged(found.recorded.transitions, found.simulated.transitions)
     good = found.calls - found.failures
     taken = [Slice(b.failures, b.calls - b.failures, b.rejected) for b in found.series]
     made = [Slice(b.failed, b.admitted - b.failed, b.refused) for b in found.series]
@@ -118,8 +117,8 @@ def shown(found: Replay, changes: Mapping[str, Any]) -> Result:
         recorded_bars=_drawn("As recorded", taken, most),
         candidate_bars=_drawn("With the candidate", made, most),
         rows=[each for each in reversed(found.series) if each.calls or each.rejected],
-        pairs=pairs[:_TRANSITIONS_SHOWN],
-        more=max(0, len(pairs) - _TRANSITIONS_SHOWN),
+        transitions=transitions[:_TRANSITIONS_SHOWN],
+        more=max(0, len(transitions) - _TRANSITIONS_SHOWN),
     )
 
 

@@ -109,6 +109,8 @@ def tile(view: BreakerView, home: str = "") -> Tile:
 def _facts(view: BreakerView, wait: str) -> list[str]:
     """What else to know; `wait` is how far the end of an override has come."""
     facts = [view.disagreement] if view.disagrees else []
+    if view.flapping:
+        facts.append(view.flapping)
     gone = len(view.instances) - len(view.live)
     if gone and not view.silent:
         facts.append(f"{gone} of {len(view.instances)} instances silent")

@@ -56,6 +56,8 @@ def verdict(view: BreakerView) -> Verdict:
     parts = [f"{failed.text} failed ({failed.basis})"]
     if view.rejected:
         parts.append(f"{view.rejected:,} calls rejected in the last 60 s")
+    if view.flapping:
+        parts.insert(0, view.flapping[0].lower() + view.flapping[1:])
     if view.reason and view.state != BreakerState.CLOSED:
         parts.insert(0, f"reason: {reason_words(view.reason)}")
     probe = view.next_probe_at if view.state == BreakerState.OPEN else None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
+from uuid import uuid4
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from breakers.models import Breaker, DomainMember, Instance, Override
+from breakers.models import Breaker, BreakerTransition, DomainMember, Instance, Override
 from breakers.selectors.breaker_view import BINS, BreakerView
 from breakers.selectors.breakers import breaker_find, breaker_get, breaker_list, service_names
 from breakers.selectors.instances import GONE, SILENT, live_instances
@@ -218,6 +219,20 @@ def test_two_hundred_breakers_take_five_queries_and_little_time() -> None:
         found = breaker_list(NOW)
         took = perf_counter() - began
     assert len(found) == 200
-    assert len(queries) == 5
+    assert len(queries) == 6
     # Twenty times what it takes on an idle machine.
     assert took < 1.0
+
+
+def test_one_that_opens_again_and_again_says_so_while_it_is_closed() -> None:
+    view = one(Scene("planner", "graph", ("closed",)))
+    assert view.flapping == ""
+    for minute, (before, after) in enumerate(
+        [("closed", "open"), ("open", "half_open"), ("half_open", "open"), ("closed", "open")]
+    ):
+        BreakerTransition.objects.create(
+            id=uuid4(), at=NOW - timedelta(minutes=3 * minute + 1), service="planner", name="graph",
+            instance="planner-1", from_state=before, to_state=after, received_at=NOW,
+        )  # fmt: skip
+    assert breaker_get(view.key, NOW).flapping == "Opened 2 times in 10 min"
+    assert breaker_get(view.key, NOW + timedelta(minutes=5)).flapping == ""

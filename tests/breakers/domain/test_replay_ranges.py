@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -36,6 +37,21 @@ def test_the_range_chooses_calls_and_transitions() -> None:
     assert (found.since, found.until) == (at(3 * 3600), at(6 * 3600))
     cut = run(script.batches, None, at(4 * 3600 + 3), at(4 * 3600 + 9), bins=2)
     assert (cut.calls, cut.failures) == (2, 1)
+
+
+def test_where_the_record_begins_and_ends_is_told_where_the_range_is_wider() -> None:
+    script = Script(BreakerPolicy(3, 10))
+    hours(script)
+    begin, end = script.batches[0].since, script.batches[-1].until
+    wide = run([batch for batch in script.batches if batch.number != 4])
+    assert (wide.record_since, wide.record_until) == (begin, end) == (at(0), at(9 * 3600 + 27))
+    assert (wide.begins_late, wide.ends_early) == (begin, end)
+    within = run(script.batches, None, at(3 * 3600), at(6 * 3600))
+    assert within.record_since == script.batches[2].until
+    assert within.record_until == script.batches[6].until
+    assert (within.begins_late, within.ends_early) == (None, None)
+    hardly = run(script.batches, None, begin - timedelta(seconds=0.9), end + timedelta(seconds=1))
+    assert (hardly.begins_late, hardly.ends_early) == (None, end)
 
 
 def test_a_gap_is_told_and_the_replay_starts_anew_after_it() -> None:
@@ -101,6 +117,7 @@ def test_the_clock_of_the_wall_may_be_set_between_batches() -> None:
 def test_nothing_recorded_is_nothing_found() -> None:
     found = run([])
     assert (found.calls, found.recorded.transitions, found.gaps) == (0, (), ())
+    assert (found.begins_late, found.ends_early) == (None, None)
     assert found.reproduced
     assert len(found.series) == 60
 

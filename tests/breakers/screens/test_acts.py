@@ -138,7 +138,7 @@ def test_a_stale_form_shows_both_sides_and_can_be_sent_again(
     html = answer.content.decode()
     assert answer.status_code == 409
     for text in ("What stands now", "I was quicker", "Disabled", "What you asked for",
-                 "Forced open", "failing over"):  # fmt: skip
+                 "Forced open", "failing over", "Settings", "all instances"):  # fmt: skip
         assert text in html
     version = ControlDocument.objects.get(service=graph.service).version
     assert f'name="version" value="{version}"' in html

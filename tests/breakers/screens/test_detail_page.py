@@ -66,11 +66,11 @@ def test_transitions_are_listed_page_by_page_with_their_place(viewer: Client, gr
     now = datetime.now(UTC)
     rows = [
         scenes.transition(graph, now - timedelta(seconds=20 * n), "closed", "open", rate=None)
-        for n in range(35)
+        for n in range(15)
     ]
     BreakerTransition.objects.bulk_create(rows)
     html = text_of(viewer, f"/breakers/{graph.key}")
-    assert html.count('<tr id="t-') == 30
+    assert html.count('<tr id="t-') == 10
     assert f'<tr id="t-{rows[0].id}"' in html
     following = html.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
     assert text_of(viewer, f"/breakers/{graph.key}{following}").count('<tr id="t-') == 5

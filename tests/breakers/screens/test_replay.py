@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from breakers.runtime.batches import Batch, Columns, Moved
 from breakers.runtime.outcomes import encode
 from breakers.selectors.outcomes import outcome_batches, outcome_instances, outcomes_last
 from breakers.selectors.replays import replay_instance
+from resilience_site.core.formatting import exact, machine
 from resilience_site.core.problems import Invalid
 from resilience_site.core.timerange import TimeRange
 from tests.breakers import outcome_scenes, scenes
@@ -160,6 +162,41 @@ def test_a_candidate_shows_what_it_would_have_changed(
     avoided = early.partition("Failures avoided")[2]
     assert "it goes its own way from" in early
     assert "% of " in avoided
+
+
+def test_transitions_are_merged_in_order_of_time(
+    viewer: Client, graph: Scene, record: list[Batch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = {"minimum_number_of_calls": "5", "failure_rate_threshold": "0.2"}
+    html = page(viewer, graph, **query).partition('id="compare"')[2]
+    rows = html.partition("<tbody>")[2].partition("</tbody>")[0].split("<tr>")[1:]
+    times = [row.partition('datetime="')[2].partition('"')[0] for row in rows]
+    assert times == sorted(times)
+    assert all(row.count("<time") == 1 for row in rows)
+    shown = [row.partition('data-label="Candidate"')[::2] for row in rows]
+    recorded = [left for left, _ in shown if 'class="change"' in left]
+    assert len(recorded) == len(moves(record))
+    assert any('class="change"' not in left for left, _ in shown)
+    assert any('class="change"' not in right for _, right in shown)
+    monkeypatch.setattr("breakers.views.replay._TRANSITIONS_SHOWN", 3)
+    cut = page(viewer, graph, **query).partition('id="compare"')[2]
+    assert cut.partition("<tbody>")[2].partition("</tbody>")[0].count("<tr>") == 3
+    assert f"{len(rows) - 3} more." in cut
+
+
+def test_where_the_record_begins_is_told(viewer: Client, graph: Scene, record: list[Batch]) -> None:
+    begins, ends = exact(record[0].since), exact(record[-1].until)
+    told = page(viewer, graph, until=machine(NOW + timedelta(minutes=1)))
+    verdict = re.sub("<[^>]+>", "", told.partition('class="verdict"')[2].partition("</div>")[0])
+    assert f", recorded from {begins} until {ends}" in verdict
+    assert f"  recorded                 from {begins}" in run()
+    inside = {
+        "since": machine(NOW - timedelta(minutes=9)),
+        "until": machine(NOW - timedelta(minutes=7)),
+    }
+    html = page(viewer, graph, **inside)
+    assert ", recorded" not in html.partition('class="verdict"')[2].partition("</div>")[0]
+    assert "  recorded  " not in run("--since", inside["since"], "--until", inside["until"])
 
 
 def test_the_screen_explains_what_cannot_be_replayed(
