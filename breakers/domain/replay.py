@@ -68,6 +68,8 @@ def replay(
     return Replay(
         since=since,
         until=until,
+        record_since=min((tape.batches[0].since for tape in found), default=None),
+        record_until=max((tape.batches[-1].until for tape in found), default=None),
         policy=policy,
         recorded=recorded.result(),
         simulated=simulated.result(),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from breakers.domain.tapes import Gap
 from breakers.runtime.circuit_state import BreakerPolicy
+
+# Times are shown to the second: less than that would be told as no difference.
+_TOLD_FROM = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,9 @@ class Replay:
     another version of the library, or was tampered with. `diverged_at` is when the candidate first
     went its own way.
 
+    `record_since` and `record_until` are where the first batch that was used begins and the last
+    one ends, be it within the range or beyond; None without any.
+
     `calls` were let through and succeeded or failed; `ignored` ones did neither. Of them the
     candidate refuses `failures_avoided`, `good_calls_refused` and `slow_avoided` (slow by its own
     threshold, or else by the one that was in force). `unknown` of the `rejected` calls it would
@@ -65,6 +71,8 @@ class Replay:
 
     since: datetime
     until: datetime
+    record_since: datetime | None
+    record_until: datetime | None
     policy: BreakerPolicy | None
     recorded: Course
     simulated: Course
@@ -82,3 +90,15 @@ class Replay:
     slow_avoided: int
     unknown: int
     series: tuple[Bin, ...]
+
+    @property
+    def begins_late(self) -> datetime | None:
+        """Where the record begins, if that is a second or more after the range does."""
+        begin = self.record_since
+        return begin if begin is not None and begin - self.since >= _TOLD_FROM else None
+
+    @property
+    def ends_early(self) -> datetime | None:
+        """Where the record ends, if that is a second or more before the range does."""
+        end = self.record_until
+        return end if end is not None and self.until - end >= _TOLD_FROM else None

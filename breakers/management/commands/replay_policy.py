@@ -93,6 +93,7 @@ def _text(name: str, instance: str, found: Replay, changes: dict[str, Any]) -> s
         f"  policy                   {told or 'the one that was in force'}",
         f"  calls                    {found.calls:,}, {found.failures:,} failed; "
         f"{found.rejected:,} rejected",
+        *_recorded(found),
         f"  opened                   {_opened(found.simulated)} (in fact {_opened(found.recorded)})",
         f"  failures avoided         {found.failures_avoided:,}",
         f"  good calls refused       {found.good_calls_refused:,}",
@@ -105,6 +106,16 @@ def _text(name: str, instance: str, found: Replay, changes: dict[str, Any]) -> s
           for t in found.simulated.transitions),
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _recorded(found: Replay) -> list[str]:
+    begin, end = found.begins_late, found.ends_early
+    told = []
+    if begin is not None:
+        told.append(f"from {exact(begin)}")
+    if end is not None:
+        told.append(f"until {exact(end)}")
+    return [f"  recorded                 {' '.join(told)}"] if told else []
 
 
 def _opened(course: Course) -> str:

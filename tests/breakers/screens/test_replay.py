@@ -168,6 +168,7 @@ def test_transitions_are_merged_in_order_of_time(
     viewer: Client, graph: Scene, record: list[Batch], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     query = {"minimum_number_of_calls": "5", "failure_rate_threshold": "0.2"}
+    monkeypatch.setattr("breakers.views.replay._TRANSITIONS_SHOWN", 500)
     html = page(viewer, graph, **query).partition('id="compare"')[2]
     rows = html.partition("<tbody>")[2].partition("</tbody>")[0].split("<tr>")[1:]
     times = [row.partition('datetime="')[2].partition('"')[0] for row in rows]
