@@ -29,3 +29,6 @@ def closed_database() -> Iterator[None]:
             yield
         finally:
             engine.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
+            # Threads of earlier tests have left connections in this process's pool, cut off now.
+            connection.close()
+            connection.close_pool()
