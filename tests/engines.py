@@ -18,6 +18,8 @@ from resilience_site.embedded.valkey import Valkey
 
 STATE_PREFIX = "rcp-tests-"
 _STOP_SECONDS = 20
+# Names the engines that the process above started: a worker of a parallel run has its own.
+_STARTED = "RCP_TESTS_STARTED"
 
 
 def start_missing() -> None:
@@ -33,10 +35,13 @@ def start_missing() -> None:
     folders = Folders(state)
     folders.make()
     atexit.register(folders.remove_sockets)
-    if not os.environ.get("DATABASE_URL"):
-        os.environ["DATABASE_URL"] = _start_postgres(folders)
-    if not os.environ.get("REDIS_URL"):
-        os.environ["REDIS_URL"] = _start_valkey(folders)
+    above = os.environ.get(_STARTED, "").split()
+    started = []
+    for variable, start in (("DATABASE_URL", _start_postgres), ("REDIS_URL", _start_valkey)):
+        if variable in above or not os.environ.get(variable):
+            os.environ[variable] = start(folders)
+            started.append(variable)
+    os.environ[_STARTED] = " ".join(started)
 
 
 def _start_postgres(folders: Folders) -> str:

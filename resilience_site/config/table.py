@@ -119,6 +119,21 @@ class SiteConfig(ClientVariables):
     resilience_allow_private_targets = SITE.boolean(
         False, "Whether checks and webhooks may call loopback and private addresses"
     )
+    resilience_check_result_retention_days = SITE.integer(
+        7, "Days that single results of health checks are kept", minimum=1, maximum=400
+    )
+    resilience_check_concurrency = SITE.integer(
+        500, "Health checks that one worker runs at the same time", minimum=1, maximum=10_000
+    )
+    resilience_check_per_host = SITE.integer(
+        20, "Health checks that one worker runs at the same time against one host", minimum=1
+    )
+    resilience_connectivity_targets = SITE.variable(
+        Names(),
+        lambda _: [],
+        "Addresses host:port of which one must accept a connection, or else results of health "
+        "checks are withheld (default: the default gateway and name servers of this machine)",
+    )
 
     database_url = ENGINES.variable(
         Url(("postgres", "postgresql")),

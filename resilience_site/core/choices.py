@@ -47,3 +47,8 @@ class Topic(TextChoices):
     TOGGLES = "toggles", "Toggles (key: toggle)"
     DEGRADED = "degraded", "Degraded modes and their notices (key: service)"
     CONTROL = "control", "Control documents and who applied them (key: service)"
+    HEALTH = "health", "States of checks (key: check id)"
+    PROBES = "probes", "Results of checks, at most once in 5 s (key: empty)"
+    DEPENDENCIES = "dependencies", "Edges of the dependency graph (key: edge id)"
+    MAINTENANCE = "maintenance", "Maintenance windows (key: window id)"
+    INCIDENTS = "incidents", "Incidents of the public status page (key: incident id)"
