@@ -112,6 +112,10 @@ class CheckStatus(models.Model):
     last_observed = models.JSONField(default=dict)
     # What a kind remembers from run to run.
     memory = models.JSONField(default=dict)
+    # The last heartbeat of a push check, what it said of itself and the rest of its words.
+    pushed_at = models.DateTimeField(null=True)
+    pushed_status = models.CharField(max_length=14, choices=ResultStatus, blank=True, default="")
+    pushed_output = models.TextField(blank=True, default="")
     # The first minute that is not summed up yet, or must be summed up again.
     minutes_from = models.DateTimeField()
 

@@ -29,7 +29,9 @@ class Maintenance(models.Model):
     cron = models.CharField(max_length=100, blank=True, default="")
     duration_seconds = models.PositiveIntegerField(null=True, blank=True)
     timezone = models.CharField(max_length=60, default="UTC")
-    # Everything, where neither services nor checks are named.
+    # Whether it covers all there is. A column of its own: a window whose last check was deleted
+    # covers nothing, not everything.
+    everything = models.BooleanField(default=False, db_default=False)
     services = models.ManyToManyField(Service, blank=True, related_name="maintenance")
     checks = models.ManyToManyField(Check, blank=True, related_name="maintenance")
     reason = models.TextField()
