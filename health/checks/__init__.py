@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
-from health.checks.base import KINDS, CheckKind, Context, Failed, Finding, Member, Observed
+from health.checks.base import (
+    KINDS,
+    CheckKind,
+    Context,
+    Failed,
+    Finding,
+    Inconclusive,
+    Member,
+    Observed,
+)
 from health.checks.kinds import load
 
 load()
 
-__all__ = ["KINDS", "CheckKind", "Context", "Failed", "Finding", "Member", "Observed"]
+__all__ = [
+    "KINDS",
+    "CheckKind",
+    "Context",
+    "Failed",
+    "Finding",
+    "Inconclusive",
+    "Member",
+    "Observed",
+]

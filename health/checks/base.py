@@ -2,8 +2,8 @@
 
 A kind is a class in a file of its own with `@kind("name")`. It says which of its options are
 secrets, which address it will call, and runs within the deadline that its caller sets. It raises
-`Failed` for what is wrong with the target; any other exception is an error of the check itself and
-is never taken for an outage. Texts never carry an option marked secret.
+`Failed` for what is wrong with the target and `Inconclusive` where it cannot tell; any other
+exception is an error of the check itself and is never taken for an outage. Texts never carry an option marked secret.
 """
 
 from __future__ import annotations
@@ -53,6 +53,17 @@ class Failed(Exception):
         self.observed = dict(observed or {})
 
 
+class Inconclusive(Exception):
+    """The run says nothing about the target; it is recorded as `withheld`, which changes no state.
+
+    The message is one line for people: what must happen first.
+    """
+
+    def __init__(self, output: str) -> None:
+        super().__init__(output)
+        self.output = output
+
+
 @dataclass(frozen=True)
 class Member:
     """Another check, as a composite sees it."""
@@ -66,7 +77,8 @@ class Context:
     """What a run may use beside its options. `timeout` is in seconds; the caller enforces it.
 
     `deep` is false where DEEP_HEALTH_CHECKS_ENABLED is off: then reaching the target is enough.
-    `members` are the checks that `members()` named. `last_push` is for the kind `push` alone.
+    `members` are the checks that `members()` named. `interval`, in seconds, and `last_push` are
+    for the kind `push`.
     """
 
     now: datetime
@@ -75,6 +87,7 @@ class Context:
     deep: bool = True
     memory: Mapping[str, Any] = field(default_factory=dict)
     members: tuple[Member, ...] = ()
+    interval: float = 0.0
     last_push: datetime | None = None
 
 
