@@ -7,17 +7,29 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.http import HttpRequest
 
 from analytics.figures import errors_query
 from analytics.models import ErrorEvent, ErrorPattern
 from analytics.selectors import rollups
 from health.selectors import service_list
 from resilience_site.core.choices import Scope
-from resilience_site.core.problems import Problem
+from resilience_site.core.screens import bad_question, is_partial
 from resilience_site.core.selectors import api_keys
 from resilience_site.core.timerange import TimeRange, parse_range
+
+__all__ = [
+    "bad_question",
+    "chosen_range",
+    "count_rows",
+    "counts_question",
+    "first_steps",
+    "is_partial",
+    "list_range",
+    "severity_word",
+    "with_severity",
+    "with_trend",
+]
 
 DEFAULT_RANGE = timedelta(hours=1)
 TREND_RANGE = timedelta(hours=24)
@@ -53,17 +65,6 @@ def list_range(request: HttpRequest, now: datetime) -> TimeRange:
     may."""
     within = chosen_range(request, now)
     return within if request.GET.get("until") else TimeRange(within.since, now + _CLOCKS_AHEAD)
-
-
-def is_partial(request: HttpRequest) -> bool:
-    """Whether an open page asks for its live part alone."""
-    return bool(getattr(request, "htmx", False))
-
-
-def bad_question(request: HttpRequest, problem: Problem) -> HttpResponse:
-    """A page for an address that asks something impossible."""
-    context = {"live_cursor": None, "problem": problem.detail}
-    return render(request, "analytics/bad_question.html", context, status=400)
 
 
 def with_severity(errors: Iterable[ErrorEvent]) -> list[tuple[ErrorEvent, str]]:

@@ -1,0 +1,98 @@
+"""What the screens of all apps share: who may act, how a refusal is told, where a form leads."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from resilience_site.core.audit import audit_refused
+from resilience_site.core.choices import Role
+from resilience_site.core.permissions import (
+    actor_of,
+    login_required_response,
+    role_allows,
+    role_of,
+)
+from resilience_site.core.problems import Problem
+
+
+def is_partial(request: HttpRequest) -> bool:
+    """Whether an open page asks for a part of it alone."""
+    return bool(getattr(request, "htmx", False))
+
+
+def may_operate(request: HttpRequest) -> bool:
+    """Whether the person who looks may act as well."""
+    return role_allows(role_of(request.user), Role.OPERATOR)
+
+
+def acting_only(
+    action: str, object_type: str, name_of: Callable[[Any], str] = str
+) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponseBase]]:
+    """Guard a page that acts. Whoever only may look gets 403, and trying stands in the audit
+    trail, as does what the form itself refuses (the `refusal` of its response).
+
+    The first argument of the path names the object; `name_of` gives its name for the trail.
+    """
+
+    def refused(request: HttpRequest, given: Any, why: str) -> None:
+        audit_refused(
+            actor=actor_of(request),
+            action=action,
+            object_type=object_type,
+            object_id=name_of(given),
+            reason=why,
+        )
+
+    def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponseBase]:
+        @functools.wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if not request.user.is_authenticated:
+                return login_required_response(request)
+            given = next(iter(kwargs.values()), "")
+            if not may_operate(request):
+                if request.method == "POST":
+                    refused(request, given, "This needs the role operator.")
+                raise PermissionDenied("This page needs the role operator.")
+            response = view(request, *args, **kwargs)
+            problem: Problem | None = getattr(response, "refusal", None)
+            if problem is not None and not problem.audited:
+                refused(request, given, problem.detail)
+            return response
+
+        guarded.required_role = Role.OPERATOR  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate
+
+
+def reason_given(request: HttpRequest) -> str:
+    """The reason in a form, without what stands around it."""
+    return request.POST.get("reason", "").replace("\0", "").strip()
+
+
+def back_to(request: HttpRequest, otherwise: str) -> str:
+    """Where a form leads afterwards: the page of this site that it was sent from."""
+    wanted = request.POST.get("next") or request.GET.get("next") or ""
+    hosts = {request.get_host()}
+    if url_has_allowed_host_and_scheme(wanted, hosts, require_https=request.is_secure()):
+        return wanted
+    return otherwise
+
+
+def bad_question(request: HttpRequest, problem: Problem) -> HttpResponse:
+    """A page for an address that asks something impossible."""
+    context = {"live_cursor": None, "problem": problem.detail}
+    return render(request, "errors/bad_question.html", context, status=400)
+
+
+def topic(name: str, key: str) -> str:
+    """What a part of a page listens to; a key with blanks could not stand in the list."""
+    return f"{name}:{key}" if key.split() == [key] else name
