@@ -34,7 +34,8 @@ class Finding:
     """What a run that came to an end says: `status` is `up` or `degraded`.
 
     `output` is one line for people. `latency_ms` where the kind measures better than the caller,
-    who otherwise takes the time of the whole run. `memory` is kept until the next run.
+    who otherwise takes the time of the whole run. `memory` is kept until the next run; None leaves
+    what was kept before.
     """
 
     status: str = "up"
@@ -45,12 +46,21 @@ class Finding:
 
 
 class Failed(Exception):
-    """The target does not do what the check asks of it; the message is one line for people."""
+    """The target does not do what the check asks of it; the message is one line for people.
 
-    def __init__(self, output: str, observed: Mapping[str, Observed] | None = None) -> None:
+    `memory` as of a `Finding`: None leaves what the last run kept.
+    """
+
+    def __init__(
+        self,
+        output: str,
+        observed: Mapping[str, Observed] | None = None,
+        memory: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(output)
         self.output = output
         self.observed = dict(observed or {})
+        self.memory = memory
 
 
 class Inconclusive(Exception):
