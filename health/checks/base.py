@@ -3,7 +3,8 @@
 A kind is a class in a file of its own with `@kind("name")`. It says which of its options are
 secrets, which address it will call, and runs within the deadline that its caller sets. It raises
 `Failed` for what is wrong with the target and `Inconclusive` where it cannot tell; any other
-exception is an error of the check itself and is never taken for an outage. Texts never carry an option marked secret.
+exception is an error of the check itself and is never taken for an outage. Texts never carry an
+option marked secret.
 """
 
 from __future__ import annotations
@@ -82,13 +83,20 @@ class Member:
     state: str
 
 
+@dataclass
+class Progress:
+    """What a run waits for, for whoever ends it at its deadline."""
+
+    step: str = ""
+
+
 @dataclass(frozen=True)
 class Context:
     """What a run may use beside its options. `timeout` is in seconds; the caller enforces it.
 
     `deep` is false where DEEP_HEALTH_CHECKS_ENABLED is off: then reaching the target is enough.
-    `members` are the checks that `members()` named. `interval`, in seconds, and `last_push` are
-    for the kind `push`.
+    `members` are the checks that `members()` named. `interval`, in seconds, `last_push`
+    and what the last push said are for the kind `push`.
     """
 
     now: datetime
@@ -99,6 +107,13 @@ class Context:
     members: tuple[Member, ...] = ()
     interval: float = 0.0
     last_push: datetime | None = None
+    pushed_status: str = ""
+    pushed_output: str = ""
+    progress: Progress = field(default_factory=Progress)
+
+    def doing(self, step: str) -> None:
+        """Note what the run waits for from now on: "waiting for the TLS handshake"."""
+        self.progress.step = step
 
 
 class CheckKind(ABC, Generic[O]):
@@ -107,6 +122,9 @@ class CheckKind(ABC, Generic[O]):
     name: ClassVar[str]
     label: ClassVar[str]
     Options: type[O]
+    # Whether checks with the same target may share one run; not where a run depends on more than
+    # the target: on what a check remembers, on heartbeats, on other checks.
+    shared: ClassVar[bool] = True
     # Names of options whose value is a secret whole; `url_secrets` of URLs whose password is.
     secrets: ClassVar[frozenset[str]] = frozenset()
     url_secrets: ClassVar[frozenset[str]] = frozenset()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from health.checks.base import Failed, Finding, Observed
-from health.checks.options import OptionError
+from health.checks.options import OptionError, require_range
 
 
 class Judgement:
@@ -68,20 +68,15 @@ class Judgement:
         return Finding(status, output, self.observed, latency_ms, memory)
 
 
-def require_range(option: str, value: float | None, *, low: float = 0.0, high: float) -> None:
-    """Refuse a number outside `low`..`high`; raises `OptionError`."""
-    if value is not None and not low <= value <= high:
-        raise OptionError(option, f"must be from {low:g} to {high:g}")
-
-
 def require_limits(
     options: Any, stem: str, unit: str, *, high: float, low_is_bad: bool = False
 ) -> None:
     """Refuse `{stem}_warn_{unit}` and `{stem}_fail_{unit}` out of range or in the wrong order."""
     warn_name, fail_name = f"{stem}_warn_{unit}", f"{stem}_fail_{unit}"
     warn, fail = getattr(options, warn_name), getattr(options, fail_name)
-    require_range(warn_name, warn, high=high)
-    require_range(fail_name, fail, high=high)
+    for name, value in ((warn_name, warn), (fail_name, fail)):
+        if value is not None:
+            require_range(name, value, 0.0, high)
     if warn is None or fail is None:
         return
     if low_is_bad and warn < fail:

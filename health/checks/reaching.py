@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import errno
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterator
 
 from health.checks.addresses import Forbidden
 from health.checks.base import Context, Failed, Finding
@@ -12,6 +15,17 @@ from health.checks.words import reason
 
 # What `hosts()` gives for a socket of this machine: judged as any other loopback address.
 LOCAL = "127.0.0.1"
+_OUR_OWN = frozenset(
+    {
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.ENOBUFS,
+        errno.EADDRNOTAVAIL,
+        errno.EACCES,
+        errno.EPERM,
+    }
+)
 
 
 def require_local_allowed(context: Context, path: str) -> None:
@@ -24,31 +38,53 @@ def require_local_allowed(context: Context, path: str) -> None:
 
 async def judged(context: Context, host: str, port: int) -> list[str]:
     """The addresses of `host` that may be called. Raises `Failed` where it has none."""
-    try:
+    with network_failures(host):
         found = await context.addresses.resolve(host, port)
-    except OSError as error:
-        raise Failed(f"{host}: {reason(error)}") from error
     if not found:
         raise Failed(f"{host} has no address")
     return found
 
 
+@contextlib.contextmanager
+def network_failures(where: str) -> Iterator[None]:
+    """Network errors in the block are failures of the target at `where`.
+
+    What the machine that probes lacks (file handles, ports, memory) says nothing about the target,
+    and passes as it is.
+    """
+    try:
+        yield
+    except ssl.SSLError as error:
+        raise Failed(f"{where}: {reason(error)}") from error
+    except OSError as error:
+        if error.errno in _OUR_OWN and not isinstance(error, socket.gaierror):
+            raise
+        raise Failed(f"{where} cannot be reached: {reason(error)}") from error
+
+
 @contextlib.asynccontextmanager
 async def connected(
-    context: Context, host: str, port: int
+    context: Context,
+    host: str,
+    port: int,
+    *,
+    tls: ssl.SSLContext | None = None,
+    server_name: str | None = None,
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A plain connection to `host`, or to a socket where it is a path; ended with the block."""
-    try:
+    """A connection to `host`, or a plain one to a socket where it is a path; cut with the block."""
+    context.doing("waiting for the connection" + (" and the TLS handshake" if tls else ""))
+    with network_failures(place(host, port)):
         if host.startswith("/"):
             require_local_allowed(context, host)
             reader, writer = await asyncio.open_unix_connection(host)
         else:
-            reader, writer = await context.addresses.connect(host, port)
-    except OSError as error:
-        raise Failed(f"{place(host, port)} cannot be reached: {reason(error)}") from error
+            reader, writer = await context.addresses.connect(
+                host, port, tls=tls, server_name=server_name
+            )
     try:
         yield reader, writer
     finally:
+        # A farewell would wait for a peer that may never answer.
         writer.transport.abort()
 
 
@@ -64,4 +100,4 @@ def place(host: str, port: int) -> str:
     """How people write a target: `host:port`, or the path of a socket."""
     if host.startswith("/"):
         return host
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
