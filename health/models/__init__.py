@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from health.models.catalogue import Service
 from health.models.checks import Check, CheckStatus, Dependency
-from health.models.history import CheckHour, CheckMinute, CheckResult, Outage, StateChange
+from health.models.history import (
+    CheckHour,
+    CheckMinute,
+    CheckResult,
+    Outage,
+    ServiceHour,
+    StateChange,
+)
 from health.models.planned import (
     JournalReader,
     Maintenance,
@@ -25,5 +32,6 @@ __all__ = [
     "PublicIncident",
     "PublicIncidentUpdate",
     "Service",
+    "ServiceHour",
     "StateChange",
 ]

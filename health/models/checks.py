@@ -32,6 +32,8 @@ class Check(models.Model):
     kind = models.CharField(max_length=30)
     target = models.JSONField(default=dict)
     sealed_target = models.TextField()
+    # SHA-256 of a push check's token, by which a heartbeat finds its check.
+    push_digest = models.CharField(max_length=64, null=True, unique=True, editable=False)
     interval_seconds = models.FloatField()
     timeout_seconds = models.FloatField()
     failures_to_down = models.PositiveSmallIntegerField(default=3)
@@ -118,6 +120,8 @@ class CheckStatus(models.Model):
     pushed_output = models.TextField(blank=True, default="")
     # The first minute that is not summed up yet, or must be summed up again.
     minutes_from = models.DateTimeField()
+    # The same of hours; null before the first minute was.
+    hours_from = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["check_row"]

@@ -52,6 +52,9 @@ class StateChange(models.Model):
         ordering = ["-since", "-id"]
         indexes = [
             models.Index(fields=["check_row", "since", "id"], name="change_of_check"),
+            # The last one written that holds at a time: where one is dated back, the order of
+            # `since` is not that of writing.
+            models.Index(fields=["check_row", "id"], name="change_written"),
             models.Index(fields=["at"], name="change_at"),
         ]
 
@@ -103,14 +106,12 @@ class Outage(models.Model):
 
 
 class SecondsByState(models.Model):
-    """Seconds that a check spent in each state, split by whether maintenance was on, so that each
-    policy of what counts as good, bad or excluded can be applied afterwards.
+    """Seconds spent in each state, split by whether maintenance was on, so that each policy of
+    what counts as good, bad or excluded can be applied afterwards.
 
     In maintenance, the state is what it would have been without.
     """
 
-    # Django wants one column for its key; no row is fetched by it.
-    check_id = models.UUIDField(primary_key=True)
     up = models.FloatField()
     degraded = models.FloatField()
     down = models.FloatField()
@@ -129,6 +130,8 @@ class SecondsByState(models.Model):
 class CheckMinute(SecondsByState):
     """The seconds of one minute. Partitioned by day; the key is `(check_id, minute)`."""
 
+    # Django wants one column for its key; no row is fetched by it.
+    check_id = models.UUIDField(primary_key=True)
     minute = models.DateTimeField()
 
     class Meta:
@@ -143,6 +146,7 @@ class CheckHour(SecondsByState):
     """The sums of one hour, with the latencies of its runs as counts per bucket of
     `health.domain.latency`. Partitioned by day; the key is `(check_id, hour)`."""
 
+    check_id = models.UUIDField(primary_key=True)
     hour = models.DateTimeField()
     runs = models.IntegerField()
     latency_sum = models.FloatField()
@@ -155,3 +159,18 @@ class CheckHour(SecondsByState):
 
     def __str__(self) -> str:
         return f"{self.check_id} {self.hour}"
+
+
+class ServiceHour(SecondsByState):
+    """The seconds of one hour of a service: at each moment it is in the state of its worst
+    critical check. Partitioned by day; the key is `(service, hour)`."""
+
+    service = models.CharField(max_length=200, primary_key=True)
+    hour = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "health_servicehour"
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.hour}"

@@ -24,3 +24,4 @@ def minute_retention() -> timedelta:
 RESULTS = register(PartitionedTable("health_checkresult", "day", result_retention))
 MINUTES = register(PartitionedTable("health_checkminute", "day", minute_retention))
 HOURS = register(PartitionedTable("health_checkhour", "day", lambda: HOURS_KEPT))
+SERVICE_HOURS = register(PartitionedTable("health_servicehour", "day", lambda: HOURS_KEPT))

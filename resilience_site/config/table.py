@@ -12,6 +12,7 @@ from breakers.runtime.variables import (
     ClientVariables,
     Effective,
     Integer,
+    Number,
     Section,
     Variable,
 )
@@ -122,6 +123,11 @@ class SiteConfig(ClientVariables):
     resilience_check_result_retention_days = SITE.integer(
         7, "Days that single results of health checks are kept", minimum=1, maximum=400
     )
+    resilience_availability_target = SITE.variable(
+        Number(minimum=50.0, maximum=99.9999),
+        99.9,
+        "Percent of the measured time that a service has to be available",
+    )
     resilience_check_concurrency = SITE.integer(
         500, "Health checks that one worker runs at the same time", minimum=1, maximum=10_000
     )
@@ -132,7 +138,7 @@ class SiteConfig(ClientVariables):
         Names(),
         lambda _: [],
         "Addresses host:port of which one must accept a connection, or else results of health "
-        "checks are withheld (default: the default gateway and name servers of this machine)",
+        "checks are withheld (default: the name servers of this machine)",
     )
 
     database_url = ENGINES.variable(
