@@ -20,6 +20,8 @@ def _every(seconds: int, task: str) -> dict[str, Any]:
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "Join errors into chains": _every(2, "analytics.tasks.chains_refresh"),
     "Join calls into edges of the service map": _every(2, "analytics.tasks.edges_resolve"),
+    "Run health checks": _every(10, "health.tasks.checks_run"),
+    "Announce failures, follow maintenance": _every(2, "health.tasks.checks_follow"),
     "End what was decided for a time": _every(5, "breakers.tasks.due_expire"),
     "Forget old transitions and decisions": _every(3600, "breakers.tasks.history_prune"),
     "Make partitions ahead": _every(600, "analytics.tasks.partitions_ahead"),

@@ -1,0 +1,124 @@
+"""The prober of this process, and single runs for people who do not want to wait for their turn."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from health.checks.addresses import Addresses
+from health.choices import ResultStatus, RunCause
+from health.models import Check, CheckResult
+from health.prober.connectivity import Connectivity, configured_targets
+from health.prober.prober import Prober
+from health.prober.probes import Probes
+from health.prober.running import Runner
+from health.services.claims import Claim, claim_one, release
+from health.services.results import Result, results_record
+from resilience_site.config import config
+from resilience_site.core.problems import NotFound, Unavailable
+
+# Beyond its timeout, what a run elsewhere may take until its result can be read.
+_WRITING_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 0.1
+
+_lock: Final = threading.Lock()
+_prober: Prober | None = None
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run found; `status` is of `ResultStatus`."""
+
+    check_id: UUID
+    started_at: datetime
+    status: str
+    output: str
+    latency_ms: float | None
+    observed: dict[str, Any]
+
+
+def keep_probing() -> None:
+    """See to it that this process probes; it goes on until `stop_probing`."""
+    global _prober
+    with _lock:
+        if _prober is None:
+            _prober = Prober(runner=make_runner, concurrency=config.resilience_check_concurrency)
+        _prober.start()
+
+
+def stop_probing() -> None:
+    """End probing in this process and give back what was claimed."""
+    with _lock:
+        if _prober is not None:
+            _prober.stop()
+
+
+def make_runner() -> Runner:
+    """A runner by the site's settings, for one event loop."""
+    targets = configured_targets(config.resilience_connectivity_targets)
+    return Runner(
+        per_host=config.resilience_check_per_host,
+        addresses=Addresses(allow_private=config.resilience_allow_private_targets),
+        connectivity=Connectivity(targets),
+        deep=config.deep_health_checks_enabled,
+    )
+
+
+def run_now(check_id: UUID) -> Ran:
+    """Run a check at once and record the result; waits little longer than its timeout.
+
+    Where somebody else is running it, that result is awaited. Raises `NotFound` for a check that
+    is not there, and `Unavailable` where its result does not come.
+    """
+    check = Check.objects.filter(id=check_id).first()
+    if check is None:
+        raise NotFound("There is no such check.")
+    asked = datetime.now(UTC)
+    deadline = time.monotonic() + check.timeout_seconds + _WRITING_SECONDS
+    while time.monotonic() < deadline:
+        claim = claim_one(check_id=check_id, now=datetime.now(UTC))
+        if claim is not None:
+            return _run(claim)
+        time.sleep(_LOOK_SECONDS)
+        # The run under way began before it was asked for.
+        since = asked - timedelta(seconds=check.timeout_seconds)
+        row = CheckResult.objects.filter(check_id=check_id, at__gte=since).order_by("-at").first()
+        if row is not None:
+            return Ran(check_id, row.at, row.status, row.output, row.latency_ms, row.observed or {})
+    raise Unavailable("The check is being run by a worker that does not report.", retry_after=30)
+
+
+def _run(claim: Claim) -> Ran:
+    try:
+        result = _probe(claim)
+        results_record(results=[result], now=datetime.now(UTC), rng=random.Random())  # noqa: S311
+    except BaseException:
+        release(claims=[claim])
+        raise
+    return Ran(
+        claim.check_id,
+        result.started_at,
+        result.status,
+        result.output,
+        result.latency_ms,
+        result.observed,
+    )
+
+
+def _probe(claim: Claim) -> Result:
+    work, broken = Probes().of([claim])
+    if broken:
+        now, (_, reason) = datetime.now(UTC), broken[0]
+        return Result(claim, now, ResultStatus.INTERNAL_ERROR, reason, cause=RunCause.MANUAL)
+    _, probe, members = work[0]
+
+    async def run() -> Result:
+        return await make_runner().run(claim, probe, members=members, cause=RunCause.MANUAL)
+
+    return asyncio.run(run())

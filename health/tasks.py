@@ -1,0 +1,37 @@
+"""Background work of health. Every task may run twice, or be missed, without harm."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from celery import shared_task
+from celery.signals import worker_shutting_down
+
+from health.prober import keep_probing, stop_probing
+from health.services import announcements, evaluation
+from resilience_site.config import config
+
+
+@shared_task
+def checks_run() -> None:
+    """Keep this worker probing, or end it where checks are switched off.
+
+    The prober goes on by itself between two of these: a full queue delays no check.
+    """
+    if config.health_checks_enabled:
+        keep_probing()
+    else:
+        stop_probing()
+
+
+@worker_shutting_down.connect
+def _stop(**_: object) -> None:
+    stop_probing()
+
+
+@shared_task
+def checks_follow() -> None:
+    """Announce outages that have settled; begin and end maintenance on time."""
+    now = datetime.now(UTC)
+    evaluation.windows_follow(now=now)
+    announcements.outages_announce(now=now)
