@@ -44,6 +44,22 @@ BADGES: Final[dict[str, dict[str, Badge]]] = {
         "warn": Badge("Warning", "warn", "exclamation-triangle"),
         "fail": Badge("Failing", "bad", "x-circle"),
     },
+    "health": {
+        "up": Badge("Up", "ok", "check-circle"),
+        "degraded": Badge("Degraded", "warn", "exclamation-triangle"),
+        "down": Badge("Down", "bad", "x-circle"),
+        "unreachable": Badge("Unreachable", "note", "signal-slash"),
+        "maintenance": Badge("Maintenance", "info", "wrench"),
+        "unknown": Badge("Unknown", "idle", UNKNOWN_ICON),
+        "paused": Badge("Paused", "idle", "pause-circle"),
+    },
+    "run": {
+        "up": Badge("Up", "ok", "check-circle"),
+        "degraded": Badge("Degraded", "warn", "exclamation-triangle"),
+        "down": Badge("Down", "bad", "x-circle"),
+        "internal_error": Badge("Internal error", "note", "bug-ant"),
+        "withheld": Badge("Withheld", "idle", "no-symbol"),
+    },
     "span": {
         "ok": Badge("OK", "ok", "check-circle"),
         "unset": Badge("Unset", "idle", "minus-circle"),
