@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -29,21 +29,18 @@ def dependency_list(status: Iterable[str] = ()) -> QuerySet[Dependency]:
 
 def check_edges() -> list[Edge]:
     """The edges that count, between checks. Two queries, however many there are."""
-    everything: dict[str, list[UUID]] = defaultdict(list)
-    critical: dict[str, list[UUID]] = defaultdict(list)
+    everything: dict[Any, list[UUID]] = defaultdict(list)
+    critical: dict[Any, list[UUID]] = defaultdict(list)
     for key, service, is_critical in Check.objects.values_list("id", "service_id", "critical"):
         everything[service].append(key)
         if is_critical:
             critical[service].append(key)
+    counted = Dependency.objects.filter(status__in=COUNTED).values_list(
+        "child_check_id", "child_service_id", "parent_check_id", "parent_service_id", "hard"
+    )
     edges = []
-    for child_check, child_service, parent_check, parent_service, hard in _counted():
+    for child_check, child_service, parent_check, parent_service, hard in counted:
         children = [child_check] if child_check else everything[child_service]
         parents = [parent_check] if parent_check else critical[parent_service]
         edges += [Edge(c, p, hard) for c in children for p in parents if c != p]
     return edges
-
-
-def _counted() -> QuerySet[Dependency, tuple[UUID | None, str, UUID | None, str, bool]]:
-    return Dependency.objects.filter(status__in=COUNTED).values_list(
-        "child_check_id", "child_service_id", "parent_check_id", "parent_service_id", "hard"
-    )

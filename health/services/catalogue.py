@@ -10,6 +10,8 @@ from django.db import connection
 
 from health.choices import Criticality
 from health.models import Service
+from resilience_site.core.choices import Topic
+from resilience_site.core.journal import Entry
 
 
 class Observed(NamedTuple):
@@ -56,3 +58,14 @@ def service_observe(*, observed: Iterable[Observed], at: datetime) -> list[str]:
             if cursor.fetchone()[0]:
                 created.append(item.name)
     return created
+
+
+def service_ensure(*, name: str, now: datetime, entries: list[Entry]) -> Service:
+    """The service of that name, new in the catalogue if it was not there; `entries` then get what
+    the journal is to be told. Nothing is said of when it was heard of."""
+    service, created = Service.objects.get_or_create(
+        name=name, defaults={"first_seen": now, "last_seen": now}
+    )
+    if created:
+        entries.append(Entry(Topic.SERVICES, "service.new", name))
+    return service
