@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 # Shorter ones stand in any text; a secret that short protects nothing.
 SHORTEST = 4
+# Of a body, which has names and plain words too.
+LONG = 8
 
 
 def secret_parts(value: Any) -> set[str]:
@@ -27,3 +30,9 @@ def url_secret_parts(url: str) -> set[str]:
     decoded = [value for _, value in parse_qsl(parts.query)]
     found = (password, unquote(password), *written, *decoded)
     return {each for each in found if len(each) >= SHORTEST}
+
+
+def body_secret_parts(body: str | None) -> set[str]:
+    """The texts of a body that must not show: whole, and every long word in it."""
+    words = re.findall(r"[^\s&=\"':,{}\[\]]+", body or "")
+    return {each for each in (body or "", *words) if len(each) >= LONG}

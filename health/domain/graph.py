@@ -10,12 +10,15 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice, pairwise
 from typing import Final
 from uuid import UUID
 
 # A verdict names no more culprits than that; nobody reads more.
 MOST_CULPRITS: Final = 20
 
+# Edges of a cycle that is found, around which a shorter one is looked for.
+_MOST_TRIED: Final = 50
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -189,15 +192,21 @@ def _lowest(mask: int, most: int) -> Iterator[int]:
 
 def find_cycle(edges: Iterable[tuple[str, str]]) -> list[str]:
     """A cycle of the graph that `(from, to)` pairs make, its first node repeated at its end, or an
-    empty list. Of the cycles through the pair that closes it, it is a shortest."""
+    empty list. It is a shortest of those that share a pair with it: if one pair made all the
+    cycles there are, a shortest of all."""
     ends: dict[str, list[str]] = defaultdict(list)
     for start, end in edges:
         ends[start].append(end)
     closing = _closing_edge(ends)
     if closing is None:
         return []
-    last, first = closing
-    return [*_shortest(ends, first, last), first]
+    found = _around(ends, closing)
+    return min((_around(ends, each) for each in islice(pairwise(found), _MOST_TRIED)), key=len)
+
+
+def _around(ends: Mapping[str, list[str]], edge: tuple[str, str]) -> list[str]:
+    """A shortest cycle through an edge that is part of one."""
+    return [edge[0], *_shortest(ends, edge[1], edge[0])]
 
 
 def _closing_edge(ends: Mapping[str, list[str]]) -> tuple[str, str] | None:

@@ -19,8 +19,8 @@ LONGEST_SETTLE: Final = 3_600.0
 MOST_DESCRIPTION: Final = 5_000
 _MOST_URL: Final = 200
 
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_UNSEEN: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_UNSEEN: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def name_read(field: str, value: Any) -> str:

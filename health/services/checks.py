@@ -36,6 +36,7 @@ from health.services.targets import (
 from resilience_site.config import config
 from resilience_site.core.audit import Actor, audit_record, refusals_audited
 from resilience_site.core.choices import Topic
+from resilience_site.core.formatting import printable
 from resilience_site.core.journal import Entry
 from resilience_site.core.problems import Conflict, Invalid, NotFound
 
@@ -99,7 +100,7 @@ def check_create(
         "description": description,
         "runbook_url": runbook_url,
     }
-    with refusals_audited(actor=actor, action="check.create", object_type=_OBJECT, object_id=name):
+    with refusals_audited(actor=actor, action="check.create", object_type=_OBJECT, object_id=printable(str(name))):
         draft = draft_new(kind, target, given, depends_on, hard)
         with graph_editing(now=now) as edit:
             return check_add(edit, draft, managed_by=managed_by, actor=actor)

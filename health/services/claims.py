@@ -85,13 +85,14 @@ def claim_one(*, check_id: UUID, now: datetime) -> Claim | None:
 
     A check that is switched off can be claimed too: its result is recorded, its rest stays.
     """
-    values = {"now": now, "check_id": check_id, "limit": 1}
+    values: dict[str, Any] = {"now": now, "check_id": check_id, "limit": 1}
     return next(iter(_claim("s.check_id = %(check_id)s", values)), None)
 
 
 def _claim(condition: str, values: dict[str, Any]) -> list[Claim]:
+    values["margin"] = LEASE_MARGIN
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM.format(condition=condition), {**values, "margin": LEASE_MARGIN})
+        cursor.execute(_CLAIM.format(condition=condition), values)
         rows = cursor.fetchall()
     claims = [_read(row, values["now"]) for row in rows]
     return sorted(claims, key=lambda claim: claim.due_at)

@@ -6,7 +6,7 @@ has the edges c → in(S) and out(S) → c; what a composite reads counts as an 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -24,14 +24,14 @@ Pair = tuple[str, str]
 
 def cycles_refuse() -> None:
     """Raise `Invalid`, with the cycle in words, if what is stored has one."""
-    cycle = cycle_find()
-    if cycle:
-        raise Invalid.field("depends_on", cycle_words(cycle))
+    words = cycle_words()
+    if words:
+        raise Invalid.field("depends_on", words)
 
 
-def cycle_find(extra: Iterable[Dependency] = ()) -> list[str]:
-    """The labels of a cycle that the edges that count make, together with `extra` ones; the first
-    label repeated at the end. Empty where there is none."""
+def cycle_words(extra: Iterable[Dependency] = ()) -> str:
+    """The cycle that the edges that count make together with `extra` ones, told step by step from
+    its first node by name around to it; empty where there is none."""
     names = {key: (name, service) for key, name, service in _checks()}
     counted = Dependency.objects.filter(status__in=COUNTED)
     pairs = [
@@ -40,18 +40,22 @@ def cycle_find(extra: Iterable[Dependency] = ()) -> list[str]:
         *(_of_edge(edge) for edge in (*counted, *extra)),
         *_of_composites({name: key for key, (name, _) in names.items()}),
     ]
-    labels = (_label(node, names) for node in find_cycle(pairs))
-    told: list[str] = []
-    for label in labels:
-        if not told or told[-1] != label:
-            told.append(label)
-    return told if len(told) > 1 else told * 2
+    cycle = find_cycle(pairs)
+    return f"This would make a cycle: {', '.join(_steps(cycle, names))}." if cycle else ""
 
 
-def cycle_words(cycle: list[str]) -> str:
-    """`web needs api, api needs web: …` for people."""
-    steps = [f"{child} needs {parent}" for child, parent in pairwise(cycle)]
-    return f"This would make a cycle: {', '.join(steps)}."
+def _steps(cycle: list[str], names: Mapping[UUID, tuple[str, str]]) -> list[str]:
+    steps = []
+    for start, end in pairwise(cycle):
+        child, parent = _label(start, names), _label(end, names)
+        if start.startswith("out:") and end.startswith("check:"):
+            steps.append(f"{child} has {parent}")
+        elif start.startswith("check:") and end.startswith("in:"):
+            steps.append(f"{child} is part of {parent}")
+        elif child != parent or not start.startswith("out:"):
+            steps.append(f"{child} needs {parent}")
+    first = steps.index(min(steps))
+    return [*steps[first:], *steps[:first]]
 
 
 def _checks() -> Iterator[tuple[UUID, str, str]]:
@@ -108,6 +112,6 @@ def _reads_members(kind: CheckKind[Any]) -> bool:
     return type(kind).members is not CheckKind.members
 
 
-def _label(node: str, names: dict[UUID, tuple[str, str]]) -> str:
+def _label(node: str, names: Mapping[UUID, tuple[str, str]]) -> str:
     form, _, rest = node.partition(":")
     return f"check {names[UUID(rest)][0]}" if form == "check" else f"service {rest}"

@@ -18,10 +18,11 @@ from health.choices import DependencyStatus
 from health.models import Check, Dependency, Service
 from health.selectors.graph import COUNTED
 from health.services.check_fields import flag_read, text_read
-from health.services.cycles import cycle_find, cycle_words
+from health.services.cycles import cycle_words
 from health.services.editing import GraphEdit, graph_editing
 from resilience_site.core.audit import Actor, audit_record, refusals_audited
 from resilience_site.core.choices import Topic
+from resilience_site.core.formatting import printable
 from resilience_site.core.journal import Entry
 from resilience_site.core.problems import Invalid, NotFound
 
@@ -60,7 +61,7 @@ def dependency_declare(
             actor=actor,
             action="dependency.declare",
             object_type=_OBJECT,
-            object_id=f"{child} → {parent}",
+            object_id=printable(f"{child} → {parent}"),
         ),
         graph_editing(now=now) as edit,
     ):
@@ -151,8 +152,7 @@ def _decide(
 
 def cycle_of(edge: Dependency) -> str:
     """The cycle in words that accepting an edge would make; empty where it would make none."""
-    cycle = cycle_find([edge])
-    return cycle_words(cycle) if cycle else ""
+    return cycle_words([edge])
 
 
 # --- Within `graph_editing`
@@ -217,7 +217,7 @@ def check_dependents(check: Check) -> list[str]:
 
 def end_named(field: str, name: Any) -> End:
     """The check or service of that name. Raises `Invalid`."""
-    if not isinstance(name, str) or "\x00" in name:
+    if not isinstance(name, str) or name != printable(name):
         raise Invalid.field(field, f"{field} names a check or a service.")
     form, separator, rest = name.partition(":")
     wanted = form if separator and form in ("check", "service") else ""

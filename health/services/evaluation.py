@@ -118,7 +118,12 @@ def _rows() -> dict[UUID, Row]:
         "last_output",
     )
     rows: Iterable[tuple[Any, ...]] = values.iterator()
-    return {row[0]: Row(*row[:12], timedelta(seconds=row[12]), row[13]) for row in rows}
+    return {row[0]: _row(list(row)) for row in rows}
+
+
+def _row(values: list[Any]) -> Row:
+    values[12] = timedelta(seconds=values[12])
+    return Row(*values)
 
 
 def _node(row: Row) -> Node:

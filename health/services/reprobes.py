@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection
@@ -22,6 +22,12 @@ def reprobe(*, check_ids: Collection[UUID], now: datetime) -> None:
     """
     if not check_ids:
         return
+    values: dict[str, Any] = {
+        "now": now,
+        "until": now + SUSPECTED_FOR,
+        "just_run": JUST_RUN,
+        "ids": list(check_ids),
+    }
     with connection.cursor() as cursor:
         # In order, so that two of these never wait for each other in a circle.
         cursor.execute(
@@ -33,10 +39,5 @@ def reprobe(*, check_ids: Collection[UUID], now: datetime) -> None:
             "AND next_due_at IS NOT NULL "
             "AND (last_run_at IS NULL OR last_run_at < %(now)s - %(just_run)s) "
             "ORDER BY check_id FOR UPDATE) AS wanted WHERE s.check_id = wanted.check_id",
-            {
-                "now": now,
-                "until": now + SUSPECTED_FOR,
-                "just_run": JUST_RUN,
-                "ids": list(check_ids),
-            },
+            values,
         )
