@@ -5,7 +5,6 @@ Nothing here names what users do not know: internal names, reasons, or who decid
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,12 +15,11 @@ from django.db.models import F, OuterRef, Q, Subquery
 from breakers.choices import Level
 from breakers.models import DegradedMode, Notice
 from health.models import Service
+from resilience_site.core.formatting import printable
 
 PAST: Final = timedelta(days=14)
 MOST_SHOWN: Final = 200
 NAMELESS: Final = "A service"
-# What neither XML nor a screen can show.
-_UNSHOWN = re.compile(r"[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ def _public(row: Notice, now: datetime) -> PublicNotice:
         id=row.id,
         name=row.public_name or NAMELESS,  # type: ignore[attr-defined]
         level=row.level,
-        text=_UNSHOWN.sub("", row.text),
+        text=printable(row.text),
         started_at=row.started_at,
         ended_at=ended_at,
     )

@@ -71,6 +71,20 @@ BADGES: Final[dict[str, dict[str, Badge]]] = {
         "essential": Badge("Essential only", "bad", "exclamation-circle"),
         "offline": Badge("Offline", "bad", "x-circle"),
     },
+    "impact": {
+        "operational": Badge("Operational", "ok", "check-circle"),
+        "maintenance": Badge("Maintenance", "info", "wrench-screwdriver"),
+        "degraded": Badge("Degraded", "warn", "exclamation-triangle"),
+        "partial_outage": Badge("Partial outage", "bad", "exclamation-circle"),
+        "major_outage": Badge("Major outage", "bad", "x-circle"),
+        "none": Badge("Not measured", "idle", UNKNOWN_ICON),
+    },
+    "stage": {
+        "investigating": Badge("Investigating", "bad", "magnifying-glass"),
+        "identified": Badge("Identified", "warn", "light-bulb"),
+        "monitoring": Badge("Monitoring", "info", "eye"),
+        "resolved": Badge("Resolved", "ok", "check-circle"),
+    },
     "toggle": {
         "on": Badge("On", "ok", "check-circle"),
         "off": Badge("Off", "warn", "minus-circle"),

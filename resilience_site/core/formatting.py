@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime
 from typing import Final
 
 ABSENT: Final = "n/a"
 _STEPS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _PREFIXES: Final = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+_UNSHOWN: Final = re.compile(r"[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def printable(text: str) -> str:
+    """`text` without what neither XML nor a screen can show."""
+    return _UNSHOWN.sub("", text)
 
 
 def exact(moment: datetime) -> str:
