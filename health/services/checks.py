@@ -100,7 +100,9 @@ def check_create(
         "description": description,
         "runbook_url": runbook_url,
     }
-    with refusals_audited(actor=actor, action="check.create", object_type=_OBJECT, object_id=printable(str(name))):
+    with refusals_audited(
+        actor=actor, action="check.create", object_type=_OBJECT, object_id=printable(str(name))
+    ):
         draft = draft_new(kind, target, given, depends_on, hard)
         with graph_editing(now=now) as edit:
             return check_add(edit, draft, managed_by=managed_by, actor=actor)
