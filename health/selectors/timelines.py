@@ -1,0 +1,104 @@
+"""What checks went through, from their changes of state and the maintenance windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from django.db import connection
+
+from health.domain.availability import MAINTENANCE, Segment, segments, underlying
+from health.domain.timeline import UNKNOWN, Turn, stretches
+from health.domain.windows import Span, merged
+from health.selectors.maintenance import Occurrence, windows_between
+
+# In the order of writing: the last one written holds from its `since` on, whatever stood there.
+# What holds at the start is found from the newest backwards, so recent starts cost one row.
+_CHANGES: Final = """
+SELECT k.id, c.since, c.from_state, c.state, c.own_state, c.culprit <> ''
+FROM unnest(%s::uuid[], %s::timestamptz[], %s::timestamptz[]) AS k (id, start, until)
+CROSS JOIN LATERAL (
+    (SELECT * FROM health_statechange WHERE check_id = k.id AND since <= k.start
+     ORDER BY check_id DESC, id DESC LIMIT 1)
+    UNION ALL
+    (SELECT * FROM health_statechange
+     WHERE check_id = k.id AND since > k.start AND since < k.until)
+) c ORDER BY c.id
+"""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A check of `service` from `start` to `until`."""
+
+    check_id: UUID
+    service: str
+    start: datetime
+    until: datetime
+
+
+def segments_of(wanted: Sequence[Wanted]) -> dict[UUID, list[Segment]]:
+    """For each check the columns of its whole time, without gaps; two queries.
+
+    What no change tells of is unknown.
+    """
+    if not wanted:
+        return {}
+    turns = _turns(wanted)
+    windows = _Windows(
+        windows_between(min(each.start for each in wanted), max(each.until for each in wanted))
+    )
+    return {
+        each.check_id: segments(
+            stretches(turns.get(each.check_id, ()), each.start, each.until, UNKNOWN),
+            windows.of(each.check_id, each.service),
+        )
+        for each in wanted
+    }
+
+
+def _turns(wanted: Sequence[Wanted]) -> dict[UUID, list[Turn]]:
+    turns: dict[UUID, list[Turn]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _CHANGES,
+            [
+                [each.check_id for each in wanted],
+                [each.start for each in wanted],
+                [each.until for each in wanted],
+            ],
+        )
+        for check_id, since, before, state, own_state, blamed in cursor.fetchall():
+            turns.setdefault(check_id, []).append(
+                Turn(
+                    since,
+                    UNKNOWN if before == MAINTENANCE else before,
+                    underlying(state, own_state, blamed),
+                )
+            )
+    return turns
+
+
+class _Windows:
+    """The spans that cover each check; checks that the same windows cover share them."""
+
+    def __init__(self, found: Iterable[Occurrence]) -> None:
+        self._by_window: dict[UUID, list[Occurrence]] = {}
+        for each in found:
+            self._by_window.setdefault(each.maintenance_id, []).append(each)
+        self._merged: dict[tuple[UUID, ...], list[Span]] = {}
+
+    def of(self, check_id: UUID, service: str) -> list[Span]:
+        covering = tuple(
+            window
+            for window, spans in self._by_window.items()
+            if spans[0].covers(check_id, service)
+        )
+        if covering not in self._merged:
+            self._merged[covering] = merged(
+                each.span for window in covering for each in self._by_window[window]
+            )
+        return self._merged[covering]
