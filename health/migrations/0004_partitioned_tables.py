@@ -15,6 +15,7 @@ CREATE TABLE health_checkresult (
     at timestamptz NOT NULL,
     check_id uuid NOT NULL,
     latency_ms real,
+    late_ms real,
     status text COLLATE "C" NOT NULL,
     cause text COLLATE "C" NOT NULL,
     output text NOT NULL,

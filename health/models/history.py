@@ -20,6 +20,8 @@ class CheckResult(models.Model):
     status = models.CharField(max_length=14, choices=ResultStatus)
     cause = models.CharField(max_length=10, choices=RunCause)
     latency_ms = models.FloatField(null=True)
+    # How long after its time it began; null for runs that somebody asked for.
+    late_ms = models.FloatField(null=True)
     output = models.TextField()
     observed = models.JSONField(null=True)
 

@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -39,16 +39,6 @@ MEND_SECONDS: Final = 10.0
 TELL_SECONDS: Final = 5.0
 REST_SECONDS: Final = 2.0
 LARGEST_BATCH: Final = 1_000
-_KEPT_LATENESS: Final = 20_000
-
-
-@dataclass(frozen=True)
-class Figures:
-    """How the prober of this process keeps up."""
-
-    running: int
-    runs: int
-    lateness: tuple[float, ...]
 
 
 class Prober:
@@ -68,8 +58,6 @@ class Prober:
         self._finished: deque[Result] = deque()
         self._lock = threading.Lock()
         self._running = 0
-        self._runs = 0
-        self._lateness: deque[float] = deque(maxlen=_KEPT_LATENESS)
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -107,11 +95,6 @@ class Prober:
             thread.join(max(0.0, deadline - time.monotonic()))
         self._threads = []
 
-    def figures(self) -> Figures:
-        """Counts since the start, and how many seconds late each of the last runs began."""
-        with self._lock:
-            return Figures(self._running, self._runs, tuple(self._lateness))
-
     # --- The event loop
 
     def _run_loop(self, ready: threading.Event) -> None:
@@ -135,8 +118,8 @@ class Prober:
         wait = (claim.due_at - datetime.now(UTC)).total_seconds()
         if wait > 0:
             await asyncio.sleep(wait)
-        late = (datetime.now(UTC) - claim.due_at).total_seconds()
         began = datetime.now(UTC)
+        late = max(0.0, (began - claim.due_at).total_seconds() * 1000)
         try:
             assert self._runner is not None
             result = await self._runner.run(claim, probe, members=members, cause=_cause(claim))
@@ -145,15 +128,12 @@ class Prober:
             log.exception("the run of check %s ended in an error", claim.name)
             output = f"internal error: {type(error).__name__}"
             result = Result(claim, began, ResultStatus.INTERNAL_ERROR, output)
-        self._finish(result, late)
+        self._finish(replace(result, late_ms=late))
 
-    def _finish(self, result: Result, late: float | None = None) -> None:
+    def _finish(self, result: Result) -> None:
         with self._lock:
             self._finished.append(result)
             self._running -= 1
-            self._runs += 1
-            if late is not None:
-                self._lateness.append(late)
 
     def _begin(self, work: Sequence[tuple[Claim, Probe, tuple[Member, ...]]]) -> None:
         for claim, probe, members in work:

@@ -154,6 +154,8 @@ class Runner:
             members=members,
             interval=claim.pace.interval,
             last_push=claim.pushed_at,
+            pushed_status=claim.pushed_status,
+            pushed_output=claim.pushed_output,
         )
         began = time.perf_counter()
         task = asyncio.ensure_future(probe.kind.run(probe.options, context))
@@ -165,7 +167,8 @@ class Runner:
         seconds = time.perf_counter() - began
         if not done:
             await _abandon(task, claim)
-            output = f"no answer within {claim.pace.timeout:g} s"
+            step = context.progress.step or "waiting for an answer"
+            output = f"Gave up after {claim.pace.timeout:g} s, {step}"
             return Answer(ResultStatus.DOWN, output, context.now, seconds)
         return _answer(task, claim, probe, context.now, seconds)
 

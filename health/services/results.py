@@ -45,6 +45,8 @@ class Result:
     observed: dict[str, Any] = field(default_factory=dict)
     memory: dict[str, Any] | None = None
     cause: str = RunCause.SCHEDULED
+    # How long after its time the run began; None for one that somebody asked for.
+    late_ms: float | None = None
     # When the kind itself knows when it is worth running again (a heartbeat's deadline).
     next_due_at: datetime | None = None
 
@@ -185,15 +187,17 @@ def _write_results(kept: Sequence[_Counted]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO health_checkresult "
-            "(at, check_id, latency_ms, status, cause, output, observed) "
-            "SELECT at, check_id, latency_ms, status, cause, output, observed::jsonb FROM unnest("
-            "%s::timestamptz[], %s::uuid[], %s::float8[], %s::text[], %s::text[], %s::text[], "
-            "%s::text[]) AS r (at, check_id, latency_ms, status, cause, output, observed) "
+            "(at, check_id, latency_ms, late_ms, status, cause, output, observed) "
+            "SELECT at, check_id, latency_ms, late_ms, status, cause, output, observed::jsonb "
+            "FROM unnest(%s::timestamptz[], %s::uuid[], %s::float8[], %s::float8[], %s::text[], "
+            "%s::text[], %s::text[], %s::text[]) "
+            "AS r (at, check_id, latency_ms, late_ms, status, cause, output, observed) "
             "ON CONFLICT DO NOTHING",
             [
                 [each.result.started_at for each in kept],
                 [each.result.claim.check_id for each in kept],
                 [each.result.latency_ms for each in kept],
+                [each.result.late_ms for each in kept],
                 [str(each.result.status) for each in kept],
                 [str(each.result.cause) for each in kept],
                 [_clean(each.result.output) for each in kept],
