@@ -80,6 +80,6 @@ def require_limits(
     if warn is None or fail is None:
         return
     if low_is_bad and warn < fail:
-        raise OptionError(warn_name, f"must not be below {fail_name}")
+        raise OptionError(warn_name, f"must not be below {fail_name}, which is {fail:g}")
     if not low_is_bad and warn > fail:
-        raise OptionError(warn_name, f"must not be above {fail_name}")
+        raise OptionError(warn_name, f"must not be above {fail_name}, which is {fail:g}")
