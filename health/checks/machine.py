@@ -25,12 +25,13 @@ async def look(name: str, at: Callable[[], T]) -> T:
         answer = _under_way.get(name)
         if answer is None:
             answer = _under_way[name] = Future()
+            # From here on, whoever is cancelled leaves the look to the others.
+            answer.set_running_or_notify_cancel()
             # A daemon: the worker must be able to end while a look never does.
             threading.Thread(
                 target=_look, args=(name, at, answer), name=f"look-{name}", daemon=True
             ).start()
-    # Whoever is cancelled leaves the look to the others.
-    return await asyncio.shield(asyncio.wrap_future(answer))
+    return await asyncio.wrap_future(answer)
 
 
 def _look(name: str, at: Callable[[], T], answer: Future[T]) -> None:
