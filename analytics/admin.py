@@ -112,6 +112,7 @@ class PerHourAdmin(FiguresAdmin):
 @admin.register(
     models.ChainPending,
     models.EdgePending,
+    models.EdgeSighting,
     models.PeerAlias,
     models.LogTemplate,
     models.MetricSeries,

@@ -111,6 +111,22 @@ class EdgePending(models.Model):
         return f"{self.service} ← {self.parent_span_id}"
 
 
+class EdgeSighting(models.Model):
+    """When the journal was last told that one service calls another."""
+
+    caller = models.TextField()
+    callee = models.TextField()
+    told_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["caller", "callee"], name="edgesighting_pair")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.caller} → {self.callee}"
+
+
 class PeerAlias(models.Model):
     """The service that answers at an address which callers name in their client spans."""
 

@@ -22,7 +22,8 @@ from analytics.services.rollups import (
     CallFigures,
     Operations,
 )
-from resilience_site.core import partitions
+from analytics.services.sightings import edges_tell
+from resilience_site.core import journal, partitions
 
 # A parent that has not come by then was never sent, or was sampled away.
 GIVE_UP_AFTER = timedelta(minutes=2)
@@ -135,4 +136,5 @@ def edges_resolve(*, now: datetime) -> int:
             partitions.ensure(EDGE_ROLLUPS, min(starts), max(starts))
         figures.write()
         aliases_write(aliases, now)
+        journal.append(edges_tell(figures, now))
     return len(found)

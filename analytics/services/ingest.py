@@ -25,6 +25,7 @@ from analytics.services import (
 )
 from analytics.services.error_store import PreparedError, SeenStacks
 from analytics.services.grouping import Grouper
+from analytics.services.sightings import edges_tell
 from health.services import Observed, service_observe
 from resilience_site.config import config
 from resilience_site.core import journal, partitions
@@ -173,6 +174,7 @@ def store_spans(decoded: Decoded, *, received_at: datetime) -> StoreResult:
         finish(
             Signal.TRACES, result, novel, [s.resource for s in fresh], received_at,
             before_journal=figures.write, aliases=aliases,
+            others=lambda: edges_tell(figures, received_at),
         )  # fmt: skip
         return result
 
