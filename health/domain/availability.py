@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import chain, pairwise
 from typing import Final, NamedTuple
 
@@ -206,8 +207,7 @@ def sums(
     parts: Sequence[Segment], start: datetime, width: timedelta
 ) -> Iterator[tuple[datetime, Seconds]]:
     """The seconds of each bin of `width` from `start` on, of segments without gaps from there on."""
-    whole = width.total_seconds()
-    full = {column: Seconds(**{column: whole}) for column in COLUMNS}
+    full = _full(width)
     held: dict[str, float] = {}
     for part in parts:
         at = part.start
@@ -224,3 +224,9 @@ def sums(
                 held, start = {}, end
     if held:
         yield start, Seconds(**held)
+
+
+@cache
+def _full(width: timedelta) -> dict[str, Seconds]:
+    """A bin that is all in one column."""
+    return {column: Seconds(**{column: width.total_seconds()}) for column in COLUMNS}

@@ -98,9 +98,19 @@ def seconds_upsert(table: str, key: dict[str, str], rows: Sequence[tuple[object,
             f"INSERT INTO {table} AS t ({names}, {columns}) SELECT * FROM unnest({arrays}) "
             f"ON CONFLICT ({names}) DO UPDATE SET ({columns}) = ROW ({new}) "
             f"WHERE ({mine}) IS DISTINCT FROM ({new})",
-            [list(column) for column in zip(*rows, strict=True)],
+            [_array(column) for column in zip(*rows, strict=True)],
         )
         return cursor.rowcount
+
+
+def _array(values: Sequence[object]) -> str:
+    """An array as its text: the driver would dump each of a hundred thousand values by itself."""
+    return "{" + ",".join(_quoted(v) if isinstance(v, str) else str(v) for v in values) + "}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _first(until: datetime) -> datetime | None:
