@@ -16,17 +16,21 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.cache import get_conditional_response
-from django.utils.feedgenerator import Rss201rev2Feed
 from django.utils.http import http_date
 from django.views.decorators.http import require_safe
 
-from breakers.choices import Level
-from breakers.selectors.notices import PublicNotice, PublicStatus, public_status
+from health.domain.public import DEGRADED, MAINTENANCE, MAJOR, OPERATIONAL, PARTIAL
+from health.selectors.public import public_days
 from resilience_site.core.formatting import machine
 from resilience_site.core.problems import Unavailable, problem_response
+from resilience_site.pages.public_status import Days, PublicPage, last_days, past_days, public_page
+from resilience_site.pages.status_bars import DAYS, bars_of, legend
+from resilience_site.pages.status_facts import facts
+from resilience_site.pages.status_feed import Feed, add_entries
 from resilience_site.probes.remember import Remembered, StillWaitingError
 
 READ_SECONDS: Final = 1
+DAYS_SECONDS: Final = 60
 MAX_AGE: Final = 2
 # A notice is to be seen within five seconds on a page that stays open, too.
 REFRESH_SECONDS: Final = 3
@@ -36,26 +40,22 @@ _FEED_TYPE: Final = "application/rss+xml; charset=utf-8"
 
 @dataclass(frozen=True)
 class Summary:
-    """The whole in one word for machines and one sentence for people."""
+    """The whole in one sentence for people."""
 
-    word: str
     sentence: str
     tone: str
     icon: str
 
 
-_OUTAGE: Final = Summary("partial_outage", "Partial outage", "bad", "x-circle")
 SUMMARIES: Final[dict[str, Summary]] = {
-    Level.NORMAL: Summary("operational", "All systems operational", "ok", "check-circle"),
-    Level.REDUCED: Summary("degraded", "Degraded service", "warn", "exclamation-triangle"),
-    Level.ESSENTIAL: _OUTAGE,
-    Level.OFFLINE: _OUTAGE,
+    OPERATIONAL: Summary("All systems operational", "ok", "check-circle"),
+    MAINTENANCE: Summary("Maintenance under way", "info", "wrench-screwdriver"),
+    DEGRADED: Summary("Degraded service", "warn", "exclamation-triangle"),
+    PARTIAL: Summary("Partial outage", "bad", "exclamation-circle"),
+    MAJOR: Summary("Major outage", "bad", "x-circle"),
 }
-LEVELS: Final[dict[str, str]] = {
-    Level.REDUCED: "reduced service",
-    Level.ESSENTIAL: "essential functions only",
-    Level.OFFLINE: "unavailable",
-}
+# What is not known must not be called well.
+_NOT_ALL_KNOWN: Final = Summary("No problems known", "idle", "question-mark-circle")
 
 
 @dataclass(frozen=True)
@@ -63,16 +63,29 @@ class _Reading:
     """What the store said at a moment; None where it did not answer."""
 
     at: datetime
-    status: PublicStatus | None
+    page: PublicPage | None
+    days: Days
+
+
+def _read_days() -> Days:
+    return public_days(datetime.now(UTC), DAYS)
+
+
+# Bars change by the minute at most, and take more to read than all the rest.
+_days = Remembered(_read_days, seconds=DAYS_SECONDS)
+
+
+def read(now: datetime) -> _Reading:
+    """Ask the store for all that the page tells."""
+    return _Reading(now, public_page(now), _days.get())
 
 
 def _read() -> _Reading:
-    now = datetime.now(UTC)
     try:
-        return _Reading(now, public_status(now))
+        return read(datetime.now(UTC))
     except (DatabaseError, InterfaceError):
         # Remembered like an answer: a store that is down is not asked by each visitor.
-        return _Reading(datetime.now(UTC), None)
+        return _Reading(datetime.now(UTC), None, {})
 
 
 _remembered = Remembered(_read, seconds=READ_SECONDS)
@@ -80,6 +93,7 @@ _remembered = Remembered(_read, seconds=READ_SECONDS)
 
 def forget() -> None:
     """Read the store anew at the next request."""
+    _days.forget()
     _remembered.forget()
 
 
@@ -87,7 +101,7 @@ def _reading() -> _Reading:
     try:
         return _remembered.get()
     except StillWaitingError:
-        return _Reading(datetime.now(UTC), None)
+        return _Reading(datetime.now(UTC), None, {})
 
 
 @require_safe
@@ -102,38 +116,73 @@ def status_page(request: HttpRequest) -> HttpResponseBase:
         "refreshing": request.GET.get("refresh") != "off",
         "refresh_seconds": REFRESH_SECONDS,
     }
-    if reading.status is None:
+    if reading.page is None:
         response = HttpResponse(render_to_string("status/unreadable.html", refresh), status=503)
         response.headers["Retry-After"] = str(RETRY_AFTER)
         response.headers["Cache-Control"] = "no-store"
     else:
-        html = render_to_string(
-            "status/page.html",
-            {
-                "summary": SUMMARIES[reading.status.level],
-                "status": reading.status,
-                "at": reading.at,
-                **refresh,
-            },
-        )
+        html = render_to_string("status/page.html", {**_context(reading, reading.page), **refresh})
         response = _cacheable(request, HttpResponse(html))
     response.headers["Vary"] = "Accept"
     return response
+
+
+def _context(reading: _Reading, page: PublicPage) -> dict[str, Any]:
+    days = last_days(reading.at, DAYS)
+    return {
+        "summary": summary_of(page),
+        "counted": _counted(page),
+        "page": page,
+        "services": [
+            (service, bars_of(days, reading.days.get(service.name, {}), service.name))
+            for service in page.services
+        ],
+        "days": DAYS,
+        "legend": legend(),
+        "past": past_days(page),
+        "at": reading.at,
+    }
+
+
+def summary_of(page: PublicPage) -> Summary:
+    """The sentence of the whole."""
+    if page.state == OPERATIONAL and page.unmeasured:
+        return _NOT_ALL_KNOWN
+    return SUMMARIES[page.state]
+
+
+def _counted(page: PublicPage) -> str:
+    """What there is to read, in one line."""
+    counts = (
+        (len(page.open_incidents), "incident", "open"),
+        (len(page.open_outages), "outage", "going on"),
+        (len(page.notices.current), "notice", "in force"),
+        (len(page.maintenance.under_way), "maintenance", "under way"),
+    )
+    parts = [
+        f"{count} {noun}{'' if count == 1 or noun == 'maintenance' else 's'} {verb}"
+        for count, noun, verb in counts
+        if count
+    ]
+    if page.unmeasured:
+        noun = "service" if page.unmeasured == 1 else "services"
+        parts.append(f"the state of {page.unmeasured} {noun} is not known now")
+    text = ", ".join(parts) or "no incident is open and no service is announced as degraded"
+    return text[0].upper() + text[1:]
 
 
 @require_safe
 def status_json(request: HttpRequest) -> HttpResponseBase:
     """The same facts for machines."""
     reading = _reading()
-    if reading.status is None:
+    if reading.page is None:
         return problem_response(_unavailable(), request.path)
-    summary = SUMMARIES[reading.status.level]
+    page = reading.page
     document = {
-        "status": summary.word,
-        "sentence": summary.sentence,
+        "status": page.state,
+        "sentence": summary_of(page).sentence,
         "updated_at": machine(_minute(reading.at)),
-        "notices": [_notice(notice) for notice in reading.status.current],
-        "past_notices": [_notice(notice) for notice in reading.status.past],
+        **facts(page, reading.days, last_days(reading.at, DAYS)),
     }
     body = orjson.dumps(document)
     return _cacheable(request, HttpResponse(body, content_type="application/json"))
@@ -141,61 +190,24 @@ def status_json(request: HttpRequest) -> HttpResponseBase:
 
 @require_safe
 def status_feed(request: HttpRequest) -> HttpResponseBase:
-    """The notices as RSS 2.0, last begun first; an entry keeps its identity when it ends."""
+    """Notices, incidents and maintenance as RSS 2.0, last begun first; an entry keeps its identity
+    when it changes or ends."""
     reading = _reading()
-    if reading.status is None:
+    if reading.page is None:
         return problem_response(_unavailable(), request.path)
-    page = request.build_absolute_uri(reverse("status"))
-    feed = _Feed(
+    page, changed_at = reading.page, reading.page.changed_at
+    feed = Feed(
         title="Service status",
-        link=page,
-        description="Notices of degraded services",
+        link=request.build_absolute_uri(reverse("status")),
+        description="Incidents, maintenance and notices of degraded services",
         language="en",
         feed_url=request.build_absolute_uri(request.path),
         ttl=1,
     )
-    feed.built_at = reading.status.changed_at or _minute(reading.at)
-    notices = [*reading.status.current, *reading.status.past]
-    for notice in sorted(notices, key=lambda each: each.started_at, reverse=True):
-        feed.add_item(
-            title=f"{notice.name}: {LEVELS.get(notice.level, notice.level)}",
-            link=f"{page}#n-{notice.id}",
-            description=f"{notice.text} ({_times(notice)})".strip(),
-            pubdate=notice.started_at,
-            updateddate=notice.changed_at,
-            unique_id=notice.id.urn,
-            unique_id_is_permalink=False,
-            categories=["resolved" if notice.ended_at else "ongoing"],
-        )
+    feed.built_at = changed_at or _minute(reading.at)
+    add_entries(feed, page, request.build_absolute_uri(reverse("status")))
     response = HttpResponse(feed.writeString("utf-8"), content_type=_FEED_TYPE)
-    return _cacheable(request, response, reading.status.changed_at)
-
-
-class _Feed(Rss201rev2Feed):
-    """A feed that says when its content changed last; Django's would say now while it is empty."""
-
-    built_at: datetime
-
-    def latest_post_date(self) -> datetime:
-        return self.built_at
-
-
-def _times(notice: PublicNotice) -> str:
-    began = f"{notice.started_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    if notice.ended_at is None:
-        return f"Ongoing since {began}"
-    return f"From {began} to {notice.ended_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _notice(notice: PublicNotice) -> dict[str, Any]:
-    return {
-        "id": str(notice.id),
-        "name": notice.name,
-        "level": notice.level,
-        "text": notice.text,
-        "started_at": machine(notice.started_at),
-        "ended_at": None if notice.ended_at is None else machine(notice.ended_at),
-    }
+    return _cacheable(request, response, changed_at)
 
 
 def _minute(moment: datetime) -> datetime:

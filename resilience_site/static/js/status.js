@@ -32,16 +32,36 @@ export class StatusPage {
     const fresh = this.parse(html);
     const main = fresh.getElementById("main");
     if (main && main.innerHTML !== this.main.innerHTML) {
+      const kept = this.kept();
       this.main.replaceChildren(...main.childNodes);
+      this.restore(kept);
       this.root.title = fresh.title;
     }
     this.shown = html;
+  }
+
+  // What the reader has opened, and where the focus is, outlive what is taken over.
+  kept() {
+    const open = [...this.main.querySelectorAll("details[open]")].map((each) => each.id);
+    const focused = this.root.activeElement?.closest?.("details, [id], a[href]");
+    return { open, focus: focused && this.main.contains(focused) ? selector(focused) : "" };
+  }
+
+  restore({ open, focus }) {
+    for (const id of open) this.root.getElementById(id)?.setAttribute("open", "");
+    if (focus) this.main.querySelector(focus)?.focus();
   }
 
   note(failed) {
     const note = this.root.getElementById("not-refreshed");
     if (note) note.hidden = !failed;
   }
+}
+
+function selector(element) {
+  if (element.localName === "details") return `#${CSS.escape(element.id)} > summary`;
+  if (element.id) return `#${CSS.escape(element.id)}`;
+  return `a[href="${CSS.escape(element.getAttribute("href"))}"]`;
 }
 
 async function load() {

@@ -103,14 +103,17 @@ def test_a_notice_that_is_set_or_ended_shows_within_the_time_of_the_caches(
 
 
 @pytest.mark.usefixtures("fleet")
-def test_a_crowd_costs_one_query_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crowd_costs_one_read_of_the_store_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(status._remembered, "_clock", lambda: clock[0])
+    with CaptureQueriesContext(connection) as one:
+        Client().get("/status")
+    status.forget()
     with CaptureQueriesContext(connection) as queries:
         for _ in range(20):
             for path in PATHS:
                 Client().get(path)
-    assert len(queries) == 1
+    assert len(queries) == len(one) > 0
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -118,7 +121,7 @@ def test_who_has_it_is_told_so_until_it_changes(
     announce: Announce, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at = datetime(2026, 1, 31, 8, 0, tzinfo=UTC)
-    monkeypatch.setattr(status, "_reading", lambda: status._Reading(at, status.public_status(at)))
+    monkeypatch.setattr(status, "_reading", lambda: status.read(at))
     first = Client().get(path)
     tag = {"If-None-Match": first.headers["ETag"]}
     again = Client().get(path, headers=tag)
