@@ -142,9 +142,10 @@ class Prober:
             task.add_done_callback(self._tasks.discard)
 
     async def _give_up(self) -> None:
-        for task in list(self._tasks):
+        running = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in running:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
 
     # --- The store
 

@@ -162,7 +162,7 @@ class Runner:
         try:
             done, _ = await asyncio.wait({task}, timeout=claim.pace.timeout)
         except asyncio.CancelledError:
-            task.cancel()
+            await _abandon(task, claim)
             raise
         seconds = time.perf_counter() - began
         if not done:

@@ -15,7 +15,7 @@ import django
 
 django.setup()
 
-from tests.bench import control, ingest, page, runtime, runtime_shared, screens
+from tests.bench import checks, control, ingest, page, runtime, runtime_shared, screens
 from tests.bench.payloads import SPANS_PER_REQUEST
 from tests.bench.running import ROOT, running_site
 
@@ -72,7 +72,7 @@ def table(figures: dict[str, Any]) -> str:
     return "\n".join(f"{name:<{width}}  {value}" for name, value in lines)
 
 
-PARTS = ("runtime", "control", "screens", "site")
+PARTS = ("runtime", "control", "checks", "screens", "site")
 
 
 def write(name: str, figures: dict[str, Any]) -> None:
@@ -101,6 +101,11 @@ def main() -> None:
         figures = control.measure()
         write("control", figures)
         print(control.table(figures), flush=True)
+    if "checks" in parts:
+        print("Measuring one worker with 5,000 health checks", flush=True)
+        figures = checks.measure()
+        write("checks", figures)
+        print(checks.table(figures), flush=True)
     if "screens" in parts:
         print("Measuring the screens with 200 breakers", flush=True)
         figures = screens.measure()

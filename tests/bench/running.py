@@ -55,7 +55,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_site(web_processes: int = 2) -> Iterator[Site]:
+def running_site(web_processes: int = 2, *, private_targets: bool = False) -> Iterator[Site]:
     """Start `manage.py up` on a free port; stop it and remove its folder in the end."""
     with tempfile.TemporaryDirectory(prefix="rcp-bench-") as folder:
         port = free_port()
@@ -67,6 +67,7 @@ def running_site(web_processes: int = 2) -> Iterator[Site]:
             "RESILIENCE_OPERATOR_KEY": READ_KEY,
             "RESILIENCE_ADMIN_PASSWORD": PASSWORD,
             "RESILIENCE_WEB_PROCESSES": str(web_processes),
+            "RESILIENCE_ALLOW_PRIVATE_TARGETS": str(private_targets).lower(),
         }
         for name in ("DATABASE_URL", "REDIS_URL"):
             environment.pop(name, None)
