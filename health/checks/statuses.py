@@ -26,6 +26,8 @@ class Statuses:
 def statuses(written: str | int | tuple[str | int, ...]) -> Statuses:
     """Raises `ValueError` with what is wrong, in words."""
     parts = written if isinstance(written, tuple) else (written,)
+    if not parts:
+        raise ValueError("must name at least one code")
     texts = [text.strip() for part in parts for text in str(part).split(",")]
     return Statuses(tuple(_range(text) for text in texts))
 

@@ -183,11 +183,24 @@ async def _once(
             headers=headers,
             data=request.body,
             allow_redirects=False,
+            middlewares=(_at_once(where),),
         ) as response:
             wait_ms = (loop.time() - began) * 1000
             doing(f"reading the body of the answer of {where}")
             body, flaw = await _body(response, limits.max_body)
             return Answer(response.status, response.headers, response.charset, body, flaw, wait_ms)
+
+
+def _at_once(where: str) -> aiohttp.ClientMiddlewareType:
+    """Fails a request the first time: aiohttp would send many a one again after a reset."""
+
+    async def once(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        with web_failures(where):
+            return await handler(request)
+
+    return once
 
 
 def _redirected(request: Request, status: int, location: str) -> Request:
@@ -221,7 +234,8 @@ def web_failures(where: str) -> Iterator[None]:
         if inner is not None:
             with network_failures(where):
                 raise inner from None
-        raise Failed(f"{where} {_words(error)}") from error
+        # Not even in a traceback: the error's own text carries the URL.
+        raise Failed(f"{where} {_words(error)}") from None
 
 
 def _network_error(error: aiohttp.ClientError) -> OSError | None:
@@ -237,7 +251,6 @@ def _network_error(error: aiohttp.ClientError) -> OSError | None:
 
 
 def _words(error: aiohttp.ClientError) -> str:
-    # Never the error's own text: it carries the URL.
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "closed the connection without an answer"
     if isinstance(error, aiohttp.ClientPayloadError):

@@ -163,6 +163,9 @@ class Faults:
             )
         except OSError:
             end_with_reset(writer)
+        except asyncio.CancelledError:
+            # The proxy ends; asyncio would log a task of its server that ends cancelled.
+            pass
         finally:
             self._links.discard(link)
             for each in link.writers():
