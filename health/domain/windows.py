@@ -99,7 +99,7 @@ def cron_refusal(cron: str, duration: timedelta, timezone: str, now: datetime) -
         if found is None:
             break
         begin = found.astimezone(UTC)
-        if before is not None and begin - before < duration:
+        if before is not None and begin - before <= duration:
             return "The next window would begin before the one before it is over."
         before = begin
     if before is None:
