@@ -42,13 +42,14 @@ _WEIGHTS: Final = (
 
 @dataclass(frozen=True)
 class CheckFilter:
-    """What a list shows: an exact `service` and `kind`, a `state` of `TROUBLE`, and `q` in the
-    name of the check or of its service. Empty fields do not filter."""
+    """What a list shows: an exact `service`, `kind` and `name`, a `state` of `TROUBLE`, and `q` in
+    the name of the check or of its service. Empty fields do not filter."""
 
     service: str = ""
     kind: str = ""
     state: str = ""
     q: str = ""
+    name: str = ""
 
 
 def shown_state(check: Check) -> str:
@@ -63,7 +64,7 @@ def check_rows() -> QuerySet[Check]:
     )
 
 
-def check_list(*, wanted: CheckFilter, cursor: str | None, limit: int) -> Page[Check]:
+def check_list(*, wanted: CheckFilter, cursor: str | None, limit: int) -> Page:
     """Checks, the worst state first, then by the criticality of their service, then by name.
 
     Raises `Invalid` for a state that is none and `Malformed` for a cursor that is none.
@@ -80,9 +81,11 @@ def check_list(*, wanted: CheckFilter, cursor: str | None, limit: int) -> Page[C
 def _filtered(wanted: CheckFilter) -> QuerySet[Check]:
     rows = check_rows()
     if wanted.service:
-        rows = rows.filter(service=wanted.service)
+        rows = rows.filter(service__name=wanted.service)
     if wanted.kind:
         rows = rows.filter(kind=wanted.kind)
+    if wanted.name:
+        rows = rows.filter(name=wanted.name)
     if wanted.q:
         rows = rows.filter(Q(name__icontains=wanted.q) | Q(service__name__icontains=wanted.q))
     if not wanted.state:
@@ -127,7 +130,7 @@ def checks_of(ids: Collection[UUID]) -> list[Check]:
 
 def checks_of_service(service: str) -> list[Check]:
     """The checks of a service, the worst first."""
-    rows = check_rows().filter(service=service).annotate(trouble=_trouble())
+    rows = check_rows().filter(service__name=service).annotate(trouble=_trouble())
     return list(rows.order_by("trouble", "name"))
 
 
@@ -149,7 +152,8 @@ def state_counts() -> dict[str, int]:
 
 def service_names_with_checks() -> list[str]:
     """The services that have checks, by name."""
-    return list(Check.objects.order_by("service").values_list("service", flat=True).distinct())
+    names = Check.objects.order_by("service_id").values_list("service_id", flat=True).distinct()
+    return [str(name) for name in names]
 
 
 def culprit_list(most: int = 10) -> list[Check]:
@@ -175,7 +179,7 @@ def result_page(
     statuses: Iterable[str] = (),
     cursor: str | None = None,
     limit: int,
-) -> Page[CheckResult]:
+) -> Page:
     """Runs that began in `within`, the newest first. Raises `Invalid` for an unknown status and
     `Malformed` for a cursor that is none."""
     rows = CheckResult.objects.filter(check_id=check_id, at__gte=within.since, at__lt=within.until)
@@ -191,7 +195,7 @@ def result_page(
 
 def change_page(
     check_id: UUID, within: TimeRange, *, cursor: str | None = None, limit: int
-) -> Page[StateChange]:
+) -> Page:
     """Changes of state in effect from a moment of `within`, the newest first."""
     rows = StateChange.objects.filter(
         check_row=check_id, since__gte=within.since, since__lt=within.until
@@ -211,7 +215,7 @@ def changes_through(check_id: UUID, within: TimeRange, most: int) -> list[StateC
     return sorted(newest, key=lambda each: each.id)
 
 
-def outage_page(check_id: UUID, *, cursor: str | None = None, limit: int) -> Page[Outage]:
+def outage_page(check_id: UUID, *, cursor: str | None = None, limit: int) -> Page:
     """The outages of a check, the newest first."""
     return keyset_page(
         Outage.objects.filter(check_row=check_id),

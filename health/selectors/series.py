@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection
@@ -74,7 +74,7 @@ GROUP BY 1 ORDER BY 1
 
 def run_series(check_id: UUID, within: TimeRange, step: timedelta) -> list[RunStep]:
     """The steps of `within` in which a run began, oldest first; one query."""
-    values = {
+    values: dict[str, Any] = {
         "check": check_id,
         "since": within.since,
         "until": within.until,

@@ -1,6 +1,6 @@
 // Which key means what. Pure: a key and what was pressed before come in, an action comes out.
 
-const PAGES = "oepcsbrfktd";
+const PAGES = "oepcshbrfktd";
 const ACTIONS = {
   "/": "search",
   "?": "help",
