@@ -178,6 +178,8 @@ class Dependency(models.Model):
     decided_at = models.DateTimeField(null=True, blank=True)
     decided_by = models.TextField(blank=True, default="")
     reason = models.TextField(blank=True, default="")
+    # The file that `health_apply` read it from; empty when declared by hand or proposed.
+    managed_by = models.CharField(max_length=NAME, blank=True, default="", db_default="")
 
     class Meta:
         ordering = ["created_at", "id"]

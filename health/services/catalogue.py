@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection
 
 from health.choices import Criticality
 from health.models import Service
+from resilience_site.core.audit import Actor, audit_record
 from resilience_site.core.choices import Topic
 from resilience_site.core.journal import Entry
 
@@ -68,4 +69,29 @@ def service_ensure(*, name: str, now: datetime, entries: list[Entry]) -> Service
     )
     if created:
         entries.append(Entry(Topic.SERVICES, "service.new", name))
+    return service
+
+
+def service_write(
+    *, name: str, fields: Mapping[str, Any], now: datetime, entries: list[Entry], actor: Actor
+) -> Service:
+    """Give a service those values, and make it if it is not there, inside the caller's
+    transaction; `entries` get what the journal is to be told."""
+    service = service_ensure(name=name, now=now, entries=entries)
+    before = {field: getattr(service, field) for field in fields}
+    changed = [field for field, value in fields.items() if before[field] != value]
+    if not changed:
+        return service
+    for field in changed:
+        setattr(service, field, fields[field])
+    service.save(update_fields=changed)
+    audit_record(
+        actor=actor,
+        action="service.update",
+        object_type="service",
+        object_id=name,
+        before={field: before[field] for field in changed},
+        after={field: fields[field] for field in changed},
+    )
+    entries.append(Entry(Topic.SERVICES, "service.changed", name))
     return service

@@ -7,33 +7,27 @@ lock with its audit and journal entries, and followed by an evaluation of the gr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from health.checks.base import CheckKind
 from health.domain.schedule import first_due
 from health.models import Check, CheckStatus, Outage
 from health.services import check_status
 from health.services.catalogue import service_ensure
-from health.services.check_fields import fields_read, flag_read, pace_check
+from health.services.check_drafts import Draft, draft_changed, draft_new
+from health.services.check_fields import pace_check
 from health.services.cycles import members_all
 from health.services.dependencies import check_dependents, set_check_dependencies
 from health.services.editing import GraphEdit, graph_editing
 from health.services.evaluation import graph_evaluate
-from health.services.hosts import hosts_judge
 from health.services.masks import secret_texts
 from health.services.targets import (
-    Target,
-    kind_named,
     kinds_known,
     opened,
     push_digest,
     resolved,
-    target_read,
 )
-from resilience_site.config import config
 from resilience_site.core.audit import Actor, audit_record, refusals_audited
 from resilience_site.core.choices import Topic
 from resilience_site.core.formatting import printable
@@ -46,17 +40,6 @@ SHOWN: Final = (
     "successes_to_up", "degraded_above_ms", "settle_seconds", "critical", "enabled",
     "description", "runbook_url", "managed_by",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A change that was read and judged. `depends_on` is None where edges stay as they are."""
-
-    kind: CheckKind[Any]
-    fields: Mapping[str, Any]
-    target: Target | None = None
-    depends_on: Sequence[str] | None = None
-    hard: bool = True
 
 
 def check_create(
@@ -103,7 +86,7 @@ def check_create(
     with refusals_audited(
         actor=actor, action="check.create", object_type=_OBJECT, object_id=printable(str(name))
     ):
-        draft = draft_new(kind, target, given, depends_on, hard)
+        draft = draft_new(kind, target, given, depends_on=depends_on, hard=hard)
         with graph_editing(now=now) as edit:
             return check_add(edit, draft, managed_by=managed_by, actor=actor)
 
@@ -127,7 +110,7 @@ def check_update(
         draft = draft_changed(check_get(check_id), changes)
         with graph_editing(now=now) as edit:
             check = check_get(check_id)
-            _version_refuse(check, if_match, {**draft.fields, **_target_shown(draft)})
+            _version_refuse(check, if_match, {**draft.fields, **draft.target_shown})
             return check_change(edit, check, draft, actor=actor)
 
 
@@ -173,51 +156,6 @@ def check_options(check: Check) -> Any:
 def check_secrets(check: Check) -> frozenset[str]:
     """Every secret that a run of the check could let slip. Raises as `check_options`."""
     return secret_texts(kinds_known()[check.kind], resolved(opened(check.sealed_target)))
-
-
-# --- Drafts: read and judged, nothing written
-
-
-def draft_new(
-    kind: Any, target: Any, given: Mapping[str, Any], depends_on: Sequence[str], hard: Any
-) -> Draft:
-    """A check to be. Raises `Invalid`."""
-    found = kind_named(kind)
-    values = dict(given)
-    if values.get("interval_seconds") is None:
-        values["interval_seconds"] = config.health_check_interval_seconds
-    if values.get("timeout_seconds") is None:
-        values.pop("timeout_seconds", None)
-    fields = fields_read(values)
-    usual = min(config.health_check_timeout_seconds, fields["interval_seconds"])
-    fields.setdefault("timeout_seconds", usual)
-    pace_check(fields["interval_seconds"], fields["timeout_seconds"])
-    return Draft(found, fields, _target(found, target), depends_on, flag_read("hard", hard))
-
-
-def draft_changed(check: Check, changes: Mapping[str, Any]) -> Draft:
-    """A change of a check. Raises `Invalid`."""
-    values = dict(changes)
-    kind = kind_named(check.kind)
-    if values.pop("kind", check.kind) != check.kind:
-        raise Invalid.field("kind", "The kind of a check never changes; make a new check.")
-    target = None
-    if "target" in values:
-        target = _target(kind, values.pop("target"), opened(check.sealed_target))
-    depends_on = values.pop("depends_on", None)
-    hard = flag_read("hard", values.pop("hard", True))
-    return Draft(kind, fields_read(values), target, depends_on, hard)
-
-
-def _target(kind: CheckKind[Any], given: Any, former: Mapping[str, Any] | None = None) -> Target:
-    target = target_read(kind, given, former)
-    if target.options is not None and target.whole != former:
-        hosts_judge(kind, target.options)
-    return target
-
-
-def _target_shown(draft: Draft) -> dict[str, Any]:
-    return {} if draft.target is None else {"target": draft.target.shown}
 
 
 # --- Writes, inside of `graph_editing`
@@ -330,9 +268,10 @@ def _put_target(edit: GraphEdit, check: Check, draft: Draft) -> None:
     assert target is not None
     check.target, check.sealed_target = target.shown, target.sealed
     check.push_digest = push_digest(draft.kind, target)
-    taken = Check.objects.filter(push_digest=check.push_digest).exclude(id=check.id)
-    if check.push_digest is not None and taken.exists():
-        raise Invalid.field("target.token", "Another check has this token.")
+    if check.push_digest is not None:
+        taken = Check.objects.filter(push_digest=check.push_digest).exclude(id=check.id)
+        if taken.exists():
+            raise Invalid.field("target.token", "Another check has this token.")
     if target.options is not None and draft.kind.members(target.options):
         edit.composites.add(check.id)
         edit.edges_added = True

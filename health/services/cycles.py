@@ -94,9 +94,10 @@ def members_refuse(check_ids: Iterable[UUID]) -> None:
     """Raise `Invalid` if one of the checks reads the state of a check that there is not."""
     names = set(Check.objects.values_list("name", flat=True))
     wanted = set(check_ids)
-    missing = sorted({name for key, name in members_all() if key in wanted} - names)
-    if missing:
-        raise Invalid.field("target", f"There is no check {missing[0]!r} to combine.")
+    for key, name in members_all():
+        if key in wanted and name not in names:
+            owner = Check.objects.get(id=key)
+            raise Invalid.field("target", f"{owner} combines {name!r}, but there is no such check.")
 
 
 def members_of(kind: CheckKind[Any], target: dict[str, Any]) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ def dependency_declare(
             end_named("child", child),
             end_named("parent", parent),
             hard=flag_read("hard", hard),
-            reason=text_read("reason", reason, _MOST_REASON),
+            reason=text_read("reason", reason, _MOST_REASON) or None,
             actor=actor,
         )[0]
 
@@ -159,23 +159,36 @@ def cycle_of(edge: Dependency) -> str:
 
 
 def edge_declare(
-    edit: GraphEdit, child: End, parent: End, *, hard: bool, reason: str = "", actor: Actor
+    edit: GraphEdit,
+    child: End,
+    parent: End,
+    *,
+    hard: bool,
+    reason: str | None = None,
+    managed_by: str = "",
+    actor: Actor,
 ) -> tuple[Dependency, bool]:
-    """Write a declared edge; returns it, and whether that changed anything."""
-    ends = {**child.columns("child"), **parent.columns("parent")}
-    edge = Dependency.objects.filter(**_same(ends)).first()
+    """Write a declared edge; returns it, and whether that changed anything.
+
+    Without a `reason` the former one stays; `managed_by` takes over one that nobody manages.
+    """
+    edge = edge_between(child, parent)
     if edge is None:
+        ends = {**child.columns("child"), **parent.columns("parent")}
         edge = Dependency(**ends, status=DependencyStatus.PROPOSED, created_at=edit.now)
         before = None
     else:
         before = edge_shown(edge)
-        if edge.status == DependencyStatus.DECLARED and edge.hard == hard:
-            return edge, False
-    edge.status, edge.hard, edge.reason = DependencyStatus.DECLARED, hard, reason
+    said = edge.reason if reason is None else reason
+    owner = edge.managed_by or managed_by
+    meant = (DependencyStatus.DECLARED, hard, said, owner)
+    if (edge.status, edge.hard, edge.reason, edge.managed_by) == meant:
+        return edge, False
+    edge.status, edge.hard, edge.reason, edge.managed_by = meant
     edge.decided_at, edge.decided_by = edit.now, actor.name
     edge.save()
     edit.edges_added = True
-    _record("declare", edit, edge, actor, before, edge_shown(edge), reason)
+    _record("declare", edit, edge, actor, before, edge_shown(edge), said)
     return edge, True
 
 
@@ -240,11 +253,12 @@ def _check_match(text: str) -> Q:
         return Q(name=text)
 
 
-def _same(ends: dict[str, Any]) -> dict[str, Any]:
-    return {
-        (f"{column}__isnull" if value is None else column): True if value is None else value
-        for column, value in ends.items()
-    }
+def edge_between(child: End, parent: End) -> Dependency | None:
+    """The edge between two ends, whatever its status."""
+    rows = Dependency.objects.select_related("child_check", "parent_check")
+    for column, value in {**child.columns("child"), **parent.columns("parent")}.items():
+        rows = rows.filter(**({f"{column}__isnull": True} if value is None else {column: value}))
+    return rows.first()
 
 
 def _edge(dependency_id: UUID) -> Dependency:

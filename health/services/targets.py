@@ -84,7 +84,7 @@ def target_read(
         whole = unmask(kind, orjson.loads(text), former or {})
         _references_allowed(whole)
         if kind.name == PUSH and not whole.get("token"):
-            whole["token"] = secrets.token_urlsafe(24)
+            whole["token"] = (former or {}).get("token") or secrets.token_urlsafe(24)
         options = _options_at_save(kind, whole)
         kept = _masked_options(kind, orjson.loads(text))
         if kept:

@@ -377,7 +377,10 @@ def test_a_failure_that_was_announced_ends_for_all_with_its_check() -> None:
 
 
 def test_a_composite_needs_its_members_and_they_stay() -> None:
-    assert "no check 'a'" in refused(target={"url": URL, "parts": ["a"]}).detail
+    assert (
+        "combines 'a', but there is no such check"
+        in refused(target={"url": URL, "parts": ["a"]}).detail
+    )
     a = make("a")
     make("both", target={"url": URL, "parts": ["a"]})
     with pytest.raises(Invalid, match="both combine the state of a"):
