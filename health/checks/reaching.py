@@ -15,7 +15,8 @@ from health.checks.words import reason
 
 # What `hosts()` gives for a socket of this machine: judged as any other loopback address.
 LOCAL = "127.0.0.1"
-_OUR_OWN = frozenset(
+# What the machine that probes lacks or forbids; it says nothing about the target.
+OUR_OWN = frozenset(
     {
         errno.EMFILE,
         errno.ENFILE,
@@ -57,7 +58,7 @@ def network_failures(where: str) -> Iterator[None]:
     except ssl.SSLError as error:
         raise Failed(f"{where}: {reason(error)}") from error
     except OSError as error:
-        if error.errno in _OUR_OWN and not isinstance(error, socket.gaierror):
+        if error.errno in OUR_OWN and not isinstance(error, socket.gaierror):
             raise
         raise Failed(f"{where} cannot be reached: {reason(error)}") from error
 

@@ -26,8 +26,9 @@ from redis.exceptions import (
 
 from health.checks.base import Context, Failed
 from health.checks.options import OptionError, require_host
-from health.checks.reaching import LOCAL, judged, place, require_local_allowed
-from health.checks.words import one_line, reason, without
+from health.checks.reaching import LOCAL, judged, network_failures, place, require_local_allowed
+from health.checks.tlscontext import tls_context
+from health.checks.words import one_line, without
 
 PORT: Final = 6379
 # No answer that a check asks for comes near it; what does is cut off.
@@ -182,11 +183,10 @@ class _Connection(AbstractConnection):
 
 
 def _tls(server: RedisServer) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=server.trusted)
-    if not server.verified:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+    if server.trusted is None or not server.verified:
+        return tls_context(verify=server.verified)
+    # The file may be another one by now.
+    return ssl.create_default_context(cafile=server.trusted)
 
 
 class RedisLink:
@@ -224,10 +224,15 @@ async def redis_link(context: Context, server: RedisServer) -> AsyncIterator[Red
     else:
         addresses = await judged(context, server.host, server.port)
     connection = _Connection(server, addresses)
+    context.doing(f"waiting for {server.place} to accept the connection")
     try:
         await connection.connect()
         yield RedisLink(connection)
     except RedisError as error:
+        cause = error.__cause__ or error.__context__
+        if isinstance(cause, OSError):
+            with network_failures(server.place):
+                raise cause from None
         raise Failed(without(_words(error, server), server.password)) from None
     finally:
         await connection.end()
@@ -242,7 +247,4 @@ def _words(error: RedisError, server: RedisServer) -> str:
         return f"{server.place} answers, but not as Redis does: {one_line(str(error), 120)}"
     if isinstance(error, ResponseError):
         return f"{server.place} refuses: {one_line(str(error))}"
-    cause = error.__cause__ or error.__context__
-    return (
-        f"No connection to {server.place}: {reason(cause if isinstance(cause, OSError) else error)}"
-    )
+    return f"The connection to {server.place} broke: {one_line(str(error))}"

@@ -40,6 +40,7 @@ class Options:
 @kind("composite", "Composite")
 class CompositeCheck(CheckKind[Options]):
     Options = Options
+    shared = False
 
     def validate(self, options: Options) -> None:
         if not options.members:

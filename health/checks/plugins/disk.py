@@ -42,6 +42,7 @@ class DiskCheck(CheckKind[Options]):
 
     async def run(self, options: Options, context: Context) -> Finding:
         path = options.path
+        context.doing(f"waiting for the file system of {path}")
         try:
             usage = await machine.look(f"disk {path}", lambda: psutil.disk_usage(path))
         except OSError as error:

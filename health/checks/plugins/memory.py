@@ -39,6 +39,7 @@ class MemoryCheck(CheckKind[Options]):
         return ()
 
     async def run(self, options: Options, context: Context) -> Finding:
+        context.doing("reading the state of the memory")
         memory, swap = await machine.look("memory", _read)
         judgement = Judgement()
         available = 100.0 * memory.available / memory.total

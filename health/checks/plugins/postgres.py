@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import re
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -16,7 +17,7 @@ from psycopg.abc import PQGen
 from health.checks.base import CheckKind, Context, Failed, Finding, kind
 from health.checks.judgement import Judgement, require_limits
 from health.checks.options import OptionError
-from health.checks.reaching import LOCAL, judged, place, reach, require_local_allowed
+from health.checks.reaching import LOCAL, OUR_OWN, judged, place, reach, require_local_allowed
 from health.checks.words import one_line, without
 
 RV = TypeVar("RV")
@@ -184,9 +185,12 @@ async def _connect(parameters: dict[str, str], context: Context) -> _Connection:
         # The name is kept for the certificate; the addresses are what is called.
         pinned["host"] = ",".join([host] * len(addresses))
         pinned["hostaddr"] = ",".join(addresses)
+    context.doing(f"waiting for {place(host, port)} to accept the connection")
     try:
         return await _Connection.connect(autocommit=True, **pinned)
     except psycopg.OperationalError as error:
+        if any(os.strerror(code) in str(error) for code in OUR_OWN):
+            raise
         words = without(_first_line(error), parameters["password"])
         raise Failed(f"No connection to {place(host, port)}: {words}") from None
 
@@ -194,6 +198,7 @@ async def _connect(parameters: dict[str, str], context: Context) -> _Connection:
 async def _probe(connection: _Connection, options: Options, context: Context) -> Finding:
     # The server gives up a little before the caller does, and says what took so long.
     milliseconds = max(50, int(context.timeout * 900))
+    context.doing("waiting for the answer to the query")
     await connection.execute(
         f"BEGIN READ ONLY; SET LOCAL statement_timeout = {milliseconds};"
         f" SET LOCAL lock_timeout = {milliseconds}".encode()
@@ -203,6 +208,7 @@ async def _probe(connection: _Connection, options: Options, context: Context) ->
     if options.expected is not None and value != options.expected:
         shown = "no row" if value is None else f"“{one_line(value, 80)}”"
         judgement.fail(f"The query gave {shown}, not “{one_line(options.expected, 80)}”")
+    context.doing("waiting for the server's statistics")
     standby = await _measure(connection, options, judgement)
     await _replication(connection, options, judgement, standby)
     await connection.execute("ROLLBACK")

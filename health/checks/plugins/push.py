@@ -30,6 +30,7 @@ class Options:
 @kind("push", "Push (heartbeat)")
 class PushCheck(CheckKind[Options]):
     Options = Options
+    shared = False
     secrets = frozenset({"token"})
 
     def validate(self, options: Options) -> None:

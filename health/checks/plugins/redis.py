@@ -66,6 +66,7 @@ class RedisCheck(CheckKind[Options]):
         if not context.deep:
             return await reach(context, server.host, server.port)
         async with redis_link(context, server) as link:
+            context.doing(f"waiting for {server.place} to answer")
             return await _probe(link, options, server)
 
 

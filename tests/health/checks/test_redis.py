@@ -102,7 +102,7 @@ class TestHealthy:
 class TestBroken:
     async def test_nobody_listens(self) -> None:
         failed = await failure("redis", {"url": f"redis://:{SECRET}@127.0.0.1:{free_port()}/0"})
-        assert failed.output.startswith("No connection to 127.0.0.1:")
+        assert failed.output.startswith("127.0.0.1:")
         assert failed.output.endswith("it refused the connection")
 
     async def test_a_socket_that_is_not_there(self, tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ class TestHanging:
             await eventually(lambda: proxy.open_connections == 0)
             proxy.cut_after(20)
             failed = await failure("redis", target)
-            assert failed.output.startswith("No connection to")
+            assert "closed" in failed.output.lower()
 
 
 class TestReplication:
