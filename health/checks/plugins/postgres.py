@@ -6,6 +6,7 @@ import asyncio
 import math
 import os
 import re
+import socket
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -191,6 +192,8 @@ async def _connect(parameters: dict[str, str], context: Context) -> _Connection:
     except psycopg.OperationalError as error:
         if any(os.strerror(code) in str(error) for code in OUR_OWN):
             raise
+        # Where this process can have no more sockets, libpq gives no reason; this raises it.
+        socket.socket().close()
         words = without(_first_line(error), parameters["password"])
         raise Failed(f"No connection to {place(host, port)}: {words}") from None
 
