@@ -7,7 +7,7 @@ explains the failure of its child; a failing soft parent only degrades a child t
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice, pairwise
@@ -19,6 +19,7 @@ MOST_CULPRITS: Final = 20
 
 # Edges of a cycle that is found, around which a shorter one is looked for.
 _MOST_TRIED: Final = 50
+_GROUP: Final = "group"
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -53,9 +54,15 @@ class Verdict:
 
 
 class Graph:
-    """Edges by both of their ends. Of two edges between the same nodes, the hard one counts."""
+    """Edges by both of their ends. Of two edges between the same nodes, the hard one counts.
 
-    def __init__(self, edges: Iterable[Edge] = ()) -> None:
+    `groups` are nodes that stand for others (all checks of a service): nothing is known of them
+    themselves, and what they need is what those need who need them. They spare the edges between
+    each of many children and each of many parents, and are no answer to any question.
+    """
+
+    def __init__(self, edges: Iterable[Edge] = (), groups: Collection[UUID] = ()) -> None:
+        self.groups = frozenset(groups)
         kinds: dict[tuple[UUID, UUID], bool] = {}
         for edge in edges:
             pair = (edge.child, edge.parent)
@@ -76,11 +83,11 @@ class Graph:
 
     def ancestors(self, key: UUID, hard: bool | None = None) -> set[UUID]:
         """Everything that `key` needs, directly or not, without itself."""
-        return _reach(self._parents, key, hard)
+        return _reach(self._parents, key, hard) - self.groups
 
     def descendants(self, key: UUID, hard: bool | None = None) -> set[UUID]:
         """Everything that needs `key`, directly or not, without itself: its blast radius."""
-        return _reach(self._children, key, hard)
+        return _reach(self._children, key, hard) - self.groups
 
 
 def _ends(ends: Mapping[UUID, list[tuple[UUID, bool]]], key: UUID, hard: bool | None) -> list[UUID]:
@@ -105,7 +112,9 @@ def evaluate(graph: Graph, nodes: Mapping[UUID, Node]) -> dict[UUID, Verdict]:
     known hides nothing: the failures behind it count as if there were an edge to them.
     """
     failing = sorted((each for each in nodes.values() if each.own == "down"), key=_age)
-    blame = _blame(graph, nodes, {node.key: 1 << rank for rank, node in enumerate(failing)})
+    groups = {key: Node(key, "", _GROUP) for key in graph.groups}
+    everything = {**nodes, **groups}
+    blame = _blame(graph, everything, {node.key: 1 << rank for rank, node in enumerate(failing)})
     read: dict[int, tuple[UUID, ...]] = {0: ()}
 
     def culprits(mask: int) -> tuple[UUID, ...]:
@@ -115,7 +124,7 @@ def evaluate(graph: Graph, nodes: Mapping[UUID, Node]) -> dict[UUID, Verdict]:
 
     verdicts = {}
     for key, node in nodes.items():
-        state, mask = _state(graph, nodes, blame, node)
+        state, mask = _state(graph, everything, blame, node)
         named = culprits(mask)
         verdicts[key] = Verdict(state, named[0] if named else None, named)
     return verdicts
@@ -135,7 +144,8 @@ def _state(
         return ("unreachable", mask) if mask else ("down", 0)
     if node.own in ("up", "degraded"):
         soft = graph.parents(node.key, hard=False)
-        mask = _union(blame, (key for key in soft if key in nodes and nodes[key].own == "down"))
+        bad = (key for key in soft if key in nodes and nodes[key].own in ("down", _GROUP))
+        mask = _union(blame, bad)
         return ("degraded", mask) if mask else (node.own, 0)
     return node.own, 0
 

@@ -16,7 +16,7 @@ from django.db import transaction
 from health.choices import HealthState
 from health.domain.graph import Graph
 from health.models import Check, CheckResult, CheckStatus, Outage
-from health.selectors.graph import check_edges
+from health.selectors.graph import graph_now
 from health.services.locks import graph_lock
 from health.services.outages import CONFIRMED, SETTLING
 from resilience_site.core import journal
@@ -39,7 +39,7 @@ def outages_announce(*, now: datetime) -> int:
         return 0
     with transaction.atomic():
         graph_lock()
-        graph = Graph(check_edges())
+        graph = graph_now()
         statuses = {each.check_row_id: each for each in CheckStatus.objects.all()}
         ready = [
             outage

@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from health.choices import HealthState
 from health.domain.graph import Graph, Node, Verdict, evaluate
 from health.models import CheckStatus, StateChange
-from health.selectors.graph import check_edges
+from health.selectors.graph import graph_now
 from health.selectors.maintenance import covered_now
 from health.services import outages
 from health.services.locks import graph_lock
@@ -82,7 +82,7 @@ def graph_evaluate(
     """
     graph_lock()
     rows = _rows()
-    graph = Graph(check_edges())
+    graph = graph_now()
     covered = covered_now(now)
     inside = {key for key, row in rows.items() if covered(key, row.service)}
     nodes = {key: _node(row) for key, row in rows.items()}

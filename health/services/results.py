@@ -15,12 +15,11 @@ from django.db.models import Case, When
 
 from health.choices import HealthState, ResultStatus, RunCause
 from health.domain import state
-from health.domain.graph import Graph
 from health.domain.schedule import next_due
 from health.domain.state import OwnState
 from health.models import CheckStatus
 from health.models.partitions import RESULTS
-from health.selectors.graph import check_edges
+from health.selectors.graph import graph_now
 from health.services.claims import Claim
 from health.services.evaluation import graph_evaluate
 from health.services.locks import graph_lock, graph_lock_shared
@@ -217,7 +216,7 @@ def _follow(kept: Sequence[_Counted], now: datetime) -> None:
     """What else happens because of these results, in the same transaction."""
     failing = [each.result.claim.check_id for each in kept if each.first_failure]
     if failing:
-        graph = Graph(check_edges())
+        graph = graph_now()
         parents = {parent for check_id in failing for parent in graph.ancestors(check_id)}
         reprobe(check_ids=parents - set(failing), now=now)
     turned = [each for each in kept if each.turned]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from contextlib import suppress
 from typing import Any
@@ -14,9 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from health.choices import DependencyStatus, HealthState
-from health.domain.graph import find_cycle
+from health.domain.graph import Graph, Node, evaluate, find_cycle
 from health.models import Check, CheckStatus, Dependency, Service
-from health.selectors.graph import check_edges
+from health.selectors.graph import check_edges, graph_now
 from health.services.checks import check_update
 from health.services.dependencies import (
     cycle_of,
@@ -285,3 +286,33 @@ class TestAnyEdges(TestCase):
             with suppress(Invalid):
                 declare(child, parent)
         assert find_cycle((str(e.child), str(e.parent)) for e in check_edges()) == []
+
+
+def test_a_service_as_one_node_gives_the_verdicts_of_all_its_edges(
+    django_assert_num_queries: Any,
+) -> None:
+    rng = random.Random(11)
+    names = ["shop", "store", "mail", "vault"]
+    for service in names:
+        for number in range(3):
+            make(f"{service}-{number}", service=service, critical=number < 2)
+    make("group", service="groups", kind="composite", target={"members": ["shop-0", "mail-1"]})
+    declare("service:shop", "service:store")
+    declare("service:store", "service:vault")
+    declare("service:shop", "service:mail", hard=False)
+    declare("mail-2", "service:store")
+    declare("service:mail", "vault-0", hard=False)
+    with django_assert_num_queries(2):
+        graph = graph_now()
+    spelled = Graph(check_edges())
+    keys = dict(Check.objects.values_list("id", "name"))
+    for _ in range(200):
+        nodes = {
+            key: Node(key, name, rng.choice(["up", "up", "down", "degraded"]), NOW)
+            for key, name in keys.items()
+        }
+        assert evaluate(graph, nodes) == evaluate(spelled, nodes)
+    for key in keys:
+        for kind in (None, True):
+            assert graph.ancestors(key, kind) == spelled.ancestors(key, kind)
+            assert graph.descendants(key, kind) == spelled.descendants(key, kind)
