@@ -14,11 +14,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from django.db import connection
 from django.db.models import Prefetch, Q
 
 from health.choices import Criticality, MaintenanceKind
-from health.domain.availability import COLUMNS, DEFAULT, Seconds
 from health.domain.public import DayTold, Stretch, joined, worse
 from health.domain.score import CheckNow, service_state
 from health.models import (
@@ -29,6 +27,7 @@ from health.models import (
     PublicIncidentUpdate,
     Service,
 )
+from health.selectors.availability import Day, services_days
 from health.selectors.maintenance import Occurrence, maintenance_all, next_of, occurrences_of
 from resilience_site.core.formatting import duration, printable
 
@@ -37,13 +36,6 @@ AHEAD: Final = timedelta(days=30)
 MOST_INCIDENTS: Final = 100
 MOST_OUTAGES: Final = 2_000
 MOST_WINDOWS: Final = 50
-
-_DAYS: Final = f"""
-SELECT s.public_name, (h.hour AT TIME ZONE 'UTC')::date, {", ".join(f"sum(h.{c})" for c in COLUMNS)}
-FROM health_servicehour h JOIN health_service s ON s.name = h.service
-WHERE s.public_name <> '' AND h.hour >= %s
-GROUP BY s.name, s.public_name, 2 ORDER BY s.name
-"""
 
 
 @dataclass(frozen=True)
@@ -156,22 +148,32 @@ def public_states(services: Sequence[PublicService]) -> dict[str, str]:
 
 
 def public_days(now: datetime, count: int) -> dict[str, dict[date, DayTold]]:
-    """The last `count` days of UTC of each public service that have data, by its public name.
+    """The last `count` days of UTC of each public service, by its public name, today as far as it
+    has come. A constant number of queries.
 
-    A service of several parts was as bad as its worst part of the day. One query.
+    A service of several parts was as bad as its worst part of the day.
     """
-    first = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    with connection.cursor() as cursor:
-        cursor.execute(_DAYS, [first - timedelta(days=count - 1)])
-        rows = cursor.fetchall()
-    told: dict[str, dict[date, DayTold]] = defaultdict(dict)
-    for name, day, *columns in rows:
-        seconds = Seconds(*columns)
-        found = DEFAULT.apply(seconds)
-        each = DayTold(found.good, seconds.degraded, found.bad, seconds.maintenance)
-        days = told[printable(name)]
-        days[day] = each if day not in days else worse(days[day], each)
-    return dict(told)
+    services = public_services()
+    names = [part for service in services for part in service.parts]
+    found = services_days(names, now=now, days=count)
+    told: dict[str, dict[date, DayTold]] = {}
+    for service in services:
+        days: dict[date, DayTold] = {}
+        for part in service.parts:
+            for day in found[part]:
+                each = _told(day)
+                days[day.day] = worse(days[day.day], each) if day.day in days else each
+        told[service.name] = days
+    return told
+
+
+def _told(day: Day) -> DayTold:
+    return DayTold(
+        good=day.counted.good,
+        degraded=day.seconds.degraded,
+        bad=day.counted.bad,
+        excluded=day.seconds.maintenance,
+    )
 
 
 def public_incidents(now: datetime) -> list[IncidentTold]:

@@ -158,7 +158,7 @@ def legend() -> list[tuple[str, SafeString]]:
         else:
             drawn = format_html('<g data-level="{}">{}</g>', level, _drawn(0, level))
         svg = format_html(
-            '<svg class="status-key" viewBox="0 0 {} {}" aria-hidden="true">{}</svg>',
+            '<svg class="status-key" viewBox="0 0 {} {}" preserveAspectRatio="none" aria-hidden="true">{}</svg>',
             WIDTH, HEIGHT, drawn,
         )  # fmt: skip
         shown.append((word, svg))

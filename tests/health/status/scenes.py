@@ -37,7 +37,7 @@ def check(
     )  # fmt: skip
     CheckStatus.objects.create(
         check_row=made, own_state=state, own_since=now, state=state, since=now,
-        minutes_from=now, last_output="connection refused by db-7.internal",
+        minutes_from=now, hours_from=now, last_output="connection refused by db-7.internal",
     )  # fmt: skip
     return made
 
