@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,20 +12,17 @@ from typing import Any, Final
 from yarl import URL
 
 from health.checks import jsonpaths
-from health.checks.addresses import literal_address
 from health.checks.base import CheckKind, Context, Failed, Finding, Observed, kind
-from health.checks.options import OptionError, require_host, require_range
+from health.checks.options import OptionError, require_range
 from health.checks.secrecy import body_secret_parts, secret_parts, url_secret_parts
 from health.checks.statuses import statuses
 from health.checks.tlscontext import tls_context
 from health.checks.web import MAX_REDIRECTS, Answer, Limits, Request, fetch, phrase
+from health.checks.weburl import HEADER, require_headers, web_url
 from health.checks.words import one_line, without
 
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _WITHOUT_BODY: Final = ("GET", "HEAD")
-_HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-# Those that frame the message are the client's own.
-_FRAMING: Final = frozenset({"content-length", "transfer-encoding", "connection", "te", "upgrade"})
 # Values that are no secrets, though headers are kept as such: they may stand in texts.
 _PLAIN: Final = frozenset({"accept", "accept-encoding", "accept-language", "content-type", "host"})
 _LARGEST: Final = 10 * 1_048_576
@@ -73,7 +69,7 @@ class HttpCheck(CheckKind[HttpOptions]):
     url_secrets = frozenset({"url"})
 
     def validate(self, options: HttpOptions) -> None:
-        url = _url(options.url)
+        url = web_url("url", options.url)
         if options.method not in _METHODS:
             raise OptionError("method", f"must be one of {', '.join(_METHODS)}")
         if options.body and options.method in _WITHOUT_BODY:
@@ -84,7 +80,7 @@ class HttpCheck(CheckKind[HttpOptions]):
         tls_context(ca=options.ca, verify=options.verify_tls, alpn=("http/1.1",))
 
     def hosts(self, options: HttpOptions) -> tuple[tuple[str, int], ...]:
-        url = _url(options.url)
+        url = web_url("url", options.url)
         return ((url.host or "", url.port or 0),)
 
     async def run(self, options: HttpOptions, context: Context) -> Finding:
@@ -208,26 +204,8 @@ def _shown(value: Any) -> str:
     return one_line(json.dumps(value, ensure_ascii=False), 80)
 
 
-def _url(text: str) -> URL:
-    """Raises `OptionError`."""
-    try:
-        url = URL(text)
-        port = url.port
-    except ValueError:
-        raise OptionError("url", "is no valid URL") from None
-    if url.scheme not in ("http", "https"):
-        raise OptionError("url", "must begin with http:// or https://")
-    if len(text) > 4096 or not url.host or not port:
-        raise OptionError("url", "must name a host, and have at most 4096 characters")
-    require_host("url", url.host)
-    literal = literal_address(url.host)
-    if literal is not None and literal.version == 4 and str(literal) != url.host:
-        raise OptionError("url", f"must write its address as {literal}")
-    return url
-
-
 def _request(options: HttpOptions) -> Request:
-    url = _url(options.url)
+    url = web_url("url", options.url)
     headers = dict(options.headers)
     if url.user is not None:
         pair = f"{url.user}:{url.password or ''}".encode()
@@ -237,16 +215,12 @@ def _request(options: HttpOptions) -> Request:
 
 
 def _require_headers(options: HttpOptions, url: URL) -> None:
-    for name, value in options.headers.items():
-        if not _HEADER.fullmatch(name) or name.lower() in _FRAMING:
-            raise OptionError("headers", "has a name that cannot be sent as a header")
-        if any((ord(each) < 32 and each != "\t") or ord(each) == 127 for each in value):
-            raise OptionError("headers", f"has control characters in the value of {name}")
+    require_headers("headers", options.headers)
     names = {name.lower() for name in options.headers}
     if url.user is not None and "authorization" in names:
         raise OptionError("headers", "has Authorization, and so has the URL before its @")
     for name in options.response_headers:
-        if not _HEADER.fullmatch(name):
+        if not HEADER.fullmatch(name):
             raise OptionError("response_headers", "has a name that no header has")
 
 
