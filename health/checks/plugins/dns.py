@@ -134,7 +134,8 @@ def _judge(options: DnsOptions, response: dns.message.Message) -> tuple[str, int
     records = _records(response)
     if not records:
         raise Failed(f"{options.name} has no record of type {options.type}")
-    texts = [_text(each) for each in records]
+    # Name servers change the order of the same records.
+    texts = sorted(_text(each) for each in records)
     found = {_comparable(each) for each in records}
     missing = [each for each in options.values if _value(options, each) not in found]
     said = one_line(", ".join(texts), 160)

@@ -166,8 +166,9 @@ def _failures(options: SmtpOptions) -> Iterator[None]:
             yield
         except aiosmtplib.SMTPException as error:
             # What the system or OpenSSL said is more precise than what was made of it.
-            if isinstance(error.__cause__, OSError):
-                raise error.__cause__ from None
+            cause = error.__cause__
+            if isinstance(cause, OSError) and not isinstance(cause, aiosmtplib.SMTPException):
+                raise cause from None
             raise Failed(without(_words(where, error), *secrets)) from None
 
 

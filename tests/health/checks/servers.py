@@ -237,7 +237,7 @@ class Zone(asyncio.DatagramProtocol):
         response = dns.message.make_response(query)
         response.set_rcode(self.rcode)
         question = query.question[0]
-        name, kind = question.name.to_text(omit_final_dot=True), question.rdtype.name
+        name, kind = question.name.to_text(omit_final_dot=True).lower(), question.rdtype.name
         for each in (kind, "CNAME"):
             values = self.records.get(f"{name} {each}")
             if values:
