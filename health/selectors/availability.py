@@ -167,7 +167,7 @@ def services_reliability(
 
 def critical_services() -> list[str]:
     """The names of all services that have a critical check: those that have an availability."""
-    names = Check.objects.filter(critical=True).order_by().values_list("service_id", flat=True)
+    names = Check.objects.filter(critical=True).order_by().values_list("service__name", flat=True)
     return sorted(names.distinct())
 
 

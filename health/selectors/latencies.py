@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection
@@ -54,7 +54,7 @@ def checks_latencies(
     """
     first = _hour_of(now - length)
     pending = max(first, _hour_of(now) - _PENDING)
-    values = {
+    values: dict[str, Any] = {
         "ids": list(ids),
         "first": first,
         "last": _hour_of(now),

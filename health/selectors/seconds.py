@@ -6,7 +6,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from django.db import connection
@@ -71,11 +71,15 @@ def service_bands(
     """The same of services: at each moment one is in the state of its worst critical check. A
     constant number of queries; those without critical checks have no seconds but those they had."""
     values = _Values(bounds, until)
-    critical = list(
-        CheckStatus.objects.filter(check_row__critical=True, check_row__service__in=list(names))
-        .order_by()
-        .values_list("check_row_id", "check_row__service_id", "hours_from")
-    )
+    rows = CheckStatus.objects.filter(
+        check_row__critical=True, check_row__service__name__in=list(names)
+    ).order_by()
+    critical = [
+        (key, str(service), hours_from)
+        for key, service, hours_from in rows.values_list(
+            "check_row_id", "check_row__service__name", "hours_from"
+        )
+    ]
     hours_to = dict.fromkeys(names, values.last_hour)
     for _, service, hours_from in critical:
         hours_to[service] = min(hours_to[service], max(hours_from or bounds[0], values.trusted))
@@ -132,7 +136,7 @@ class _Values:
         self.trusted = max(first, _hour_of(until - _PENDING))
         # Hours in the middle of which a band begins.
         self.cut = sorted({_hour_of(each) for each in bounds if each != _hour_of(each)})
-        self.parameters: dict[str, object] = {
+        self.parameters: dict[str, Any] = {
             "bounds": list(bounds),
             "first": first,
             "trusted": self.trusted,
@@ -147,7 +151,7 @@ def _hour_of(moment: datetime) -> datetime:
 
 
 def _by_key(
-    query: str, parameters: dict[str, object], keys: Mapping[Key, int]
+    query: str, parameters: dict[str, Any], keys: Mapping[Key, int]
 ) -> dict[Key, list[Seconds]]:
     found = {key: [Seconds()] * bands for key, bands in keys.items()}
     with connection.cursor() as cursor:

@@ -137,13 +137,13 @@ def _worst_first(row: CheckRow) -> tuple[int, bool, str]:
 def _checks(names: list[str], everything: bool) -> dict[str, list[CheckRow]]:
     rows = CheckStatus.objects.filter(check_row__enabled=True)
     if not everything:
-        rows = rows.filter(check_row__service__in=names)
+        rows = rows.filter(check_row__service__name__in=names)
     found: dict[str, list[CheckRow]] = {}
     for values in rows.order_by().values_list(
         "check_row_id",
         "check_row__name",
         "check_row__kind",
-        "check_row__service_id",
+        "check_row__service__name",
         "state",
         "since",
         "check_row__critical",

@@ -154,8 +154,6 @@ def _single_check(fields: Mapping[str, Any]) -> None:
     for field in ("starts_at", "ends_at"):
         if fields[field] is None:
             raise Invalid.field(field, f"A single window needs {field}.")
-    if fields["ends_at"] - fields["starts_at"] > LONGEST_SINGLE:
-        raise Invalid.field("ends_at", f"A window lasts at most {LONGEST_SINGLE.days} days.")
 
 
 def _bounds_check(fields: Mapping[str, Any], now: datetime) -> None:
@@ -166,6 +164,8 @@ def _bounds_check(fields: Mapping[str, Any], now: datetime) -> None:
         )
     if ends_at is not None and ends_at <= starts_at:
         raise Invalid.field("ends_at", "The window must end after it begins.")
+    if fields["kind"] == MaintenanceKind.SINGLE and ends_at - starts_at > LONGEST_SINGLE:
+        raise Invalid.field("ends_at", f"A window lasts at most {LONGEST_SINGLE.days} days.")
 
 
 def _weekly_check(fields: Mapping[str, Any]) -> None:
