@@ -8,7 +8,7 @@ from celery import shared_task
 from celery.signals import worker_shutting_down
 
 from health.prober import keep_probing, stop_probing
-from health.services import announcements, evaluation
+from health.services import announcements, evaluation, hours, minutes, proposals, retention
 from resilience_site.config import config
 
 
@@ -35,3 +35,27 @@ def checks_follow() -> None:
     now = datetime.now(UTC)
     evaluation.windows_follow(now=now)
     announcements.outages_announce(now=now)
+
+
+@shared_task
+def minutes_sum() -> None:
+    """Sum up the seconds that checks spent in each state, minute by minute."""
+    minutes.minutes_sum(now=datetime.now(UTC))
+
+
+@shared_task
+def hours_sum() -> None:
+    """Sum up minutes and latencies into hours."""
+    hours.hours_sum(now=datetime.now(UTC))
+
+
+@shared_task
+def proposals_read() -> None:
+    """Propose the dependencies that traces have shown."""
+    proposals.proposals_read(now=datetime.now(UTC))
+
+
+@shared_task
+def history_prune() -> None:
+    """Forget changes and outages that are past their retention."""
+    retention.history_prune(now=datetime.now(UTC))

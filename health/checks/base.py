@@ -96,7 +96,8 @@ class Context:
 
     `deep` is false where DEEP_HEALTH_CHECKS_ENABLED is off: then reaching the target is enough.
     `members` are the checks that `members()` named. `interval`, in seconds, `last_push`
-    and what the last push said are for the kind `push`.
+    and what the last push said are for the kind `push`; `watching_since` is when this site began
+    to run, before which it can have heard nothing.
     """
 
     now: datetime
@@ -109,6 +110,7 @@ class Context:
     last_push: datetime | None = None
     pushed_status: str = ""
     pushed_output: str = ""
+    watching_since: datetime | None = None
     progress: Progress = field(default_factory=Progress)
 
     def doing(self, step: str) -> None:
@@ -148,6 +150,10 @@ class CheckKind(ABC, Generic[O]):
     def members(self, options: O) -> tuple[str, ...]:
         """The names of checks whose state a run reads."""
         return ()
+
+    def due(self, options: O, context: Context) -> datetime | None:
+        """When the next run is worth more than at its usual time; None for the usual time."""
+        return None
 
     @abstractmethod
     async def run(self, options: O, context: Context) -> Finding:

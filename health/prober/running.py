@@ -11,9 +11,11 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
+
+import psutil
 
 from health.checks.addresses import Addresses, Forbidden
 from health.checks.base import CheckKind, Context, Failed, Finding, Inconclusive, Member
@@ -58,6 +60,7 @@ class Answer:
     started_at: datetime
     seconds: float
     finding: Finding = field(default_factory=Finding)
+    due: datetime | None = None
 
 
 class Runner:
@@ -79,6 +82,7 @@ class Runner:
         self._connectivity = connectivity
         self._deep = deep
         self._now = now
+        self._watching_since = datetime.fromtimestamp(psutil.Process().create_time(), UTC)
         self._asked: dict[str, asyncio.Task[Answer]] = {}
 
     async def run(
@@ -115,6 +119,7 @@ class Runner:
             },
             memory=None if finding.memory is None else dict(finding.memory),
             cause=cause,
+            next_due_at=answer.due,
         )
 
     def _forget(self, question: str, done: asyncio.Task[Answer]) -> None:
@@ -156,6 +161,7 @@ class Runner:
             last_push=claim.pushed_at,
             pushed_status=claim.pushed_status,
             pushed_output=claim.pushed_output,
+            watching_since=self._watching_since,
         )
         began = time.perf_counter()
         task = asyncio.ensure_future(probe.kind.run(probe.options, context))
@@ -170,7 +176,8 @@ class Runner:
             step = context.progress.step or "waiting for an answer"
             output = f"Gave up after {claim.pace.timeout:g} s, {step}"
             return Answer(ResultStatus.DOWN, output, context.now, seconds)
-        return _answer(task, claim, probe, context.now, seconds)
+        answer = _answer(task, claim, probe, context.now, seconds)
+        return replace(answer, due=probe.kind.due(probe.options, context))
 
 
 async def _abandon(task: asyncio.Future[Finding], claim: Claim) -> None:

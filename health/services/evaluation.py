@@ -117,7 +117,7 @@ def _rows() -> dict[UUID, Row]:
         "check_row__settle_seconds",
         "last_output",
     )
-    rows: Iterable[tuple[Any, ...]] = values.iterator()
+    rows: Iterable[tuple[Any, ...]] = values
     return {row[0]: _row(list(row)) for row in rows}
 
 

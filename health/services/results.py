@@ -46,7 +46,7 @@ class Result:
     cause: str = RunCause.SCHEDULED
     # How long after its time the run began; None for one that somebody asked for.
     late_ms: float | None = None
-    # When the kind itself knows when it is worth running again (a heartbeat's deadline).
+    # A moment before the usual one at which it is worth running (a heartbeat's deadline).
     next_due_at: datetime | None = None
 
     @property
@@ -107,7 +107,7 @@ def _count(result: Result, now: datetime, rng: random.Random) -> _Counted:
     if not claim.enabled:
         return _Counted(result, own, None)
     suspected = claim.suspected_until is not None and claim.suspected_until > now
-    due = result.next_due_at or next_due(
+    usual = next_due(
         claim.check_id,
         claim.pace,
         now=now,
@@ -115,7 +115,7 @@ def _count(result: Result, now: datetime, rng: random.Random) -> _Counted:
         hurried=own.undecided or (suspected and own.state != HealthState.DOWN),
         rng=rng,
     )
-    return _Counted(result, own, due)
+    return _Counted(result, own, min(usual, result.next_due_at or usual))
 
 
 _STATUSES: Final = """

@@ -66,6 +66,7 @@ class _Rabbit:
 @kind("celery", "Celery")
 class CeleryCheck(CheckKind[Options]):
     Options = Options
+    shared = False
     # It remembers the oldest task.
     shared = False
     url_secrets = frozenset({"broker_url"})

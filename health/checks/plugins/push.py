@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from health.checks.base import CheckKind, Context, Failed, Finding, Inconclusive, Observed, kind
@@ -13,6 +14,8 @@ from health.choices import ResultStatus
 # It is part of a URL, and hard to guess.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{20,200}")
 _WEEK: Final = 7 * 86_400.0
+# How long after the last moment for a push its absence is looked at.
+_AFTER_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,14 @@ class PushCheck(CheckKind[Options]):
     def hosts(self, options: Options) -> tuple[tuple[str, int], ...]:
         return ()
 
+    def due(self, options: Options, context: Context) -> datetime | None:
+        if context.last_push is None:
+            return None
+        missing = context.last_push + timedelta(
+            seconds=context.interval + options.grace_seconds + _AFTER_SECONDS
+        )
+        return missing if missing > context.now else None
+
     async def run(self, options: Options, context: Context) -> Finding:
         if context.last_push is None:
             raise Inconclusive("No push has come yet")
@@ -51,6 +62,13 @@ class PushCheck(CheckKind[Options]):
         observed = {"silent": Observed(silent, "s")}
         allowed = context.interval + options.grace_seconds
         if silent > allowed:
+            if context.watching_since is not None:
+                watched = (context.now - context.watching_since).total_seconds()
+                if watched < allowed:
+                    raise Inconclusive(
+                        f"This site has been running for {watched:.0f} s: too short to have missed"
+                        " a push"
+                    )
             raise Failed(
                 f"No push for {silent:.0f} s; one must come every {context.interval:g} s,"
                 f" {options.grace_seconds:g} s later at most",
