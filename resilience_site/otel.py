@@ -38,7 +38,7 @@ SILENT_PATHS = (
     "/healthz",
     "/metrics",
 )
-SILENT_PREFIXES = ("/static/",)
+SILENT_PREFIXES = ("/static/", "/healthz/")
 # A live page pulls its fragments and figures whenever something arrived, and asks with HEAD whether
 # the site is back.
 PULL_HEADERS = (b"hx-request", b"x-live-pull")

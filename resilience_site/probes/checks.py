@@ -1,10 +1,10 @@
-"""What the site needs to work, each looked at within a bounded time."""
+"""What the site needs to work, each part looked at within a bounded time."""
 
 from __future__ import annotations
 
 import functools
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import psycopg
@@ -23,41 +23,28 @@ STATEMENT_SECONDS = 2
 WORKER_SECONDS = 1.0
 LAG_WARNING = 30.0  # seconds
 QUEUE_WARNING = 60.0  # seconds
+# What does not work without the database.
+ALL_OF_IT = ("/", "/api/v1/{+path}", "/v1/{signal}")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One finding: `name` is `component:measurement`, `output` says what is wrong."""
+    """One finding: `name` is `component:measurement`, `output` says what is wrong, `affected` are
+    the paths that do not work while it fails, `about` is the path of a page that tells more."""
 
     name: str
     status: str
     output: str = ""
-    value: float | None = None
+    value: float | str | None = None
     unit: str = ""
     kind: str = "component"
+    affected: tuple[str, ...] = ()
+    about: str = ""
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def component(self) -> str:
-        return self.name.partition(":")[0]
-
-
-def readiness() -> list[Outcome]:
-    """What a request needs: database, its migrations, Redis, this process's background tasks."""
-    return [*_database(), _redis(), _background()]
-
-
-def deep() -> list[Outcome]:
-    """Readiness, and the work that goes on behind requests."""
-    ready = readiness()
-    down = {each.component for each in ready if each.status == FAIL}
-    if "redis" in down:
-        worker = Outcome("worker:heartbeat", WARN, "unknown while redis is down")
-    else:
-        worker = _worker()
-    if "database" in down:
-        lag = Outcome("ingest:lag", WARN, "unknown while the database is down")
-        return [*ready, worker, lag]
-    return [*ready, worker, *_backlog()]
+        return self.name.rpartition(":")[0]
 
 
 # --- Database --------------------------------------------------------------------------------
@@ -69,7 +56,8 @@ def known_migrations() -> frozenset[tuple[str, str]]:
     return frozenset(MigrationLoader(None).graph.nodes)
 
 
-def _database() -> list[Outcome]:
+def database() -> list[Outcome]:
+    """Its connection, and whether the migrations of this code are applied."""
     started = time.perf_counter()
     try:
         applied = _applied_migrations()
@@ -77,15 +65,26 @@ def _database() -> list[Outcome]:
         applied = set()
     except (psycopg.Error, OSError) as error:
         return [
-            Outcome("database:connection", FAIL, _first_line(error), kind="datastore"),
-            Outcome("migrations:applied", FAIL, "unknown while the database is down"),
+            Outcome(
+                "database:connection",
+                FAIL,
+                _first_line(error),
+                kind="datastore",
+                affected=ALL_OF_IT,
+            ),
+            Outcome(
+                "migrations:applied",
+                FAIL,
+                "unknown while the database is down",
+                affected=ALL_OF_IT,
+            ),
         ]
     connection = Outcome("database:connection", PASS, "", _milliseconds(started), "ms", "datastore")
     missing = known_migrations() - applied
     if missing:
         first = "{}.{}".format(*min(missing))
         output = f"{len(missing)} migrations are not applied, {first} among them"
-        return [connection, Outcome("migrations:applied", FAIL, output)]
+        return [connection, Outcome("migrations:applied", FAIL, output, affected=ALL_OF_IT)]
     return [connection, Outcome("migrations:applied", PASS)]
 
 
@@ -104,7 +103,10 @@ def _applied_migrations() -> set[tuple[str, str]]:
         return {(app, name) for app, name in rows}
 
 
-def _backlog() -> list[Outcome]:
+def backlog(is_down: bool) -> list[Outcome]:
+    """How far the work on what was received lags behind; `is_down`: the database is."""
+    if is_down:
+        return [Outcome("ingest:lag", WARN, "unknown while the database is down")]
     try:
         status = ingest_status(now=datetime.now(UTC))
     except DatabaseError as error:
@@ -121,16 +123,22 @@ def _backlog() -> list[Outcome]:
 # --- Redis and workers -----------------------------------------------------------------------
 
 
-def _redis() -> Outcome:
+def connection_to_redis() -> Outcome:
+    """Whether it answers."""
     started = time.perf_counter()
     try:
         quick_client(config.redis_url).ping()
     except (redis.RedisError, OSError, ValueError) as error:
-        return Outcome("redis:connection", FAIL, _first_line(error), kind="datastore")
+        return Outcome(
+            "redis:connection", FAIL, _first_line(error), kind="datastore", affected=("/ws/live/",)
+        )
     return Outcome("redis:connection", PASS, "", _milliseconds(started), "ms", "datastore")
 
 
-def _worker() -> Outcome:
+def worker(is_down: bool) -> Outcome:
+    """Whether any background worker answers; `is_down`: Redis, through which it is asked, is."""
+    if is_down:
+        return Outcome("worker:heartbeat", WARN, "unknown while redis is down")
     from resilience_site.celery import app
 
     answers = app.control.inspect(timeout=WORKER_SECONDS, limit=1).ping()
@@ -149,7 +157,8 @@ def _queue(state: QueueState) -> Outcome:
 # --- This process ----------------------------------------------------------------------------
 
 
-def _background() -> Outcome:
+def background_tasks() -> Outcome:
+    """Whether the tasks of this process that never end still run."""
     ill = [each for each in background.statuses() if not each.alive]
     output = "; ".join(f"{each.name} is {each.state}: {each.last_error}" for each in ill)
     return Outcome("background:tasks", FAIL if ill else PASS, output)

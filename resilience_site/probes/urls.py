@@ -8,5 +8,6 @@ urlpatterns = [
     path("livez", views.livez, name="livez"),
     path("readyz", views.readyz, name="readyz"),
     path("healthz", views.healthz, name="healthz"),
+    path("healthz/<slug:group>", views.healthz, name="healthz-group"),
     path("metrics", views.metrics, name="metrics"),
 ]

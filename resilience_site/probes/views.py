@@ -13,10 +13,11 @@ from django.views.decorators.http import require_safe
 from resilience_site.config import config
 from resilience_site.core.choices import Scope
 from resilience_site.core.permissions import ApiAuth, require_scope
-from resilience_site.core.problems import Problem
-from resilience_site.probes import checks
-from resilience_site.probes.checks import FAIL, PASS, WARN, Outcome
+from resilience_site.core.problems import NotFound, Problem, problem_response
+from resilience_site.probes import groups
+from resilience_site.probes.checks import FAIL
 from resilience_site.probes.exposition import exposition, families
+from resilience_site.probes.health_json import SERVICE_ID, health_document
 from resilience_site.probes.remember import Remembered, StillWaitingError
 
 Scope_ = MutableMapping[str, Any]
@@ -26,15 +27,12 @@ ALIVE = b'{"status": "alive"}'
 HEALTH_TYPE = "application/health+json"
 RETRY_AFTER = "5"
 
-_ready = Remembered(lambda: checks.readiness(), seconds=1)
-_deep = Remembered(lambda: checks.deep(), seconds=5)
 _numbers = Remembered(lambda: families(datetime.now(UTC)), seconds=2)
 
 
 def forget() -> None:
     """Look at everything anew at the next request."""
-    _ready.forget()
-    _deep.forget()
+    groups.forget()
     _numbers.forget()
 
 
@@ -66,10 +64,7 @@ def livez(request: HttpRequest) -> HttpResponse:
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 when requests can be served, else 503 with what fails and what still works."""
-    try:
-        outcomes = _ready.get()
-    except StillWaitingError:
-        outcomes = [Outcome("probe:time", FAIL, "the checks take longer than they may")]
+    outcomes = groups.outcomes(["ready"])
     failing = [each for each in outcomes if each.status == FAIL]
     document = {
         "status": "not_ready" if failing else "ready",
@@ -80,20 +75,36 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-def healthz(request: HttpRequest) -> HttpResponse:
-    """Deep health; its details are for people and keys that may read."""
-    try:
-        outcomes = _deep.get()
-    except StillWaitingError:
-        outcomes = [Outcome("probe:time", FAIL, "the checks take longer than they may")]
-    statuses = {each.status for each in outcomes}
-    status = next(each for each in (FAIL, WARN, PASS) if each in statuses or each == PASS)
-    document: dict[str, Any] = {"status": status, "serviceId": "resilience-site"}
-    if _may_read(request):
-        document["checks"] = {each.name: [_detail(each)] for each in outcomes}
+def healthz(request: HttpRequest, group: str = "") -> HttpResponse:
+    """Health by groups of indicators (`?group=ready,services` or `/healthz/ready`), `deep` without
+    any named. Its details, and how the fleet is, are for people and keys that may read."""
+    wanted = _groups_of(request, group)
+    unknown = [name for name in wanted if name not in groups.GROUPS]
+    if unknown:
+        return _plain(problem_response(_no_group(unknown[0]), request.path))
+    may_read = _may_read(request)
+    outcomes = groups.outcomes(wanted, everything=may_read)
+    status = groups.worst(outcomes)
+    document: dict[str, Any] = {"status": status, "serviceId": SERVICE_ID}
+    if may_read:
+        document = health_document(status, outcomes, wanted, request.build_absolute_uri)
     response = JsonResponse(document, status=503 if status == FAIL else 200)
     response.headers["Content-Type"] = HEALTH_TYPE
+    response.headers["Vary"] = "Authorization, Cookie"
     return _plain(response)
+
+
+def _groups_of(request: HttpRequest, group: str) -> list[str]:
+    named = [group, *request.GET.getlist("group")]
+    wanted = [name.strip() for text in named for name in text.split(",") if name.strip()]
+    return list(dict.fromkeys(wanted)) or [groups.DEFAULT]
+
+
+def _no_group(name: str) -> NotFound:
+    known = ", ".join(groups.GROUPS)
+    return NotFound(
+        f"There is no group {name[:40]!r}; known: {known}.", allowed=list(groups.GROUPS)
+    )
 
 
 @require_safe
@@ -112,15 +123,6 @@ def _metrics(request: HttpRequest) -> HttpResponse:
 
 
 _guarded_metrics = require_scope(Scope.READ)(_metrics)
-
-
-def _detail(outcome: Outcome) -> dict[str, Any]:
-    detail: dict[str, Any] = {"componentType": outcome.kind, "status": outcome.status}
-    if outcome.value is not None:
-        detail |= {"observedValue": outcome.value, "observedUnit": outcome.unit}
-    if outcome.output:
-        detail["output"] = outcome.output
-    return detail
 
 
 def _may_read(request: HttpRequest) -> bool:

@@ -169,6 +169,19 @@ CONTROL_PAGES = [
     ),
 ]
 
+_CHECK, _THIS_CHECK = "/health/checks/<uuid:check_id>", f"/health/checks/{UUID}"
+HEALTH_PAGES = [
+    Row("GET", "/health", "/health", Page()),
+    Row("GET", _CHECK, _THIS_CHECK, Page()),
+    Row("GET", f"{_CHECK}/latency.json", f"{_THIS_CHECK}/latency.json", Page()),
+    Row("GET", f"{_CHECK}/pause", f"{_THIS_CHECK}/pause", Page(Role.OPERATOR)),
+    *(
+        Row("POST", f"{_CHECK}/{act}", f"{_THIS_CHECK}/{act}", Page(Role.OPERATOR))
+        for act in ("run", "pause", "resume")
+    ),
+    Row("GET", "/blast-radius/check/<uuid:check_id>", f"/blast-radius/check/{UUID}", Page()),
+]
+
 _BREAKER = "/api/v1/breakers/<path:service>/<path:name>"
 _THIS_BREAKER = "/api/v1/breakers/planner/graph"
 
@@ -217,14 +230,57 @@ CONTROL_API = [
     Row("PUT", "/api/v1/degraded/<path:service>", "/api/v1/degraded/planner", Api(Scope.OPERATE)),
 ]
 
+_INCIDENT = "/health/incidents/<uuid:incident_id>"
+_TOLD = "/health/incidents/updates/<uuid:update_id>"
+
+INCIDENTS = [
+    Row("GET", "/health/incidents", "/health/incidents", Page()),
+    Row("GET", _INCIDENT, f"/health/incidents/{UUID}", Page()),
+    *(
+        Row(method, route, path, Page(Role.OPERATOR))
+        for route, path in (
+            ("/health/incidents/new", "/health/incidents/new"),
+            (f"{_INCIDENT}/update", f"/health/incidents/{UUID}/update"),
+            (f"{_INCIDENT}/resolve", f"/health/incidents/{UUID}/resolve"),
+            (f"{_INCIDENT}/edit", f"/health/incidents/{UUID}/edit"),
+            (f"{_TOLD}/edit", f"/health/incidents/updates/{UUID}/edit"),
+            (f"{_TOLD}/delete", f"/health/incidents/updates/{UUID}/delete"),
+        )
+        for method in ("GET", "POST")
+    ),
+    *(
+        Row(method, f"/api/v1{route}".replace("<uuid:", "<uuidstr:"), f"/api/v1{path}", Api(scope))
+        for method, route, path, scope in (
+            ("GET", "/health/incidents", "/health/incidents", Scope.READ),
+            ("POST", "/health/incidents", "/health/incidents", Scope.OPERATE),
+            ("GET", _INCIDENT, f"/health/incidents/{UUID}", Scope.READ),
+            ("PATCH", _INCIDENT, f"/health/incidents/{UUID}", Scope.OPERATE),
+            ("POST", f"{_INCIDENT}/updates", f"/health/incidents/{UUID}/updates", Scope.OPERATE),
+            ("PATCH", _TOLD, f"/health/incidents/updates/{UUID}", Scope.OPERATE),
+            ("DELETE", _TOLD, f"/health/incidents/updates/{UUID}", Scope.OPERATE),
+        )
+    ),
+]
+
 SITE = [
     Row("GET", "/login", "/login", Everybody()),
     Row("POST", "/logout", "/logout", SignOut()),
     Row("GET", "/livez", "/livez", Everybody()),
     Row("GET", "/readyz", "/readyz", Everybody()),
     Row("GET", "/healthz", "/healthz", Everybody()),
+    Row("GET", "/healthz/<slug:group>", "/healthz/ready", Everybody()),
     Row("GET", "/metrics", "/metrics", Everybody()),
     Row("GET", "/admin/", "/admin/", Admin()),
 ]
 
-ROWS: list[Row] = [*KERNEL, *TELEMETRY, *PAGES, *BREAKER_PAGES, *CONTROL_PAGES, *CONTROL_API, *SITE]
+ROWS: list[Row] = [
+    *KERNEL,
+    *TELEMETRY,
+    *PAGES,
+    *BREAKER_PAGES,
+    *HEALTH_PAGES,
+    *CONTROL_PAGES,
+    *CONTROL_API,
+    *INCIDENTS,
+    *SITE,
+]
