@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
 import types
@@ -34,8 +35,7 @@ def options_from(options: type[T], target: Mapping[str, Any]) -> T:
     """
     if not isinstance(target, Mapping):
         raise OptionError("target", "must be an object of options")
-    fields = {each.name: each for each in dataclasses.fields(options)}  # type: ignore[arg-type]
-    hints = typing.get_type_hints(options)
+    fields, hints = _declared(options)  # type: ignore[arg-type]
     unknown = sorted(set(target) - set(fields))
     if unknown:
         raise OptionError(unknown[0], f"is unknown; known are {', '.join(fields)}")
@@ -47,6 +47,13 @@ def options_from(options: type[T], target: Mapping[str, Any]) -> T:
         if required and values.get(name) in (None, ""):
             raise OptionError(name, "is required")
     return options(**values)
+
+
+@functools.cache
+def _declared(options: type[Any]) -> tuple[dict[str, dataclasses.Field[Any]], dict[str, Any]]:
+    """The fields and types of a dataclass; to read the types takes longer than a short probe."""
+    fields = {each.name: each for each in dataclasses.fields(options)}
+    return fields, typing.get_type_hints(options)
 
 
 def _value(name: str, hint: Any, given: Any) -> Any:
