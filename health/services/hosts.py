@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection
 from typing import Final
 
-from health.checks.addresses import IPAddress, judge, literal_address
+from health.checks.addresses import Addresses, IPAddress, judge, literal_address
 from health.checks.base import CheckKind
 from resilience_site.config import config
 from resilience_site.core.problems import Invalid
@@ -26,12 +26,11 @@ def hosts_judge(kind: CheckKind[object], options: object) -> None:
     """
     allow_private = config.resilience_allow_private_targets
     names = []
+    addresses_allowed = Addresses(allow_private=allow_private)
     for host, _ in kind.hosts(options):
-        literal = literal_address(host)
-        if literal is None:
+        _refuse(addresses_allowed.refusal(host))
+        if literal_address(host) is None:
             names.append(host)
-        else:
-            _refuse(judge(literal, allow_private=allow_private))
     for name, addresses in _resolved(dict.fromkeys(names)).items():
         for address in addresses:
             reason = judge(address, allow_private=allow_private)

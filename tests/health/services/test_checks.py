@@ -155,7 +155,7 @@ def test_an_option_of_an_absurd_size_is_refused() -> None:
 @pytest.mark.parametrize(
     "host",
     ["169.254.169.254", "0xa9fea9fe", "2852039166", "[::ffff:169.254.169.254]", "[fe80::1]",
-     "[fd00:ec2::254]", "100.100.100.200", "0.0.0.0"],
+     "[fd00:ec2::254]", "100.100.100.200", "0.0.0.0", "metadata.google.internal"],
 )  # fmt: skip
 @pytest.mark.parametrize("allow_private", [False, True])
 def test_metadata_and_link_local_addresses_are_refused_always(
