@@ -23,6 +23,7 @@ from breakers.models import (
     RetryRollup,
 )
 from resilience_site.core.timerange import TimeRange
+from resilience_site.probes.health_collectors import HEALTH_COLLECTORS
 
 WINDOW = timedelta(minutes=5)
 # A series per operation: enough to find the worst, too few to drown whoever scrapes.
@@ -107,6 +108,7 @@ COLLECTORS: dict[str, Collector] = {
     "resilience_bulkhead_events": _bulkhead_events,
     "resilience_errors_per_second": _errors_per_second,
     "resilience_error_patterns": _error_patterns,
+    **HEALTH_COLLECTORS,
 }
 
 

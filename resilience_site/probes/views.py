@@ -14,7 +14,7 @@ from resilience_site.config import config
 from resilience_site.core.choices import Scope
 from resilience_site.core.permissions import ApiAuth, require_scope
 from resilience_site.core.problems import NotFound, Problem, problem_response
-from resilience_site.probes import groups
+from resilience_site.probes import groups, health_collectors
 from resilience_site.probes.checks import FAIL
 from resilience_site.probes.exposition import exposition, families
 from resilience_site.probes.health_json import SERVICE_ID, health_document
@@ -33,6 +33,7 @@ _numbers = Remembered(lambda: families(datetime.now(UTC)), seconds=2)
 def forget() -> None:
     """Look at everything anew at the next request."""
     groups.forget()
+    health_collectors.forget()
     _numbers.forget()
 
 
