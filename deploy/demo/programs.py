@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+from pathlib import Path
 
 from resilience_site.embedded.programs import DemoContext, Program
 
 GRAPH_SIMULATOR = "graph-simulator"
 PLANNER_MCP = "planner-mcp-server"
 DRIVER = "planner-agent"
+CATALOGUE = Path(__file__).with_name("health.yaml")
 
 
 def programs(context: DemoContext) -> list[Program]:
@@ -17,7 +19,7 @@ def programs(context: DemoContext) -> list[Program]:
 
     The driver stops first and the simulator last, so that stopping makes no errors.
     """
-    local = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(context.host, context.host)  # noqa: S104
+    local = _local(context.host)
     graph_url = f"http://{local}:{context.graph_sim_port}"
     reports = {
         "RESILIENCE_URL": context.site_url,
@@ -83,3 +85,21 @@ def programs(context: DemoContext) -> list[Program]:
 def _unless_set(**variables: str) -> dict[str, str]:
     """Those variables that whoever started the demo has not chosen."""
     return {name: value for name, value in variables.items() if name not in os.environ}
+
+
+def check_variables(context: DemoContext) -> dict[str, str]:
+    """The variables that `CATALOGUE` names, for the site's workers."""
+    planner = f"http://{_local(context.host)}:{context.planner_mcp_port}"
+    return {
+        "RESILIENCE_CHECK_PLANNER_MCP": f"{planner}/mcp",
+        "RESILIENCE_CHECK_PLANNER_HEALTH": f"{planner}/healthz",
+        "RESILIENCE_CHECK_GRAPH": f"http://{_local(context.host)}:{context.graph_sim_port}",
+        "RESILIENCE_CHECK_PLANNER_DATABASE": context.database_url,
+        "RESILIENCE_CHECK_PLANNER_CACHE": context.redis_url,
+        "RESILIENCE_CHECK_SITE_DATABASE": os.environ["DATABASE_URL"],
+        "RESILIENCE_CHECK_SITE_REDIS": os.environ["REDIS_URL"],
+    }
+
+
+def _local(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import time
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from resilience_site.config import config
 from resilience_site.embedded.errors import StartError
+from resilience_site.embedded.folders import Folders
+from resilience_site.embedded.processes import spawn
 from resilience_site.embedded.programs import DemoContext, Program
 from resilience_site.embedded.site import ROOT, address
 from resilience_site.embedded.valkey import Valkey
@@ -30,29 +33,47 @@ def check_ports(check_free: Callable[[str, int, str], None]) -> None:
 
 
 def programs(state: Path, database_url: str, valkey: Valkey | None) -> list[Program]:
-    """The demo's programs, all with a priority of `PRIORITY` or more."""
+    """The demo's programs, all with a priority of `PRIORITY` or more.
+
+    What its health checks call goes into the environment, from which the site's workers take it.
+    """
     # Imported here: a site without the demo does without its packages.
+    from deploy.demo.programs import check_variables
     from deploy.demo.programs import programs as demo_programs
 
     assert valkey is not None
-    found = demo_programs(
-        DemoContext(
-            python=sys.executable,
-            root=ROOT,
-            state_dir=state,
-            site_url=address(),
-            ingest_key=config.resilience_ingest_key,
-            operator_key=config.resilience_operator_key,
-            host=config.host,
-            planner_mcp_port=config.planner_mcp_port,
-            graph_sim_port=config.graph_sim_port,
-            database_url=database_url,
-            redis_url=valkey.url,
-            scenario=config.demo_scenario,
-        )
+    context = DemoContext(
+        python=sys.executable,
+        root=ROOT,
+        state_dir=state,
+        site_url=address(),
+        ingest_key=config.resilience_ingest_key,
+        operator_key=config.resilience_operator_key,
+        host=config.host,
+        planner_mcp_port=config.planner_mcp_port,
+        graph_sim_port=config.graph_sim_port,
+        database_url=database_url,
+        redis_url=valkey.url,
+        scenario=config.demo_scenario,
     )
+    os.environ.update(check_variables(context))
+    found = demo_programs(context)
     assert all(each.priority >= PRIORITY for each in found)
     return list(found)
+
+
+def apply_catalogue(folders: Folders) -> None:
+    """Make the demo's health checks; raises StartError."""
+    from deploy.demo.programs import CATALOGUE
+
+    apply = Program(
+        "demo-catalogue",
+        [sys.executable, "manage.py", "health_apply", str(CATALOGUE), "--name", "demo"],
+        directory=ROOT,
+    )
+    log = folders.logs / "demo-catalogue.log"
+    if spawn(apply, folders.run, log).wait() != 0:
+        raise StartError(f"The demo's health checks could not be made; {log} says why.")
 
 
 def wait_until_listening(watch: Watch) -> None:

@@ -113,6 +113,7 @@ class Launcher:
             with step("Starting the demo"):
                 self._start_all(programs, below=None)
                 demo.wait_until_listening(self._watch())
+                demo.apply_catalogue(self.folders)
 
     # --- Engines ------------------------------------------------------------------------------
 
