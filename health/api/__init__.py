@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from health.api import incidents
+from health.api import catalogue, checks, graph, history, incidents, maintenance, overview, push
 
 routers = [
+    ("", overview.router),
+    ("", checks.router),
+    ("", history.router),
+    ("", graph.router),
+    ("", maintenance.router),
+    ("", catalogue.router),
+    ("", push.router),
     ("", incidents.router),
 ]

@@ -44,7 +44,7 @@ class Probes:
                 broken.append((claim, found))
             else:
                 work.append((claim, found))
-        members = _members([probe for _, probe in work])
+        members = members_now([probe for _, probe in work])
         return [(claim, probe, members.get(probe.question, ())) for claim, probe in work], broken
 
     def _read(self, check_ids: Sequence[UUID]) -> None:
@@ -87,7 +87,8 @@ def _question(check: Check, target: dict[str, Any]) -> str:
     return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _members(probes: Sequence[Probe]) -> dict[str, tuple[Member, ...]]:
+def members_now(probes: Sequence[Probe]) -> dict[str, tuple[Member, ...]]:
+    """The checks that each probe reads, as they stand, by its question."""
     names = {probe.question: probe.kind.members(probe.options) for probe in probes}
     wanted = {name for each in names.values() for name in each}
     if not wanted:

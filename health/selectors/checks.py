@@ -14,7 +14,9 @@ from uuid import UUID
 from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
 
 from health.choices import Criticality, HealthState, ResultStatus
+from health.domain.graph import Graph
 from health.models import Check, CheckResult, Outage, StateChange
+from health.selectors.graph import check_edges
 from resilience_site.core.pagination import Page, keyset_page
 from resilience_site.core.problems import Invalid
 from resilience_site.core.timerange import TimeRange
@@ -162,6 +164,13 @@ def culprit_list(most: int = 10) -> list[Check]:
     rows = check_rows().filter(enabled=True, status__state=HealthState.DOWN)
     rows = rows.annotate(blamed=Count("blamed_by"), weight=_weight())
     return list(rows.order_by("-blamed", "weight", "name")[:most])
+
+
+def services_in_radius(check_id: UUID) -> list[str]:
+    """The services that fail with a check, its own among them, by name; three queries."""
+    wanted = Graph(check_edges()).descendants(check_id) | {check_id}
+    names = Check.objects.filter(id__in=wanted).order_by("service_id")
+    return [str(name) for name in names.values_list("service_id", flat=True).distinct()]
 
 
 def blamed_for(check_id: UUID) -> list[Check]:

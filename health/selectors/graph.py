@@ -7,7 +7,7 @@ critical ones.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID, uuid5
@@ -61,13 +61,17 @@ class _Checks:
 
 def check_edges() -> list[Edge]:
     """The edges that count, between checks. Two queries, however many there are."""
+    return list(check_edges_each())
+
+
+def check_edges_each() -> Iterator[Edge]:
+    """The same one by one, for whoever does not want them all: services may have many checks."""
     checks = _Checks()
-    edges = list(checks.composites)
+    yield from checks.composites
     for child_check, child_service, parent_check, parent_service, hard in _counted():
         children = [child_check] if child_check else checks.of[child_service]
         parents = [parent_check] if parent_check else checks.critical[parent_service]
-        edges += [Edge(c, p, hard) for c in children for p in parents if c != p]
-    return edges
+        yield from (Edge(c, p, hard) for c in children for p in parents if c != p)
 
 
 def graph_now() -> Graph:

@@ -205,7 +205,8 @@ def set_check_dependencies(
 
     Raises `Invalid` for a name that there is not.
     """
-    if isinstance(names, str) or len(names) > _MOST_PARENTS:
+    listed = isinstance(names, Sequence) and not isinstance(names, str)
+    if not listed or len(names) > _MOST_PARENTS:
         raise Invalid.field("depends_on", f"depends_on is a list of at most {_MOST_PARENTS} names.")
     parents = {end.label: end for end in (end_named("depends_on", name) for name in names)}
     child, changed, kept = End(check=check), False, set()

@@ -84,7 +84,9 @@ def target_read(
         whole = unmask(kind, orjson.loads(text), former or {})
         _references_allowed(whole)
         if kind.name == PUSH and not whole.get("token"):
-            whole["token"] = (former or {}).get("token") or secrets.token_urlsafe(24)
+            # Left out, it stays as it is; emptied, it is renewed.
+            kept = None if "token" in whole else (former or {}).get("token")
+            whole["token"] = kept or secrets.token_urlsafe(24)
         options = _options_at_save(kind, whole)
         kept = _masked_options(kind, orjson.loads(text))
         if kept:

@@ -1,4 +1,5 @@
-"""The part of the API that joins apps: who is affected when a breaker is forced into a state."""
+"""The part of the API that joins apps: who is affected when a breaker is forced into a state, or a
+check fails."""
 
 from __future__ import annotations
 
@@ -14,11 +15,12 @@ from breakers.selectors.names import breaker_check, domain_check
 from resilience_site.core.choices import Scope
 from resilience_site.core.permissions import ApiAuth, ApiRequest
 from resilience_site.core.timerange import TimeRange
+from resilience_site.pages import health_api
 from resilience_site.pages.blast_radius import Radius, radius_of
 from resilience_site.pages.breakers import CALLERS_WINDOW
 
 router = Router(tags=["breakers"])
-routers = [("", router)]
+routers = [("", router), ("", health_api.router)]
 
 
 class CallerOut(Schema):
