@@ -15,7 +15,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,7 +76,7 @@ class _Wire:
         self._handles: list[socket.socket] = []
         self._stopped = False
 
-    def open(self, seconds: float) -> socket.socket:
+    def open(self, seconds: float | None) -> socket.socket:
         """A connected socket, whose operations take at most `seconds` each; raises `OSError`."""
         error: OSError | None = None
         for address in self._broker.addresses:
@@ -88,7 +88,7 @@ class _Wire:
                 error = caught
         raise error or OSError("it has no address")
 
-    def _connect(self, address: str, seconds: float) -> socket.socket:
+    def _connect(self, address: str, seconds: float | None) -> socket.socket:
         if address.startswith("/"):
             family, where = socket.AF_UNIX, address
         else:
@@ -164,15 +164,22 @@ class _AmqpTls(SSLTransport):
 
 class _AmqpConnection(pyamqp.Connection):
     def Transport(  # noqa: N802 - py-amqp's name
-        self, host: str, connect_timeout: float, ssl: Any = False, *timeouts: Any, **options: Any
+        self,
+        host: str,
+        connect_timeout: float | None,
+        ssl: bool | dict[str, Any] = False,
+        read_timeout: float | None = None,
+        write_timeout: float | None = None,
+        socket_settings: Mapping[str, Any] | None = None,
+        **options: Any,
     ) -> Any:
-        read_timeout, write_timeout = timeouts
         return (_AmqpTls if ssl else _AmqpPlain)(
             host,
             connect_timeout=connect_timeout,
             ssl=ssl,
             read_timeout=read_timeout,
             write_timeout=write_timeout,
+            socket_settings=socket_settings,
             **options,
         )
 
@@ -231,6 +238,7 @@ def _ask(
 def _connection(broker: Broker, each: float) -> Connection:
     """kombu's connection, none of whose operations takes longer than `each` seconds."""
     tls: dict[str, Any] | bool = False
+    transport: type[Any]
     if broker.scheme == "redis":
         if broker.tls:
             tls = {"ssl_cert_reqs": "required" if broker.verified else "none"}
@@ -266,7 +274,8 @@ def _ping(connection: Connection, channel: Any, exchange: str, wait: float) -> d
             for name in reply:
                 workers.setdefault(str(name), time.monotonic() - began)
 
-    mailbox = Mailbox(exchange, type="fanout", accept=["json"], serializer="json")(connection)
+    box = Mailbox(exchange, type="fanout", accept=["json"], serializer="json")
+    mailbox: Any = box(connection)
     try:
         mailbox.multi_call("ping", timeout=wait, callback=take, channel=channel)
     finally:
@@ -278,6 +287,7 @@ def _ping(connection: Connection, channel: Any, exchange: str, wait: float) -> d
 
 def _queue(connection: Connection, name: str) -> tuple[int, int] | None:
     # The broker closes the channel on which it is asked for a queue that does not exist.
+    channel: Any
     with connection.channel() as channel:
         try:
             state = channel.queue_declare(queue=name, passive=True)

@@ -199,12 +199,14 @@ async def session(
         await asyncio.wait({task})
     finally:
         way.stopped = True
+        # Before the task is cancelled: the SDK waits for requests that are under way.
+        await way.aclose()
         if not task.done():
             task.cancel()
             await asyncio.wait({task})
             # What it ended with is of no interest any more.
             _ = task.cancelled() or task.exception()
-        await way.aclose()
+            await way.aclose()
     try:
         return task.result()
     except Exception as error:

@@ -109,7 +109,7 @@ class _Reader(asyncio.StreamReader):
 
     _taken = 0
 
-    def feed_data(self, data: bytes) -> None:
+    def feed_data(self, data: Any) -> None:
         self._taken += len(data)
         if self._taken <= MOST_BYTES:
             super().feed_data(data)

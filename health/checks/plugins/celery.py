@@ -31,7 +31,7 @@ _YEAR: Final = 365 * 86_400.0
 
 
 @dataclass(frozen=True)
-class Options:
+class CeleryOptions:
     """Options of a Celery check; a threshold that is null is not judged.
 
     `min_workers` of 0 pings nobody. The age of a queue is that of its oldest waiting task; where
@@ -64,14 +64,13 @@ class _Rabbit:
 
 
 @kind("celery", "Celery")
-class CeleryCheck(CheckKind[Options]):
-    Options = Options
-    shared = False
+class CeleryCheck(CheckKind[CeleryOptions]):
+    Options = CeleryOptions
     # It remembers the oldest task.
     shared = False
     url_secrets = frozenset({"broker_url"})
 
-    def validate(self, options: Options) -> None:
+    def validate(self, options: CeleryOptions) -> None:
         broker = _broker(options.broker_url)
         if len(options.queues) > _MOST_QUEUES or not all(options.queues):
             raise OptionError("queues", f"must be at most {_MOST_QUEUES} names, none of them empty")
@@ -87,11 +86,11 @@ class CeleryCheck(CheckKind[Options]):
                 "cannot be judged: RabbitMQ shows no message without handing it out",
             )
 
-    def hosts(self, options: Options) -> tuple[tuple[str, int], ...]:
+    def hosts(self, options: CeleryOptions) -> tuple[tuple[str, int], ...]:
         broker = _broker(options.broker_url)
         return (broker.called if isinstance(broker, RedisServer) else (broker.host, broker.port),)
 
-    async def run(self, options: Options, context: Context) -> Finding:
+    async def run(self, options: CeleryOptions, context: Context) -> Finding:
         broker = _broker(options.broker_url)
         if not context.deep:
             return await reach(context, broker.host, broker.port)
@@ -132,7 +131,7 @@ def _broker(url: str) -> RedisServer | _Rabbit:
 
 
 async def _redis_queues(
-    server: RedisServer, options: Options, context: Context, judgement: Judgement
+    server: RedisServer, options: CeleryOptions, context: Context, judgement: Judgement
 ) -> dict[str, Any]:
     """Lengths and ages of the queues; returns what is to be remembered of their oldest tasks."""
     keys = [(name, name + each) for name in options.queues for each in _PRIORITIES]
@@ -185,7 +184,7 @@ def _age(
 
 
 def _judge_queue(
-    name: str, length: int, age: float | None, options: Options, judgement: Judgement
+    name: str, length: int, age: float | None, options: CeleryOptions, judgement: Judgement
 ) -> None:
     judgement.observe(f"queue_length:{name}", length)
     judgement.observe(f"queue_age:{name}", age, "s")
@@ -206,7 +205,7 @@ def _judge_queue(
 
 
 async def _workers(
-    broker: RedisServer | _Rabbit, options: Options, context: Context, judgement: Judgement
+    broker: RedisServer | _Rabbit, options: CeleryOptions, context: Context, judgement: Judgement
 ) -> tuple[str, float | None]:
     """Ping the workers; returns the words for the good case, and how long the answers took."""
     rabbit = isinstance(broker, _Rabbit)
@@ -258,7 +257,7 @@ async def _workers(
 
 
 def _judge_workers(
-    workers: dict[str, float], options: Options, judgement: Judgement
+    workers: dict[str, float], options: CeleryOptions, judgement: Judgement
 ) -> tuple[str, float | None]:
     judgement.observe("workers", len(workers))
     if len(workers) < options.min_workers:

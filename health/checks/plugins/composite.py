@@ -25,7 +25,7 @@ _SHOWN: Final = 5
 
 
 @dataclass(frozen=True)
-class Options:
+class CompositeOptions:
     """Options of a composite: the names of its members, and how many of them must work.
 
     `all` of them, `any` one of them, or `at_least` as many as the option of that name says. A
@@ -38,11 +38,11 @@ class Options:
 
 
 @kind("composite", "Composite")
-class CompositeCheck(CheckKind[Options]):
-    Options = Options
+class CompositeCheck(CheckKind[CompositeOptions]):
+    Options = CompositeOptions
     shared = False
 
-    def validate(self, options: Options) -> None:
+    def validate(self, options: CompositeOptions) -> None:
         if not options.members:
             raise OptionError("members", "must name at least one check")
         if len(set(options.members)) < len(options.members):
@@ -54,13 +54,13 @@ class CompositeCheck(CheckKind[Options]):
         if options.at_least is not None and not 1 <= options.at_least <= len(options.members):
             raise OptionError("at_least", "must be from 1 to the number of members")
 
-    def hosts(self, options: Options) -> tuple[tuple[str, int], ...]:
+    def hosts(self, options: CompositeOptions) -> tuple[tuple[str, int], ...]:
         return ()
 
-    def members(self, options: Options) -> tuple[str, ...]:
+    def members(self, options: CompositeOptions) -> tuple[str, ...]:
         return options.members
 
-    async def run(self, options: Options, context: Context) -> Finding:
+    async def run(self, options: CompositeOptions, context: Context) -> Finding:
         by_state = _by_state(options, context.members)
         counted = len(options.members) - len(by_state[HealthState.MAINTENANCE])
         if not counted:
@@ -85,7 +85,7 @@ class CompositeCheck(CheckKind[Options]):
         raise Failed(words, observed)
 
 
-def _by_state(options: Options, members: tuple[Member, ...]) -> dict[str, list[str]]:
+def _by_state(options: CompositeOptions, members: tuple[Member, ...]) -> dict[str, list[str]]:
     """The names of members by their state; one that is gone, or new, is unknown."""
     states = {member.name: member.state for member in members}
     found: dict[str, list[str]] = defaultdict(list)

@@ -17,7 +17,7 @@ _MOST: Final = float(2**63)
 
 
 @dataclass(frozen=True)
-class Options:
+class DiskOptions:
     """Options of a disk check: any path of the file system, and how much must stay free on it."""
 
     path: str = "/"
@@ -28,19 +28,19 @@ class Options:
 
 
 @kind("disk", "Disk space")
-class DiskCheck(CheckKind[Options]):
-    Options = Options
+class DiskCheck(CheckKind[DiskOptions]):
+    Options = DiskOptions
 
-    def validate(self, options: Options) -> None:
+    def validate(self, options: DiskOptions) -> None:
         if not options.path.startswith("/"):
             raise OptionError("path", "must be a whole path, from /")
         require_limits(options, "free", "percent", high=100.0, low_is_bad=True)
         require_limits(options, "free", "bytes", high=_MOST, low_is_bad=True)
 
-    def hosts(self, options: Options) -> tuple[tuple[str, int], ...]:
+    def hosts(self, options: DiskOptions) -> tuple[tuple[str, int], ...]:
         return ()
 
-    async def run(self, options: Options, context: Context) -> Finding:
+    async def run(self, options: DiskOptions, context: Context) -> Finding:
         path = options.path
         context.doing(f"waiting for the file system of {path}")
         try:

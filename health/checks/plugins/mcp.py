@@ -19,7 +19,7 @@ _SHOWN: Final = 5
 
 
 @dataclass(frozen=True)
-class Options:
+class McpOptions:
     """Options of an MCP check; every tool of `expected_tools` must be offered.
 
     `handshake`: `initialize` of the protocol before 2026, or `auto`, which asks for the newer one
@@ -35,12 +35,12 @@ class Options:
 
 
 @kind("mcp", "MCP server")
-class McpCheck(CheckKind[Options]):
-    Options = Options
+class McpCheck(CheckKind[McpOptions]):
+    Options = McpOptions
     secrets = frozenset({"headers"})
     url_secrets = frozenset({"url"})
 
-    def validate(self, options: Options) -> None:
+    def validate(self, options: McpOptions) -> None:
         if web_url("url", options.url).user is not None:
             raise OptionError("url", "must not have a user; give Authorization among the headers")
         require_headers("headers", options.headers)
@@ -48,11 +48,11 @@ class McpCheck(CheckKind[Options]):
             raise OptionError("handshake", f"must be one of {', '.join(_HANDSHAKES)}")
         tls_context(ca=options.ca, verify=options.verify_tls, alpn=("http/1.1",))
 
-    def hosts(self, options: Options) -> tuple[tuple[str, int], ...]:
+    def hosts(self, options: McpOptions) -> tuple[tuple[str, int], ...]:
         url = web_url("url", options.url)
         return ((url.host or "", url.port or 0),)
 
-    async def run(self, options: Options, context: Context) -> Finding:
+    async def run(self, options: McpOptions, context: Context) -> Finding:
         url = web_url("url", options.url)
         if not context.deep:
             return await reach(context, url.host or "", url.port or 0)
@@ -92,6 +92,6 @@ class McpCheck(CheckKind[Options]):
         return Finding("up", without(words, *_secrets(options)), observed, latency_ms)
 
 
-def _secrets(options: Options) -> set[str]:
+def _secrets(options: McpOptions) -> set[str]:
     """The texts that no output may carry."""
     return secret_parts(options.headers) | url_secret_parts(options.url)

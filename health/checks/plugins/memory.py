@@ -15,7 +15,7 @@ _MOST: Final = float(2**63)
 
 
 @dataclass(frozen=True)
-class Options:
+class MemoryOptions:
     """Options of a memory check; available is what programs can get without swapping."""
 
     available_warn_percent: float | None = 10.0
@@ -27,18 +27,18 @@ class Options:
 
 
 @kind("memory", "Memory")
-class MemoryCheck(CheckKind[Options]):
-    Options = Options
+class MemoryCheck(CheckKind[MemoryOptions]):
+    Options = MemoryOptions
 
-    def validate(self, options: Options) -> None:
+    def validate(self, options: MemoryOptions) -> None:
         require_limits(options, "available", "percent", high=100.0, low_is_bad=True)
         require_limits(options, "available", "bytes", high=_MOST, low_is_bad=True)
         require_limits(options, "swap", "percent", high=100.0)
 
-    def hosts(self, options: Options) -> tuple[tuple[str, int], ...]:
+    def hosts(self, options: MemoryOptions) -> tuple[tuple[str, int], ...]:
         return ()
 
-    async def run(self, options: Options, context: Context) -> Finding:
+    async def run(self, options: MemoryOptions, context: Context) -> Finding:
         context.doing("reading the state of the memory")
         memory, swap = await machine.look("memory", _read)
         judgement = Judgement()

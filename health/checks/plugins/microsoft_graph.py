@@ -30,7 +30,7 @@ _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "
 
 
 @dataclass(frozen=True)
-class Options:
+class GraphOptions:
     """Options of a Microsoft Graph check: an application's credentials, and what it reads.
 
     `path` is below `base_url`. `ca` (PEM) is trusted in place of the system's authorities.
@@ -48,11 +48,11 @@ class Options:
 
 
 @kind("microsoft_graph", "Microsoft Graph")
-class MicrosoftGraphCheck(CheckKind[Options]):
-    Options = Options
+class MicrosoftGraphCheck(CheckKind[GraphOptions]):
+    Options = GraphOptions
     secrets = frozenset({"client_secret"})
 
-    def validate(self, options: Options) -> None:
+    def validate(self, options: GraphOptions) -> None:
         for name in ("authority", "base_url"):
             if web_url(name, getattr(options, name)).user is not None:
                 raise OptionError(name, "must not have a user; client_id is for that")
@@ -63,11 +63,11 @@ class MicrosoftGraphCheck(CheckKind[Options]):
         web_url("path", options.base_url.rstrip("/") + options.path)
         tls_context(ca=options.ca, verify=options.verify_tls, alpn=("http/1.1",))
 
-    def hosts(self, options: Options) -> tuple[tuple[str, int], ...]:
+    def hosts(self, options: GraphOptions) -> tuple[tuple[str, int], ...]:
         found = [_place(options.authority), _place(options.base_url)]
         return tuple(dict.fromkeys(found))
 
-    async def run(self, options: Options, context: Context) -> Finding:
+    async def run(self, options: GraphOptions, context: Context) -> Finding:
         if not context.deep:
             return await reach(context, *_place(options.base_url))
         try:
@@ -83,7 +83,7 @@ def _place(url: str) -> tuple[str, int]:
     return read.host or "", read.port or 0
 
 
-async def _probe(options: Options, context: Context) -> Finding:
+async def _probe(options: GraphOptions, context: Context) -> Finding:
     signed = await _fetch(_sign_in(options), options, context)
     observed = {"token": Observed(signed.wait_ms, "ms")}
     if signed.status == 429:
@@ -109,7 +109,7 @@ async def _probe(options: Options, context: Context) -> Finding:
     return Finding("up", words, observed, answer.wait_ms)
 
 
-async def _fetch(request: Request, options: Options, context: Context) -> Answer:
+async def _fetch(request: Request, options: GraphOptions, context: Context) -> Answer:
     return await fetch(
         request,
         addresses=context.addresses,
@@ -119,7 +119,7 @@ async def _fetch(request: Request, options: Options, context: Context) -> Answer
     )
 
 
-def _sign_in(options: Options) -> Request:
+def _sign_in(options: GraphOptions) -> Request:
     form = {
         "grant_type": "client_credentials",
         "client_id": options.client_id,

@@ -65,7 +65,7 @@ FROM pg_stat_replication WHERE state IN ('streaming', 'catchup')
 
 
 @dataclass(frozen=True)
-class Options:
+class PostgresOptions:
     """Options of a PostgreSQL check; a threshold that is null is not judged.
 
     `query` reads one value; where `expected` is set, the value must equal it as text.
@@ -107,11 +107,11 @@ class _Connection(psycopg.AsyncConnection[Any]):
 
 
 @kind("postgres", "PostgreSQL")
-class PostgresCheck(CheckKind[Options]):
-    Options = Options
+class PostgresCheck(CheckKind[PostgresOptions]):
+    Options = PostgresOptions
     url_secrets = frozenset({"dsn"})
 
-    def validate(self, options: Options) -> None:
+    def validate(self, options: PostgresOptions) -> None:
         _parameters(options.dsn)
         if not _READS.match(options.query):
             raise OptionError("query", "must be one SELECT, WITH, VALUES or TABLE")
@@ -121,11 +121,11 @@ class PostgresCheck(CheckKind[Options]):
         if options.min_standbys < 0:
             raise OptionError("min_standbys", "must not be negative")
 
-    def hosts(self, options: Options) -> tuple[tuple[str, int], ...]:
+    def hosts(self, options: PostgresOptions) -> tuple[tuple[str, int], ...]:
         host, port = _target(_parameters(options.dsn))
         return ((LOCAL if host.startswith("/") else host, port),)
 
-    async def run(self, options: Options, context: Context) -> Finding:
+    async def run(self, options: PostgresOptions, context: Context) -> Finding:
         parameters = _parameters(options.dsn)
         host, port = _target(parameters)
         if not context.deep:
@@ -198,7 +198,7 @@ async def _connect(parameters: dict[str, str], context: Context) -> _Connection:
         raise Failed(f"No connection to {place(host, port)}: {words}") from None
 
 
-async def _probe(connection: _Connection, options: Options, context: Context) -> Finding:
+async def _probe(connection: _Connection, options: PostgresOptions, context: Context) -> Finding:
     # The server gives up a little before the caller does, and says what took so long.
     milliseconds = max(50, int(context.timeout * 900))
     context.doing("waiting for the answer to the query")
@@ -246,7 +246,7 @@ def _as_text(value: Any) -> str:
     return "null" if value is None else str(value)
 
 
-async def _measure(connection: _Connection, options: Options, judgement: Judgement) -> bool:
+async def _measure(connection: _Connection, options: PostgresOptions, judgement: Judgement) -> bool:
     """Connections and open transactions; returns whether this is a standby."""
     row = await (await connection.execute(_STATE)).fetchone()
     assert row is not None
@@ -281,7 +281,7 @@ async def _measure(connection: _Connection, options: Options, judgement: Judgeme
 
 
 async def _replication(
-    connection: _Connection, options: Options, judgement: Judgement, standby: bool
+    connection: _Connection, options: PostgresOptions, judgement: Judgement, standby: bool
 ) -> None:
     try:
         row = await (await connection.execute(_STANDBY if standby else _PRIMARY)).fetchone()

@@ -19,7 +19,7 @@ _AFTER_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True)
-class Options:
+class PushOptions:
     """Options of a push check.
 
     `token` is the secret part of the address that is called; the site makes one where it is empty.
@@ -31,22 +31,22 @@ class Options:
 
 
 @kind("push", "Push (heartbeat)")
-class PushCheck(CheckKind[Options]):
-    Options = Options
+class PushCheck(CheckKind[PushOptions]):
+    Options = PushOptions
     shared = False
     secrets = frozenset({"token"})
 
-    def validate(self, options: Options) -> None:
+    def validate(self, options: PushOptions) -> None:
         if options.token and not _TOKEN.fullmatch(options.token):
             raise OptionError(
                 "token", "must be 20 to 200 letters, digits, dashes and underscores, or empty"
             )
         require_range("grace_seconds", options.grace_seconds, 0.0, _WEEK)
 
-    def hosts(self, options: Options) -> tuple[tuple[str, int], ...]:
+    def hosts(self, options: PushOptions) -> tuple[tuple[str, int], ...]:
         return ()
 
-    def due(self, options: Options, context: Context) -> datetime | None:
+    def due(self, options: PushOptions, context: Context) -> datetime | None:
         if context.last_push is None:
             return None
         missing = context.last_push + timedelta(
@@ -54,7 +54,7 @@ class PushCheck(CheckKind[Options]):
         )
         return missing if missing > context.now else None
 
-    async def run(self, options: Options, context: Context) -> Finding:
+    async def run(self, options: PushOptions, context: Context) -> Finding:
         if context.last_push is None:
             raise Inconclusive("No push has come yet")
         # A clock that was set back must not make a push come from the future.

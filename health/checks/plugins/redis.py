@@ -23,7 +23,7 @@ _ROLES: Final = {"master": "primary", "slave": "replica"}
 
 
 @dataclass(frozen=True)
-class Options:
+class RedisOptions:
     """Options of a Redis check; a threshold that is null is not judged."""
 
     url: str
@@ -44,11 +44,11 @@ class Options:
 
 
 @kind("redis", "Redis")
-class RedisCheck(CheckKind[Options]):
-    Options = Options
+class RedisCheck(CheckKind[RedisOptions]):
+    Options = RedisOptions
     url_secrets = frozenset({"url"})
 
-    def validate(self, options: Options) -> None:
+    def validate(self, options: RedisOptions) -> None:
         redis_server("url", options.url)
         require_limits(options, "memory", "percent", high=100.0)
         require_limits(options, "lag", "seconds", high=_YEAR)
@@ -58,10 +58,10 @@ class RedisCheck(CheckKind[Options]):
         if options.min_replicas < 0:
             raise OptionError("min_replicas", "must not be negative")
 
-    def hosts(self, options: Options) -> tuple[tuple[str, int], ...]:
+    def hosts(self, options: RedisOptions) -> tuple[tuple[str, int], ...]:
         return (redis_server("url", options.url).called,)
 
-    async def run(self, options: Options, context: Context) -> Finding:
+    async def run(self, options: RedisOptions, context: Context) -> Finding:
         server = redis_server("url", options.url)
         if not context.deep:
             return await reach(context, server.host, server.port)
@@ -70,7 +70,7 @@ class RedisCheck(CheckKind[Options]):
             return await _probe(link, options, server)
 
 
-async def _probe(link: RedisLink, options: Options, server: RedisServer) -> Finding:
+async def _probe(link: RedisLink, options: RedisOptions, server: RedisServer) -> Finding:
     judgement = Judgement()
     began = time.perf_counter()
     reply = await link.ask("PING")
@@ -91,7 +91,7 @@ async def _probe(link: RedisLink, options: Options, server: RedisServer) -> Find
     return judgement.finding(f"PING is answered; {role or 'role not seen'}")
 
 
-async def _info(link: RedisLink, options: Options, judgement: Judgement) -> dict[str, str]:
+async def _info(link: RedisLink, options: RedisOptions, judgement: Judgement) -> dict[str, str]:
     try:
         text = await link.ask("INFO")
     except ResponseError as error:
@@ -102,7 +102,7 @@ async def _info(link: RedisLink, options: Options, judgement: Judgement) -> dict
     return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
 
 
-def _needs_info(options: Options) -> bool:
+def _needs_info(options: RedisOptions) -> bool:
     judged = (
         options.memory_warn_percent,
         options.memory_fail_percent,
@@ -114,7 +114,7 @@ def _needs_info(options: Options) -> bool:
     return any(each is not None for each in judged) or bool(options.role or options.min_replicas)
 
 
-def _memory(info: dict[str, str], options: Options, judgement: Judgement) -> None:
+def _memory(info: dict[str, str], options: RedisOptions, judgement: Judgement) -> None:
     used, most = _number(info, "used_memory"), _number(info, "maxmemory")
     judgement.observe("memory_used", used, "bytes")
     if used is None or not most:
@@ -130,7 +130,7 @@ def _memory(info: dict[str, str], options: Options, judgement: Judgement) -> Non
     )
 
 
-def _as_replica(info: dict[str, str], options: Options, judgement: Judgement) -> None:
+def _as_replica(info: dict[str, str], options: RedisOptions, judgement: Judgement) -> None:
     linked = info.get("master_link_status") == "up"
     silent = _number(
         info, "master_last_io_seconds_ago" if linked else "master_link_down_since_seconds"
@@ -144,7 +144,7 @@ def _as_replica(info: dict[str, str], options: Options, judgement: Judgement) ->
     _judge_lag(heard, behind, "It heard from its primary", options, judgement)
 
 
-def _as_primary(info: dict[str, str], options: Options, judgement: Judgement) -> None:
+def _as_primary(info: dict[str, str], options: RedisOptions, judgement: Judgement) -> None:
     replicas = [
         dict(part.split("=", 1) for part in value.split(",") if "=" in part)
         for name, value in info.items()
@@ -167,7 +167,11 @@ def _as_primary(info: dict[str, str], options: Options, judgement: Judgement) ->
 
 
 def _judge_lag(
-    seconds: float | None, behind: float | None, heard: str, options: Options, judgement: Judgement
+    seconds: float | None,
+    behind: float | None,
+    heard: str,
+    options: RedisOptions,
+    judgement: Judgement,
 ) -> None:
     judgement.observe("replication_lag", seconds, "s")
     judgement.observe("replication_lag_bytes", behind, "bytes")
