@@ -4,16 +4,18 @@ cut or not summed up yet."""
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import DateTimeField, Min, Value
+from django.db.models.functions import Coalesce
 
-from health.domain.availability import COLUMNS, Seconds, Segment, combined, total
+from health.domain.availability import COLUMNS, Seconds, total
 from health.models import CheckStatus
-from health.selectors.timelines import Wanted, segments_of
+from health.selectors.timelines import WantedService, service_segments
 
 HOUR: Final = timedelta(hours=1)
 # Minutes are read in place of hours that are not summed up, or to be summed up again, back to here;
@@ -71,52 +73,47 @@ def service_bands(
     """The same of services: at each moment one is in the state of its worst critical check. A
     constant number of queries; those without critical checks have no seconds but those they had."""
     values = _Values(bounds, until)
-    rows = CheckStatus.objects.filter(
-        check_row__critical=True, check_row__service__name__in=list(names)
-    ).order_by()
-    critical = [
-        (key, str(service), hours_from)
-        for key, service, hours_from in rows.values_list(
-            "check_row_id", "check_row__service__name", "hours_from"
+    lowest = (
+        CheckStatus.objects.filter(
+            check_row__critical=True, check_row__service__name__in=list(names)
         )
-    ]
+        .order_by()
+        .values_list("check_row__service__name")
+        .annotate(
+            lowest=Min(Coalesce("hours_from", Value(bounds[0], output_field=DateTimeField())))
+        )
+    )
     hours_to = dict.fromkeys(names, values.last_hour)
-    for _, service, hours_from in critical:
-        hours_to[service] = min(hours_to[service], max(hours_from or bounds[0], values.trusted))
+    for name, hours_from in lowest:
+        hours_to[str(name)] = min(values.last_hour, max(hours_from, values.trusted))
     found = _by_key(
         _SERVICE_BANDS,
         values.parameters | {"names": list(hours_to), "hours_to": list(hours_to.values())},
         {key: len(bounds) for key in names},
     )
     # What hours do not tell is worked out from the changes themselves.
-    checks = [(key, service) for key, service, _ in critical]
     for hour in values.cut:
         # A cut hour that is not summed up belongs to the time after the hours.
         ends = {name: min(hour + HOUR, hours_to[name]) for name in names}
-        _add_worst(found, checks, dict.fromkeys(names, hour), ends, bounds)
-    _add_worst(found, checks, hours_to, dict.fromkeys(names, until), bounds)
+        _add_worst(found, dict.fromkeys(names, hour), ends, bounds)
+    _add_worst(found, hours_to, dict.fromkeys(names, until), bounds)
     return found
 
 
 def _add_worst(
     found: dict[str, list[Seconds]],
-    checks: Iterable[tuple[UUID, str]],
     starts: Mapping[str, datetime],
     ends: Mapping[str, datetime],
     bounds: Sequence[datetime],
 ) -> None:
     """Add what each service went through from its start to its end to the bands of that time."""
     wanted = [
-        Wanted(key, name, max(starts[name], bounds[0]), ends[name])
-        for key, name in checks
-        if max(starts[name], bounds[0]) < ends[name]
+        WantedService(name, max(start, bounds[0]), ends[name])
+        for name, start in starts.items()
+        if max(start, bounds[0]) < ends[name]
     ]
-    segments = segments_of(wanted)
-    parts: dict[str, list[list[Segment]]] = {}
-    for each in wanted:
-        parts.setdefault(each.service, []).append(segments[each.check_id])
-    for name, of_checks in parts.items():
-        for segment in combined(of_checks):
+    for name, segments in service_segments(wanted).items():
+        for segment in segments:
             band = bisect_right(bounds, segment.start) - 1
             at = segment.start
             while at < segment.end:

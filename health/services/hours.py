@@ -14,9 +14,9 @@ from typing import Final
 from django.db import connection, transaction
 
 from health.domain import latency
-from health.domain.availability import Segment, combined, sums
+from health.domain.availability import sums
 from health.models.partitions import HOURS, HOURS_KEPT, SERVICE_HOURS
-from health.selectors.timelines import Wanted, segments_of
+from health.selectors.timelines import Wanted, WantedService, segments_of, service_segments
 from health.services.minutes import seconds_upsert
 from resilience_site.core import partitions
 
@@ -143,20 +143,13 @@ def _services_write(wanted: Sequence[Wanted]) -> int:
     for each in wanted:
         start, until = ranges.get(each.service, (each.start, each.until))
         ranges[each.service] = min(start, each.start), max(until, each.until)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id, service FROM health_check WHERE critical AND service = ANY(%s)",
-            [list(ranges)],
-        )
-        critical = [Wanted(key, service, *ranges[service]) for key, service in cursor.fetchall()]
-    seconds = segments_of(critical)
-    parts: dict[str, list[list[Segment]]] = {}
-    for each in critical:
-        parts.setdefault(each.service, []).append(seconds[each.check_id])
+    found = service_segments(
+        [WantedService(service, start, until) for service, (start, until) in ranges.items()]
+    )
     rows = [
         (hour, service, *spent)
-        for service, found in parts.items()
-        for hour, spent in sums(combined(found), ranges[service][0], HOUR)
+        for service, segments in found.items()
+        for hour, spent in sums(segments, ranges[service][0], HOUR)
     ]
     return seconds_upsert("health_servicehour", {"hour": "timestamptz", "service": "text"}, rows)
 

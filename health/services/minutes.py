@@ -17,6 +17,7 @@ from django.db import connection, transaction
 
 from health.domain.availability import COLUMNS, sums
 from health.models.partitions import MINUTES, minute_retention
+from health.selectors.arrays import array_text
 from health.selectors.timelines import Wanted, segments_of
 from resilience_site.core import partitions
 
@@ -98,19 +99,9 @@ def seconds_upsert(table: str, key: dict[str, str], rows: Sequence[tuple[object,
             f"INSERT INTO {table} AS t ({names}, {columns}) SELECT * FROM unnest({arrays}) "
             f"ON CONFLICT ({names}) DO UPDATE SET ({columns}) = ROW ({new}) "
             f"WHERE ({mine}) IS DISTINCT FROM ({new})",
-            [_array(column) for column in zip(*rows, strict=True)],
+            [array_text(column) for column in zip(*rows, strict=True)],
         )
         return cursor.rowcount
-
-
-def _array(values: Sequence[object]) -> str:
-    """An array as its text: the driver would dump each of a hundred thousand values by itself."""
-    return "{" + ",".join(_quoted(v) if isinstance(v, str) else str(v) for v in values) + "}"
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 def _first(until: datetime) -> datetime | None:
@@ -135,5 +126,9 @@ def _claimed(oldest: datetime, until: datetime) -> list[Wanted]:
 def _advance(claimed: Sequence[Wanted]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            _ADVANCE, [[each.check_id for each in claimed], [each.until for each in claimed]]
+            _ADVANCE,
+            [
+                array_text(each.check_id for each in claimed),
+                array_text(each.until for each in claimed),
+            ],
         )
