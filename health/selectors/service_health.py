@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -22,6 +22,7 @@ from health.models import CheckStatus, Service
 from health.selectors.availability import (
     DAY,
     Figure,
+    Window,
     overall_availability,
     services_availability,
     target,
@@ -47,7 +48,8 @@ class CheckRow:
 
 @dataclass(frozen=True)
 class ServiceHealth:
-    """A service as it stands: its worst checks first, its availability over the last 24 hours."""
+    """A service as it stands: its worst checks first, its availability over each window that was
+    asked for, the last 24 hours first."""
 
     name: str
     public_name: str
@@ -55,7 +57,12 @@ class ServiceHealth:
     state: str
     score: Score
     checks: tuple[CheckRow, ...]
-    availability: Figure
+    figures: tuple[Figure, ...]
+
+    @property
+    def availability(self) -> Figure:
+        """Over the last 24 hours."""
+        return self.figures[0]
 
     @property
     def note(self) -> str:
@@ -73,12 +80,18 @@ class Health:
     availability: Figure | None
 
 
-def health(*, now: datetime, services: Collection[str] | None = None) -> Health:
-    """The health of all services, or of those named; a constant number of queries.
+def health(
+    *,
+    now: datetime,
+    services: Collection[str] | None = None,
+    windows: Sequence[Window] = (DAY,),
+) -> Health:
+    """The health of all services, or of those named, with their availability over `windows`, of
+    which the first is `DAY`; a constant number of queries.
 
     Checks that are switched off say nothing, and services without checks count for nothing.
     """
-    found = services_health(now=now, services=services)
+    found = services_health(now=now, services=services, windows=windows)
     states = [
         ServiceNow(each.name, each.criticality, each.state, each.score.value)
         for each in found
@@ -94,7 +107,10 @@ def health(*, now: datetime, services: Collection[str] | None = None) -> Health:
 
 
 def services_health(
-    *, now: datetime, services: Collection[str] | None = None
+    *,
+    now: datetime,
+    services: Collection[str] | None = None,
+    windows: Sequence[Window] = (DAY,),
 ) -> list[ServiceHealth]:
     """Every service, or those named, by name, each with its state and score."""
     rows = Service.objects.order_by("name")
@@ -102,10 +118,10 @@ def services_health(
         rows = rows.filter(name__in=list(services))
     catalogue = list(rows.values_list("name", "public_name", "criticality"))
     checks = _checks([name for name, *_ in catalogue], services is None)
-    figures = services_availability([name for name, *_ in catalogue], now=now, windows=[DAY])
+    figures = services_availability([name for name, *_ in catalogue], now=now, windows=windows)
     aim = target()
     return [
-        _service(name, public_name, criticality, checks.get(name, []), figures[name][0], aim)
+        _service(name, public_name, criticality, checks.get(name, []), figures[name], aim)
         for name, public_name, criticality in catalogue
     ]
 
@@ -115,7 +131,7 @@ def _service(
     public_name: str,
     criticality: str,
     checks: list[CheckRow],
-    figure: Figure,
+    figures: tuple[Figure, ...],
     aim: float,
 ) -> ServiceHealth:
     seen = [CheckNow(each.name, each.state, each.critical) for each in checks]
@@ -124,9 +140,9 @@ def _service(
         public_name=public_name,
         criticality=criticality,
         state=service_state(seen),
-        score=service_score(seen, figure.counted, aim),
+        score=service_score(seen, figures[0].counted, aim),
         checks=tuple(sorted(checks, key=_worst_first)),
-        availability=figure,
+        figures=figures,
     )
 
 

@@ -93,9 +93,16 @@ def _head(check: Check, now: datetime) -> dict[str, Any]:
         "kind_label": kind_label(check),
         "edit_path": path_of("health:check_edit", check.id),
         "suspected": status.suspected_until is not None and status.suspected_until > now,
+        "overdue": overdue(check, now),
         "claimed": status.lease_until is not None and status.lease_until > now,
         "last_run": badge_for("run", status.last_status) if status.last_status else None,
     }
+
+
+def overdue(check: Check, now: datetime) -> bool:
+    """Whether nobody took it up for as long as two of its intervals."""
+    due = check.status.next_due_at
+    return due is not None and now - due > timedelta(seconds=2 * check.interval_seconds)
 
 
 def _body(request: HttpRequest, check: Check, within: TimeRange, now: datetime) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from typing import Final
 from health.domain.reliability import Reliability
 from health.domain.score import FULL, SEVERITY, Score
 from health.selectors.availability import (
+    WINDOWS,
     Figure,
     overall_availability,
-    services_availability,
     services_reliability,
 )
 from health.selectors.service_health import Health, ServiceHealth, health
@@ -57,9 +57,9 @@ class Summary:
 
 def summary(now: datetime) -> Summary:
     """The figures of everything; a constant number of queries."""
-    found = health(now=now)
+    found = health(now=now, windows=WINDOWS)
     checked = [each for each in found.services if each.checks]
-    figures = services_availability([each.name for each in checked], now=now)
+    figures = {each.name: each.figures for each in checked}
     means = services_reliability(figures)
     rows = sorted((_row(s, figures[s.name], means[s.name]) for s in checked), key=_worst_first)
     return Summary(

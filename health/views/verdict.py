@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from health.choices import HealthState
+from health.domain.score import WEIGHTY
 from health.models import Check
 from health.selectors.checks import PAUSED
 from resilience_site.core.badges import badge_for
@@ -56,6 +57,15 @@ def verdict(counts: Mapping[str, int], culprits: Sequence[Check], overall: str) 
     if counts.get(HealthState.MAINTENANCE, 0):
         return _of(HealthState.MAINTENANCE, "Everything is in maintenance", detail)
     return _of(HealthState.UNKNOWN, "Nothing is known yet", detail)
+
+
+def brief(counts: Mapping[str, int], culprits: Sequence[Check]) -> Verdict | None:
+    """The same for a page about more than checks, by the checks alone; None without any."""
+    if not counts:
+        return None
+    if any(c.critical and c.service.criticality in WEIGHTY for c in culprits):
+        return verdict(counts, culprits, HealthState.DOWN)
+    return verdict(counts, culprits, HealthState.DEGRADED)
 
 
 def _of(state: str, sentence: str, detail: str, culprits: Sequence[Check] = ()) -> Verdict:

@@ -31,6 +31,7 @@ from resilience_site.core.problems import Problem
 from resilience_site.core.querystrings import query_with
 from resilience_site.core.timerange import TimeRange
 from resilience_site.pages.chart_tables import table_points
+from resilience_site.pages.health import with_health
 from resilience_site.pages.service_rows import DEFAULT_SORT, service_rows
 from resilience_site.pages.verdict import verdict
 
@@ -74,12 +75,14 @@ def _head(
     recent_figures = rollups.service_figures(recent)
     figures = rollups.service_figures(within).values()
     return {
-        "verdict": verdict(
-            recent_figures,
-            sum(rollups.error_totals(recent).values()),
-            sum(counts.accepted for counts in ingest.windows[VERDICT_MINUTES].values()),
-            ingest.oldest_age,
-            window(recent.length.total_seconds()),
+        **with_health(
+            verdict(
+                recent_figures,
+                sum(rollups.error_totals(recent).values()),
+                sum(counts.accepted for counts in ingest.windows[VERDICT_MINUTES].values()),
+                ingest.oldest_age,
+                window(recent.length.total_seconds()),
+            )
         ),
         "calls": sum(f.calls for f in figures),
         "failed": sum(f.errors for f in figures),

@@ -27,6 +27,7 @@ from resilience_site.core.permissions import require_role
 from resilience_site.core.problems import Problem
 from resilience_site.core.querystrings import query_with
 from resilience_site.pages.chart_tables import table_points
+from resilience_site.pages.health import service_checks
 from resilience_site.pages.service_map import draw
 from resilience_site.pages.service_rows import DEFAULT_SORT, service_rows
 from resilience_site.pages.verdict import state_of
@@ -82,6 +83,10 @@ def service(request: HttpRequest, name: str) -> HttpResponse:
     """One service: its operations, its callers and callees, its newest errors."""
     cursor = journal.latest_cursor()
     now = datetime.now(UTC)
+    checks_src = request.path + query_with(request.GET, part="checks")
+    if is_partial(request) and request.GET.get("part") == "checks":
+        context = {"checks_src": checks_src, **service_checks(name, now)}
+        return render(request, "pages/_service_checks.html", context)
     try:
         found = service_get(name)
         within, listed = chosen_range(request, now), list_range(request, now)
@@ -109,6 +114,9 @@ def service(request: HttpRequest, name: str) -> HttpResponse:
         "named_calls": f"entry calls, {window(within.length.total_seconds())}",
         "seconds": within.length.total_seconds(),
         "question": query_with(request.GET, service=name),
+        "checks_src": checks_src,
     }
+    if not is_partial(request):
+        context |= service_checks(name, now)
     part = "_service" if is_partial(request) else "service"
     return render(request, f"pages/{part}.html", context)

@@ -6,7 +6,7 @@ from django.contrib.auth import views as auth_views
 from django.urls import path
 
 from resilience_site.core import converters  # noqa: F401  # registers `anything`
-from resilience_site.pages import breakers, components, keys, overview, services, status
+from resilience_site.pages import breakers, components, health, keys, overview, services, status
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
@@ -16,6 +16,7 @@ urlpatterns = [
     path("services/<anything:name>", services.service, name="service"),
     path("charts/breaker.json", breakers.breaker_figure, name="breaker-chart"),
     path("charts/breaker-rows", breakers.breaker_figure_rows, name="breaker-chart-rows"),
+    path("blast-radius/check/<uuid:check_id>", health.check_radius, name="blast-radius-check"),
     path("blast-radius/domain", breakers.domain_blast_radius, name="blast-radius-domain"),
     path("blast-radius/<slug:key>", breakers.blast_radius, name="blast-radius"),
     path("settings/keys", keys.keys, name="keys"),

@@ -28,6 +28,8 @@ from resilience_site.core import journal, partitions
 
 DAY: Final = timedelta(hours=24)
 INTERVAL: Final = 30.0
+# Sums of minutes and hours go back so far; a whole day of them takes seconds to write.
+SUMMED: Final = timedelta(hours=2)
 SERVICES: Final = {
     "planner-mcp-server": "high",
     "planning-agent": "critical",
@@ -153,7 +155,7 @@ def add(sketch: Sketch, now: datetime) -> Check:
         last_latency_ms=sketch.latency if ran and not down else None,
         last_output=sketch.output,
         last_observed=dict(sketch.observed or {}),
-        minutes_from=(now - DAY).replace(second=0, microsecond=0),
+        minutes_from=(now - SUMMED).replace(second=0, microsecond=0),
     )
     return check
 
@@ -273,6 +275,20 @@ def incident(now: datetime) -> dict[str, Check]:
     minutes_sum(now=now)
     hours_sum(now=now)
     return checks
+
+
+def more(parent: Check, count: int, now: datetime) -> None:
+    """As many checks that fail because of `parent`, in services of their own."""
+    for number in range(count):
+        name = f"service-{number}"
+        Service.objects.create(name=name, first_seen=now, last_seen=now)
+        check = add(Sketch(f"more-{number}", "http", name, "unreachable", MINUTE, "down"), now)
+        CheckStatus.objects.filter(check_row=check).update(culprit=parent)
+        outage(check, now - 30 * MINUTE, now - 28 * MINUTE, "timed out")
+        Dependency.objects.create(
+            child_check=check, parent_check=parent, hard=True,
+            status=DependencyStatus.DECLARED, created_at=now,
+        )  # fmt: skip
 
 
 def fleet(count: int, now: datetime) -> None:
