@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from health.models import Check, Service
+from health.models import Check, Dependency, Service
 from health.selectors.graph import dependency_list
 from health.services.catalogue import service_write
 from health.services.catalogue_diff import Change, check_change_words, edge_strength, service_words
@@ -30,19 +30,47 @@ from health.services.checks import (
 from health.services.cycles import members_all
 from health.services.dependencies import (
     End,
-    edge_between,
-    edge_declare,
+    Ends,
     edge_remove,
     edge_words,
+    edge_write,
     end_named,
 )
 from health.services.editing import GraphEdit, graph_editing
+from health.services.hosts import HostJudge
 from resilience_site.core.audit import Actor
 from resilience_site.core.problems import FieldError, Invalid
 
 
 class _Undo(Exception):
     """Ends the transaction of a dry run."""
+
+
+class _Known(Ends):
+    """The whole catalogue, read once: a file that changes nothing asks the database little."""
+
+    def __init__(self) -> None:
+        self.services = {service.name: service for service in Service.objects.all()}
+        self.checks = {check.name: check for check in Check.objects.all()}
+        self.edges = {_between(edge): edge for edge in dependency_list()}
+
+    def check(self, text: str) -> Check | None:
+        return self.checks.get(text)
+
+    def service(self, name: str) -> Service | None:
+        return self.services.get(name)
+
+    def edge(self, child: End, parent: End) -> Dependency | None:
+        """The edge between two ends, whatever its status."""
+        return self.edges.get(
+            _between(Dependency(**child.columns("child"), **parent.columns("parent")))
+        )
+
+
+def _between(edge: Dependency) -> tuple[Any, ...]:
+    return (
+        edge.child_check_id, edge.child_service_id, edge.parent_check_id, edge.parent_service_id,
+    )  # fmt: skip
 
 
 @dataclass
@@ -52,6 +80,7 @@ class _Run:
     source: str
     actor: Actor
     edit: GraphEdit
+    known: _Known
     faults: Faults = field(default_factory=Faults)
     changes: list[Change] = field(default_factory=list)
 
@@ -95,7 +124,7 @@ def _placed(problem: Invalid) -> Invalid:
 
 def _drafts(catalogue: Catalogue, source: str) -> dict[str, Draft]:
     """The checks of the file, read and judged: this may ask name servers, so no lock is held."""
-    faults, drafts = Faults(), {}
+    faults, drafts, judge = Faults(), {}, HostJudge()
     names = [entry.values["name"] for entry in catalogue.checks]
     known = {
         check.name: check
@@ -103,20 +132,24 @@ def _drafts(catalogue: Catalogue, source: str) -> dict[str, Draft]:
     }
     for entry in catalogue.checks:
         try:
-            drafts[entry.path] = _draft(entry.values, known.get(entry.values["name"]), source)
+            drafts[entry.path] = _draft(
+                entry.values, known.get(entry.values["name"]), source, judge
+            )
         except Invalid as problem:
             faults.take(entry.path, problem)
     faults.stop()
     return drafts
 
 
-def _draft(values: Mapping[str, Any], check: Check | None, source: str) -> Draft:
+def _draft(values: Mapping[str, Any], check: Check | None, source: str, judge: HostJudge) -> Draft:
     if check is not None:
         kind_refuse(check, values["kind"])
         if check.managed_by not in ("", source):
             raise Invalid.field("name", f"The check {check.name} belongs to {check.managed_by}.")
     fields = {name: value for name, value in values.items() if name in FIELDS}
-    return draft_new(values["kind"], values["target"], fields, depends_on=None, former=check)
+    return draft_new(
+        values["kind"], values["target"], fields, depends_on=None, former=check, judge=judge
+    )
 
 
 def _apply(
@@ -128,7 +161,7 @@ def _apply(
     now: datetime,
 ) -> list[Change]:
     with graph_editing(now=now) as edit:
-        run = _Run(source, actor, edit)
+        run = _Run(source, actor, edit, _Known())
         for entry in catalogue.services:
             _service(run, entry)
         for entry in catalogue.checks:
@@ -144,23 +177,26 @@ def _apply(
 def _service(run: _Run, entry: Entry) -> None:
     name = entry.values["name"]
     fields = {key: value for key, value in entry.values.items() if key != "name"}
-    before = Service.objects.filter(name=name).values(*fields).first() if fields else {}
-    known = Service.objects.filter(name=name).exists()
-    service_write(
+    known = run.known.service(name)
+    words = service_words({key: getattr(known, key, "") for key in fields}, fields)
+    if known is not None and not words:
+        return
+    run.known.services[name] = service_write(
         name=name, fields=fields, now=run.edit.now, entries=run.edit.entries, actor=run.actor
     )
-    words = service_words(before or {}, fields)
-    if not known:
+    if known is None:
         run.changes.append(Change("add", f"service {name}"))
-    elif words:
+    else:
         run.changes.append(Change("change", f"service {name}", words))
 
 
 def _check(run: _Run, entry: Entry, draft: Draft) -> None:
-    check = Check.objects.filter(name=entry.values["name"]).first()
+    check = run.known.check(entry.values["name"])
     try:
         if check is None:
             made = check_add(run.edit, draft, managed_by=run.source, actor=run.actor)
+            run.known.checks[made.name] = made
+            run.known.services[made.service.name] = made.service
             about = f"{made.kind} of {made.service_id}, every {made.interval_seconds:g} s"
             run.changes.append(Change("add", f"check {made.name}", (about,)))
             return
@@ -180,7 +216,7 @@ def _edges(run: _Run, catalogue: Catalogue) -> set[UUID]:
     for entry in catalogue.checks:
         for place, name in enumerate(entry.values["depends_on"]):
             path = f"{entry.path}.depends_on[{place}]"
-            child = end_named("name", f"check:{entry.values['name']}")
+            child = End(check=run.known.checks[entry.values["name"]])
             _declare(run, declared, path, child, name, entry.values["hard"], None)
     for entry in catalogue.edges:
         values = entry.values
@@ -200,8 +236,8 @@ def _declare(
 ) -> None:
     try:
         ends = (
-            child if isinstance(child, End) else end_named("child", child),
-            end_named("parent", parent),
+            child if isinstance(child, End) else end_named("child", child, run.known),
+            end_named("parent", parent, run.known),
         )
     except Invalid as problem:
         if isinstance(child, End):
@@ -209,11 +245,12 @@ def _declare(
         else:
             run.faults.take(path, problem)
         return
-    former = edge_between(*ends)
+    former = run.known.edge(*ends)
     before = None if former is None else (former.hard, str(former.status))
-    edge, changed = edge_declare(
-        run.edit, *ends, hard=hard, reason=reason, managed_by=run.source, actor=run.actor
+    edge, changed = edge_write(
+        run.edit, former, *ends, hard=hard, reason=reason, managed_by=run.source, actor=run.actor
     )
+    run.known.edges[_between(edge)] = edge
     if edge.id in declared:
         run.faults.add(path, f"stands at {declared[edge.id]} already.")
     declared.setdefault(edge.id, path)

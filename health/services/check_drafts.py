@@ -9,10 +9,11 @@ from typing import Any
 from health.checks.base import CheckKind
 from health.models import Check
 from health.services.check_fields import fields_read, flag_read, pace_check
-from health.services.hosts import hosts_judge
+from health.services.hosts import HostJudge
 from health.services.targets import Target, kind_named, opened, target_read
 from resilience_site.config import config
 from resilience_site.core.problems import Invalid
+from resilience_site.core.sealing import UnsealError
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ def draft_new(
     depends_on: Sequence[str] | None = (),
     hard: Any = True,
     former: Check | None = None,
+    judge: HostJudge | None = None,
 ) -> Draft:
     """A whole check to be, which may take the place of a `former` one. Raises `Invalid`."""
     found = kind_named(kind)
@@ -51,8 +53,8 @@ def draft_new(
     usual = min(config.health_check_timeout_seconds, fields["interval_seconds"])
     fields.setdefault("timeout_seconds", usual)
     pace_check(fields["interval_seconds"], fields["timeout_seconds"])
-    past = opened(former.sealed_target) if former is not None else None
-    return Draft(found, fields, _target(found, target, past), depends_on, flag_read("hard", hard))
+    read = _target(found, target, former, judge or HostJudge())
+    return Draft(found, fields, read, depends_on, flag_read("hard", hard))
 
 
 def draft_changed(check: Check, changes: Mapping[str, Any]) -> Draft:
@@ -62,7 +64,7 @@ def draft_changed(check: Check, changes: Mapping[str, Any]) -> Draft:
     kind_refuse(check, values.pop("kind", check.kind))
     target = None
     if "target" in values:
-        target = _target(kind, values.pop("target"), opened(check.sealed_target))
+        target = _target(kind, values.pop("target"), check, HostJudge())
     depends_on = values.pop("depends_on", None)
     hard = flag_read("hard", values.pop("hard", True))
     return Draft(kind, fields_read(values), target, depends_on, hard)
@@ -76,8 +78,18 @@ def kind_refuse(check: Check, kind: Any) -> None:
         )
 
 
-def _target(kind: CheckKind[Any], given: Any, former: Mapping[str, Any] | None = None) -> Target:
-    target = target_read(kind, given, former)
-    if target.options is not None and target.whole != former:
-        hosts_judge(kind, target.options)
+def _target(kind: CheckKind[Any], given: Any, former: Check | None, judge: HostJudge) -> Target:
+    past = None if former is None else former_target(former)
+    target = target_read(kind, given, past)
+    if target.options is not None and target.whole != past:
+        judge(kind, target.options)
     return target
+
+
+def former_target(check: Check) -> dict[str, Any]:
+    """The whole target of a check; nothing where it was sealed with another SECRET_KEY, and then
+    its secrets have to be entered again."""
+    try:
+        return opened(check.sealed_target)
+    except UnsealError:
+        return {}

@@ -15,7 +15,7 @@ from health.domain.schedule import first_due
 from health.models import Check, CheckStatus, Outage
 from health.services import check_status
 from health.services.catalogue import service_ensure
-from health.services.check_drafts import Draft, draft_changed, draft_new
+from health.services.check_drafts import Draft, draft_changed, draft_new, former_target
 from health.services.check_fields import pace_check
 from health.services.cycles import members_all
 from health.services.dependencies import check_dependents, set_check_dependencies
@@ -212,7 +212,7 @@ def check_change(
     pace_check(check.interval_seconds, check.timeout_seconds)
     if managed_by is not None:
         check.managed_by = managed_by
-    retargeted = draft.target is not None and draft.target.whole != opened(check.sealed_target)
+    retargeted = draft.target is not None and draft.target.whole != former_target(check)
     if retargeted:
         _put_target(edit, check, draft)
     edges = draft.depends_on is not None and set_check_dependencies(

@@ -172,7 +172,30 @@ def edge_declare(
 
     Without a `reason` the former one stays; `managed_by` takes over one that nobody manages.
     """
-    edge = edge_between(child, parent)
+    return edge_write(
+        edit,
+        edge_between(child, parent),
+        child,
+        parent,
+        hard=hard,
+        reason=reason,
+        managed_by=managed_by,
+        actor=actor,
+    )
+
+
+def edge_write(
+    edit: GraphEdit,
+    edge: Dependency | None,
+    child: End,
+    parent: End,
+    *,
+    hard: bool,
+    reason: str | None = None,
+    managed_by: str = "",
+    actor: Actor,
+) -> tuple[Dependency, bool]:
+    """As `edge_declare`, for who knows what there is between the ends."""
     if edge is None:
         ends = {**child.columns("child"), **parent.columns("parent")}
         edge = Dependency(**ends, status=DependencyStatus.PROPOSED, created_at=edit.now)
@@ -229,7 +252,21 @@ def check_dependents(check: Check) -> list[str]:
     )
 
 
-def end_named(field: str, name: Any) -> End:
+class Ends:
+    """Looks up what edges name, each in the database."""
+
+    def check(self, text: str) -> Check | None:
+        """The check of that name or id."""
+        return Check.objects.filter(_check_match(text)).first()
+
+    def service(self, name: str) -> Service | None:
+        return Service.objects.filter(name=name).first()
+
+
+_ENDS: Final = Ends()
+
+
+def end_named(field: str, name: Any, ends: Ends = _ENDS) -> End:
     """The check or service of that name. Raises `Invalid`."""
     if not isinstance(name, str) or name != printable(name):
         raise Invalid.field(field, f"{field} names a check or a service.")
@@ -237,11 +274,11 @@ def end_named(field: str, name: Any) -> End:
     wanted = form if separator and form in ("check", "service") else ""
     bare = rest if wanted else name
     if wanted != "service":
-        check = Check.objects.filter(_check_match(bare)).first()
+        check = ends.check(bare)
         if check is not None:
             return End(check=check)
     if wanted != "check":
-        service = Service.objects.filter(name=bare).first()
+        service = ends.service(bare)
         if service is not None:
             return End(service=service)
     raise Invalid.field(field, f"There is no {wanted or 'check or service'} {bare!r}.")

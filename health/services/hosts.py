@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Collection
-from typing import Final
+from typing import Any, Final
 
 from health.checks.addresses import Addresses, IPAddress, judge, literal_address
 from health.checks.base import CheckKind
@@ -19,22 +19,36 @@ from resilience_site.core.problems import Invalid
 PATIENCE: Final = 2.0
 
 
-def hosts_judge(kind: CheckKind[object], options: object) -> None:
-    """Refuse hosts that no check may call. Raises `Invalid` with the reason.
+class HostJudge:
+    """Judges the hosts of targets; asks name servers once for each name."""
 
-    A name that cannot be resolved now is accepted: it may come to be, and is judged at each run.
-    """
-    allow_private = config.resilience_allow_private_targets
-    names = []
-    addresses_allowed = Addresses(allow_private=allow_private)
-    for host, _ in kind.hosts(options):
-        _refuse(addresses_allowed.refusal(host))
-        if literal_address(host) is None:
-            names.append(host)
-    for name, addresses in _resolved(dict.fromkeys(names)).items():
-        for address in addresses:
-            reason = judge(address, allow_private=allow_private)
-            _refuse(reason and f"{name}: {reason}")
+    def __init__(self) -> None:
+        self._found: dict[str, list[IPAddress]] = {}
+
+    def __call__(self, kind: CheckKind[Any], options: Any) -> None:
+        """Refuse hosts that no check may call. Raises `Invalid` with the reason.
+
+        A name that cannot be resolved now is accepted: it may come to be, and is judged at each
+        run.
+        """
+        allow_private = config.resilience_allow_private_targets
+        allowed = Addresses(allow_private=allow_private)
+        names = []
+        for host in dict.fromkeys(host for host, _ in kind.hosts(options)):
+            _refuse(allowed.refusal(host))
+            if literal_address(host) is None:
+                names.append(host)
+        unasked = [name for name in names if name not in self._found]
+        self._found |= {name: [] for name in unasked} | _resolved(unasked)
+        for name in names:
+            for address in self._found[name]:
+                reason = judge(address, allow_private=allow_private)
+                _refuse(reason and f"{name}: {reason}")
+
+
+def hosts_judge(kind: CheckKind[Any], options: Any) -> None:
+    """Judge one target, as `HostJudge` does."""
+    HostJudge()(kind, options)
 
 
 def _refuse(reason: str) -> None:

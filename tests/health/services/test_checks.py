@@ -248,6 +248,16 @@ def test_a_variable_is_put_in_when_the_check_runs(monkeypatch: pytest.MonkeyPatc
     assert check_secrets(stored) == {"from-the-environment"}
 
 
+def test_a_check_that_was_sealed_with_another_key_asks_for_its_secrets_again() -> None:
+    check = make("pg", target=SECRET)
+    Check.objects.update(sealed_target="gAAAAA")
+    assert update(check, failures_to_down=5).failures_to_down == 5
+    with pytest.raises(Invalid, match="no former secret to keep"):
+        update(check, target=check.target)
+    update(check, target=SECRET)
+    assert check_options(Check.objects.get()).key == "key-secret"
+
+
 # --- Changes
 
 
