@@ -6,7 +6,9 @@ It asks for no login and no script, and reads the store at most once a second, w
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -24,7 +26,7 @@ from health.selectors.public import public_days
 from resilience_site.core.formatting import machine
 from resilience_site.core.problems import Unavailable, problem_response
 from resilience_site.pages.public_status import Days, PublicPage, last_days, past_days, public_page
-from resilience_site.pages.status_bars import DAYS, bars_of, legend
+from resilience_site.pages.status_bars import DAYS, Bars, bars_of, legend
 from resilience_site.pages.status_facts import facts
 from resilience_site.pages.status_feed import Feed, add_entries
 from resilience_site.probes.remember import Remembered, StillWaitingError
@@ -59,16 +61,29 @@ _NOT_ALL_KNOWN: Final = Summary("No problems known", "idle", "question-mark-circ
 
 
 @dataclass(frozen=True)
+class _Days:
+    """The days of each public service, as seconds and as drawn bars, by public name."""
+
+    told: Days
+    bars: Mapping[str, Bars]
+
+
+@dataclass(frozen=True)
 class _Reading:
     """What the store said at a moment; None where it did not answer."""
 
     at: datetime
     page: PublicPage | None
-    days: Days
+    days: _Days
 
 
-def _read_days() -> Days:
-    return public_days(datetime.now(UTC), DAYS)
+_NO_DAYS: Final = _Days({}, {})
+
+
+def _read_days() -> _Days:
+    now = datetime.now(UTC)
+    told, days = public_days(now, DAYS), last_days(now, DAYS)
+    return _Days(told, {name: bars_of(days, each, name) for name, each in told.items()})
 
 
 # Bars change by the minute at most, and take more to read than all the rest.
@@ -85,7 +100,7 @@ def _read() -> _Reading:
         return read(datetime.now(UTC))
     except (DatabaseError, InterfaceError):
         # Remembered like an answer: a store that is down is not asked by each visitor.
-        return _Reading(datetime.now(UTC), None, {})
+        return _Reading(datetime.now(UTC), None, _NO_DAYS)
 
 
 _remembered = Remembered(_read, seconds=READ_SECONDS)
@@ -95,13 +110,14 @@ def forget() -> None:
     """Read the store anew at the next request."""
     _days.forget()
     _remembered.forget()
+    _rendered.clear()
 
 
 def _reading() -> _Reading:
     try:
         return _remembered.get()
     except StillWaitingError:
-        return _Reading(datetime.now(UTC), None, {})
+        return _Reading(datetime.now(UTC), None, _NO_DAYS)
 
 
 @require_safe
@@ -112,35 +128,55 @@ def status_page(request: HttpRequest) -> HttpResponseBase:
         response.headers["Vary"] = "Accept"
         return response
     reading = _reading()
-    refresh = {
-        "refreshing": request.GET.get("refresh") != "off",
-        "refresh_seconds": REFRESH_SECONDS,
-    }
+    refreshing = request.GET.get("refresh") != "off"
     if reading.page is None:
-        response = HttpResponse(render_to_string("status/unreadable.html", refresh), status=503)
+        html = render_to_string("status/unreadable.html", _refresh(refreshing))
+        response = HttpResponse(html, status=503)
         response.headers["Retry-After"] = str(RETRY_AFTER)
         response.headers["Cache-Control"] = "no-store"
     else:
-        html = render_to_string("status/page.html", {**_context(reading, reading.page), **refresh})
-        response = _cacheable(request, HttpResponse(html))
+        response = _cacheable(request, HttpResponse(_html(reading, reading.page, refreshing)))
     response.headers["Vary"] = "Accept"
     return response
 
 
-def _context(reading: _Reading, page: PublicPage) -> dict[str, Any]:
-    days = last_days(reading.at, DAYS)
+def _refresh(refreshing: bool) -> dict[str, Any]:
+    return {"refreshing": refreshing, "refresh_seconds": REFRESH_SECONDS}
+
+
+# The last page that was rendered, with and without refreshing, and what it was made of.
+_rendered: dict[bool, tuple[object, str]] = {}
+_rendering = threading.Lock()
+
+
+def _html(reading: _Reading, page: PublicPage, refreshing: bool) -> str:
+    """The page of a reading, rendered once for everybody until what it tells is something else."""
+    shown = replace(page, at=_minute(page.at))
+    made_of = (shown, reading.days)
+    with _rendering:
+        known = _rendered.get(refreshing)
+        if known is None or known[0] != made_of:
+            context = {**_context(shown, reading.days.bars), **_refresh(refreshing)}
+            known = (made_of, render_to_string("status/page.html", context))
+            _rendered[refreshing] = known
+        return known[1]
+
+
+def _context(page: PublicPage, bars: Mapping[str, Bars]) -> dict[str, Any]:
+    days = last_days(page.at, DAYS)
     return {
         "summary": summary_of(page),
         "counted": _counted(page),
         "page": page,
         "services": [
-            (service, bars_of(days, reading.days.get(service.name, {}), service.name))
+            # One that has just got its public name has no days for a minute.
+            (service, bars.get(service.name) or bars_of(days, {}, service.name))
             for service in page.services
         ],
         "days": DAYS,
         "legend": legend(),
         "past": past_days(page),
-        "at": reading.at,
+        "at": page.at,
     }
 
 
@@ -182,7 +218,7 @@ def status_json(request: HttpRequest) -> HttpResponseBase:
         "status": page.state,
         "sentence": summary_of(page).sentence,
         "updated_at": machine(_minute(reading.at)),
-        **facts(page, reading.days, last_days(reading.at, DAYS)),
+        **facts(page, reading.days.told, last_days(reading.at, DAYS)),
     }
     body = orjson.dumps(document)
     return _cacheable(request, HttpResponse(body, content_type="application/json"))

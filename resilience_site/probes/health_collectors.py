@@ -63,7 +63,7 @@ def _check_duration(now: datetime) -> Iterator[Sample]:
         "check_row__service__name", "check_row__name", "last_latency_ms"
     )
     for service, check, milliseconds in found[:MAX_SAMPLES]:
-        yield (service, check), milliseconds / 1000
+        yield (service, check), (milliseconds or 0.0) / 1000
 
 
 def _health_score(now: datetime) -> Iterator[Sample]:
