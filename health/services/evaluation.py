@@ -67,6 +67,17 @@ class Judged:
     def changed(self) -> bool:
         return self.state != self.row.state or self.culprit != self.row.culprit
 
+    @property
+    def beneath(self) -> bool:
+        """Whether maintenance hides what may have changed."""
+        return self.state == self.row.state == HealthState.MAINTENANCE
+
+    def in_effect(self, now: datetime) -> datetime:
+        """From when on the row of history holds."""
+        if self.beneath:
+            return self.row.own_since
+        return self.since if self.state != self.row.state else now
+
 
 def graph_evaluate(
     *,
@@ -92,8 +103,11 @@ def graph_evaluate(
         for key, row in rows.items()
     }
     flips = [each for each in judged.values() if each.changed]
-    _write(flips, now)
-    _write_history(flips, rows, now, reasons or {})
+    # In maintenance the history goes on beneath: windows may be changed, or counted otherwise, later.
+    beneath = [judged[key] for key in changed or () if key in judged and judged[key].beneath]
+    _write(flips)
+    _sums_again([each.row.id for each in beneath], [each.row.own_since for each in beneath])
+    _write_history([*flips, *beneath], rows, now, reasons or {})
     told = outages.outages_follow(judged=judged, graph=graph, now=now)
     _probe_recovered(flips, rows, graph, now)
     journal.append([*entries, *(_entry(each, rows) for each in flips), *told])
@@ -165,15 +179,13 @@ def _since(
     return now
 
 
-def _write(flips: Sequence[Judged], now: datetime) -> None:
+def _write(flips: Sequence[Judged]) -> None:
     if not flips:
         return
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE health_checkstatus s SET state = new.state, since = new.since, "
-            "culprit_id = new.culprit, "
-            "minutes_from = LEAST(s.minutes_from, date_trunc('minute', new.since)) "
-            "FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::uuid[]) "
+            "culprit_id = new.culprit FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::uuid[]) "
             "AS new (check_id, state, since, culprit) WHERE s.check_id = new.check_id",
             [
                 [each.row.id for each in flips],
@@ -181,6 +193,21 @@ def _write(flips: Sequence[Judged], now: datetime) -> None:
                 [each.since for each in flips],
                 [each.culprit for each in flips],
             ],
+        )
+    turned = [each for each in flips if each.state != each.row.state]
+    _sums_again([each.row.id for each in turned], [each.since for each in turned])
+
+
+def _sums_again(ids: Sequence[UUID], since: Sequence[datetime]) -> None:
+    """Have minutes summed up anew from then on, where they were already."""
+    if not ids:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE health_checkstatus s SET minutes_from = date_trunc('minute', new.since) "
+            "FROM unnest(%s::uuid[], %s::timestamptz[]) AS new (check_id, since) "
+            "WHERE s.check_id = new.check_id AND s.minutes_from > new.since",
+            [list(ids), list(since)],
         )
 
 
@@ -194,7 +221,7 @@ def _write_history(
         StateChange(
             check_row_id=each.row.id,
             at=now,
-            since=each.since if each.state != each.row.state else now,
+            since=each.in_effect(now),
             from_state=each.row.state,
             state=each.state,
             own_state=each.row.own if each.row.enabled else HealthState.UNKNOWN,
@@ -208,9 +235,11 @@ def _write_history(
 def _reason(each: Judged, rows: Mapping[UUID, Row], reasons: Mapping[UUID, str]) -> str:
     if not each.row.enabled:
         return "switched off"
+    said = reasons.get(each.row.id, "")
+    if each.beneath:
+        return f"in maintenance; {said}" if said else "in maintenance"
     if each.in_maintenance:
         return "a maintenance window began"
-    said = reasons.get(each.row.id, "")
     if each.culprit is not None:
         blamed = f"{rows[each.culprit].name} is down"
         return f"{said}; {blamed}" if said else blamed

@@ -17,7 +17,7 @@ _KEPT: Final = HOURS_KEPT + timedelta(days=30)
 def history_prune(*, now: datetime) -> dict[str, int]:
     """Delete what is past its retention; how many rows of each table.
 
-    Of each check the newest change stays, however old: it says what has held since.
+    Of each check the one last written stays, however old: it says what has held since.
     """
     oldest = now - _KEPT
     return {
@@ -31,7 +31,7 @@ def _changes(oldest: datetime) -> int:
         cursor.execute(
             "DELETE FROM health_statechange AS c WHERE c.at < %s AND EXISTS ("
             "SELECT FROM health_statechange AS later WHERE later.check_id = c.check_id "
-            "AND later.since <= %s AND (later.since, later.id) > (c.since, c.id))",
+            "AND later.since <= %s AND later.id > c.id)",
             [oldest, oldest],
         )
         return cursor.rowcount

@@ -4,7 +4,7 @@ import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from health.domain import latency, score
@@ -68,6 +68,7 @@ def test_failures_of_several_checks_at_once_are_one_of_their_service() -> None:
 latencies = st.floats(min_value=0.01, max_value=400_000)
 
 
+@settings(deadline=None)
 @given(st.lists(latencies, min_size=1, max_size=200), st.sampled_from([0.01, 0.5, 0.95, 0.99, 1.0]))
 def test_a_percentile_is_within_its_stated_error(values: list[float], share: float) -> None:
     counts: dict[int, int] = {}
@@ -77,6 +78,7 @@ def test_a_percentile_is_within_its_stated_error(values: list[float], share: flo
     assert latency.percentile_ms(counts, share) == pytest.approx(exact, rel=latency.RELATIVE_ERROR)
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(latencies)))
 def test_added_histograms_are_the_histogram_of_all(parts: list[list[float]]) -> None:
     def histogram(values: list[float]) -> dict[int, int]:
@@ -142,6 +144,7 @@ def test_a_healthy_service_has_all_points_and_an_unknown_one_no_score() -> None:
     assert score.service_score([check("a", "unknown")], GOOD, 0.999) == score.Score(None)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.builds(CheckNow, st.text(max_size=3), st.sampled_from(score.SEVERITY), st.booleans())

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from health.domain.availability import (
@@ -95,6 +95,7 @@ def state_at(turns: list[Turn], at: datetime) -> str:
     return next((turn.state for turn in reversed(turns) if turn.since <= at), UNKNOWN)
 
 
+@settings(deadline=None)
 @given(scenes())
 def test_minutes_are_what_a_walk_second_by_second_finds(
     scene: tuple[datetime, list[Turn], list[Weekly]],
@@ -126,6 +127,7 @@ def test_minutes_are_what_a_walk_second_by_second_finds(
 fractions = st.integers(0, 3 * 60 * 1_000_000)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(fractions, st.sampled_from(STATES)), max_size=8),
     st.lists(st.tuples(fractions, fractions), max_size=4),
@@ -151,6 +153,7 @@ def test_every_microsecond_is_counted_once(
     )
 
 
+@settings(deadline=None)
 @given(st.lists(scenes(), min_size=1, max_size=4))
 def test_a_service_is_bad_when_a_check_is_and_good_when_one_is_and_none_is_bad(
     scene: list[tuple[datetime, list[Turn], list[Weekly]]],

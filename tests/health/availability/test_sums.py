@@ -14,10 +14,11 @@ from django.db import connection, connections, transaction
 
 from health.domain import latency
 from health.domain.availability import COLUMNS
-from health.models import Check, CheckHour, CheckStatus, Maintenance
+from health.models import Check, CheckHour, CheckStatus, Maintenance, StateChange
 from health.services.hours import hours_sum
 from health.services.minutes import minutes_sum
 from health.services.recount import health_recount
+from health.services.retention import history_prune
 from resilience_site.core import partitions
 from tests.health.availability.fleet import (
     DAY,
@@ -335,6 +336,16 @@ def test_a_recount_reaches_further_back_than_minutes_are_kept() -> None:
     assert changed.after.maintenance_up == 7_200
     assert hours_of(check)[start + HOUR] == {"maintenance_up": 3_600}
     assert min(minutes_of(check)) > NOON - 9 * DAY
+
+
+def test_pruning_leaves_what_was_written_last_although_its_time_is_earlier() -> None:
+    start = NOON - 200 * DAY
+    check = make_check("pg", since=start)
+    change(check, "up", start)
+    change(check, "down", start + 2 * DAY, at=start + 2 * DAY)
+    change(check, "unknown", start + DAY, at=start + 3 * DAY)
+    history_prune(now=NOON)
+    assert [row.state for row in StateChange.objects.all()] == ["unknown"]
 
 
 def test_the_command_says_what_changed() -> None:

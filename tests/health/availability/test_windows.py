@@ -5,7 +5,7 @@ from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from health.domain.windows import (
@@ -156,6 +156,7 @@ def test_a_possible_cron_expression_is_not_refused() -> None:
 moments = st.integers(0, 500).map(lambda n: at("2026-06-01T00:00") + timedelta(minutes=n))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(moments, moments)))
 def test_merged_spans_cover_the_same_minutes_without_overlap(
     pairs: list[tuple[datetime, datetime]],
@@ -173,6 +174,7 @@ def test_merged_spans_cover_the_same_minutes_without_overlap(
 CHANGES = [date(2026, 3, 29), date(2026, 10, 25), date(2026, 3, 8), date(2026, 11, 1)]
 
 
+@settings(deadline=None)
 @given(
     zone=st.sampled_from([BERLIN, NEW_YORK, "UTC", "Australia/Lord_Howe"]),
     around=st.sampled_from(CHANGES),
