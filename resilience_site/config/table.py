@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,10 @@ from breakers.runtime.variables import (
 )
 from resilience_site.config import kept
 from resilience_site.config.kinds import Choice, Folder, Names, Origins, Text, Url
+
+# What targets of checks name is anybody's; how like a known name it is before it looks misspelt.
+_CHECKS = "RESILIENCE_CHECK_"
+_ALL_BUT = 0.9
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 STATE_DIRECTORY = "state directory"
@@ -222,6 +227,16 @@ class SiteConfig(ClientVariables):
             if text:
                 return Effective(variable.parse(text), STATE_DIRECTORY)
         return super().resolve_default(variable)
+
+    def suspects(self) -> list[tuple[str, str]]:
+        """As of any table; but targets of checks may name any RESILIENCE_CHECK_ variable, so of
+        those only what is all but a known name."""
+        return [
+            (name, near)
+            for name, near in super().suspects()
+            if not name.startswith(_CHECKS)
+            or difflib.SequenceMatcher(None, name, near).ratio() > _ALL_BUT
+        ]
 
     def generate_secrets(self, *names: str) -> dict[str, str]:
         """Make and keep those secrets, of `names` or of all, that nothing gives yet.

@@ -169,11 +169,18 @@ def test_misspelt_names_are_noticed(tmp_path: Path) -> None:
         tmp_path,
         CIRCUIT_BREAKER_TRESHOLD="3",
         RETRY_MAX_ATTEMPT="2",
+        RESILIENCE_CHECK_CONCURENCY="9",
+        # What a target of a check names.
+        RESILIENCE_CHECK_PG="postgres://db/",
         DATABASE_HOST="db",
         HOSTNAME="box",
         PATH="/bin",
     ).suspects()
-    assert [name for name, _ in suspects] == ["CIRCUIT_BREAKER_TRESHOLD", "RETRY_MAX_ATTEMPT"]
+    assert [name for name, _ in suspects] == [
+        "CIRCUIT_BREAKER_TRESHOLD",
+        "RESILIENCE_CHECK_CONCURENCY",
+        "RETRY_MAX_ATTEMPT",
+    ]
     assert dict(suspects)["RETRY_MAX_ATTEMPT"] == "RETRY_MAX_ATTEMPTS"
 
 

@@ -9,11 +9,14 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
 from health.checks.base import CheckKind, Context, Finding, kind
 from health.checks.options import OptionError
 from health.models import Check
-from health.services.checks import check_create
+from health.services.checks import check_create, check_update
 from resilience_site.core.audit import Actor
+from resilience_site.core.problems import Invalid
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
 ACTOR = Actor.system("tests")
@@ -54,6 +57,14 @@ class SampleCheck(CheckKind[SampleOptions]):
 URL = "http://nowhere.invalid/"
 
 
+# Every sort of secret that a target can hold.
+SECRET = {
+    "url": "http://user:p%40ss-word@nowhere.invalid/x?token=query-secret&page=2",
+    "key": "key-secret",
+    "headers": {"Authorization": "Bearer header-secret"},
+}
+
+
 def make(name: str, service: str = "planner", **more: Any) -> Check:
     """A check of the kind `sample`."""
     given: dict[str, Any] = {"kind": "sample", "target": {"url": URL}, "now": NOW, "actor": ACTOR}
@@ -66,3 +77,18 @@ def chain(*names: str) -> Sequence[Check]:
     for name in names:
         made.append(make(name, depends_on=[made[-1].name] if made else ()))
     return made
+
+
+def refused(**given: Any) -> Invalid:
+    with pytest.raises(Invalid) as caught:
+        make(**{"name": "pg", **given})
+    assert not Check.objects.filter(name="pg").exists()
+    return caught.value
+
+
+def field_of(problem: Invalid) -> str:
+    return problem.errors[0].field
+
+
+def update(check: Check, **changes: Any) -> Check:
+    return check_update(check_id=check.id, changes=changes, actor=ACTOR, now=NOW)

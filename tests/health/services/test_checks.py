@@ -15,31 +15,14 @@ from health.services.checks import (
     check_create,
     check_delete,
     check_options,
-    check_secrets,
     check_update,
 )
-from resilience_site.config import config
 from resilience_site.core import journal
 from resilience_site.core.models import AuditEntry
 from resilience_site.core.problems import Conflict, Invalid, NotFound, Problem
-from tests.health.scenes import ACTOR, NOW, URL, make
+from tests.health.scenes import ACTOR, NOW, SECRET, URL, field_of, make, refused, update
 
 pytestmark = pytest.mark.django_db
-
-
-def refused(**given: Any) -> Invalid:
-    with pytest.raises(Invalid) as caught:
-        make(**{"name": "pg", **given})
-    assert not Check.objects.filter(name="pg").exists()
-    return caught.value
-
-
-def field_of(problem: Invalid) -> str:
-    return problem.errors[0].field
-
-
-def update(check: Check, **changes: Any) -> Check:
-    return check_update(check_id=check.id, changes=changes, actor=ACTOR, now=NOW)
 
 
 def test_a_new_check_waits_for_its_own_place_in_the_interval() -> None:
@@ -147,115 +130,6 @@ def test_a_wrong_option_is_refused_by_its_name(target: dict[str, Any], field: st
 
 def test_an_option_of_an_absurd_size_is_refused() -> None:
     assert "bytes" in refused(target={"url": URL, "key": "k" * 40_000}).detail
-
-
-# --- Forbidden addresses
-
-
-@pytest.mark.parametrize(
-    "host",
-    ["169.254.169.254", "0xa9fea9fe", "2852039166", "[::ffff:169.254.169.254]", "[fe80::1]",
-     "[fd00:ec2::254]", "100.100.100.200", "0.0.0.0", "metadata.google.internal"],
-)  # fmt: skip
-@pytest.mark.parametrize("allow_private", [False, True])
-def test_metadata_and_link_local_addresses_are_refused_always(
-    host: str, allow_private: bool
-) -> None:
-    with config.override(resilience_allow_private_targets=allow_private):
-        problem = refused(target={"url": f"http://{host}/"})
-    assert field_of(problem) == "target"
-    assert "check" in problem.detail or "host" in problem.detail
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "10.1.2.3", "[::1]", "localhost"])
-def test_private_addresses_are_allowed_by_setting_only(host: str) -> None:
-    target = {"url": f"http://{host}/"}
-    with config.override(resilience_allow_private_targets=False):
-        assert "RESILIENCE_ALLOW_PRIVATE_TARGETS" in refused(target=target).detail
-    with config.override(resilience_allow_private_targets=True):
-        make("pg", target=target)
-
-
-def test_a_name_that_does_not_resolve_is_accepted() -> None:
-    make("pg", target={"url": "http://nowhere.invalid/"})
-
-
-def test_an_update_is_judged_as_well() -> None:
-    check = make("pg")
-    with pytest.raises(Invalid, match="metadata"):
-        update(check, target={"url": "http://169.254.169.254/"})
-
-
-# --- Secrets
-
-SECRET = {
-    "url": "http://user:p%40ss-word@nowhere.invalid/x?token=query-secret&page=2",
-    "key": "key-secret",
-    "headers": {"Authorization": "Bearer header-secret"},
-}
-
-
-def test_secrets_are_masked_for_people_and_whole_for_the_prober() -> None:
-    check = make("pg", target=SECRET)
-    assert check.target == {
-        "url": "http://user:***@nowhere.invalid/x?token=***&page=2",
-        "key": "***",
-        "headers": {"Authorization": "***"},
-    }
-    stored = Check.objects.get(name="pg")
-    assert "secret" not in f"{stored.target} {stored.sealed_target}"
-    options = check_options(stored)
-    assert options.url == SECRET["url"]
-    assert options.headers == SECRET["headers"]
-    assert {"key-secret", "Bearer header-secret", "p%40ss-word", "p@ss-word", "query-secret"} == (
-        check_secrets(stored)
-    )
-
-
-def test_an_update_with_masks_keeps_the_former_secrets() -> None:
-    check = make("pg", target=SECRET)
-    update(check, target={**check.target, "count": 3})
-    options = check_options(Check.objects.get(name="pg"))
-    assert (options.count, options.key, options.url) == (3, "key-secret", SECRET["url"])
-    assert options.headers == SECRET["headers"]
-
-
-def test_masks_stay_with_their_secrets_when_the_rest_of_a_url_changes() -> None:
-    check = make("pg", target=SECRET)
-    update(check, target={"url": "http://user:***@nowhere.invalid/y?token=***"})
-    found = check_options(Check.objects.get(name="pg")).url
-    assert found == "http://user:p%40ss-word@nowhere.invalid/y?token=query-secret"
-
-
-def test_a_kept_secret_never_goes_to_another_host() -> None:
-    check = make("pg", target=SECRET)
-    for target in (
-        {**check.target, "url": "http://evil.invalid/"},
-        {**check.target, "url": "http://user:***@evil.invalid/x?token=***&page=2"},
-    ):
-        with pytest.raises(Invalid, match="entered again"):
-            update(check, target=target)
-    update(check, target={"url": "http://other.invalid/", "key": "another"})
-
-
-def test_a_variable_is_put_in_when_the_check_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    target = {"url": "http://u:${RESILIENCE_CHECK_PW}@nowhere.invalid/"}
-    check = make("pg", target=target)
-    assert check.target == target
-    monkeypatch.setenv("RESILIENCE_CHECK_PW", "from-the-environment")
-    stored = Check.objects.get(name="pg")
-    assert check_options(stored).url == "http://u:from-the-environment@nowhere.invalid/"
-    assert check_secrets(stored) == {"from-the-environment"}
-
-
-def test_a_check_that_was_sealed_with_another_key_asks_for_its_secrets_again() -> None:
-    check = make("pg", target=SECRET)
-    Check.objects.update(sealed_target="gAAAAA")
-    assert update(check, failures_to_down=5).failures_to_down == 5
-    with pytest.raises(Invalid, match="no former secret to keep"):
-        update(check, target=check.target)
-    update(check, target=SECRET)
-    assert check_options(Check.objects.get()).key == "key-secret"
 
 
 # --- Changes
