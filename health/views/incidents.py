@@ -241,7 +241,7 @@ def _form(
     }
     if isinstance(problem, Conflict):
         context |= {"standing": _pairs(problem.current), "asked": _pairs(problem.proposed)}
-    template = context["form"] if is_partial(request) else "breakers/form_page.html"
+    template = context["form"] if is_partial(request) else "health/form_page.html"
     response = render(request, template, context, status=problem.status if problem else 200)
     # For `acting_only`, which records what the form itself refused.
     response.refusal = problem  # type: ignore[attr-defined]
