@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from celery import shared_task
-from celery.signals import worker_shutting_down
+from celery.signals import worker_process_shutdown, worker_ready, worker_shutting_down
 
 from health.prober import keep_probing, stop_probing
 from health.services import announcements, evaluation, hours, minutes, proposals, retention
@@ -24,7 +24,13 @@ def checks_run() -> None:
         stop_probing()
 
 
+@worker_ready.connect
+def _begin(**_: object) -> None:
+    checks_run()
+
+
 @worker_shutting_down.connect
+@worker_process_shutdown.connect
 def _stop(**_: object) -> None:
     stop_probing()
 
