@@ -13,6 +13,7 @@ from django.db import DatabaseError, connections
 from django.db.migrations.loader import MigrationLoader
 
 from analytics.selectors.ingest_status import ingest_status
+from health.selectors.lateness import checks_lateness
 from resilience_site.config import config
 from resilience_site.core import background
 from resilience_site.core.taskqueue import QueueState, quick_client
@@ -23,6 +24,7 @@ STATEMENT_SECONDS = 2
 WORKER_SECONDS = 1.0
 LAG_WARNING = 30.0  # seconds
 QUEUE_WARNING = 60.0  # seconds
+CHECKS_WARNING = 30.0  # seconds
 # What does not work without the database.
 ALL_OF_IT = ("/", "/api/v1/{+path}", "/v1/{signal}")
 
@@ -117,7 +119,19 @@ def backlog(is_down: bool) -> list[Outcome]:
     found = [Outcome("ingest:lag", WARN if late else PASS, late, round(lag, 3), "s")]
     if status.queue is not None:
         found.append(_queue(status.queue))
+    if config.health_checks_enabled:
+        found.append(_lateness())
     return found
+
+
+def _lateness() -> Outcome:
+    """Whether health checks are run when they are due: while not, what is known of services ages."""
+    try:
+        overdue = checks_lateness(datetime.now(UTC))
+    except DatabaseError as error:
+        return Outcome("checks:lateness", FAIL, _first_line(error))
+    late = f"a health check is {overdue:.0f} s overdue" if overdue > CHECKS_WARNING else ""
+    return Outcome("checks:lateness", WARN if late else PASS, late, round(overdue, 3), "s")
 
 
 # --- Redis and workers -----------------------------------------------------------------------

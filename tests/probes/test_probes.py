@@ -22,6 +22,7 @@ from resilience_site.core.choices import ActorKind, Scope
 from resilience_site.core.keys import key_create
 from resilience_site.probes import checks, collectors, exposition, views
 from resilience_site.probes.story_metrics import STORY_METRICS
+from tests.health.world import World
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
 ACTOR = Actor(ActorKind.SYSTEM, "tests", None)
@@ -156,6 +157,18 @@ def test_healthz_shows_details_to_people_with_a_role(client: Client) -> None:
     assert detail["database:connection"][0]["componentType"] == "datastore"
     assert detail["database:connection"][0]["observedUnit"] == "ms"
     assert {"redis:connection", "worker:heartbeat", "tasks:queue_age", "ingest:lag"} <= set(detail)
+    assert detail["checks:lateness"][0]["status"] == "pass"
+
+
+def test_checks_that_nobody_runs_are_told(client: Client) -> None:
+    world = World(datetime.now(UTC) - timedelta(minutes=5))
+    world.check("page")
+    _, token = key_create(name="probe", scope=Scope.READ, actor=ACTOR)
+    document = client.get("/healthz", headers={"Authorization": f"Bearer {token}"}).json()
+    (lateness,) = document["checks"]["checks:lateness"]
+    assert lateness["status"] == "warn"
+    assert lateness["observedValue"] > 290
+    assert "overdue" in lateness["output"]
 
 
 @pytest.mark.parametrize(
