@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
@@ -34,7 +33,6 @@ def try_once(
     *,
     kind: Any,
     target: Any,
-    former: Mapping[str, Any] | None = None,
     interval_seconds: Any = None,
     timeout_seconds: Any = None,
     degraded_above_ms: Any = None,
@@ -43,11 +41,11 @@ def try_once(
 ) -> Ran:
     """Run once what would be saved, for at most 30 s; the audit trail alone keeps that it ran.
 
-    Secrets that come masked are taken from `former`. Raises `Invalid` as saving would, and where a
-    variable of the target is not set in this process.
+    Secrets must not be masked. Raises `Invalid` as saving would, and where a variable of the target
+    is not set in this process.
     """
     with refusals_audited(actor=actor, action="check.try", object_type="check", object_id=kind):
-        check = _check(kind, target, former, interval_seconds, timeout_seconds, degraded_above_ms)
+        check = _check(kind, target, interval_seconds, timeout_seconds, degraded_above_ms)
         probe = probe_of(check)
         if isinstance(probe, str):
             raise Invalid.field("target", f"It cannot be tried here: {probe}.")
@@ -73,7 +71,6 @@ def try_once(
 def _check(
     kind: Any,
     target: Any,
-    former: Mapping[str, Any] | None,
     interval: Any,
     timeout: Any,
     degraded: Any,
@@ -88,7 +85,7 @@ def _check(
     most = min(config.health_check_timeout_seconds, fields["interval_seconds"])
     fields.setdefault("timeout_seconds", most)
     pace_check(fields["interval_seconds"], fields["timeout_seconds"])
-    read = target_read(found, target, former)
+    read = target_read(found, target)
     if read.options is not None:
         hosts_judge(found, read.options)
     fields["timeout_seconds"] = min(fields["timeout_seconds"], LONGEST)

@@ -88,9 +88,9 @@ def target_read(
             kept = None if "token" in whole else (former or {}).get("token")
             whole["token"] = kept or secrets.token_urlsafe(24)
         options = _options_at_save(kind, whole)
-        kept = _masked_options(kind, orjson.loads(text))
+        kept = masked_options(kind, orjson.loads(text))
         if kept:
-            _same_host(kind, options, former or {}, kept[0])
+            same_host_require(kind, options, former or {}, kept[0])
     except OptionError as error:
         raise invalid(error) from None
     return Target(whole, mask(kind, whole), options)
@@ -102,14 +102,19 @@ def invalid(error: OptionError) -> Invalid:
     return Invalid.field(field, f"{error.option} {error.message}")
 
 
-def _masked_options(kind: CheckKind[Any], given: Mapping[str, Any]) -> list[str]:
+def masked_options(kind: CheckKind[Any], given: Mapping[str, Any]) -> list[str]:
     """The options that hold a mask in place of a secret."""
     names = sorted((kind.secrets | kind.url_secrets) & set(given))
     return [name for name in names if MASK in orjson.dumps(given[name]).decode()]
 
 
-def _same_host(kind: CheckKind[Any], options: Any, former: Mapping[str, Any], option: str) -> None:
-    """A secret that nobody can read must not be sent elsewhere by whoever may edit checks."""
+def same_host_require(
+    kind: CheckKind[Any], options: Any, former: Mapping[str, Any], option: str
+) -> None:
+    """A secret that nobody can read must not be sent elsewhere by whoever may edit checks.
+
+    Raises `OptionError` where a target would call a host that the `former` one does not.
+    """
     try:
         before = kind.hosts(kind.parse(resolved(former)))
         after = () if options is None else kind.hosts(options)

@@ -262,6 +262,105 @@ INCIDENTS = [
     ),
 ]
 
+_EDGE = "/health/graph/dependencies/<uuid:dependency_id>"
+_WINDOW = "/health/maintenance/<uuid:maintenance_id>"
+HEALTH_API = [
+    *(
+        Row(
+            method,
+            f"/api/v1{route}".replace("<uuid:", "<uuidstr:"),
+            f"/api/v1{route}".replace(_CHECK, _THIS_CHECK)
+            .replace("<uuid:dependency_id>", UUID)
+            .replace("<uuid:maintenance_id>", UUID),
+            Api(scope),
+        )
+        for method, route, scope in (
+            ("GET", "/health", Scope.READ),
+            ("GET", "/health/checks", Scope.READ),
+            ("POST", "/health/checks", Scope.OPERATE),
+            ("GET", _CHECK, Scope.READ),
+            ("PUT", _CHECK, Scope.OPERATE),
+            ("PATCH", _CHECK, Scope.OPERATE),
+            ("DELETE", _CHECK, Scope.OPERATE),
+            ("POST", f"{_CHECK}/run", Scope.OPERATE),
+            ("GET", f"{_CHECK}/results", Scope.READ),
+            ("GET", f"{_CHECK}/changes", Scope.READ),
+            ("GET", f"{_CHECK}/outages", Scope.READ),
+            ("GET", f"{_CHECK}/availability", Scope.READ),
+            ("GET", f"{_CHECK}/blast-radius", Scope.READ),
+            ("GET", "/health/graph", Scope.READ),
+            ("GET", "/health/graph/dependencies", Scope.READ),
+            ("POST", "/health/graph/dependencies", Scope.OPERATE),
+            ("GET", _EDGE, Scope.READ),
+            ("DELETE", _EDGE, Scope.OPERATE),
+            ("POST", f"{_EDGE}/accept", Scope.OPERATE),
+            ("POST", f"{_EDGE}/reject", Scope.OPERATE),
+            ("GET", "/health/maintenance", Scope.READ),
+            ("POST", "/health/maintenance", Scope.OPERATE),
+            ("POST", "/health/maintenance/preview", Scope.OPERATE),
+            ("GET", _WINDOW, Scope.READ),
+            ("PUT", _WINDOW, Scope.OPERATE),
+            ("PATCH", _WINDOW, Scope.OPERATE),
+            ("DELETE", _WINDOW, Scope.OPERATE),
+            ("POST", f"{_WINDOW}/end", Scope.OPERATE),
+            ("POST", "/health/apply", Scope.OPERATE),
+        )
+    ),
+    # The token in the address is the key.
+    *(
+        Row(
+            method,
+            "/api/v1/health/push/<token>",
+            f"/api/v1/health/push/{TRACE}",
+            Everybody(),
+        )
+        for method in ("GET", "POST")
+    ),
+    # Of what has a public name, everybody sees a badge.
+    Row(
+        "GET",
+        "/health/badge/<anything:service>.svg",
+        "/health/badge/planner.svg",
+        Api(Scope.READ),
+    ),
+    Row(
+        "GET",
+        "/health/badge/check/<uuid:check_id>.svg",
+        f"/health/badge/check/{UUID}.svg",
+        Api(Scope.READ),
+    ),
+]
+
+HEALTH_FORMS = [
+    Row("GET", "/health/dependencies", "/health/dependencies", Page()),
+    Row("GET", "/health/maintenance", "/health/maintenance", Page()),
+    *(
+        Row(method, route, path, Page(Role.OPERATOR))
+        for route, path in (
+            ("/health/checks/new", "/health/checks/new"),
+            (f"{_CHECK}/edit", f"{_THIS_CHECK}/edit"),
+            (f"{_CHECK}/delete", f"{_THIS_CHECK}/delete"),
+            ("/health/dependencies/new", "/health/dependencies/new"),
+            ("/health/maintenance/new", "/health/maintenance/new"),
+            *(
+                (
+                    f"/health/dependencies/<uuid:dependency_id>/{act}",
+                    f"/health/dependencies/{UUID}/{act}",
+                )
+                for act in ("accept", "reject", "remove")
+            ),
+            *(
+                (
+                    f"/health/maintenance/<uuid:maintenance_id>/{act}",
+                    f"/health/maintenance/{UUID}/{act}",
+                )
+                for act in ("edit", "end", "delete")
+            ),
+        )
+        for method in ("GET", "POST")
+    ),
+]
+
 SITE = [
     Row("GET", "/login", "/login", Everybody()),
     Row("POST", "/logout", "/logout", SignOut()),
@@ -279,6 +378,8 @@ ROWS: list[Row] = [
     *PAGES,
     *BREAKER_PAGES,
     *HEALTH_PAGES,
+    *HEALTH_API,
+    *HEALTH_FORMS,
     *CONTROL_PAGES,
     *CONTROL_API,
     *INCIDENTS,
