@@ -35,7 +35,7 @@ from resilience_site.core.problems import Problem
 from resilience_site.core.querystrings import query_with
 from resilience_site.core.screens import bad_question, is_partial, may_operate
 
-ROWS: Final = 100
+ROWS: Final = 50
 _FILTERS: Final = ("service", "kind", "state", "q")
 # What is pulled by itself, and its template.
 _PARTS: Final = {

@@ -18,7 +18,7 @@ from resilience_site.core.badges import Badge, badge_for
 
 # More boxes than that are no picture any more; the table goes on a little further.
 MOST_NODES: Final = 60
-MOST_ROWS: Final = 100
+MOST_ROWS: Final = 60
 _FAILING: Final = ("down", "unreachable")
 
 
