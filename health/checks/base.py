@@ -147,6 +147,9 @@ class CheckKind(ABC, Generic[O]):
         They are looked at when the check is saved, and bound how many runs go to one host at once.
         """
 
+    def load(self) -> None:
+        """Import what runs need and few sites do; called before the first run, beside the loop."""
+
     def members(self, options: O) -> tuple[str, ...]:
         """The names of checks whose state a run reads."""
         return ()

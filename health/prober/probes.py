@@ -63,6 +63,7 @@ def probe_of(check: Check) -> Probe | str:
     kind = kinds_known().get(check.kind)
     if kind is None:
         return f"there is no kind of check {check.kind!r}"
+    kind.load()
     try:
         target = resolved(opened(check.sealed_target))
         options = kind.parse(target)

@@ -90,6 +90,9 @@ class CeleryCheck(CheckKind[CeleryOptions]):
         broker = _broker(options.broker_url)
         return (broker.called if isinstance(broker, RedisServer) else (broker.host, broker.port),)
 
+    def load(self) -> None:
+        from health.checks import brokers  # noqa: F401
+
     async def run(self, options: CeleryOptions, context: Context) -> Finding:
         broker = _broker(options.broker_url)
         if not context.deep:

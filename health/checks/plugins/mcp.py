@@ -52,11 +52,14 @@ class McpCheck(CheckKind[McpOptions]):
         url = web_url("url", options.url)
         return ((url.host or "", url.port or 0),)
 
+    def load(self) -> None:
+        # The SDK is large: loading it within the event loop would hold up every other check.
+        from health.checks import mcpsession  # noqa: F401
+
     async def run(self, options: McpOptions, context: Context) -> Finding:
         url = web_url("url", options.url)
         if not context.deep:
             return await reach(context, url.host or "", url.port or 0)
-        # Loaded when it is needed: the SDK is large.
         from health.checks import mcpsession
 
         try:
