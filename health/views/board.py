@@ -111,7 +111,6 @@ def _list(request: HttpRequest, counts: dict[str, int], now: datetime) -> dict[s
     return {
         "rows": list_rows(page.items, now) if counts else [],
         "next_cursor": page.next_cursor,
-        "filtered": wanted != CheckFilter(),
     }
 
 
