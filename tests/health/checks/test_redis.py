@@ -18,6 +18,7 @@ from health.checks.addresses import Addresses, Forbidden
 from health.checks.plugins.redis import KEY
 from tests.health.checks.engines import ValkeyEngine, free_port, until, valkey
 from tests.health.checks.probing import eventually, failure, hangs, probe, refused
+from tests.health.checks.servers import talking
 from tests.health.faults import Faults
 
 SECRET = "hush hush"
@@ -157,25 +158,19 @@ class TestBroken:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
             await reader.read()
-            writer.close()
 
-        async with await asyncio.start_server(serve, "127.0.0.1", 0) as other:
-            port = other.sockets[0].getsockname()[1]
+        async with talking(serve) as port:
             failed = await failure("redis", {"url": f"redis://127.0.0.1:{port}/0"})
         assert "answers, but not as Redis does" in failed.output
 
     async def test_an_endless_answer_is_cut_off(self) -> None:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"$1000000000\r\n")
-            try:
-                while True:
-                    writer.write(b"x" * 65536)
-                    await writer.drain()
-            except OSError:
-                writer.close()
+            while True:
+                writer.write(b"x" * 65536)
+                await writer.drain()
 
-        async with await asyncio.start_server(serve, "127.0.0.1", 0) as other:
-            port = other.sockets[0].getsockname()[1]
+        async with talking(serve) as port:
             failed = await failure("redis", {"url": f"redis://127.0.0.1:{port}/0"})
         assert "more than 16 MiB" in failed.output
 
@@ -278,10 +273,12 @@ class TestTls:
                     sink.write(data)
                 sink.close()
 
-            await asyncio.gather(pump(reader, there), pump(back, writer), return_exceptions=True)
+            try:
+                await asyncio.gather(pump(reader, there), pump(back, writer))
+            finally:
+                there.close()
 
-        async with await asyncio.start_server(forward, "127.0.0.1", 0, ssl=tls) as front:
-            port = front.sockets[0].getsockname()[1]
+        async with talking(forward, tls) as port:
             good = f"rediss://localhost:{port}/0?ssl_ca_certs={trusted}"
             assert (await probe("redis", {"url": good})).status == "up"
             failed = await failure("redis", {"url": good.replace("localhost", "127.0.0.1")})
