@@ -89,10 +89,3 @@ def _graded(own: OwnState, at: datetime, thresholds: Thresholds) -> OwnState:
     tail = own.history[-thresholds.successes_to_up :]
     turned = len(tail) == thresholds.successes_to_up and set(tail) == {"u"}
     return replace(own, state=UP, since=at) if turned else own
-
-
-def unknown(own: OwnState, since: datetime) -> OwnState:
-    """Nothing has been known of the target since then."""
-    return replace(
-        own, state=UNKNOWN, since=since, failures=0, successes=0, streak_since=None, history=""
-    )

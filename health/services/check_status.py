@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F
+from django.db.models import Case, F, When
 
 from health.choices import HealthState
 from health.domain.schedule import first_due
@@ -28,7 +28,7 @@ class Former:
 def follow(check: Check, former: Former, *, retargeted: bool, now: datetime) -> None:
     """Bring the check's next run, and what is known of it, in line with a change."""
     changes: dict[str, Any] = {}
-    if retargeted or not check.enabled:
+    if retargeted or check.enabled != former.enabled:
         # A run that is under way tells of what the check was; its result is not taken.
         changes |= {"fence": F("fence") + 1, "lease_until": None, "run_again": False}
     if not check.enabled:
@@ -39,6 +39,8 @@ def follow(check: Check, former: Former, *, retargeted: bool, now: datetime) -> 
         changes |= {"next_due_at": now, "memory": {}}
     elif check.interval_seconds != former.interval:
         changes["next_due_at"] = first_due(check.id, check.interval_seconds, now)
+        # A run that is under way would be followed by the next one as far away as before.
+        changes["run_again"] = Case(When(lease_until__gt=now, then=True), default=False)
     if changes:
         CheckStatus.objects.filter(check_row=check).update(**changes)
 

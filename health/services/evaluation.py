@@ -253,8 +253,13 @@ def _reason(each: Judged, rows: Mapping[UUID, Row], reasons: Mapping[UUID, str])
 def _probe_recovered(
     flips: Sequence[Judged], rows: Mapping[UUID, Row], graph: Graph, now: datetime
 ) -> None:
-    """What depends on a recovered check may work again, too: look at once."""
-    waiting = set()
+    """What depends on a recovered check may work again, too: look at once, and at what nothing
+    explains any more, before anybody is told of it."""
+    waiting = {
+        each.row.id
+        for each in flips
+        if each.row.state == HealthState.UNREACHABLE and each.state == HealthState.DOWN
+    }
     for each in flips:
         if each.row.state in (HealthState.DOWN, HealthState.UNREACHABLE) and each.row.own in (
             HealthState.UP,

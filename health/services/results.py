@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-import orjson
 from django.db import connection, transaction
 from django.db.models import Case, When
 
@@ -24,6 +23,7 @@ from health.services.claims import Claim
 from health.services.evaluation import graph_evaluate
 from health.services.locks import graph_lock, graph_lock_shared
 from health.services.reprobes import reprobe
+from health.services.storable import json_storable, text_storable
 from resilience_site.core import journal, partitions
 from resilience_site.core.choices import Topic
 from resilience_site.core.journal import Entry
@@ -78,18 +78,17 @@ class _Counted:
 def results_record(*, results: Sequence[Result], now: datetime, rng: random.Random) -> list[UUID]:
     """Write a batch of results; returns the checks whose result was taken.
 
-    One whose claim was taken over since is dropped: whoever took it over reports. A batch in which
+    One whose claim was taken over or given back since is dropped: whoever took it over reports, and
+    no result counts twice. A batch in which
     a check's own state changed, or began to fail, is written under the graph's lock with all that
     follows from it.
     """
     if not results:
         return []
-    counted = [_count(each, now, rng) for each in results]
-    partitions.ensure(
-        RESULTS,
-        min(each.started_at for each in results),
-        max(each.started_at for each in results),
-    )
+    # Not all between the first and the last: the clock may have been set meanwhile.
+    for day in {RESULTS.floor(each.started_at) for each in results}:
+        partitions.ensure(RESULTS, day, day)
+    counted = [_count(replace(each, output=_clean(each.output)), now, rng) for each in results]
     with transaction.atomic():
         stirring = any(each.turned or each.first_failure for each in counted)
         (graph_lock if stirring else graph_lock_shared)()
@@ -148,7 +147,7 @@ FROM unnest(
     check_id, fence, next_due_at, own_state, own_since, failures, successes, streak_since,
     history, flapping, started_at, conclusive, status, latency_ms, output, observed, memory
 )
-WHERE s.check_id = new.check_id AND s.fence = new.fence
+WHERE s.check_id = new.check_id AND s.fence = new.fence AND s.lease_until IS NOT NULL
 RETURNING s.check_id
 """
 
@@ -171,11 +170,9 @@ def _write_statuses(counted: Sequence[_Counted], now: datetime) -> list[UUID]:
         "conclusive": [each.conclusive for each in results],
         "status": [str(each.status) for each in results],
         "latency_ms": [each.latency_ms for each in results],
-        "output": [_clean(each.output) for each in results],
-        "observed": [orjson.dumps(each.observed).decode() for each in results],
-        "memory": [
-            None if each.memory is None else orjson.dumps(each.memory).decode() for each in results
-        ],
+        "output": [each.output for each in results],
+        "observed": [json_storable(each.observed) for each in results],
+        "memory": [None if each.memory is None else json_storable(each.memory) for each in results],
     }
     with connection.cursor() as cursor:
         cursor.execute(_STATUSES, values)
@@ -199,9 +196,9 @@ def _write_results(kept: Sequence[_Counted]) -> None:
                 [each.result.late_ms for each in kept],
                 [str(each.result.status) for each in kept],
                 [str(each.result.cause) for each in kept],
-                [_clean(each.result.output) for each in kept],
+                [each.result.output for each in kept],
                 [
-                    orjson.dumps(each.result.observed).decode() if each.result.observed else None
+                    json_storable(each.result.observed) if each.result.observed else None
                     for each in kept
                 ],
             ],
@@ -209,7 +206,7 @@ def _write_results(kept: Sequence[_Counted]) -> None:
 
 
 def _clean(output: str) -> str:
-    return output.replace("\x00", "�")[:LONGEST_OUTPUT]
+    return text_storable(output[:LONGEST_OUTPUT])
 
 
 def _follow(kept: Sequence[_Counted], now: datetime) -> None:

@@ -6,14 +6,13 @@ than as good or bad.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection, transaction
 
-from health.choices import HealthState
-from health.domain import state
 from health.domain.schedule import (
     BACKOFF_LARGEST,
     BACKOFF_LONGEST,
@@ -22,7 +21,6 @@ from health.domain.schedule import (
     stale_after,
     unknown_since,
 )
-from health.domain.state import OwnState
 from health.models import CheckStatus
 from health.services.claims import LEASE_MARGIN
 from health.services.evaluation import graph_evaluate
@@ -32,6 +30,19 @@ _CANDIDATES: Final = """
 SELECT s.check_id FROM health_checkstatus s JOIN health_check c ON c.id = s.check_id
 WHERE s.next_due_at IS NOT NULL AND s.own_state <> 'unknown'
 AND s.last_conclusive_at < %s - make_interval(secs => 2 * c.interval_seconds + c.timeout_seconds + %s)
+"""
+
+# It takes the claim as well: the result of a run under way was to be added to what is forgotten
+# here. Such a check is run again at once.
+_FORGET: Final = """
+UPDATE health_checkstatus s SET
+    own_state = 'unknown', own_since = new.since,
+    failures = 0, successes = 0, streak_since = NULL, history = '',
+    fence = s.fence + 1,
+    next_due_at = CASE WHEN s.lease_until > %(now)s THEN %(now)s ELSE s.next_due_at END,
+    lease_until = NULL, run_again = false
+FROM unnest(%(ids)s::uuid[], %(since)s::timestamptz[]) AS new (check_id, since)
+WHERE s.check_id = new.check_id
 """
 
 _MEND: Final = """
@@ -48,6 +59,15 @@ WHERE c.id = s.check_id AND (
 """
 
 
+# Their moment was reckoned by the same clock.
+_MEND_ALERTS: Final = """
+UPDATE health_outage o SET announce_at = %(now)s + make_interval(secs => c.settle_seconds)
+FROM health_check c
+WHERE c.id = o.check_id AND o.ended_at IS NULL AND o.announced_at IS NULL
+AND o.announce_at > %(now)s + make_interval(secs => c.settle_seconds + %(grace)s)
+"""
+
+
 def stale_mark(*, now: datetime) -> int:
     """Make stale checks unknown; returns how many became so."""
     if not _candidates(now):
@@ -55,22 +75,21 @@ def stale_mark(*, now: datetime) -> int:
     with transaction.atomic():
         graph_lock()
         rows = CheckStatus.objects.filter(check_row_id__in=_candidates(now))
-        changed, reasons = [], {}
+        since: dict[UUID, datetime] = {}
+        reasons: dict[UUID, str] = {}
         for row in rows.select_related("check_row"):
             check = row.check_row
             pace = Pace(check.interval_seconds, check.timeout_seconds, check.failures_to_down)
             heard = row.last_conclusive_at
             if heard is None or heard + timedelta(seconds=stale_after(pace, row.failures)) > now:
                 continue
-            _forget(row, unknown_since(heard, pace, row.failures))
-            changed.append(row)
+            since[row.check_row_id] = unknown_since(heard, pace, row.failures)
             last = f", the last said: {row.last_output}" if row.last_output else ""
             reasons[row.check_row_id] = f"no result since {heard:%Y-%m-%d %H:%M:%S} UTC{last}"
-        CheckStatus.objects.bulk_update(
-            changed, ["own_state", "own_since", "failures", "successes", "streak_since", "history"]
-        )
-        graph_evaluate(now=now, changed=list(reasons), reasons=reasons)
-    return len(changed)
+        if since:
+            _forget(since, now)
+            graph_evaluate(now=now, changed=list(since), reasons=reasons)
+    return len(since)
 
 
 def _candidates(now: datetime) -> list[UUID]:
@@ -79,15 +98,15 @@ def _candidates(now: datetime) -> list[UUID]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def _forget(row: CheckStatus, since: datetime) -> None:
-    own = state.unknown(OwnState(row.own_state, row.own_since), since)
-    row.own_state, row.own_since = HealthState.UNKNOWN, own.since
-    row.failures = row.successes = 0
-    row.streak_since, row.history = None, ""
+def _forget(since: Mapping[UUID, datetime], now: datetime) -> None:
+    with connection.cursor() as cursor:
+        values = {"ids": list(since), "since": list(since.values()), "now": now}
+        cursor.execute(_FORGET, values)
 
 
 def clock_mend(*, now: datetime) -> int:
-    """Make due what a clock that went back has put too far into the future; how many there were."""
+    """Make due what a clock that went back has put too far into the future, and let alerts wait no
+    longer than they have to; how many checks there were."""
     values: dict[str, Any] = {
         "now": now,
         "largest": BACKOFF_LARGEST,
@@ -98,5 +117,6 @@ def clock_mend(*, now: datetime) -> int:
     with transaction.atomic():
         graph_lock_shared()
         with connection.cursor() as cursor:
+            cursor.execute(_MEND_ALERTS, values)
             cursor.execute(_MEND, values)
             return cursor.rowcount

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from health.domain import schedule
 from health.domain.flapping import START_PERCENT, STOP_PERCENT, change_percent, is_flapping
 from health.domain.schedule import Pace, current_interval, first_due, next_due, stale_after
-from health.domain.state import OwnState, Thresholds, after, unknown
+from health.domain.state import OwnState, Thresholds, after
 
 START = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 STATUSES = st.lists(st.sampled_from(["up", "degraded", "down"]), max_size=60)
@@ -89,8 +89,7 @@ def test_one_slow_answer_does_not_degrade_and_one_quick_one_does_not_heal() -> N
 
 
 def test_nothing_is_remembered_of_a_time_that_is_not_known() -> None:
-    own = replay(["up", "down", "down"], Thresholds(3, 2))[-1]
-    forgotten = unknown(own, at(9))
+    forgotten = OwnState("unknown", at(9))
     assert after(forgotten, "down", at(10), Thresholds(3, 2)).state == "unknown"
     assert after(forgotten, "up", at(10), Thresholds(3, 2)).state == "up"
 
