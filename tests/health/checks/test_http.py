@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import gzip
-import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -25,6 +23,7 @@ from tests.health.checks.servers import (
     talking,
     web_site,
 )
+from tests.health.checks.test_own_shortage import no_more_files
 from tests.health.faults import Faults
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
@@ -333,15 +332,9 @@ async def test_errors_of_the_check_itself_are_no_failure(
         await probe("http", {"url": site.url, "response_headers": {"A": ""}})
 
 
-async def test_a_machine_without_file_handles_is_no_failure_of_the_target(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def none_left(*_: object) -> socket.socket:
-        raise OSError(errno.EMFILE, "Too many open files")
-
-    monkeypatch.setattr(socket, "socket", none_left)
-    context = a_context()
+async def test_a_machine_without_file_handles_is_no_failure_of_the_target(site: Site) -> None:
     check = KINDS["http"]
-    with pytest.raises(OSError, match="Too many open files") as caught:
-        await check.run(check.parse({"url": site.url}), context)
+    options = check.parse({"url": site.url})
+    with no_more_files(), pytest.raises(OSError, match="Too many open files") as caught:
+        await check.run(options, a_context())
     assert not isinstance(caught.value, Failed)
