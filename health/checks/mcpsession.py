@@ -140,9 +140,14 @@ class _Way(httpx2.AsyncBaseTransport):
                 extensions=request.extensions,
             )
         )
+        told = httpx2.Headers(response.headers)
+        if told.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+            # It would be unpacked whole, however large that is.
+            await response.aclose()
+            raise Failed("It answers in a coding that was not asked for")
         return httpx2.Response(
             response.status,
-            headers=response.headers,
+            headers=told,
             stream=_Limited(response.stream, self),
             extensions=response.extensions,
         )
@@ -221,7 +226,10 @@ async def _converse(
     began = loop.time()
     async with (
         httpx2.AsyncClient(
-            transport=way, headers=dict(headers), timeout=None, trust_env=False
+            transport=way,
+            headers={**headers, "Accept-Encoding": "identity"},
+            timeout=None,
+            trust_env=False,
         ) as http,
         Client(
             streamable_http_client(url, http_client=http),
