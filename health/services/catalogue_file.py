@@ -31,6 +31,7 @@ from health.services.check_fields import (
     name_read,
     text_read,
 )
+from health.services.catalogue_yaml import yaml_read
 from health.services.checks import check_create
 from resilience_site.core.problems import FieldError, Invalid
 
@@ -96,7 +97,7 @@ def catalogue_parse(text: str) -> Any:
     if len(text.encode(errors="surrogatepass")) > MOST_BYTES:
         raise Invalid.field("", f"A catalogue has at most {MOST_BYTES} bytes.")
     try:
-        document = yaml.safe_load(text)
+        document = yaml_read(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
