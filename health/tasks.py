@@ -7,8 +7,16 @@ from datetime import UTC, datetime
 from celery import shared_task
 from celery.signals import worker_process_shutdown, worker_ready, worker_shutting_down
 
-from health.prober import keep_probing, stop_probing
-from health.services import announcements, evaluation, hours, minutes, proposals, retention
+from health.prober import end_probing, keep_probing, stop_probing
+from health.services import (
+    announcements,
+    evaluation,
+    hours,
+    minutes,
+    proposals,
+    retention,
+    staleness,
+)
 from resilience_site.config import config
 
 
@@ -16,23 +24,26 @@ from resilience_site.config import config
 def checks_run() -> None:
     """Keep this worker probing, or end it where checks are switched off.
 
-    The prober goes on by itself between two of these: a full queue delays no check.
+    The prober goes on by itself between two of these: a full queue delays no check. Where nobody
+    probes, nothing is known of any check, and this says so.
     """
     if config.health_checks_enabled:
         keep_probing()
     else:
         stop_probing()
+    staleness.stale_mark(now=datetime.now(UTC))
 
 
 @worker_ready.connect
 def _begin(**_: object) -> None:
-    checks_run()
+    if config.health_checks_enabled:
+        keep_probing()
 
 
 @worker_shutting_down.connect
 @worker_process_shutdown.connect
 def _stop(**_: object) -> None:
-    stop_probing()
+    end_probing()
 
 
 @shared_task

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from health.prober.process import keep_probing, run_now, stop_probing
+from health.prober.process import end_probing, keep_probing, run_now, stop_probing
 from health.prober.trial import try_once
 
-__all__ = ["keep_probing", "run_now", "stop_probing", "try_once"]
+__all__ = ["end_probing", "keep_probing", "run_now", "stop_probing", "try_once"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, Final
@@ -18,6 +19,8 @@ from health.services.claims import Claim
 from health.services.masks import secret_texts
 from health.services.targets import kinds_known, opened, resolved
 from resilience_site.core.sealing import UnsealError
+
+log = logging.getLogger(__name__)
 
 _MOST: Final = 20_000
 
@@ -49,7 +52,13 @@ class Probes:
 
     def _read(self, check_ids: Sequence[UUID]) -> None:
         for check in Check.objects.filter(id__in=check_ids):
-            self._kept[check.id, check.version] = probe_of(check)
+            try:
+                self._kept[check.id, check.version] = probe_of(check)
+            except Exception as error:
+                # One check that cannot be read must not keep the others from being run.
+                log.error("check %s cannot be read: %s", check.name, type(error).__name__)
+                reason = f"internal error: it cannot be read: {type(error).__name__}"
+                self._kept[check.id, check.version] = reason
         while len(self._kept) > _MOST:
             self._kept.popitem(last=False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import threading
 import time
@@ -27,8 +28,19 @@ from resilience_site.core.problems import NotFound, Unavailable
 _WRITING_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 0.1
 
-_lock: Final = threading.Lock()
+# Reentrant: Celery stops the prober within a signal handler, which may come upon its start.
+_lock = threading.RLock()
 _prober: Prober | None = None
+_ended = False
+
+
+def _forget() -> None:
+    """Threads do not survive a fork; the prober is its parent's."""
+    global _lock, _prober
+    _lock, _prober = threading.RLock(), None
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 @dataclass(frozen=True)
@@ -44,9 +56,12 @@ class Ran:
 
 
 def keep_probing() -> None:
-    """See to it that this process probes; it goes on until `stop_probing`."""
+    """See to it that this process probes; it goes on until `stop_probing`. Does nothing after
+    `end_probing`."""
     global _prober
     with _lock:
+        if _ended:
+            return
         if _prober is None:
             _prober = Prober(runner=make_runner, concurrency=config.resilience_check_concurrency)
         _prober.start()
@@ -57,6 +72,13 @@ def stop_probing() -> None:
     with _lock:
         if _prober is not None:
             _prober.stop()
+
+
+def end_probing() -> None:
+    """As `stop_probing`, for good: the process is about to end, whatever it still has to do."""
+    global _ended
+    _ended = True
+    stop_probing()
 
 
 def make_runner() -> Runner:
@@ -79,19 +101,24 @@ def run_now(check_id: UUID) -> Ran:
     check = Check.objects.filter(id=check_id).first()
     if check is None:
         raise NotFound("There is no such check.")
-    asked = datetime.now(UTC)
+    # The run under way may have begun before it was asked for.
+    since = datetime.now(UTC) - timedelta(seconds=check.timeout_seconds + _WRITING_SECONDS)
+    known = _latest(check_id, since)
     deadline = time.monotonic() + check.timeout_seconds + _WRITING_SECONDS
     while time.monotonic() < deadline:
         claim = claim_one(check_id=check_id, now=datetime.now(UTC))
         if claim is not None:
             return _run(claim)
         time.sleep(_LOOK_SECONDS)
-        # The run under way began before it was asked for.
-        since = asked - timedelta(seconds=check.timeout_seconds)
-        row = CheckResult.objects.filter(check_id=check_id, at__gte=since).order_by("-at").first()
-        if row is not None:
+        row = _latest(check_id, since)
+        if row is not None and (known is None or row.at > known.at):
             return Ran(check_id, row.at, row.status, row.output, row.latency_ms, row.observed or {})
     raise Unavailable("The check is being run by a worker that does not report.", retry_after=30)
+
+
+def _latest(check_id: UUID, since: datetime) -> CheckResult | None:
+    results = CheckResult.objects.filter(check_id=check_id, at__gte=since)
+    return results.order_by("-at").first()
 
 
 def _run(claim: Claim) -> Ran:

@@ -11,6 +11,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -28,6 +29,9 @@ log = logging.getLogger(__name__)
 
 # What a run that was cancelled may take to close its sockets, before it is left to itself.
 CLOSING_SECONDS: Final = 1.0
+# A run that ends so long after its timeout was not looked at in time: the process was frozen, or
+# had no processor.
+HELD_UP_SECONDS: Final = 2.0
 MASK: Final = "***"
 # Shorter values would blot out half of a text.
 _SHORTEST_SECRET: Final = 4
@@ -63,6 +67,15 @@ class Answer:
     due: datetime | None = None
 
 
+@dataclass
+class _Asked:
+    """A run under way, with how many wait for it, and whether it has its turn at its hosts."""
+
+    task: asyncio.Task[Answer] = field(init=False)
+    askers: int = 0
+    begun: bool = False
+
+
 class Runner:
     """Runs checks within one event loop, with limits per host."""
 
@@ -74,6 +87,7 @@ class Runner:
         connectivity: Connectivity,
         deep: bool = True,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._hosts: defaultdict[tuple[str, int], asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(per_host)
@@ -82,8 +96,11 @@ class Runner:
         self._connectivity = connectivity
         self._deep = deep
         self._now = now
+        self._clock = clock
         self._watching_since = datetime.fromtimestamp(psutil.Process().create_time(), UTC)
-        self._asked: dict[str, asyncio.Task[Answer]] = {}
+        self._asked: dict[str, _Asked] = {}
+        # Runs that wait for their turn at a host.
+        self.waiting = 0
 
     async def run(
         self,
@@ -94,12 +111,15 @@ class Runner:
         cause: str = RunCause.SCHEDULED,
     ) -> Result:
         """Run a claimed check once. Raises nothing but cancellation."""
-        task = self._asked.get(probe.question)
-        if task is None or task.done():
-            task = asyncio.create_task(self._ask(claim, probe, members))
-            self._asked[probe.question] = task
-            task.add_done_callback(lambda done: self._forget(probe.question, done))
-        answer = await asyncio.shield(task)
+        asked = self._asked.get(probe.question)
+        if asked is None or asked.task.done():
+            asked = self._asked[probe.question] = _Asked()
+            asked.task = asyncio.create_task(self._ask(asked, claim, probe, members))
+            asked.task.add_done_callback(lambda done: self._forget(probe.question, done))
+        if not asked.begun:
+            asked.askers += 1
+            self.waiting += 1
+        answer = await asyncio.shield(asked.task)
         status, output = await self._judge(claim, probe, answer)
         finding = answer.finding
         latency = finding.latency_ms if finding.latency_ms is not None else answer.seconds * 1000
@@ -123,7 +143,8 @@ class Runner:
         )
 
     def _forget(self, question: str, done: asyncio.Task[Answer]) -> None:
-        if self._asked.get(question) is done:
+        asked = self._asked.get(question)
+        if asked is not None and asked.task is done:
             del self._asked[question]
 
     async def _judge(self, claim: Claim, probe: Probe, answer: Answer) -> tuple[str, str]:
@@ -139,15 +160,18 @@ class Runner:
             )
         return answer.status, answer.output
 
-    async def _ask(self, claim: Claim, probe: Probe, members: tuple[Member, ...]) -> Answer:
-        locks = [self._hosts[host] for host in dict.fromkeys(probe.hosts)]
-        for lock in locks:
-            await lock.acquire()
-        try:
+    async def _ask(
+        self, asked: _Asked, claim: Claim, probe: Probe, members: tuple[Member, ...]
+    ) -> Answer:
+        async with AsyncExitStack() as turns:
+            try:
+                # All in the same order, so that no two wait for each other.
+                for host in sorted(set(probe.hosts)):
+                    await turns.enter_async_context(self._hosts[host])
+            finally:
+                asked.begun = True
+                self.waiting -= asked.askers
             return await self._bounded(claim, probe, members)
-        finally:
-            for lock in locks:
-                lock.release()
 
     async def _bounded(self, claim: Claim, probe: Probe, members: tuple[Member, ...]) -> Answer:
         context = Context(
@@ -163,16 +187,23 @@ class Runner:
             pushed_output=claim.pushed_output,
             watching_since=self._watching_since,
         )
-        began = time.perf_counter()
+        began = self._clock()
         task = asyncio.ensure_future(probe.kind.run(probe.options, context))
         try:
             done, _ = await asyncio.wait({task}, timeout=claim.pace.timeout)
         except asyncio.CancelledError:
             await _abandon(task, claim)
             raise
-        seconds = time.perf_counter() - began
+        seconds = self._clock() - began
         if not done:
             await _abandon(task, claim)
+        late = seconds - claim.pace.timeout
+        if late > HELD_UP_SECONDS:
+            if done and not task.cancelled():
+                task.exception()
+            output = f"This process was held up for {late:.0f} s, so the run says nothing"
+            return Answer(ResultStatus.WITHHELD, output, context.now, seconds)
+        if not done:
             step = context.progress.step or "waiting for an answer"
             output = f"Gave up after {claim.pace.timeout:g} s, {step}"
             return Answer(ResultStatus.DOWN, output, context.now, seconds)

@@ -100,7 +100,11 @@ def _candidates(now: datetime) -> list[UUID]:
 
 def _forget(since: Mapping[UUID, datetime], now: datetime) -> None:
     with connection.cursor() as cursor:
-        values = {"ids": list(since), "since": list(since.values()), "now": now}
+        values: dict[str, Any] = {
+            "now": now,
+            "ids": list(since),
+            "since": list(since.values()),
+        }
         cursor.execute(_FORGET, values)
 
 
