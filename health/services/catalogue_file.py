@@ -24,6 +24,7 @@ from typing import Any, Final
 import yaml
 
 from health.choices import Criticality
+from health.services.catalogue_yaml import yaml_read
 from health.services.check_fields import (
     FIELDS,
     check_name_read,
@@ -31,7 +32,6 @@ from health.services.check_fields import (
     name_read,
     text_read,
 )
-from health.services.catalogue_yaml import yaml_read
 from health.services.checks import check_create
 from resilience_site.core.problems import FieldError, Invalid
 

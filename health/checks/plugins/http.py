@@ -31,9 +31,20 @@ _LARGEST: Final = 10 * 1_048_576
 _LARGE: Final = 65_536
 _UNSET: Final[Any] = object()
 _NO_CHARSETS: Final = frozenset(
-    "punycode idna undefined unicode-escape raw-unicode-escape base64 bz2 hex quopri rot-13 uu zlib"
-    .split()
-)
+    [
+        "punycode",
+        "idna",
+        "undefined",
+        "unicode-escape",
+        "raw-unicode-escape",
+        "base64",
+        "bz2",
+        "hex",
+        "quopri",
+        "rot-13",
+        "uu",
+        "zlib",
+    ]
 )
 
 
