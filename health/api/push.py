@@ -69,5 +69,5 @@ def _said(request: HttpRequest) -> dict[str, str]:
         said = found
     elif request.content_type == _FORM:
         said = {name: values[-1] for name, values in parse_qs(text).items()}
-    known = {name: str(said[name]) for name in ("status", "output") if name in said}
+    known: dict[str, str] = {name: str(said[name]) for name in ("status", "output") if name in said}
     return known or ({"output": text} if text else {})

@@ -29,7 +29,7 @@ class CheckQuery(PageQuery):
 class HealthQuery(CheckQuery):
     """Filters of the checks in the answer; the figures are always those of the whole."""
 
-    limit: int = Field(MOST_AT_ONCE, ge=1, le=MOST_AT_ONCE, description="Checks in the answer")
+    limit: int = Field(1_000, ge=1, le=MOST_AT_ONCE, description="Checks in the answer")
 
 
 class ResultQuery(RangeQuery):

@@ -48,8 +48,7 @@ def check_new(request: HttpRequest) -> HttpResponse:
 
     def save() -> None:
         nonlocal made
-        # Filled in first, so that errors of all fields are told at once.
-        fields, whole = form.fields(), form.whole()
+        fields, whole = form.judged()
         made = check_create(
             **fields,
             kind=name,
@@ -83,9 +82,10 @@ def check_edit(request: HttpRequest, check_id: UUID) -> HttpResponse:
 
     def save() -> None:
         nonlocal after
+        fields, whole = form.judged()
         after = check_update(
             check_id=check_id,
-            changes={**form.fields(), "target": form.whole()},
+            changes={**fields, "target": whole},
             if_match=_version(request),
             actor=actor_of(request),
             now=datetime.now(UTC),
@@ -135,7 +135,7 @@ def _act(request: HttpRequest, form: CheckForm, save: Callable[[], None]) -> Htt
     """Try or save what was sent: the page that follows, or None once it is saved."""
     if request.method != "POST":
         return _form(request, form, None)
-    trying = request.POST.get("act") == "try"
+    trying = request.GET.get("act") == "try"
     tried: dict[str, Any] = {}
     problem: Problem | None = None
     try:

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from health.checks.base import CheckKind
 from health.checks.options import OptionError
 from health.models import Check
+from health.services.check_fields import FIELDS
 from health.services.masks import mask, unmask
 from health.services.targets import (
     invalid,
@@ -37,6 +38,10 @@ NUMBERS: Final = {
         "So that the checks it needs are looked at first, and the culprit is told of alone.",
     ),
 }
+_LABELS: Final = {
+    "name": "Name", "service": "Service", "runbook_url": "Runbook", "description": "Description",
+    **{name: label.partition(" (")[0] for name, (label, _) in NUMBERS.items()},
+}  # fmt: skip
 _USUAL: Final = {"failures_to_down": "3", "successes_to_up": "2", "settle_seconds": "15"}
 
 
@@ -83,13 +88,37 @@ class CheckForm:
         """The target that is asked for, as far as it can be read; secrets may be masked."""
         sent = {name: self.request.POST.get(name, "") for name in self._option_names()}
         target, wrong = target_of(self.options, sent, self.former)
-        self.errors |= {PREFIX + name: f"It {words}." for name, words in wrong.items()}
+        labels = {each.name: each.words.label for each in self.options}
+        self.errors |= {PREFIX + name: f"{labels[name]} {words}." for name, words in wrong.items()}
         return target
+
+    def judged(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The other fields, and the target as of `whole`: all of them are judged, so that all that
+        is wrong is told at once. Raises `Invalid`."""
+        fields = self.fields()
+        for name, value in fields.items():
+            if self.check is None and value is None:
+                # The site's own.
+                continue
+            try:
+                FIELDS[name](name, value)
+            except Invalid as problem:
+                self.refuse(problem)
+        return fields, self.whole()
 
     def whole(self) -> dict[str, Any]:
         """The target with its secrets, judged. Raises `Invalid`."""
-        target = self.target
+        whole: dict[str, Any] = {}
+        try:
+            whole = self._whole(self.target)
+        except Invalid as problem:
+            self.refuse(problem)
+            if len(self.errors) == 1:
+                raise
         self.stop()
+        return whole
+
+    def _whole(self, target: dict[str, Any]) -> dict[str, Any]:
         read = target_read(self.kind, target, self.former)
         if self._origin is not None:
             option = masked_options(self.kind, target)[0]
@@ -132,8 +161,13 @@ class CheckForm:
 
     def refuse(self, problem: Problem) -> None:
         """Put what a refusal says beside the fields that it names."""
+        labels = {PREFIX + each.name: each.words.label for each in self.options} | _LABELS
         for each in getattr(problem, "errors", ()):
-            self.errors.setdefault(each.field, each.message)
+            name = each.field.removeprefix(PREFIX)
+            rest = each.message.removeprefix(f"{name} ")
+            named = rest != each.message and each.field in labels
+            message = f"{labels[each.field]} {rest}" if named else each.message
+            self.errors.setdefault(each.field, message)
 
     # --- What the page shows
 
@@ -187,7 +221,7 @@ class CheckForm:
 
     def _unmasked(self) -> dict[str, Any]:
         """What was sent, with secrets where they are known; masks without one are left out."""
-        kept = {}
+        kept: dict[str, Any] = {}
         for name, value in self.target.items():
             try:
                 kept |= unmask(self.kind, {name: value}, self.former)

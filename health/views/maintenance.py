@@ -138,7 +138,7 @@ def _act(
     """Preview or save what was sent, or show the form."""
     if request.method != "POST":
         return _form(request, form, None)
-    previewing = request.POST.get("act") == "preview"
+    previewing = request.GET.get("act") == "preview"
     preview: dict[str, Any] = {}
     problem: Problem | None = None
     try:
@@ -161,13 +161,15 @@ def _act(
 def _preview(form: WindowForm) -> dict[str, Any]:
     """The next occurrences by the clock of the window and in UTC. Raises `Problem`."""
     now = datetime.now(UTC)
-    given = {name: value for name, value in form.given().items() if name not in SCOPE}
+    given = {name: value for name, value in form.given(scoped=False).items() if name not in SCOPE}
+    # A preview needs no words yet.
+    given |= {name: given[name] or "preview" for name in ("name", "reason")}
     fields = window_read(given, now)
     zone = ZoneInfo(fields["timezone"])
     return {
         "zone_name": fields["timezone"],
         "spans": [
-            (each, each.starts_at.astimezone(zone), each.ends_at.astimezone(zone))
+            (each, _on_the_wall(each.starts_at, zone), _on_the_wall(each.ends_at, zone))
             for each in next_spans(rule_read(fields), now)
         ],
         "previewed": True,
@@ -233,6 +235,10 @@ def _page(
     # For `acting_only`, which records what the form itself refused.
     response.refusal = problem  # type: ignore[attr-defined]
     return response
+
+
+def _on_the_wall(moment: datetime, zone: ZoneInfo) -> str:
+    return f"{moment.astimezone(zone):%a %d %b %Y, %H:%M}"
 
 
 def _past(found: list[Occurrence], now: datetime) -> list[Occurrence]:

@@ -33,6 +33,7 @@ class Field:
     required: bool = False
     choices: tuple[tuple[str, str], ...] = ()
     suggestions: str = ""
+    wide: bool = False
 
     @property
     def id(self) -> str:
@@ -56,6 +57,7 @@ class Option:
     required: bool
     nullable: bool
     secret: bool
+    wide: bool
     words: Words
 
     def field(self, value: Any, text: str | None, error: str) -> Field:
@@ -78,6 +80,7 @@ class Option:
             error=error,
             required=self.required,
             choices=choices,
+            wide=self.wide,
         )
 
     def text_of(self, value: Any) -> str:
@@ -174,6 +177,8 @@ def _option(kind: CheckKind[Any], field: dataclasses.Field[Any], hint: Any) -> O
         required=default is dataclasses.MISSING,
         nullable=type(None) in _members(hint),
         secret=field.name in kind.secrets,
+        # An address is long.
+        wide=field.name in kind.url_secrets,
         words=words,
     )
 

@@ -42,9 +42,9 @@ class WindowForm:
     def _sent(self) -> bool:
         return self.request.method == "POST"
 
-    def given(self) -> dict[str, Any]:
+    def given(self, *, scoped: bool = True) -> dict[str, Any]:
         """The fields of a window; what cannot be read is left for the service to refuse. Raises
-        `Invalid` where nothing is named that it covers."""
+        `Invalid` where nothing is named that it covers, unless that is not asked for (`scoped`)."""
         post = self.request.POST
         kind = post.get("kind", "")
         zone = post.get("timezone", "").strip() or "UTC"
@@ -56,7 +56,7 @@ class WindowForm:
             "timezone": zone,
             "starts_at": _moment(post.get("starts_at", ""), zone),
             "ends_at": _moment(post.get("ends_at", ""), zone),
-            **self._scope(),
+            **(self._scope() if scoped else {}),
         }
         if kind == MaintenanceKind.WEEKLY:
             given |= {

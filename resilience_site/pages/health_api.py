@@ -103,7 +103,7 @@ def graph(request: ApiRequest, query: Query[GraphQuery]) -> dict[str, Any]:
     """Checks with their states and culprits, what they need, and what fails with each."""
     rows = check_rows().order_by("name")
     if query.service:
-        rows = rows.filter(service=query.service)
+        rows = rows.filter(service__name=query.service)
     nodes = list(rows[:MOST_NODES])
     shown = {check.id for check in nodes}
     near = (each for each in check_edges_each() if each.child in shown or each.parent in shown)
