@@ -1,6 +1,8 @@
 # Everything runs from .venv, which `make` builds with the stock python3 and the locked packages.
 
 PYTHON ?= python3
+# Test processes, each with engines and a site of its own; JOBS=0 runs all in one.
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -20,7 +22,7 @@ demo: $(VENV)/.site ## the same, with a planner MCP server, a Graph simulator an
 
 test: $(VENV)/.dev ## run all tests; finds or installs a browser
 	@./tests/browser.sh
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev ## lint, formatting, types, layers, migrations, templates
 	$(BIN)/ruff check .

@@ -108,5 +108,7 @@ def on_missing(request: HttpRequest, error: Http404) -> HttpResponse:
 @api.exception_handler(OperationalError)
 @api.exception_handler(InterfaceError)
 def on_store_down(request: HttpRequest, error: Exception) -> HttpResponse:
-    logger.warning("the database did not answer %s: %s", request.path, error)
+    # Named by its route: a path may hold a secret, as that of a heartbeat does.
+    match = request.resolver_match
+    logger.warning("the database did not answer %s: %s", match.route if match else "", error)
     return on_problem(request, problems.Unavailable("The database does not answer; try again."))

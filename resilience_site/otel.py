@@ -38,7 +38,8 @@ SILENT_PATHS = (
     "/healthz",
     "/metrics",
 )
-SILENT_PREFIXES = ("/static/", "/healthz/")
+# The address of a heartbeat holds its secret.
+SILENT_PREFIXES = ("/static/", "/healthz/", "/api/v1/health/push/")
 # A live page pulls its fragments and figures whenever something arrived, and asks with HEAD whether
 # the site is back.
 PULL_HEADERS = (b"hx-request", b"x-live-pull")
