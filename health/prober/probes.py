@@ -17,7 +17,7 @@ from health.models import Check, CheckStatus
 from health.prober.running import Probe
 from health.services.claims import Claim
 from health.services.masks import secret_texts
-from health.services.targets import kinds_known, opened, resolved
+from health.services.targets import kinds_known, opened, parsed, resolved, variable_texts
 from resilience_site.core.sealing import UnsealError
 
 log = logging.getLogger(__name__)
@@ -74,8 +74,9 @@ def probe_of(check: Check) -> Probe | str:
         return f"there is no kind of check {check.kind!r}"
     kind.load()
     try:
-        target = resolved(opened(check.sealed_target))
-        options = kind.parse(target)
+        whole = opened(check.sealed_target)
+        options = parsed(kind, whole)
+        target = resolved(whole)
     except UnsealError as error:
         return f"the target cannot be read: {error}"
     except OptionError as error:
@@ -85,7 +86,9 @@ def probe_of(check: Check) -> Probe | str:
         options=options,
         question=_question(check, target),
         hosts=tuple(kind.hosts(options)),
-        secrets=tuple(sorted(secret_texts(kind, target), key=len, reverse=True)),
+        secrets=tuple(
+            sorted(secret_texts(kind, target) | variable_texts(kind, whole), key=len, reverse=True)
+        ),
     )
 
 

@@ -25,8 +25,10 @@ from health.services.masks import secret_texts
 from health.services.targets import (
     kinds_known,
     opened,
+    parsed,
     push_digest,
     resolved,
+    variable_texts,
 )
 from resilience_site.core.audit import Actor, audit_record, refusals_audited
 from resilience_site.core.choices import Topic
@@ -150,12 +152,13 @@ def check_options(check: Check) -> Any:
 
     Raises `OptionError` where they are wrong or name a variable that is not set, and `UnsealError`.
     """
-    return kinds_known()[check.kind].parse(resolved(opened(check.sealed_target)))
+    return parsed(kinds_known()[check.kind], opened(check.sealed_target))
 
 
 def check_secrets(check: Check) -> frozenset[str]:
     """Every secret that a run of the check could let slip. Raises as `check_options`."""
-    return secret_texts(kinds_known()[check.kind], resolved(opened(check.sealed_target)))
+    kind, whole = kinds_known()[check.kind], opened(check.sealed_target)
+    return secret_texts(kind, resolved(whole)) | variable_texts(kind, whole)
 
 
 # --- Writes, inside of `graph_editing`

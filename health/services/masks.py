@@ -23,8 +23,8 @@ _IN_URL: Final = (
     re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#:@]*:(?![0-9]+[/?#])(?P<secret>.*)@"),
     # ?password=SECRET&…
     re.compile(
-        r"[?&](?:[A-Za-z_-]*(?:password|passwd|pwd|token|secret)|api[_-]?key|key|sig|signature)"
-        r"=(?P<secret>[^&#]*)",
+        r"[?&](?:[A-Za-z0-9_.-]*(?:password|passwd|pwd|token|secret|key|signature|credentials?|auth"
+        r"|jwt|session)[0-9]*|sig|sas|code|pass)=(?P<secret>[^&#]*)",
         re.IGNORECASE,
     ),
     # host=… password='SECRET', as libpq reads it.

@@ -6,6 +6,7 @@ when the check runs, so what is stored and shown is the name.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -21,6 +22,7 @@ from health.checks import kinds
 from health.checks.base import KINDS, CheckKind
 from health.checks.options import OptionError
 from health.services.masks import MASK, mask, unmask
+from health.services.ways import weaker
 from resilience_site.core.problems import Invalid
 from resilience_site.core.sealing import seal, unseal
 
@@ -113,16 +115,19 @@ def same_host_require(
 ) -> None:
     """A secret that nobody can read must not be sent elsewhere by whoever may edit checks.
 
-    Raises `OptionError` where a target would call a host that the `former` one does not.
+    Raises `OptionError` where a target would call another host or port than the `former` one, or
+    the same with less protection.
     """
-    try:
-        before = kind.hosts(kind.parse(resolved(former)))
-        after = () if options is None else kind.hosts(options)
-        moved = options is None or bool({each[0] for each in after} - {each[0] for each in before})
-    except OptionError:
-        moved = True
+    moved = True
+    with contextlib.suppress(OptionError):
+        before = kind.parse(resolved(former))
+        moved = (
+            options is None or kind.hosts(options) != kind.hosts(before) or weaker(before, options)
+        )
     if moved:
-        raise OptionError(option, "must be entered again, as the check calls another host now")
+        raise OptionError(
+            option, "must be entered again, as it would go elsewhere now, or with less protection"
+        )
 
 
 def opened(sealed: str) -> dict[str, Any]:
@@ -134,6 +139,34 @@ def opened(sealed: str) -> dict[str, Any]:
 def resolved(whole: Mapping[str, Any]) -> dict[str, Any]:
     """The target with the variables put in that it names; raises `UnsetVariable`."""
     return {name: _put_in(name, value) for name, value in whole.items()}
+
+
+def parsed(kind: CheckKind[Any], whole: Mapping[str, Any]) -> Any:
+    """The options of a target with its variables put in. Raises `OptionError`, which tells the
+    value of none of them."""
+    try:
+        return kind.parse(resolved(whole))
+    except UnsetVariable:
+        raise
+    except OptionError as error:
+        names = sorted(_named(whole.get(error.option)))
+        if not names:
+            raise
+        words = f"is not valid with the value that {' and '.join(names)} has here"
+        raise OptionError(error.option, words) from None
+
+
+def variable_texts(kind: CheckKind[Any], whole: Mapping[str, Any]) -> frozenset[str]:
+    """The values of the variables that a target names, which no output may carry; hosts that are
+    called are no secrets, and people must read which one is meant."""
+    named = (name for value in whole.values() for name in _named(value))
+    values = {os.environ.get(name, "") for name in named}
+    return frozenset(values - {""} - {host for host, _ in kind.hosts(parsed(kind, whole))})
+
+
+def _named(value: Any) -> set[str]:
+    found = _REFERENCE.findall(orjson.dumps(value).decode())
+    return {name for name in found if name.startswith(PREFIX)}
 
 
 def _put_in(option: str, value: Any) -> Any:
@@ -165,7 +198,7 @@ def _references_allowed(whole: Mapping[str, Any]) -> None:
 
 def _options_at_save(kind: CheckKind[Any], whole: Mapping[str, Any]) -> Any:
     try:
-        return kind.parse(resolved(whole))
+        return parsed(kind, whole)
     except UnsetVariable as error:
         if kind.name == PUSH:
             raise
