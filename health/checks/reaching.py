@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 import ssl
+import stat
 from collections.abc import AsyncIterator, Iterator
+from typing import Final
 
+from health.checks import machine
 from health.checks.addresses import Forbidden
 from health.checks.base import Context, Failed, Finding
 from health.checks.words import reason
@@ -28,6 +32,8 @@ OUR_OWN = frozenset(
     }
 )
 
+_MOST_CERTIFICATES: Final = 4 * 1024 * 1024
+
 
 def require_local_allowed(context: Context, path: str) -> None:
     """Raises `Forbidden` where sockets of this machine may not be called."""
@@ -35,6 +41,22 @@ def require_local_allowed(context: Context, path: str) -> None:
         raise Forbidden(
             f"{path} is a socket of this machine; RESILIENCE_ALLOW_PRIVATE_TARGETS allows those"
         )
+
+
+async def require_authorities(path: str | None) -> None:
+    """Refuse a file of authorities that a library would read for ever, within the event loop: a
+    device, a pipe, a file of the kernel. Raises `Forbidden`, alike for all that is no such file."""
+    if path is not None and not await machine.look(f"authorities {path}", lambda: _is_small(path)):
+        raise Forbidden(f"{path} is no file of certificates of at most {_MOST_CERTIFICATES} bytes")
+
+
+def _is_small(path: str) -> bool:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return False
+    # Files of the kernel have no size, and may have no end.
+    return stat.S_ISREG(found.st_mode) and 0 < found.st_size <= _MOST_CERTIFICATES
 
 
 async def judged(context: Context, host: str, port: int) -> list[str]:

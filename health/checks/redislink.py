@@ -26,7 +26,14 @@ from redis.exceptions import (
 
 from health.checks.base import Context, Failed
 from health.checks.options import OptionError, require_host
-from health.checks.reaching import LOCAL, judged, network_failures, place, require_local_allowed
+from health.checks.reaching import (
+    LOCAL,
+    judged,
+    network_failures,
+    place,
+    require_authorities,
+    require_local_allowed,
+)
 from health.checks.tlscontext import tls_context
 from health.checks.words import one_line, without
 
@@ -223,6 +230,7 @@ async def redis_link(context: Context, server: RedisServer) -> AsyncIterator[Red
         addresses: list[str] = []
     else:
         addresses = await judged(context, server.host, server.port)
+    await require_authorities(server.trusted)
     connection = _Connection(server, addresses)
     context.doing(f"waiting for {server.place} to accept the connection")
     try:

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from health.checks.base import CheckKind, Context, Failed, Finding, kind
 from health.checks.judgement import Judgement, require_limits
 from health.checks.options import OptionError, require_host, require_range
-from health.checks.reaching import judged, network_failures, place, reach
+from health.checks.reaching import judged, network_failures, place, reach, require_authorities
 from health.checks.redislink import RedisServer, redis_link, redis_server
 from health.checks.words import one_line, without
 from resilience_site.core.taskqueue import PUBLISHED_AT
@@ -217,6 +217,7 @@ async def _workers(
     # Loaded when it is needed: it brings kombu and its transports.
     from health.checks import brokers
 
+    await require_authorities(broker.trusted)
     local = broker.host.startswith("/")
     addresses = [broker.host] if local else await judged(context, broker.host, broker.port)
     called = brokers.Broker(

@@ -18,7 +18,15 @@ from psycopg.abc import PQGen
 from health.checks.base import CheckKind, Context, Failed, Finding, kind
 from health.checks.judgement import Judgement, require_limits
 from health.checks.options import OptionError
-from health.checks.reaching import LOCAL, OUR_OWN, judged, place, reach, require_local_allowed
+from health.checks.reaching import (
+    LOCAL,
+    OUR_OWN,
+    judged,
+    place,
+    reach,
+    require_authorities,
+    require_local_allowed,
+)
 from health.checks.words import one_line, without
 
 RV = TypeVar("RV")
@@ -179,6 +187,8 @@ async def _connect(parameters: dict[str, str], context: Context) -> _Connection:
         "passfile": "/nonexistent",
         "connect_timeout": math.ceil(context.timeout) + 1,
     }
+    if parameters.get("sslrootcert") != "system":
+        await require_authorities(parameters.get("sslrootcert"))
     if host.startswith("/"):
         require_local_allowed(context, host)
     else:
