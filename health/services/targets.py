@@ -29,6 +29,8 @@ from resilience_site.core.sealing import seal, unseal
 PREFIX: Final = "RESILIENCE_CHECK_"
 _REFERENCE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _MOST_BYTES: Final = 32_768
+# As JSON spells it; PostgreSQL stores none.
+_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 PUSH: Final = "push"
 
 
@@ -82,6 +84,8 @@ def target_read(
         raise Invalid.field("target", f"The target is no JSON: {error}.") from None
     if len(text) > _MOST_BYTES:
         raise Invalid.field("target", f"A target has at most {_MOST_BYTES} bytes.")
+    if _NUL.search(text):
+        raise Invalid.field("target", "A target holds no NUL character.")
     try:
         whole = unmask(kind, orjson.loads(text), former or {})
         _references_allowed(whole)
