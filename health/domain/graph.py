@@ -83,26 +83,36 @@ class Graph:
 
     def ancestors(self, key: UUID, hard: bool | None = None) -> set[UUID]:
         """Everything that `key` needs, directly or not, without itself."""
-        return _reach(self._parents, key, hard) - self.groups
+        return _reach(self._parents, [key], hard) - self.groups - {key}
 
     def descendants(self, key: UUID, hard: bool | None = None) -> set[UUID]:
         """Everything that needs `key`, directly or not, without itself: its blast radius."""
-        return _reach(self._children, key, hard) - self.groups
+        return _reach(self._children, [key], hard) - self.groups - {key}
+
+    def above(self, keys: Collection[UUID]) -> set[UUID]:
+        """Everything that any of `keys` needs; those of them among it that others of them need."""
+        return _reach(self._parents, keys, None) - self.groups
+
+    def below(self, keys: Collection[UUID]) -> set[UUID]:
+        """Everything that needs any of `keys`; those of them among it that need others of them."""
+        return _reach(self._children, keys, None) - self.groups
 
 
 def _ends(ends: Mapping[UUID, list[tuple[UUID, bool]]], key: UUID, hard: bool | None) -> list[UUID]:
     return [end for end, kind in ends.get(key, ()) if hard is None or kind is hard]
 
 
-def _reach(ends: Mapping[UUID, list[tuple[UUID, bool]]], key: UUID, hard: bool | None) -> set[UUID]:
+def _reach(
+    ends: Mapping[UUID, list[tuple[UUID, bool]]], keys: Iterable[UUID], hard: bool | None
+) -> set[UUID]:
     found: set[UUID] = set()
-    todo = [key]
+    todo = list(keys)
     while todo:
         for end in _ends(ends, todo.pop(), hard):
             if end not in found:
                 found.add(end)
                 todo.append(end)
-    return found - {key}
+    return found
 
 
 def evaluate(graph: Graph, nodes: Mapping[UUID, Node]) -> dict[UUID, Verdict]:

@@ -6,32 +6,50 @@ check, the culprit, since when, the evidence and what suffers with it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from health.choices import HealthState
 from health.domain.graph import Graph
-from health.models import Check, CheckResult, CheckStatus, Outage
+from health.models import Check, CheckStatus, Outage
 from health.selectors.graph import graph_now
 from health.services.locks import graph_lock
-from health.services.outages import CONFIRMED, SETTLING
+from health.services.outages import CONFIRMED, SETTLING, outages_write
 from resilience_site.core import journal
 from resilience_site.core.choices import Topic
 from resilience_site.core.journal import Entry
 
 # Runs that show the failure.
 EVIDENCE: Final = 5
+# Outages that are announced while one holds the graph's lock.
+AT_ONCE: Final = 500
 # An outage whose parents give no answer is announced all the same, this long after it was due.
 LONGEST_WAIT: Final = timedelta(seconds=60)
 _MOST_NAMES: Final = 50
+_NAMES: Final = ("id", "name", "service_id")
+_READ: Final = ("next_due_at", "last_conclusive_at", "failures", "own_state", "state")
+_EVIDENCE: Final = """
+SELECT r.check_id, r.at, r.status, r.output, r.latency_ms
+FROM unnest(%s::uuid[]) AS k (id) CROSS JOIN LATERAL (
+    SELECT * FROM health_checkresult WHERE check_id = k.id ORDER BY at DESC LIMIT %s
+) r ORDER BY r.at DESC
+"""
 
 
 def outages_announce(*, now: datetime) -> int:
     """Announce what has settled and is explained by nothing; returns how many."""
+    announced = some = _announce(now)
+    while some == AT_ONCE:
+        some = _announce(now)
+        announced += some
+    return announced
+
+
+def _announce(now: datetime) -> int:
     due = Outage.objects.filter(
         ended_at=None, announced_at=None, held_by=SETTLING, announce_at__lte=now
     )
@@ -40,17 +58,20 @@ def outages_announce(*, now: datetime) -> int:
     with transaction.atomic():
         graph_lock()
         graph = graph_now()
-        statuses = {each.check_row_id: each for each in CheckStatus.objects.all()}
+        statuses = {each.check_row_id: each for each in CheckStatus.objects.only(*_READ)}
         ready = [
             outage
-            for outage in due.select_related("check_row__service", "check_row__status")
+            for outage in due.select_related("check_row__service").order_by("announce_at")
             if not _may_be_explained(outage, graph, statuses, now)
-        ]
-        names = dict(Check.objects.values_list("id", "name")) if ready else {}
+        ][:AT_ONCE]
+        if not ready:
+            return 0
+        names = {key: (name, str(of)) for key, name, of in Check.objects.values_list(*_NAMES)}
+        evidence = _evidence([outage.check_row_id for outage in ready])
         for outage in ready:
             outage.announced_at, outage.held_by = now, ""
-        Outage.objects.bulk_update(ready, ["announced_at", "held_by"])
-        journal.append([_entry(outage, graph, statuses, names) for outage in ready])
+        outages_write(ready)
+        journal.append([_entry(each, graph, statuses, names, evidence) for each in ready])
     return len(ready)
 
 
@@ -78,12 +99,13 @@ def _entry(
     outage: Outage,
     graph: Graph,
     statuses: Mapping[UUID, CheckStatus],
-    names: Mapping[UUID, str],
+    names: Mapping[UUID, tuple[str, str]],
+    evidence: Mapping[UUID, list[dict[str, Any]]],
 ) -> Entry:
-    check = outage.check_row
+    check, status = outage.check_row, statuses[outage.check_row_id]
     below = [key for key in graph.descendants(check.id) if key in names]
-    failing = sorted(names[key] for key in below if statuses[key].own_state == HealthState.DOWN)
-    services = Check.objects.filter(id__in=below).exclude(service=check.service)
+    failing = sorted(names[key][0] for key in below if statuses[key].own_state == HealthState.DOWN)
+    services = {names[key][1] for key in below} - {check.service_id}
     payload: dict[str, Any] = {
         "outage": str(outage.id),
         "check": {"id": str(check.id), "name": check.name, "kind": check.kind},
@@ -94,29 +116,26 @@ def _entry(
         "culprit": {"id": str(check.id), "name": check.name},
         "since": outage.started_at.isoformat(),
         "confirmed_at": outage.confirmed_at.isoformat(),
-        "failures": check.status.failures,
+        "failures": status.failures,
         "output": outage.output,
-        "evidence": _evidence(check.id),
+        "evidence": evidence.get(check.id, []),
         "unreachable": failing[:_MOST_NAMES],
         "blast_radius": {
             "checks": len(below),
-            "services": sorted(set(services.values_list("service_id", flat=True)))[:_MOST_NAMES],
+            "services": sorted(services)[:_MOST_NAMES],
         },
         "runbook_url": check.runbook_url,
     }
-    return Entry(
-        Topic.HEALTH, CONFIRMED, str(check.id), check.status.state, check.service_id, payload
-    )
+    return Entry(Topic.HEALTH, CONFIRMED, str(check.id), status.state, check.service_id, payload)
 
 
-def _evidence(check_id: UUID) -> list[dict[str, Any]]:
-    results = CheckResult.objects.filter(check_id=check_id).order_by("-at")[:EVIDENCE]
-    return [
-        {
-            "at": each.at.isoformat(),
-            "status": each.status,
-            "output": each.output,
-            "latency_ms": each.latency_ms,
-        }
-        for each in results
-    ]
+def _evidence(check_ids: Sequence[UUID]) -> dict[UUID, list[dict[str, Any]]]:
+    """The last runs of each check, the newest first."""
+    found: dict[UUID, list[dict[str, Any]]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(_EVIDENCE, [list(check_ids), EVIDENCE])
+        for check_id, at, status, output, latency_ms in cursor.fetchall():
+            found.setdefault(check_id, []).append(
+                {"at": at.isoformat(), "status": status, "output": output, "latency_ms": latency_ms}
+            )
+    return found

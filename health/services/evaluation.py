@@ -260,16 +260,15 @@ def _probe_recovered(
         for each in flips
         if each.row.state == HealthState.UNREACHABLE and each.state == HealthState.DOWN
     }
-    for each in flips:
-        if each.row.state in (HealthState.DOWN, HealthState.UNREACHABLE) and each.row.own in (
-            HealthState.UP,
-            HealthState.DEGRADED,
-        ):
-            waiting |= {
-                key
-                for key in graph.descendants(each.row.id)
-                if key in rows and rows[key].own == HealthState.DOWN
-            }
+    recovered = [
+        each.row.id
+        for each in flips
+        if each.row.state in (HealthState.DOWN, HealthState.UNREACHABLE)
+        and each.row.own in (HealthState.UP, HealthState.DEGRADED)
+    ]
+    waiting |= {
+        key for key in graph.below(recovered) if key in rows and rows[key].own == HealthState.DOWN
+    }
     reprobe(check_ids=waiting, now=now)
 
 

@@ -7,10 +7,12 @@ Nothing else is held back: probing, history and recovery go on for every check.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
+
+from django.db import connection
 
 from health.choices import HealthState
 from health.domain.graph import Graph
@@ -41,9 +43,36 @@ def outages_follow(*, judged: Mapping[UUID, Judged], graph: Graph, now: datetime
         ):
             ended.append(_end(outage, each, now))
     Outage.objects.bulk_create(begun)
-    Outage.objects.bulk_update(moved, ["held_by", "announce_at", "culprit"])
-    Outage.objects.bulk_update(ended, ["ended_at", "held_by"])
+    outages_write([*moved, *ended])
     return [_ended_entry(each, judged[each.check_row_id]) for each in ended if each.announced_at]
+
+
+# Thousands may turn at once, while all others wait for the graph's lock.
+_WRITE: Final = """
+UPDATE health_outage o SET ended_at = new.ended_at, announce_at = new.announce_at,
+    announced_at = new.announced_at, held_by = new.held_by, culprit = new.culprit
+FROM unnest(%s::uuid[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::text[],
+    %s::text[]) AS new (id, ended_at, announce_at, announced_at, held_by, culprit)
+WHERE o.id = new.id
+"""
+
+
+def outages_write(outages: Sequence[Outage]) -> None:
+    """Write what has become of open outages. The caller holds the graph's lock."""
+    if not outages:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _WRITE,
+            [
+                [each.id for each in outages],
+                [each.ended_at for each in outages],
+                [each.announce_at for each in outages],
+                [each.announced_at for each in outages],
+                [each.held_by for each in outages],
+                [each.culprit for each in outages],
+            ],
+        )
 
 
 def _begin(each: Judged, judged: Mapping[UUID, Judged], now: datetime) -> Outage:

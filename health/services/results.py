@@ -213,9 +213,7 @@ def _follow(kept: Sequence[_Counted], now: datetime) -> None:
     """What else happens because of these results, in the same transaction."""
     failing = [each.result.claim.check_id for each in kept if each.first_failure]
     if failing:
-        graph = graph_now()
-        parents = {parent for check_id in failing for parent in graph.ancestors(check_id)}
-        reprobe(check_ids=parents - set(failing), now=now)
+        reprobe(check_ids=graph_now().above(failing) - set(failing), now=now)
     turned = [each for each in kept if each.turned]
     if not turned:
         return
