@@ -7,6 +7,7 @@ the next moments and hands that to *loop*, which begins each run at its own time
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import logging
 import random
 import threading
@@ -165,7 +166,10 @@ class Life:
     def _end(self) -> None:
         """What is finished is written, the rest is due again for whoever comes next."""
         if self._loop_thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._give_up(), self._loop).result(2 * ENDING_SECONDS)
+            given_up = asyncio.run_coroutine_threadsafe(self._give_up(), self._loop)
+            _, left = concurrent.futures.wait([given_up], timeout=2 * ENDING_SECONDS)
+            if left:
+                log.warning("the event loop of checks does not answer; it is left to itself")
             self._loop.call_soon_threadsafe(self._loop.stop)
         try:
             self._ledger.write()

@@ -7,6 +7,7 @@ than as good or bad.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -21,13 +22,15 @@ from health.domain.schedule import (
     stale_after,
     unknown_since,
 )
-from health.models import CheckStatus
 from health.services.claims import LEASE_MARGIN
 from health.services.evaluation import graph_evaluate
 from health.services.locks import graph_lock, graph_lock_shared
 
+# At the usual pace; a check that is asked less often is told apart afterwards.
 _CANDIDATES: Final = """
-SELECT s.check_id FROM health_checkstatus s JOIN health_check c ON c.id = s.check_id
+SELECT s.check_id, s.last_conclusive_at, s.failures, s.last_output,
+    c.interval_seconds, c.timeout_seconds, c.failures_to_down
+FROM health_checkstatus s JOIN health_check c ON c.id = s.check_id
 WHERE s.next_due_at IS NOT NULL AND s.own_state <> 'unknown'
 AND s.last_conclusive_at < %s - make_interval(secs => 2 * c.interval_seconds + c.timeout_seconds + %s)
 """
@@ -68,34 +71,43 @@ AND o.announce_at > %(now)s + make_interval(secs => c.settle_seconds + %(grace)s
 """
 
 
+@dataclass(frozen=True)
+class _Stale:
+    check_id: UUID
+    heard_at: datetime
+    since: datetime
+    said: str
+
+    @property
+    def reason(self) -> str:
+        last = f", the last said: {self.said}" if self.said else ""
+        return f"no result since {self.heard_at:%Y-%m-%d %H:%M:%S} UTC{last}"
+
+
 def stale_mark(*, now: datetime) -> int:
     """Make stale checks unknown; returns how many became so."""
-    if not _candidates(now):
+    if not _stale(now):
         return 0
     with transaction.atomic():
         graph_lock()
-        rows = CheckStatus.objects.filter(check_row_id__in=_candidates(now))
-        since: dict[UUID, datetime] = {}
-        reasons: dict[UUID, str] = {}
-        for row in rows.select_related("check_row"):
-            check = row.check_row
-            pace = Pace(check.interval_seconds, check.timeout_seconds, check.failures_to_down)
-            heard = row.last_conclusive_at
-            if heard is None or heard + timedelta(seconds=stale_after(pace, row.failures)) > now:
-                continue
-            since[row.check_row_id] = unknown_since(heard, pace, row.failures)
-            last = f", the last said: {row.last_output}" if row.last_output else ""
-            reasons[row.check_row_id] = f"no result since {heard:%Y-%m-%d %H:%M:%S} UTC{last}"
-        if since:
-            _forget(since, now)
-            graph_evaluate(now=now, changed=list(since), reasons=reasons)
-    return len(since)
+        found = _stale(now)
+        if found:
+            _forget({each.check_id: each.since for each in found}, now)
+            reasons = {each.check_id: each.reason for each in found}
+            graph_evaluate(now=now, changed=list(reasons), reasons=reasons)
+    return len(found)
 
 
-def _candidates(now: datetime) -> list[UUID]:
+def _stale(now: datetime) -> list[_Stale]:
     with connection.cursor() as cursor:
         cursor.execute(_CANDIDATES, [now, GRACE])
-        return [row[0] for row in cursor.fetchall()]
+        rows = cursor.fetchall()
+    found = []
+    for check_id, heard, failures, said, *pace in rows:
+        kept = Pace(*pace)
+        if heard + timedelta(seconds=stale_after(kept, failures)) <= now:
+            found.append(_Stale(check_id, heard, unknown_since(heard, kept, failures), said))
+    return found
 
 
 def _forget(since: Mapping[UUID, datetime], now: datetime) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from health.models import CheckResult, CheckStatus, Maintenance
 from health.services.checks import check_delete, check_update
@@ -187,3 +188,17 @@ def test_an_unknown_check_is_known_again_by_its_next_result() -> None:
     assert CheckStatus.objects.get().own_state == "unknown"
     world.run(2)
     assert world.state("page") == "up"
+
+
+def test_a_check_that_is_asked_less_often_waits_for_no_lock_before_it_is_stale() -> None:
+    world = World()
+    world.check("page")
+    world.run(60)
+    world.down = {"page"}
+    world.run(1200)
+    heard = world.status("page").last_conclusive_at
+    assert heard is not None
+    world.now = heard + 100 * SECOND
+    with CaptureQueriesContext(connection) as asked:
+        assert world.mark_stale() == 0
+    assert len(asked) == 1
