@@ -6,6 +6,7 @@ what stands in their query under the name of a secret.
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -73,11 +74,18 @@ def _secret_spans(url: str) -> list[tuple[int, int]]:
     """Where secrets stand, in order and apart from each other; empty ones are none."""
     found: list[tuple[int, int]] = []
     for pattern in _IN_URL:
-        for match in pattern.finditer(url):
-            start, end = match.span("secret")
-            if start < end and all(end <= a or start >= b for a, b in found):
-                found.append((start, end))
-    return sorted(found)
+        # Those of one pattern are apart by themselves.
+        spans = (match.span("secret") for match in pattern.finditer(url))
+        found = sorted([*found, *(each for each in spans if _apart(each, found))])
+    return found
+
+
+def _apart(span: tuple[int, int], others: list[tuple[int, int]]) -> bool:
+    """Whether a span is not empty and touches none of the others, which are in order."""
+    start, end = span
+    place = bisect.bisect_left(others, (start, end))
+    before = place == 0 or others[place - 1][1] <= start
+    return start < end and before and (place == len(others) or others[place][0] >= end)
 
 
 def unmask(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from health.models import Check
@@ -25,6 +27,13 @@ def test_the_names_by_which_services_call_their_keys_are_known(name: str) -> Non
     assert mask_url(f"https://h.invalid/x?a=1&{name}={SECRET}&b=2") == (
         f"https://h.invalid/x?a=1&{name}=***&b=2"
     )
+
+
+def test_masking_takes_no_square_of_the_number_of_secrets() -> None:
+    url = "http://h.invalid/?" + "&key=a" * 50_000
+    began = time.process_time()
+    assert mask_url(url).count("***") == 50_000
+    assert time.process_time() - began < 5
 
 
 HTTP = {"url": "https://h.invalid/x", "headers": {"X-Key": SECRET}}
