@@ -12,10 +12,33 @@ from hypothesis import strategies as st
 
 from health.domain.badge import Badge, badge_svg, text_width
 from health.models import Check, CheckStatus, Service
+from health.selectors.badges import service_reading
+from health.views import badges
 from tests.health.scenes import make
 
 pytestmark = pytest.mark.django_db
 SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> None:
+    badges.forget()
+
+
+def test_strangers_cost_the_store_one_reading_however_often_they_ask(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    public("planner", "Planner")
+    asked = []
+    monkeypatch.setattr(badges, "_slot", lambda now: 7)
+    monkeypatch.setattr(
+        badges,
+        "service_reading",
+        lambda *given, **named: asked.append(given) or service_reading(*given, **named),
+    )
+    for _ in range(5):
+        assert Client().get("/health/badge/planner.svg?metric=availability_30d").status_code == 200
+    assert len(asked) == 1
 
 
 def public(name: str, public_name: str) -> Check:
