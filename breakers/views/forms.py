@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.urls import reverse
 
 from breakers.choices import AUTO
@@ -16,11 +15,12 @@ from breakers.selectors.breaker_view import BreakerView
 from breakers.selectors.breakers import breaker_get
 from breakers.selectors.policies import policy_latest
 from breakers.services.requests import longest_seconds
-from breakers.views.common import back_to, is_partial, reason_given
+from breakers.views.common import back_to, reason_given
 from resilience_site.core.badges import badge_for
 from resilience_site.core.formatting import duration, exact
 from resilience_site.core.permissions import role_of
 from resilience_site.core.problems import Conflict, Invalid, Problem
+from resilience_site.core.screens import form_answer
 
 MIN_REASON = 3
 ALL = "all instances"
@@ -52,20 +52,14 @@ def form_page(
     """A form as the body of a dialog, or as a page of its own: without scripts, or after a
     refusal, which it explains. `home` is where it leads if it came from nowhere."""
     context = {
-        "live_cursor": None,
         "form": f"breakers/_{form}_form.html",
         "next": back_to(request, home),
         "min_reason": MIN_REASON,
         "reason": reason_given(request),
-        "problem": problem,
         "conflict": isinstance(problem, Conflict),
         **more,
     }
-    template = context["form"] if is_partial(request) else "breakers/form_page.html"
-    response = render(request, template, context, status=problem.status if problem else 200)
-    # For `operators_only`, which records what the form itself refused.
-    response.refusal = problem  # type: ignore[attr-defined]
-    return response
+    return form_answer(request, context, problem)
 
 
 def standing(view: BreakerView) -> dict[str, str]:

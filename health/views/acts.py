@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
@@ -22,7 +22,7 @@ from resilience_site.core.badges import badge_for
 from resilience_site.core.formatting import duration
 from resilience_site.core.permissions import actor_of
 from resilience_site.core.problems import Problem
-from resilience_site.core.screens import acting_only, back_to, is_partial
+from resilience_site.core.screens import acting_only, back_to, form_answer, refused_by
 
 
 @never_cache
@@ -36,7 +36,7 @@ def run(request: HttpRequest, check_id: UUID) -> HttpResponse:
         ran = prober.run_now(check_id)
     except Problem as problem:
         messages.error(request, f"{check.name} did not run: {problem.detail}")
-        return _refused(home, problem)
+        return refused_by(redirect(home), problem)
     took = "" if ran.latency_ms is None else f" in {duration(ran.latency_ms / 1000)}"
     said = f": {ran.output}" if ran.output else ""
     word = badge_for("run", ran.status).word.lower()
@@ -72,7 +72,7 @@ def resume(request: HttpRequest, check_id: UUID) -> HttpResponse:
         _switch(request, check_id, enabled=True)
     except Problem as problem:
         messages.error(request, f"{check.name} is still paused: {problem.detail}")
-        return _refused(home, problem)
+        return refused_by(redirect(home), problem)
     messages.info(request, f"{check.name} is probed again.")
     return redirect(home)
 
@@ -92,24 +92,11 @@ def _switch(request: HttpRequest, check_id: UUID, *, enabled: bool) -> None:
 def _pause_form(
     request: HttpRequest, check: Check, home: str, problem: Problem | None = None
 ) -> HttpResponse:
-    form = "health/_pause_form.html"
     context = {
-        "live_cursor": None,
-        "form": form,
+        "form": "health/_pause_form.html",
         "title": f"Pause {check.name}",
         "check": check,
         "descendants": len(Graph(check_edges()).descendants(check.id)),
         "next": back_to(request, home),
-        "problem": problem,
     }
-    template = form if is_partial(request) else "health/form_page.html"
-    response = render(request, template, context, status=problem.status if problem else 200)
-    # For `acting_only`, which records what the form itself refused.
-    response.refusal = problem  # type: ignore[attr-defined]
-    return response
-
-
-def _refused(home: str, problem: Problem) -> HttpResponse:
-    response = redirect(home)
-    response.refusal = problem  # type: ignore[attr-defined]
-    return response
+    return form_answer(request, context, problem)

@@ -27,7 +27,7 @@ from health.views.common import check_or_404
 from health.views.option_words import KIND_WORDS
 from resilience_site.core.permissions import actor_of
 from resilience_site.core.problems import Conflict, Problem
-from resilience_site.core.screens import acting_only, back_to, is_partial
+from resilience_site.core.screens import acting_only, back_to, form_answer, is_partial
 
 METHODS = ["GET", "HEAD", "POST"]
 
@@ -128,7 +128,7 @@ def check_remove(request: HttpRequest, check_id: UUID) -> HttpResponse:
         "radius": len(radius.checks),
         "next": back_to(request, reverse("health:check", args=[check_id])),
     }
-    return _page(request, "health/form_page.html", context, problem)
+    return form_answer(request, context, problem)
 
 
 def _act(request: HttpRequest, form: CheckForm, save: Callable[[], None]) -> HttpResponse | None:
@@ -192,19 +192,7 @@ def _form(
             "asked": _pairs(problem.proposed),
             "version": current.version if current else "",
         }
-    return _page(request, "health/check_form.html", context, problem)
-
-
-def _page(
-    request: HttpRequest, page: str, context: Mapping[str, Any], problem: Problem | None
-) -> HttpResponse:
-    given = {"live_cursor": None, **context, "problem": problem}
-    part = context.get("form")
-    template = part if part and is_partial(request) else page
-    response = render(request, template, given, status=problem.status if problem else 200)
-    # For `acting_only`, which records what the form itself refused.
-    response.refusal = problem  # type: ignore[attr-defined]
-    return response
+    return form_answer(request, context, problem, "health/check_form.html")
 
 
 def _kinds(request: HttpRequest) -> HttpResponse:
@@ -212,7 +200,7 @@ def _kinds(request: HttpRequest) -> HttpResponse:
         (kind.name, kind.label, KIND_WORDS.get(kind.name, "")) for kind in kinds_known().values()
     ]
     context = {"kinds": sorted(kinds, key=lambda each: each[1].lower())}
-    return _page(request, "health/check_kinds.html", context, None)
+    return form_answer(request, context, None, "health/check_kinds.html")
 
 
 def _done(request: HttpRequest, check: Check, new_address: bool) -> HttpResponse:
@@ -221,7 +209,7 @@ def _done(request: HttpRequest, check: Check, new_address: bool) -> HttpResponse
         return redirect("health:check", check.id)
     path = reverse("api:health_push", args=[check_options(check).token])
     context = {"check": check, "address": request.build_absolute_uri(path)}
-    return _page(request, "health/push_address.html", context, None)
+    return form_answer(request, context, None, "health/push_address.html")
 
 
 def _version(request: HttpRequest) -> int | None:

@@ -34,6 +34,7 @@ from resilience_site.core.screens import (
     acting_only,
     back_to,
     bad_question,
+    form_answer,
     is_partial,
     may_operate,
     reason_given,
@@ -194,21 +195,15 @@ def _form(
     request: HttpRequest, act: str, problem: Problem | None, edge: Dependency | None, **more: Any
 ) -> HttpResponse:
     context = {
-        "live_cursor": None,
         "form": "health/_dependency_form.html",
         "act": act,
         "edge": edge,
         "words": _words(edge) if edge else "",
         "next": back_to(request, reverse("health:dependencies")),
         "reason": reason_given(request),
-        "problem": problem,
         **more,
     }
-    template = context["form"] if is_partial(request) else "health/form_page.html"
-    response = render(request, template, context, status=problem.status if problem else 200)
-    # For `acting_only`, which records what the form itself refused.
-    response.refusal = problem  # type: ignore[attr-defined]
-    return response
+    return form_answer(request, context, problem)
 
 
 def _words(edge: Dependency) -> str:

@@ -28,7 +28,13 @@ from resilience_site.core import journal
 from resilience_site.core.choices import Role
 from resilience_site.core.permissions import actor_of, require_role
 from resilience_site.core.problems import Conflict, Invalid, Problem
-from resilience_site.core.screens import acting_only, back_to, is_partial, may_operate
+from resilience_site.core.screens import (
+    acting_only,
+    back_to,
+    form_answer,
+    is_partial,
+    may_operate,
+)
 
 METHODS = ["GET", "HEAD", "POST"]
 RESOLVED_SHOWN = 50
@@ -231,21 +237,15 @@ def _form(
 ) -> HttpResponse:
     """A form as the body of a dialog, or as a page of its own: without scripts or after a refusal."""
     context = {
-        "live_cursor": None,
         "form": f"health/_{form}_form.html",
         "next": back_to(request, home),
-        "problem": problem,
         "conflict": isinstance(problem, Conflict),
         "impacts": [(value, PublicImpact(value).label) for value in services.IMPACTS],
         **more,
     }
     if isinstance(problem, Conflict):
         context |= {"standing": _pairs(problem.current), "asked": _pairs(problem.proposed)}
-    template = context["form"] if is_partial(request) else "health/form_page.html"
-    response = render(request, template, context, status=problem.status if problem else 200)
-    # For `acting_only`, which records what the form itself refused.
-    response.refusal = problem  # type: ignore[attr-defined]
-    return response
+    return form_answer(request, context, problem)
 
 
 def _pairs(said: Mapping[str, Any]) -> dict[str, str]:

@@ -33,6 +33,7 @@ from resilience_site.core.problems import Conflict, Problem
 from resilience_site.core.screens import (
     acting_only,
     back_to,
+    form_answer,
     is_partial,
     may_operate,
     reason_given,
@@ -182,6 +183,7 @@ def _form(
     window = form.window
     context: dict[str, Any] = {
         "window": window,
+        "next": back_to(request, reverse("health:maintenance")),
         "title": f"Edit {window.name}" if window else "New maintenance",
         "version": window.version if window else "",
         **form.shown(),
@@ -194,7 +196,7 @@ def _form(
             "asked": _pairs(problem.proposed),
             "version": _or_404(window.id).version,
         }
-    return _page(request, "health/maintenance_form.html", context, problem)
+    return form_answer(request, context, problem, "health/maintenance_form.html")
 
 
 def _ask(
@@ -212,29 +214,13 @@ def _ask(
             return redirect(back_to(request, reverse("health:maintenance")))
     context = {
         "form": "health/_maintenance_ask_form.html",
+        "next": back_to(request, reverse("health:maintenance")),
         "act": act,
         "title": f"End {window.name} now" if act == "end" else f"Take {window.name} back",
         "planned": planned([window], datetime.now(UTC), most=1)[0],
         "reason": reason_given(request),
     }
-    return _page(request, "health/form_page.html", context, problem)
-
-
-def _page(
-    request: HttpRequest, page: str, context: dict[str, Any], problem: Problem | None
-) -> HttpResponse:
-    given = {
-        "live_cursor": None,
-        "next": back_to(request, reverse("health:maintenance")),
-        "problem": problem,
-        **context,
-    }
-    part = context.get("form")
-    template = part if part and is_partial(request) else page
-    response = render(request, template, given, status=problem.status if problem else 200)
-    # For `acting_only`, which records what the form itself refused.
-    response.refusal = problem  # type: ignore[attr-defined]
-    return response
+    return form_answer(request, context, problem)
 
 
 def _on_the_wall(moment: datetime, zone: ZoneInfo) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -71,6 +71,27 @@ def acting_only(
         return guarded
 
     return decorate
+
+
+def form_answer(
+    request: HttpRequest,
+    context: Mapping[str, Any],
+    problem: Problem | None,
+    page: str = "form_page.html",
+) -> HttpResponse:
+    """The form `context["form"]` as the body of a dialog, or the page that holds it (without
+    scripts, or one that has no dialog); it explains a refusal."""
+    part = context.get("form")
+    given = {"live_cursor": None, **context, "problem": problem}
+    status = problem.status if problem else 200
+    template = part if part and is_partial(request) else page
+    return refused_by(render(request, template, given, status=status), problem)
+
+
+def refused_by(response: HttpResponse, problem: Problem | None) -> HttpResponse:
+    """The response, of which `acting_only` records what refused the act."""
+    response.refusal = problem  # type: ignore[attr-defined]
+    return response
 
 
 def reason_given(request: HttpRequest) -> str:
