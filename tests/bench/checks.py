@@ -48,20 +48,23 @@ VALUES (gen_random_uuid(), %s, %s, true, 'declared', 0, now(), '', '')
 
 def measure(mix: tuple[str, ...] = MIX) -> dict[str, Any]:
     """All figures, on a site of its own."""
-    with _targets() as ports, running_site(web_processes=1, private_targets=True) as site:
-        with psycopg.connect(site.database_url, autocommit=True) as database:
-            _fill(database, site, ports, mix)
-            time.sleep(SETTLE_SECONDS)
-            worker = _worker(site)
-            since, cpu = datetime.now(UTC), sum(worker.cpu_times()[:2])
-            time.sleep(MEASURE_SECONDS)
-            spent = sum(worker.cpu_times()[:2]) - cpu
-            time.sleep(2)
-            rows = database.execute(
-                "SELECT late_ms, status, latency_ms FROM health_checkresult "
-                "WHERE at >= %s AND at < %s + %s * interval '1 second' AND late_ms IS NOT NULL",
-                [since, since, MEASURE_SECONDS],
-            ).fetchall()
+    with (
+        _targets() as ports,
+        running_site(web_processes=1, private_targets=True) as site,
+        psycopg.connect(site.database_url, autocommit=True) as database,
+    ):
+        _fill(database, site, ports, mix)
+        time.sleep(SETTLE_SECONDS)
+        worker = _worker(site)
+        since, cpu = datetime.now(UTC), sum(worker.cpu_times()[:2])
+        time.sleep(MEASURE_SECONDS)
+        spent = sum(worker.cpu_times()[:2]) - cpu
+        time.sleep(2)
+        rows = database.execute(
+            "SELECT late_ms, status, latency_ms FROM health_checkresult "
+            "WHERE at >= %s AND at < %s + %s * interval '1 second' AND late_ms IS NOT NULL",
+            [since, since, MEASURE_SECONDS],
+        ).fetchall()
     late = sorted(row[0] for row in rows)
     states: dict[str, int] = {}
     for _, status, _ in rows:
