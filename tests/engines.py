@@ -8,8 +8,12 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
+
+import psycopg
+from psycopg import sql
 
 from resilience_site.embedded.folders import Folders
 from resilience_site.embedded.postgres import Postgres
@@ -61,6 +65,23 @@ def _start_valkey(folders: Folders) -> str:
     atexit.register(_stop, process, "SIGTERM")
     engine.wait_ready(_alive(process))
     return engine.url
+
+
+def drop_database(connection: psycopg.Connection, name: str) -> None:
+    """Drop a database with its connections. A worker of autovacuum, which only superusers may end,
+    is gone in a moment."""
+    end = time.monotonic() + _STOP_SECONDS
+    while True:
+        try:
+            connection.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+            )
+        except psycopg.errors.InsufficientPrivilege:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 def _alive(process: subprocess.Popen[bytes]) -> Callable[[], None]:

@@ -18,12 +18,13 @@ from typing import Any
 import httpx
 import psycopg
 import redis
-from psycopg import conninfo, sql
+from psycopg import conninfo
 
 from resilience_site.embedded.folders import Folders
 from resilience_site.embedded.processes import spawn
 from resilience_site.embedded.valkey import Valkey
 from tests.demo.graph import Graph
+from tests.engines import drop_database
 from tests.runtime.sink import Sink, attributes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -162,9 +163,7 @@ class PlannerProcess:
         name = str(conninfo.conninfo_to_dict(self.database)["dbname"])
         elsewhere = conninfo.make_conninfo(self.database, dbname="postgres")
         with psycopg.connect(elsewhere, autocommit=True) as connection:
-            connection.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-            )
+            drop_database(connection, name)
 
 
 @contextmanager

@@ -19,8 +19,9 @@ from resilience_site.embedded.accounts import run_as
 from resilience_site.embedded.folders import Account
 from tests.embedded.conftest import Starter
 from tests.embedded.running import closed_and_clean, free_port
+from tests.engines import drop_database
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def other_database() -> Iterator[str]:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
         yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        drop_database(connection, name)
 
 
 def test_with_both_urls_nothing_embedded_starts(

@@ -20,7 +20,7 @@ from tests.health.status.scenes import check, service, turn
 from tests.probes.test_probes import closed_port
 
 pytestmark = pytest.mark.django_db
-OWN = {"database", "migrations", "redis", "background", "worker", "ingest", "tasks"}
+OWN = {"database", "migrations", "redis", "background", "worker", "ingest", "tasks", "checks"}
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from django.db import OperationalError, connection, connections
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
-from analytics.models import ChainPending
+from analytics.models import ChainPending, IngestRollup
 from resilience_site.config import config
 from resilience_site.core import background
 from resilience_site.core.audit import Actor
@@ -237,6 +237,8 @@ def test_error_rates_by_service_and_operation() -> None:
 
 
 def test_ingest_counts_since_midnight(client: Client) -> None:
+    # Rows of partitioned tables stay after a test.
+    IngestRollup.objects.all().delete()
     add_ingest(NOW.replace(second=0), "traces", "stored", items=512, requests=1)
     add_ingest(NOW.replace(hour=3, second=0), "traces", "stored", items=8, requests=1)
     add_ingest(NOW.replace(second=0), "logs", "rejected", items=3, requests=1)

@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from celery import Celery
+from celery.signals import before_task_publish
+
+from resilience_site.core import taskqueue
 
 ROOT = Path(__file__).resolve().parents[3]
 BROKER = "FLEET_BROKER_URL"
@@ -66,7 +69,11 @@ def worker(broker: str, name: str, queue: str = "celery") -> Iterator[Worker]:
 def sender(broker: str) -> Iterator[Celery]:
     """An application that sends tasks to `broker`."""
     client = Celery("sender", broker=broker, set_as_current=False)
+    # An application elsewhere does not write the time into its tasks as this site does.
+    stamping = before_task_publish.disconnect(taskqueue.stamp)
     try:
         yield client
     finally:
         client.close()
+        if stamping:
+            before_task_publish.connect(taskqueue.stamp)
