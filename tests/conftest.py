@@ -1,13 +1,17 @@
-"""Fixtures for all rooms: the running site, and a browser on it."""
+"""Fixtures for all rooms: people of each role, the running site, and a browser on it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from breakers.runtime import CircuitState, default
+from resilience_site.core.choices import Role
 from tests import browser as browsers
 from tests.chaos import running_planner
 from tests.demo.graph import Graph, running_graph
@@ -22,6 +26,30 @@ def breakers_closed() -> Iterator[None]:
     for breaker in default().breakers:
         if breaker.state in (CircuitState.OPEN, CircuitState.HALF_OPEN):
             breaker.reset()
+
+
+@pytest.fixture
+def as_role(db: None) -> Callable[[Role], Client]:
+    """A client signed in as a new user of a role, named like it."""
+
+    def sign_in(role: Role) -> Client:
+        user = get_user_model().objects.create_user(f"a-{role}")
+        user.groups.add(Group.objects.get_or_create(name=role.value)[0])
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def viewer(as_role: Callable[[Role], Client]) -> Client:
+    return as_role(Role.VIEWER)
+
+
+@pytest.fixture
+def operator(as_role: Callable[[Role], Client]) -> Client:
+    return as_role(Role.OPERATOR)
 
 
 @pytest.fixture(scope="session")

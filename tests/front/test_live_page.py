@@ -14,22 +14,18 @@ from playwright.sync_api import BrowserContext, Page, WebSocketRoute, expect
 from resilience_site.core import journal
 from resilience_site.core.choices import Role
 from tests.livesite import LiveSite
+from tests.screens import PATIENCE, say
 
 pytestmark = pytest.mark.browser
 
 GALLERY = "/dev/components"
 ROWS = "**/dev/components/rows"
-PATIENCE = 10_000
 
 
 def happen(*keys: str, topic: str = "patterns") -> None:
     """Something changes, as a service would write it."""
     with transaction.atomic():
         journal.append([journal.Entry(topic, "test.changed", key) for key in keys])
-
-
-def say(page: Page, word: str | re.Pattern[str]) -> None:
-    expect(page.locator("#live-word")).to_have_text(word, timeout=PATIENCE)
 
 
 @pytest.fixture

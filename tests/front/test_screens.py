@@ -6,19 +6,16 @@ import re
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth import get_user_model
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
 from resilience_site.core.choices import Role
 from tests.livesite import LiveSite
+from tests.screens import DESK, PHONE, overflows, violations
 
 pytestmark = pytest.mark.browser
 
 GALLERY = "/dev/components"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-PHONE = {"width": 390, "height": 844}
-DESK = {"width": 1440, "height": 900}
 
 
 @pytest.fixture
@@ -27,22 +24,11 @@ def admin(page: Page, context: BrowserContext, site: LiveSite) -> Page:
     return page
 
 
-def violations(page: Page) -> list[str]:
-    found = Axe().run(page, options={"runOnly": RULES}).response["violations"]
-    return [f"{each['id']}: {[node['target'] for node in each['nodes']]}" for each in found]
-
-
-def overflows(page: Page) -> bool:
-    return bool(
-        page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
-    )
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
-def test_the_gallery_is_accessible_and_fits(admin: Page, scheme: Any, size: dict[str, int]) -> None:
+def test_the_gallery_is_accessible_and_fits(admin: Page, scheme: Any, size: ViewportSize) -> None:
     admin.emulate_media(color_scheme=scheme)
-    admin.set_viewport_size(size)  # type: ignore[arg-type]
+    admin.set_viewport_size(size)
     admin.goto(f"{GALLERY}?service=planner-mcp-server&q=503")
     admin.locator("#calls-plot").scroll_into_view_if_needed()
     expect(admin.locator("#calls-plot .main-svg").first).to_be_visible()
@@ -57,7 +43,7 @@ def test_pages_for_strangers_are_accessible_and_fit(
 ) -> None:
     complaints.allow("404")
     page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    page.set_viewport_size(PHONE)
     page.goto(path)
     assert violations(page) == []
     assert not overflows(page)

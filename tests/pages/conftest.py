@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
 from django.db import connection
-from django.test import Client
 
 from resilience_site.core import partitions
 from resilience_site.core.bootstrap import bootstrap
-from resilience_site.core.choices import Role, Scope
+from resilience_site.core.choices import Scope
 from tests.analytics.store.conftest import forget_all
 from tests.pages import scenes
 
@@ -34,22 +30,3 @@ def busy_site(empty_site: None) -> list[scenes.Call]:
     calls = list(scenes.hour(now, calls_a_minute=6))
     scenes.store(calls, now)
     return calls
-
-
-@pytest.fixture
-def as_role(transactional_db: None) -> Callable[[Role], Client]:
-    """A client signed in as a new user of a role."""
-
-    def sign_in(role: Role) -> Client:
-        user = get_user_model().objects.create_user(f"a-{role}")
-        user.groups.add(Group.objects.get_or_create(name=role.value)[0])
-        client = Client()
-        client.force_login(user)
-        return client
-
-    return sign_in
-
-
-@pytest.fixture
-def viewer(as_role: Callable[[Role], Client]) -> Client:
-    return as_role(Role.VIEWER)

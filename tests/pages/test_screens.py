@@ -5,10 +5,8 @@ from __future__ import annotations
 import random
 import re
 from datetime import UTC, datetime
-from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, WebSocketRoute, expect
 
 from analytics.models import ErrorEvent, ErrorPattern
@@ -18,13 +16,9 @@ from resilience_site.core.choices import Role
 from tests.analytics.store.conftest import forget_all
 from tests.livesite import LiveSite
 from tests.pages import scenes
+from tests.screens import PATIENCE, TWO_LOOKS, problems, say
 
 pytestmark = pytest.mark.browser
-
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
-THEMES: list[tuple[Literal["light", "dark"], dict[str, int]]] = [("light", DESK), ("dark", PHONE)]
-PATIENCE = 10_000
 
 
 @pytest.fixture
@@ -51,32 +45,12 @@ def fail(message: str = "429 Too Many Requests") -> scenes.Call:
     return call
 
 
-def say(page: Page, word: str | re.Pattern[str]) -> None:
-    expect(page.locator("#live-word")).to_have_text(word, timeout=PATIENCE)
-
-
-def check(page: Page, path: str) -> None:
-    """Both themes pass axe, and a phone needs no sideways scrolling."""
-    found = []
-    for scheme, size in THEMES:
-        # Set before the page is there: colours in transition from the other theme are no design.
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        page.set_viewport_size(size)  # type: ignore[arg-type]
-        page.goto(path)
-        for problem in Axe().run(page, options={"runOnly": RULES}).response["violations"]:
-            places = [node["target"] for node in problem["nodes"]][:5]
-            found.append(f"{path} {scheme}: {problem['id']} {places}")
-        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-            found.append(f"{path} is wider than a phone")
-    assert found == []
-
-
 EMPTY = ["/", "/errors", "/patterns", "/chains", "/services", "/services/map", "/settings/keys"]
 
 
 @pytest.mark.parametrize("path", EMPTY)
 def test_empty_screens_are_accessible_and_fit_a_phone(admin: Page, path: str) -> None:
-    check(admin, path)
+    assert problems(admin, path, TWO_LOOKS) == []
 
 
 # Ten pages in two themes: a busy machine takes a minute for them.
@@ -88,7 +62,7 @@ def test_busy_screens_are_accessible_and_fit_a_phone(busy: Page) -> None:
         f"/patterns/{error.pattern_id}", "/chains", f"/chains/{error.trace_id}", "/services",
         "/services/planner-mcp-server", "/services/map",
     ):  # fmt: skip
-        check(busy, path)
+        assert problems(busy, path, TWO_LOOKS) == []
 
 
 def test_a_new_error_is_seen_in_less_than_a_second(busy: Page) -> None:

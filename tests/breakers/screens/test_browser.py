@@ -6,10 +6,8 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from statistics import median
-from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.db import transaction
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
@@ -19,15 +17,10 @@ from resilience_site.core.choices import Role
 from tests.breakers import outcome_scenes, scenes
 from tests.breakers.scenes import GRAPH_KEY, Scene
 from tests.livesite import LiveSite
+from tests.screens import DESK, PHONE, press_until, problems, say, violations
 
 pytestmark = pytest.mark.browser
 
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-THEMES: list[tuple[Literal["light", "dark"], dict[str, int]]] = [
-    ("light", DESK), ("dark", DESK), ("light", PHONE), ("dark", PHONE),
-]  # fmt: skip
-PATIENCE = 10_000
 REPLAY = f"/breakers/{GRAPH_KEY}/replay?since=30m&run=1&failure_rate_threshold=0.3"
 SCREENS = [
     "/breakers", f"/breakers/{GRAPH_KEY}", REPLAY, "/domains",
@@ -49,37 +42,17 @@ def trouble(operator: Page) -> list[Scene]:
     return scenes.incident(datetime.now(UTC))
 
 
-def say(page: Page, word: str) -> None:
-    expect(page.locator("#live-word")).to_have_text(word, timeout=PATIENCE)
-
-
-def check(page: Page, path: str) -> list[str]:
-    """What is wrong with a page in both themes, at a desk and on a phone."""
-    found = []
-    for scheme, size in THEMES:
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        page.set_viewport_size(size)  # type: ignore[arg-type]
-        page.goto(path)
-        for problem in Axe().run(page, options={"runOnly": RULES}).response["violations"]:
-            places = [node["target"] for node in problem["nodes"]][:5]
-            found.append(f"{path} {scheme} {size['width']}: {problem['id']} {places}")
-        width = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
-        if page.evaluate(width):
-            found.append(f"{path} is wider than {size['width']}")
-    return found
-
-
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("path", SCREENS)
 def test_screens_are_accessible_and_fit(operator: Page, trouble: list[Scene], path: str) -> None:
     if path == REPLAY:
         outcome_scenes.store(trouble[0], datetime.now(UTC), minutes=12)
-    assert check(operator, path) == []
+    assert problems(operator, path) == []
 
 
 def test_empty_screens_are_accessible_and_turn_live(operator: Page) -> None:
-    assert check(operator, "/breakers") == []
-    assert check(operator, "/domains") == []
+    assert problems(operator, "/breakers") == []
+    assert problems(operator, "/domains") == []
     operator.goto("/breakers")
     say(operator, "Live")
     expect(operator.get_by_text("Waiting for the first breaker")).to_be_visible()
@@ -242,15 +215,6 @@ def test_an_override_is_requested_by_keyboard_alone_and_turns_live(
     expect(held).to_contain_text("; applied on 3 of 3 instances")
 
 
-def press_until(page: Page, wanted: Locator) -> None:
-    """Press Tab until the focus is where it is wanted."""
-    for _ in range(60):
-        if wanted.evaluate("element => element === document.activeElement"):
-            return
-        page.keyboard.press("Tab")
-    raise AssertionError(f"Tab never reached {wanted}")
-
-
 def acknowledge(scene: Scene, instances: int) -> None:
     """So many instances poll with the present version."""
     version = ControlDocument.objects.get(service=scene.service).version
@@ -276,7 +240,7 @@ def test_one_click_on_a_tile_reverts_an_override(operator: Page, trouble: list[S
 def test_a_tile_opens_the_dialog_by_one_tap_on_a_phone(
     operator: Page, trouble: list[Scene]
 ) -> None:
-    operator.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    operator.set_viewport_size(PHONE)
     operator.goto("/breakers")
     tile = operator.locator("#breaker-tiles > li").first
     tile.get_by_role("link", name="Override").click()
@@ -284,7 +248,7 @@ def test_a_tile_opens_the_dialog_by_one_tap_on_a_phone(
     expect(dialog.get_by_role("heading")).to_have_text("Override microsoft_graph")
     dialog.get_by_label("For", exact=True).select_option("domain:graph-eu")
     expect(dialog.locator("#blast")).to_contain_text("with 2 breakers")
-    assert Axe().run(operator, options={"runOnly": RULES}).response["violations"] == []
+    assert violations(operator) == []
 
 
 def test_a_diff_follows_what_is_typed(operator: Page, trouble: list[Scene]) -> None:

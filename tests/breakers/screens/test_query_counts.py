@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from breakers.models import BreakerTransition
 from tests.breakers import scenes
 from tests.breakers.scenes import Scene
+from tests.queries import pinned, queries_of
 
-PINNED: dict[str, int] = json.loads(
-    Path(__file__).with_name("query_counts.json").read_text(encoding="utf-8")
-)
+PINNED = pinned(__file__)
 
 
 def counted(client: Client, line: str) -> int:
-    path, _, part = line.partition(" ")
-    path = path.format(key=scenes.GRAPH_KEY)
-    headers = {"HX-Request": "true"} if part == "partial" else {}
-    client.get(path, headers=headers)
-    with CaptureQueriesContext(connection) as queries:
-        answer = client.get(path, headers=headers)
-    assert answer.status_code == 200, path
-    return len(queries)
+    return queries_of(client, line.format(key=scenes.GRAPH_KEY))
 
 
 @pytest.mark.django_db

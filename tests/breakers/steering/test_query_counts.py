@@ -1,19 +1,11 @@
-"""How many SQL queries the screens of decisions and figures take, pinned in `query_counts.json`.
-
-A screen takes the same number whatever it shows; a change of a number is a decision, made by
-changing the file.
-"""
+"""How many SQL queries the screens of decisions and figures take, pinned in `query_counts.json`."""
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from breakers.models import DegradedMode, FallbackRollup, Instance
 from breakers.services.toggles import toggle_set
@@ -21,21 +13,13 @@ from health.models import Service
 from resilience_site.core.choices import Role
 from resilience_site.pages import status
 from tests.breakers.steering import scenes
-from tests.pages.html import PARTIAL
+from tests.queries import pinned, queries_of
 
-PINNED: dict[str, int] = json.loads(
-    Path(__file__).with_name("query_counts.json").read_text(encoding="utf-8")
-)
+PINNED = pinned(__file__)
 
 
 def count(client: Client, line: str) -> int:
-    path, _, part = line.partition(" ")
-    headers = PARTIAL if part == "partial" else {}
-    client.get(path, headers=headers)
-    status.forget()
-    with CaptureQueriesContext(connection) as queries:
-        assert client.get(path, headers=headers).status_code == 200, path
-    return len(queries)
+    return queries_of(client, line, forget=status.forget)
 
 
 @pytest.mark.usefixtures("busy_fleet")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, expect
 
 from health.choices import DependencyStatus
@@ -18,14 +16,9 @@ from resilience_site.core.choices import Role
 from tests.health.scenes import ACTOR
 from tests.health.screens import scenes
 from tests.livesite import LiveSite
+from tests.screens import problems
 
 pytestmark = pytest.mark.browser
-
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-THEMES: list[tuple[Literal["light", "dark"], dict[str, int]]] = [
-    ("light", DESK), ("dark", DESK), ("light", PHONE), ("dark", PHONE),
-]  # fmt: skip
 
 
 @pytest.fixture
@@ -52,22 +45,6 @@ def company(operator: Page) -> dict[str, Check]:
                   "created_at": now},
     )  # fmt: skip
     return checks
-
-
-def problems(page: Page, path: str) -> list[str]:
-    """What is wrong with a page in both themes, at a desk and on a phone."""
-    found = []
-    for scheme, size in THEMES:
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        page.set_viewport_size(size)  # type: ignore[arg-type]
-        page.goto(path)
-        for problem in Axe().run(page, options={"runOnly": RULES}).response["violations"]:
-            places = [node["target"] for node in problem["nodes"]][:5]
-            found.append(f"{path} {scheme} {size['width']}: {problem['id']} {places}")
-        width = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
-        if page.evaluate(width):
-            found.append(f"{path} is wider than {size['width']}")
-    return found
 
 
 PATHS: dict[str, Callable[[dict[str, Check]], str]] = {

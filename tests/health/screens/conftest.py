@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
-from django.test import Client
 
 from health.models import Check
 from resilience_site.core import partitions
 from resilience_site.core.bootstrap import bootstrap
-from resilience_site.core.choices import Role, Scope
+from resilience_site.core.choices import Scope
 from tests.health.screens import scenes
 
 
@@ -36,27 +33,3 @@ def empty_site(db: None) -> Iterator[None]:
 def incident(empty_site: None, now: datetime) -> dict[str, Check]:
     """The database died, and much with it."""
     return scenes.incident(now)
-
-
-@pytest.fixture
-def as_role(db: None) -> Callable[[Role], Client]:
-    """A client signed in as a new user of a role."""
-
-    def sign_in(role: Role) -> Client:
-        user = get_user_model().objects.create_user(f"a-{role}")
-        user.groups.add(Group.objects.get_or_create(name=role.value)[0])
-        client = Client()
-        client.force_login(user)
-        return client
-
-    return sign_in
-
-
-@pytest.fixture
-def viewer(as_role: Callable[[Role], Client]) -> Client:
-    return as_role(Role.VIEWER)
-
-
-@pytest.fixture
-def operator(as_role: Callable[[Role], Client]) -> Client:
-    return as_role(Role.OPERATOR)

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from health.models import Check
 from resilience_site.core.choices import Role
 from tests.health.screens import scenes
 from tests.livesite import LiveSite
+from tests.screens import TWO_LOOKS, press_until, problems, say
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
-
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-THEMES: list[tuple[Literal["light", "dark"], dict[str, int]]] = [("light", DESK), ("dark", PHONE)]
-PATIENCE = 10_000
 
 
 @pytest.fixture
@@ -36,34 +30,14 @@ def checks(operator: Page) -> dict[str, Check]:
     return scenes.incident(datetime.now(UTC))
 
 
-def say(page: Page, word: str) -> None:
-    expect(page.locator("#live-word")).to_have_text(word, timeout=PATIENCE)
-
-
-def problems(page: Page, path: str) -> list[str]:
-    """What is wrong with a page in one theme at a desk and in the other on a phone."""
-    found = []
-    for scheme, size in THEMES:
-        # Set before the page is there: colours in transition from the other theme are no design.
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        page.set_viewport_size(size)  # type: ignore[arg-type]
-        page.goto(path)
-        for each in Axe().run(page, options={"runOnly": RULES}).response["violations"]:
-            places = [node["target"] for node in each["nodes"]][:5]
-            found.append(f"{path} {scheme} {size['width']}: {each['id']} {places}")
-        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-            found.append(f"{path} is wider than {size['width']}")
-    return found
-
-
 def test_screens_are_accessible_and_fit_a_phone(operator: Page, site: LiveSite) -> None:
-    assert problems(operator, "/health") == []
+    assert problems(operator, "/health", TWO_LOOKS) == []
     checks = scenes.incident(datetime.now(UTC))
-    assert problems(operator, "/health") == []
+    assert problems(operator, "/health", TWO_LOOKS) == []
     for name in ("postgres-main", "nightly-export", "sync-worker"):
-        assert problems(operator, f"/health/checks/{checks[name].id}?since=24h") == []
-    assert problems(operator, f"/health/checks/{checks['postgres-main'].id}/pause") == []
-    assert problems(operator, "/services/platform") == []
+        assert problems(operator, f"/health/checks/{checks[name].id}?since=24h", TWO_LOOKS) == []
+    assert problems(operator, f"/health/checks/{checks['postgres-main'].id}/pause", TWO_LOOKS) == []
+    assert problems(operator, "/services/platform", TWO_LOOKS) == []
 
 
 def seen_after(page: Page, selector: str, word: str, change: datetime) -> float:
@@ -117,15 +91,6 @@ def test_the_first_check_shows_on_an_empty_page(operator: Page) -> None:
     scenes.move(Check.objects.get(), "down", now)
     expect(operator.locator("#check-rows .badge").first).to_have_text("Down")
     expect(operator.locator("#health-head .verdict")).to_contain_text("check-000 is down")
-
-
-def press_until(page: Page, wanted: Locator) -> None:
-    """Press Tab until the focus is where it is wanted."""
-    for _ in range(60):
-        if wanted.evaluate("element => element === document.activeElement"):
-            return
-        page.keyboard.press("Tab")
-    raise AssertionError(f"Tab never reached {wanted}")
 
 
 def test_the_keyboard_leads_from_anywhere_to_a_check_and_pauses_it(

@@ -12,9 +12,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from health.models import PublicIncident
 from health.services.incidents import incident_resolve
 from resilience_site.core.choices import Role
-from tests.breakers.steering.test_browser import PHONE, check, say, tab_to
+from tests.breakers.steering.test_browser import tab_to
 from tests.health.status.scenes import ANA, everything
 from tests.livesite import LiveSite
+from tests.screens import PHONE, problems, say
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -27,14 +28,14 @@ def incident(site: LiveSite) -> PublicIncident:
 def test_the_public_page_is_accessible_and_fits_a_phone(
     page: Page, incident: PublicIncident
 ) -> None:
-    check(page, "/status?refresh=off")
+    assert problems(page, "/status?refresh=off") == []
     expect(page.get_by_role("img", name="Planner: ")).to_be_visible()
 
 
 def test_it_is_read_whole_without_scripts_and_by_keyboard(
     browser: Browser, site: LiveSite, incident: PublicIncident, complaints: Any
 ) -> None:
-    context = browser.new_context(base_url=site.url, java_script_enabled=False, viewport=PHONE)  # type: ignore[arg-type]
+    context = browser.new_context(base_url=site.url, java_script_enabled=False, viewport=PHONE)
     page = context.new_page()
     complaints.watch(page)
     page.goto("/status?refresh=off")
@@ -68,7 +69,7 @@ def test_the_screens_of_incidents_are_accessible_and_fit_a_phone(
 ) -> None:
     site.sign_in(context, Role.OPERATOR)
     for path in ("", "/new", f"/{incident.id}"):
-        check(page, f"/health/incidents{path}")
+        assert problems(page, f"/health/incidents{path}") == []
 
 
 def test_an_operator_posts_an_update_by_keyboard_alone(

@@ -7,8 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
 from django.test import Client
 
 from health.models import PublicIncident, PublicIncidentUpdate
@@ -181,18 +179,6 @@ def test_words_are_corrected_and_updates_taken_back(
 
 
 # --- Screens ----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def as_role() -> Callable[[Role], Client]:
-    def sign_in(role: Role) -> Client:
-        user = get_user_model().objects.create_user(f"a-{role}")
-        user.groups.add(Group.objects.get(name=role.value))
-        client = Client()
-        client.force_login(user)
-        return client
-
-    return sign_in
 
 
 def test_an_operator_writes_an_incident_from_its_opening_to_its_end(

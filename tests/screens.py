@@ -1,0 +1,61 @@
+"""Looking at pages in a browser: axe, both themes, a desk and a phone, what is live."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import product
+from typing import Final, Literal
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page, ViewportSize, expect
+
+RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+DESK: Final[ViewportSize] = {"width": 1280, "height": 900}
+PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
+PATIENCE: Final = 10_000
+Look = tuple[Literal["light", "dark"], ViewportSize]
+LOOKS: Final[Sequence[Look]] = list(product(("light", "dark"), (DESK, PHONE)))
+# Each theme and each size once, where there are many pages.
+TWO_LOOKS: Final[Sequence[Look]] = [("light", DESK), ("dark", PHONE)]
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds on the page as it is."""
+    found = Axe().run(page, options={"runOnly": RULES}).response["violations"]
+    return [f"{each['id']}: {[node['target'] for node in each['nodes']][:5]}" for each in found]
+
+
+def overflows(page: Page) -> bool:
+    """Whether the page needs sideways scrolling."""
+    return bool(
+        page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    )
+
+
+def problems(page: Page, path: str, looks: Sequence[Look] = LOOKS) -> list[str]:
+    """What is wrong with the page at `path`: for axe, or because it is wider than the window."""
+    found = []
+    for scheme, size in looks:
+        # Set before the page is there: colours in transition from the other theme are no design.
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.set_viewport_size(size)
+        page.goto(path)
+        found += [f"{path} {scheme} {size['width']}: {each}" for each in violations(page)]
+        if overflows(page):
+            found.append(f"{path} is wider than {size['width']}")
+    return found
+
+
+def say(page: Page, word: str | re.Pattern[str]) -> None:
+    """Wait until the page says so of its connection."""
+    expect(page.locator("#live-word")).to_have_text(word, timeout=PATIENCE)
+
+
+def press_until(page: Page, wanted: Locator) -> None:
+    """Press Tab until the focus is where it is wanted."""
+    for _ in range(60):
+        if wanted.evaluate("element => element === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab never reached {wanted}")
