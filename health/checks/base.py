@@ -9,7 +9,6 @@ option marked secret.
 
 from __future__ import annotations
 
-import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -175,8 +174,3 @@ def kind(name: str, label: str) -> Callable[[type[CheckKind[Any]]], type[CheckKi
         return cls
 
     return register
-
-
-def field_names(options: type[Any]) -> list[str]:
-    """The names of a kind's options, in the order of their declaration."""
-    return [each.name for each in dataclasses.fields(options)]

@@ -125,19 +125,11 @@ def overall_availability(
     )
 
 
-def checks_days(
-    ids: Collection[UUID], *, now: datetime, days: int = BARS, policy: Policy = DEFAULT
-) -> dict[UUID, list[Day]]:
-    """The last `days` days of each check, the oldest first, today's last; one query."""
-    until = _minute_of(now)
-    bounds = _day_starts(until, days)
-    return _days(check_bands(ids, bounds, until), bounds, policy)
-
-
 def services_days(
     names: Collection[str], *, now: datetime, days: int = BARS, policy: Policy = DEFAULT
 ) -> dict[str, list[Day]]:
-    """The same of services; a constant number of queries."""
+    """The last `days` days of each service, the oldest first, today's last; a constant number of
+    queries."""
     until = _minute_of(now)
     bounds = _day_starts(until, days)
     return _days(service_bands(names, bounds, until), bounds, policy)

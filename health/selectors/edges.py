@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from health.choices import DependencyStatus
 from health.models import Check, Dependency
@@ -92,8 +92,3 @@ def _named(q: str) -> Q:
         path = f"{end}__name" if end.endswith("service") else end
         wanted |= Q(**{f"{path}__icontains": q})
     return wanted
-
-
-def edges_drawn() -> QuerySet[Dependency]:
-    """Every edge that counts, as it was drawn."""
-    return dependency_list(COUNTED)

@@ -13,7 +13,6 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from django.db.models import QuerySet
-from django.db.models.functions import Coalesce
 
 from health.choices import DependencyStatus
 from health.domain.graph import Edge, Graph
@@ -168,20 +167,3 @@ class Needers:
         services = {name for form, _, name in nodes if form == "in" or form == "out"}
         services |= {self._service_of[f"check:{key}"] for key in checks}
         return BlastRadius(frozenset(checks), frozenset(services - {start.removeprefix("out:")}))
-
-
-def service_edges() -> list[tuple[str, str, bool]]:
-    """The edges that count, between services: (child, parent, hard), of two the hard one.
-
-    An edge of a check is one of its service; edges within a service are left out.
-    """
-    rows = Dependency.objects.filter(status__in=COUNTED).values_list(
-        Coalesce("child_service", "child_check__service"),
-        Coalesce("parent_service", "parent_check__service"),
-        "hard",
-    )
-    found: dict[tuple[str, str], bool] = {}
-    for child, parent, hard in rows:
-        if child != parent:
-            found[child, parent] = found.get((child, parent), False) or hard
-    return [(*pair, hard) for pair, hard in sorted(found.items())]

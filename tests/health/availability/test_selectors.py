@@ -24,7 +24,6 @@ from health.selectors.availability import (
     WEEK,
     WINDOWS,
     checks_availability,
-    checks_days,
     checks_reliability,
     critical_services,
     overall_availability,
@@ -181,17 +180,14 @@ def test_the_bars_of_days_add_up_to_the_figures() -> None:
     history(check, rng, NOON - 12 * DAY, now, longest=40_000)
     sum_up(now)
     truth = segments_of([Wanted(check.id, "planner", NOON - 12 * DAY, now)])[check.id]
-    for days in (
-        checks_days([check.id], now=now)[check.id],
-        services_days(["planner"], now=now)["planner"],
-    ):
-        assert len(days) == 90
-        assert (days[0].day, days[-1].day) == ((NOON - 89 * DAY).date(), NOON.date())
-        midnight = NOON.replace(hour=0)
-        for back, day in enumerate(reversed(days)):
-            start = midnight - back * DAY
-            assert close(day.seconds, spent(truth, start, min(start + DAY, now)))
-        assert days[0].counted.ratio is None
+    days = services_days(["planner"], now=now)["planner"]
+    assert len(days) == 90
+    assert (days[0].day, days[-1].day) == ((NOON - 89 * DAY).date(), NOON.date())
+    midnight = NOON.replace(hour=0)
+    for back, day in enumerate(reversed(days)):
+        start = midnight - back * DAY
+        assert close(day.seconds, spent(truth, start, min(start + DAY, now)))
+    assert days[0].counted.ratio is None
 
 
 def test_mttr_and_mtbf_of_checks_and_of_their_service() -> None:
@@ -282,7 +278,6 @@ def test_reads_take_the_same_number_of_queries_for_one_check_and_for_many() -> N
         for read in (
             lambda: checks_availability(ids, now=now),
             lambda: services_availability(names, now=now),
-            lambda: checks_days(ids, now=now),
             lambda: services_days(names, now=now),
             lambda: checks_latencies(ids, now=now),
             lambda: health(now=now),
@@ -298,7 +293,7 @@ def test_reads_take_the_same_number_of_queries_for_one_check_and_for_many() -> N
     for n in range(12):
         change(make_check(f"c{n}", service=f"s{n % 4}", since=NOON - DAY), "up", NOON - DAY)
     sum_up(now)
-    assert queries() == few == [1, 8, 1, 4, 2, 8]
+    assert queries() == few == [1, 8, 4, 2, 8]
 
 
 def test_the_whole_is_the_time_of_all_services() -> None:

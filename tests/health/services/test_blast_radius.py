@@ -1,4 +1,4 @@
-"""Who needs what: the blast radius of checks and services, and the edges between services."""
+"""Who needs what: the blast radius of checks and services."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from health.selectors.graph import (
     BlastRadius,
     check_blast_radius,
     service_blast_radius,
-    service_edges,
 )
 from health.services.dependencies import dependency_declare
 from tests.health.scenes import ACTOR, NOW, make
@@ -62,8 +61,3 @@ def test_a_service_without_checks_passes_on_what_it_needs(fleet: dict[str, Check
         {"web", "report"},
         {"web", "gateway", "report"},
     )
-
-
-def test_edges_of_checks_count_for_their_services(fleet: dict[str, Check]) -> None:
-    declare("check:web", "check:api")
-    assert service_edges() == [("api", "store", True), ("web", "api", True)]
