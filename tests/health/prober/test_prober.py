@@ -49,7 +49,8 @@ def test_a_check_is_run_at_its_interval_and_its_state_follows(
         (b.at - a.at).total_seconds()
         for a, b in zip(results(check)[:3], results(check)[1:3], strict=False)
     ]
-    assert all(0.4 < gap < 1.7 for gap in gaps)
+    # Far from both twice as often and the default interval, however busy the machine is.
+    assert all(0.4 < gap < 5 for gap in gaps)
     assert all(each.late_ms is not None for each in results(check))
 
 
