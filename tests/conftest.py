@@ -17,6 +17,9 @@ from tests.chaos import running_planner
 from tests.demo.graph import Graph, running_graph
 from tests.demo.planner import PlannerProcess
 from tests.livesite import LiveSite, fresh_site, web_process
+from tests.steady import be_steady
+
+be_steady()
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,45 @@
+"""What keeps tests steady on a busy machine: patience where time is nothing that a test asks about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.test import TransactionTestCase
+from hypothesis import HealthCheck, settings
+from playwright.sync_api import expect
+from psycopg.errors import DeadlockDetected
+
+EXPECT_MILLISECONDS = 15_000
+_ATTEMPTS = 5
+
+
+def be_steady() -> None:
+    """Slow examples are no failure, pages may take their time, and a flush is tried again."""
+    settings.register_profile("steady", suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("steady")
+    expect.set_options(timeout=EXPECT_MILLISECONDS)
+    TransactionTestCase._fixture_teardown = _patiently(TransactionTestCase._fixture_teardown)
+
+
+def _patiently(teardown: Any) -> Any:
+    """Emptying all tables at once can meet a web process that reads several of them."""
+
+    def flush(self: TransactionTestCase) -> None:
+        for attempt in range(_ATTEMPTS):
+            try:
+                return teardown(self)
+            except Exception as error:
+                if attempt == _ATTEMPTS - 1 or not _is_deadlock(error):
+                    raise
+        return None
+
+    return flush
+
+
+def _is_deadlock(error: BaseException) -> bool:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, DeadlockDetected):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
