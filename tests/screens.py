@@ -15,9 +15,9 @@ DESK: Final[ViewportSize] = {"width": 1280, "height": 900}
 PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
 PATIENCE: Final = 10_000
 Look = tuple[Literal["light", "dark"], ViewportSize]
-LOOKS: Final[Sequence[Look]] = list(product(("light", "dark"), (DESK, PHONE)))
-# Each theme and each size once, where there are many pages.
-TWO_LOOKS: Final[Sequence[Look]] = [("light", DESK), ("dark", PHONE)]
+# Each theme and each size once; the gallery of components is looked at in all four.
+LOOKS: Final[Sequence[Look]] = [("light", DESK), ("dark", PHONE)]
+ALL_LOOKS: Final[Sequence[Look]] = list(product(("light", "dark"), (DESK, PHONE)))
 
 
 def violations(page: Page) -> list[str]:

@@ -16,7 +16,7 @@ from resilience_site.core.choices import Role
 from tests.analytics.store.conftest import forget_all
 from tests.livesite import LiveSite
 from tests.pages import scenes
-from tests.screens import PATIENCE, TWO_LOOKS, problems, say
+from tests.screens import PATIENCE, problems, say
 
 pytestmark = pytest.mark.browser
 
@@ -50,7 +50,7 @@ EMPTY = ["/", "/errors", "/patterns", "/chains", "/services", "/services/map", "
 
 @pytest.mark.parametrize("path", EMPTY)
 def test_empty_screens_are_accessible_and_fit_a_phone(admin: Page, path: str) -> None:
-    assert problems(admin, path, TWO_LOOKS) == []
+    assert problems(admin, path) == []
 
 
 # Ten pages in two themes: a busy machine takes a minute for them.
@@ -62,7 +62,7 @@ def test_busy_screens_are_accessible_and_fit_a_phone(busy: Page) -> None:
         f"/patterns/{error.pattern_id}", "/chains", f"/chains/{error.trace_id}", "/services",
         "/services/planner-mcp-server", "/services/map",
     ):  # fmt: skip
-        assert problems(busy, path, TWO_LOOKS) == []
+        assert problems(busy, path) == []
 
 
 def test_a_new_error_is_seen_in_less_than_a_second(busy: Page) -> None:

@@ -12,7 +12,7 @@ from health.models import Check
 from resilience_site.core.choices import Role
 from tests.health.screens import scenes
 from tests.livesite import LiveSite
-from tests.screens import TWO_LOOKS, press_until, problems, say
+from tests.screens import press_until, problems, say
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -31,13 +31,13 @@ def checks(operator: Page) -> dict[str, Check]:
 
 
 def test_screens_are_accessible_and_fit_a_phone(operator: Page, site: LiveSite) -> None:
-    assert problems(operator, "/health", TWO_LOOKS) == []
+    assert problems(operator, "/health") == []
     checks = scenes.incident(datetime.now(UTC))
-    assert problems(operator, "/health", TWO_LOOKS) == []
+    assert problems(operator, "/health") == []
     for name in ("postgres-main", "nightly-export", "sync-worker"):
-        assert problems(operator, f"/health/checks/{checks[name].id}?since=24h", TWO_LOOKS) == []
-    assert problems(operator, f"/health/checks/{checks['postgres-main'].id}/pause", TWO_LOOKS) == []
-    assert problems(operator, "/services/platform", TWO_LOOKS) == []
+        assert problems(operator, f"/health/checks/{checks[name].id}?since=24h") == []
+    assert problems(operator, f"/health/checks/{checks['postgres-main'].id}/pause") == []
+    assert problems(operator, "/services/platform") == []
 
 
 def seen_after(page: Page, selector: str, word: str, change: datetime) -> float:

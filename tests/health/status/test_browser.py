@@ -15,7 +15,7 @@ from resilience_site.core.choices import Role
 from tests.breakers.steering.test_browser import tab_to
 from tests.health.status.scenes import ANA, everything
 from tests.livesite import LiveSite
-from tests.screens import PHONE, problems, say
+from tests.screens import ALL_LOOKS, PHONE, problems, say
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -28,7 +28,7 @@ def incident(site: LiveSite) -> PublicIncident:
 def test_the_public_page_is_accessible_and_fits_a_phone(
     page: Page, incident: PublicIncident
 ) -> None:
-    assert problems(page, "/status?refresh=off") == []
+    assert problems(page, "/status?refresh=off", ALL_LOOKS) == []
     expect(page.get_by_role("img", name="Planner: ")).to_be_visible()
 
 
