@@ -22,8 +22,9 @@ from resilience_site.embedded.valkey import Valkey
 
 STATE_PREFIX = "rcp-tests-"
 _STOP_SECONDS = 20
-# Names the engines that the process above started: a worker of a parallel run has its own.
+# Names the engines that the controller of a parallel run started: each worker has its own.
 _STARTED = "RCP_TESTS_STARTED"
+_IS_WORKER = "PYTEST_XDIST_WORKER"
 
 
 def start_missing() -> None:
@@ -39,13 +40,15 @@ def start_missing() -> None:
     folders = Folders(state)
     folders.make()
     atexit.register(folders.remove_sockets)
-    above = os.environ.get(_STARTED, "").split()
+    # Taken away in a worker, whose own children are to use its engines.
+    above = os.environ.pop(_STARTED, "").split() if _IS_WORKER in os.environ else []
     started = []
     for variable, start in (("DATABASE_URL", _start_postgres), ("REDIS_URL", _start_valkey)):
         if variable in above or not os.environ.get(variable):
             os.environ[variable] = start(folders)
             started.append(variable)
-    os.environ[_STARTED] = " ".join(started)
+    if _IS_WORKER not in os.environ and started:
+        os.environ[_STARTED] = " ".join(started)
 
 
 def _start_postgres(folders: Folders) -> str:

@@ -15,11 +15,11 @@ from breakers.services.overrides import Target, override_set
 from resilience_site.core.audit import Actor
 from resilience_site.core.choices import Role
 from tests.breakers.api.conftest import breaker
-from tests.pages.conftest import as_role, empty_site, viewer
+from tests.pages.conftest import empty_site
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-__all__ = ["as_role", "breaker", "empty_site", "viewer"]
+__all__ = ["breaker", "empty_site"]
 
 ANA = Actor.system("ana")
 

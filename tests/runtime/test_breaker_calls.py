@@ -44,9 +44,11 @@ def test_a_thousand_callers_at_the_instant_of_half_open(clock: Clock) -> None:
     together = threading.Barrier(100, timeout=50)
     release = threading.Event()
     placed = []
+    probing = threading.Semaphore(0)
 
     def probe() -> None:
         placed.append(1)
+        probing.release()
         release.wait(50)
 
     refused = threading.Semaphore(0)
@@ -65,8 +67,11 @@ def test_a_thousand_callers_at_the_instant_of_half_open(clock: Clock) -> None:
             # The four threads whose probe was let through are held there; all others are refused.
             for _ in range(960):
                 assert refused.acquire(timeout=50)
-            assert len(placed) == 4
+            # They are let through before they place their probe.
+            for _ in range(4):
+                assert probing.acquire(timeout=50)
             release.set()
+            assert len(placed) == 4
             for each in results:
                 each.result()
     finally:

@@ -12,7 +12,6 @@ from health.models import Service
 from resilience_site.core.choices import Scope
 from tests.analytics.store.conftest import store as empty_store
 from tests.breakers.api.conftest import Api
-from tests.breakers.steering.conftest import as_role
 
 
 @pytest.fixture(autouse=True)
@@ -38,4 +37,4 @@ def planner(transactional_db: None) -> Breaker:
     )  # fmt: skip
 
 
-__all__ = ["as_role", "empty_store"]
+__all__ = ["empty_store"]

@@ -285,6 +285,7 @@ async def mail_server(handler: Any = None, **options: Any) -> AsyncIterator[int]
     finally:
         server.close()
         for each in made:
-            if each.transport is not None:
+            # One that is closing has nothing left to abort.
+            if each.transport is not None and not each.transport.is_closing():
                 each.transport.abort()
         await asyncio.sleep(0)
