@@ -21,27 +21,6 @@ from tests.steady import be_steady
 
 be_steady()
 
-# What takes longest begins first, so that no worker of a parallel run is left with it at the end.
-LONGEST = (
-    "tests/test_chaos.py",
-    "tests/embedded/",
-    "tests/breakers/screens/test_browser.py",
-    "tests/pages/test_screens.py",
-    "tests/health/screens/test_browser.py",
-    "tests/breakers/e2e/",
-    "tests/test_health_checks.py",
-    "tests/breakers/steering/test_browser.py",
-    "tests/front/test_screens.py",
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def rank(item: pytest.Item) -> int:
-        found = (n for n, prefix in enumerate(LONGEST) if item.nodeid.startswith(prefix))
-        return next(found, len(LONGEST))
-
-    items.sort(key=rank)
-
 
 @pytest.fixture(autouse=True)
 def breakers_closed() -> Iterator[None]:

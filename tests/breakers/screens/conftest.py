@@ -13,6 +13,7 @@ from tests.breakers.scenes import Scene
 @pytest.fixture
 def graph(db: None) -> Scene:
     """The planner's breaker for Graph, closed in three instances."""
+    scenes.clear()
     scene = Scene(*scenes.GRAPH)
     scenes.store([scene], datetime.now(UTC))
     return scene
@@ -21,4 +22,5 @@ def graph(db: None) -> Scene:
 @pytest.fixture
 def incident(db: None) -> list[Scene]:
     """Two dozen breakers; Graph is open, people have stepped in, one service fell silent."""
+    scenes.clear()
     return scenes.incident(datetime.now(UTC))
