@@ -111,7 +111,8 @@ def test_a_soft_parent_only_degrades_and_holds_no_alert_back() -> None:
 
 def test_a_short_failure_is_history_but_nobodys_alert() -> None:
     world = World()
-    world.check("page", settle_seconds=60)
+    # Longer than the failure and the slowest way to notice its end.
+    world.check("page", settle_seconds=150)
     world.run(60)
     world.down = {"page"}
     world.run(60)
