@@ -19,7 +19,7 @@ def test_down_is_confirmed_by_the_threshold_and_dated_back() -> None:
     world.check("page", failures_to_down=3)
     world.run(60)
     world.down = {"page"}
-    world.run(31)
+    world.run(40)
     first = world.runs("page", "down")[0]
     world.run(30)
     assert world.state("page") == "down"
@@ -33,7 +33,7 @@ def test_a_suspicion_is_probed_faster_and_a_dead_target_slower() -> None:
     world.check("page", interval=60)
     world.run(120)
     world.down = {"page"}
-    world.run(75)
+    world.run(90)
     runs = world.runs("page", "down")
     assert world.state("page") == "down"
     assert [runs[1] - runs[0], runs[2] - runs[1]] == [5 * SECOND] * 2
@@ -190,7 +190,7 @@ def test_a_change_and_its_row_are_written_together_or_not_at_all() -> None:
         )
     try:
         with pytest.raises(Exception, match="refuse"):
-            world.run(31)
+            world.run(40)
     finally:
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE health_statechange DROP CONSTRAINT refuse")
