@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -99,10 +100,12 @@ def test_an_indicator_of_several_groups_is_looked_at_once(
     seen = []
     monkeypatch.setattr(checks, "database", lambda: seen.append(1) or [])
     groups.forget()
+    began = time.monotonic()
     for _ in range(5):
         ask("/healthz/ready?group=deep,services&group=ready", key)
         ask("/readyz")
-    assert len(seen) == 1
+    # It is remembered for a second; a busy machine may take longer for ten answers.
+    assert 1 <= len(seen) <= 1 + int(time.monotonic() - began)
 
 
 # --- The fleet --------------------------------------------------------------------------------
