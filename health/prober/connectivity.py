@@ -1,7 +1,8 @@
 """Is it me? Whether this machine has a network, asked when checks fail.
 
-A target counts as evidence only once it has answered this process: a firewall that drops every
-question would otherwise hide real outages. Refusing a connection is an answer.
+Targets that somebody named are to be believed. Those that were only guessed count as evidence once
+they have answered this process: a firewall that drops every question would otherwise hide real
+outages. They are therefore asked before anything fails. Refusing a connection is an answer.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from health.checks.addresses import literal_address
 
 CACHED_SECONDS: Final = 2.0
 ANSWER_SECONDS: Final = 2.0
+# Between two tries to learn whether guessed targets answer at all.
+LEARN_SECONDS: Final = 60.0
 _RESOLV_CONF: Final = Path("/etc/resolv.conf")
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
 
@@ -25,21 +28,38 @@ Address = tuple[str, int]
 
 
 class Connectivity:
-    """Remembers what has answered, and asks again at most every two seconds."""
+    """Remembers what has answered, and asks again at most every two seconds.
+
+    `trusted` targets were named by somebody; without any, only this machine's interfaces tell.
+    """
 
     def __init__(
-        self, targets: Sequence[Address], clock: Callable[[], float] = time.monotonic
+        self,
+        targets: Sequence[Address],
+        *,
+        trusted: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._targets = list(targets)
         self._clock = clock
-        self._answered: set[Address] = set()
+        self._known = trusted
+        self._learn_after = float("-inf")
+        self._learning: asyncio.Task[bool] | None = None
         self._known_until = float("-inf")
         self._online = True
         self._asking: asyncio.Task[bool] | None = None
 
+    def learn(self) -> None:
+        """See to it that it is known whether the targets answer while all is well."""
+        if self._known or not self._targets or self._clock() < self._learn_after:
+            return
+        self._learn_after = self._clock() + LEARN_SECONDS
+        self._learning = asyncio.create_task(self._any_answers())
+
     def proved(self) -> None:
         """A check beyond this machine has just got an answer."""
         self._online, self._known_until = True, self._clock() + CACHED_SECONDS
+        self.learn()
 
     async def online(self) -> bool:
         """Whether this machine reaches anything beyond itself; one question serves all who ask."""
@@ -50,15 +70,14 @@ class Connectivity:
         return await asyncio.shield(self._asking)
 
     async def _ask(self) -> bool:
-        self._online = has_interface() and await self._reaches_any()
+        self._online = has_interface() and (await self._any_answers() or not self._known)
         self._known_until = self._clock() + CACHED_SECONDS
         return self._online
 
-    async def _reaches_any(self) -> bool:
-        answers = await asyncio.gather(*(_answers(*each) for each in self._targets))
-        now = {each for each, yes in zip(self._targets, answers, strict=True) if yes}
-        self._answered |= now
-        return bool(now) or not self._answered
+    async def _any_answers(self) -> bool:
+        answered = any(await asyncio.gather(*(_answers(*each) for each in self._targets)))
+        self._known = self._known or answered
+        return answered
 
 
 async def _answers(host: str, port: int) -> bool:
@@ -96,18 +115,11 @@ def _is_loopback(host: str) -> bool:
     return host.startswith("/") or host.lower().rstrip(".") in _LOOPBACK_NAMES
 
 
-def configured_targets(names: Sequence[str]) -> list[Address]:
-    """`host:port` texts as addresses; this machine's name servers where there are none."""
-    if names:
-        return [_address(each) for each in names]
-    return [(server, 53) for server in _name_servers() if not _is_loopback(server)]
-
-
-def _address(text: str) -> Address:
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit():
-        raise ValueError(f"{text!r} is not host:port")
-    return host.strip("[]"), int(port)
+def connectivity(named: Sequence[Address]) -> Connectivity:
+    """By the targets that somebody named, or else by this machine's name servers."""
+    if named:
+        return Connectivity(named, trusted=True)
+    return Connectivity([(each, 53) for each in _name_servers() if not _is_loopback(each)])
 
 
 def _name_servers() -> list[str]:

@@ -15,7 +15,7 @@ from uuid import UUID
 from health.checks.addresses import Addresses
 from health.choices import ResultStatus, RunCause
 from health.models import Check, CheckResult
-from health.prober.connectivity import Connectivity, configured_targets
+from health.prober.connectivity import connectivity
 from health.prober.prober import Prober
 from health.prober.probes import Probes
 from health.prober.running import Runner
@@ -83,11 +83,10 @@ def end_probing() -> None:
 
 def make_runner() -> Runner:
     """A runner by the site's settings, for one event loop."""
-    targets = configured_targets(config.resilience_connectivity_targets)
     return Runner(
         per_host=config.resilience_check_per_host,
         addresses=Addresses(allow_private=config.resilience_allow_private_targets),
-        connectivity=Connectivity(targets),
+        connectivity=connectivity(config.resilience_connectivity_targets),
         deep=config.deep_health_checks_enabled,
     )
 

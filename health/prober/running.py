@@ -111,6 +111,8 @@ class Runner:
         cause: str = RunCause.SCHEDULED,
     ) -> Result:
         """Run a claimed check once. Raises nothing but cancellation."""
+        if not is_local(probe.hosts):
+            self._connectivity.learn()
         asked = self._asked.get(probe.question)
         if asked is None or asked.task.done():
             asked = self._asked[probe.question] = _Asked()

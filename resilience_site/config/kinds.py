@@ -88,6 +88,22 @@ class Names(Plain):
 
 
 @dataclass(frozen=True)
+class Endpoints(Plain):
+    """A comma-separated list of `host:port`; an IPv6 address stands in brackets."""
+
+    allowed: str = "host:port pairs separated by commas, each like 10.0.0.1:53 or [fd00::1]:53"
+
+    def parse(self, text: str) -> list[tuple[str, int]]:
+        found = [urlsplit(f"//{each.strip()}") for each in text.split(",") if each.strip()]
+        if not found or any(
+            not p.hostname or not p.port or p.path or p.query or p.username is not None
+            for p in found
+        ):
+            raise ValueError(text)
+        return [(str(p.hostname), int(p.port or 0)) for p in found]
+
+
+@dataclass(frozen=True)
 class Origins(Plain):
     """A comma-separated list of origins: scheme, host, and port where it is not the usual one."""
 

@@ -18,7 +18,7 @@ from breakers.runtime.variables import (
     Variable,
 )
 from resilience_site.config import kept
-from resilience_site.config.kinds import Choice, Folder, Names, Origins, Text, Url
+from resilience_site.config.kinds import Choice, Endpoints, Folder, Names, Origins, Text, Url
 
 # What targets of checks name is anybody's; how like a known name it is before it looks misspelt.
 _CHECKS = "RESILIENCE_CHECK_"
@@ -140,7 +140,7 @@ class SiteConfig(ClientVariables):
         20, "Health checks that one worker runs at the same time against one host", minimum=1
     )
     resilience_connectivity_targets = SITE.variable(
-        Names(),
+        Endpoints(),
         lambda _: [],
         "Addresses host:port of which one must accept a connection, or else results of health "
         "checks are withheld (default: the name servers of this machine)",

@@ -28,6 +28,25 @@ def site(tmp_path: Path, **environ: str) -> SiteConfig:
     return SiteConfig({"RESILIENCE_STATE_DIR": str(tmp_path), **environ})
 
 
+def test_endpoints_are_hosts_with_ports(tmp_path: Path) -> None:
+    table = site(
+        tmp_path, RESILIENCE_CONNECTIVITY_TARGETS="10.0.0.1:53, [fd00::1]:443,dns.example:53"
+    )
+    assert table.resilience_connectivity_targets == [
+        ("10.0.0.1", 53),
+        ("fd00::1", 443),
+        ("dns.example", 53),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["10.0.0.1", "host:", ":53", "host:0", "host:99999", "a:1/x", "u@a:1"]
+)
+def test_endpoints_that_are_none_stop_the_start(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match="host:port"):
+        _ = site(tmp_path, RESILIENCE_CONNECTIVITY_TARGETS=text).resilience_connectivity_targets
+
+
 @pytest.mark.parametrize("text", ["true", "TRUE", "1", "yes", "On"])
 def test_words_for_true(text: str) -> None:
     assert ClientVariables({"RETRY_ENABLED": text}).retry_enabled is True
