@@ -191,5 +191,8 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 
 def _cause(claim: Claim) -> str:
+    if claim.pushed_at is not None and claim.pushed_at == claim.due_at:
+        # The heartbeat made it due.
+        return RunCause.PUSHED
     suspected = claim.suspected_until is not None and claim.suspected_until > claim.due_at
     return RunCause.SUSPICION if suspected or claim.own.undecided else RunCause.SCHEDULED

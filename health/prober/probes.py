@@ -16,8 +16,7 @@ from health.checks.options import OptionError
 from health.models import Check, CheckStatus
 from health.prober.running import Probe
 from health.services.claims import Claim
-from health.services.masks import secret_texts
-from health.services.targets import kinds_known, opened, parsed, resolved, variable_texts
+from health.services.targets import kinds_known, opened, parsed, resolved, secrets_of
 from resilience_site.core.sealing import UnsealError
 
 log = logging.getLogger(__name__)
@@ -77,6 +76,7 @@ def probe_of(check: Check) -> Probe | str:
         whole = opened(check.sealed_target)
         options = parsed(kind, whole)
         target = resolved(whole)
+        secrets = secrets_of(kind, whole)
     except UnsealError as error:
         return f"the target cannot be read: {error}"
     except OptionError as error:
@@ -86,9 +86,8 @@ def probe_of(check: Check) -> Probe | str:
         options=options,
         question=_question(check, target),
         hosts=tuple(kind.hosts(options)),
-        secrets=tuple(
-            sorted(secret_texts(kind, target) | variable_texts(kind, whole), key=len, reverse=True)
-        ),
+        # The longest first: one may be part of another.
+        secrets=tuple(sorted(secrets, key=len, reverse=True)),
     )
 
 

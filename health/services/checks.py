@@ -21,14 +21,11 @@ from health.services.cycles import members_all
 from health.services.dependencies import check_dependents, set_check_dependencies
 from health.services.editing import GraphEdit, graph_editing
 from health.services.evaluation import graph_evaluate
-from health.services.masks import secret_texts
 from health.services.targets import (
     kinds_known,
     opened,
     parsed,
     push_digest,
-    resolved,
-    variable_texts,
 )
 from resilience_site.core.audit import Actor, audit_record, refusals_audited
 from resilience_site.core.choices import Topic
@@ -153,12 +150,6 @@ def check_options(check: Check) -> Any:
     Raises `OptionError` where they are wrong or name a variable that is not set, and `UnsealError`.
     """
     return parsed(kinds_known()[check.kind], opened(check.sealed_target))
-
-
-def check_secrets(check: Check) -> frozenset[str]:
-    """Every secret that a run of the check could let slip. Raises as `check_options`."""
-    kind, whole = kinds_known()[check.kind], opened(check.sealed_target)
-    return secret_texts(kind, resolved(whole)) | variable_texts(kind, whole)
 
 
 # --- Writes, inside of `graph_editing`

@@ -21,7 +21,7 @@ import orjson
 from health.checks import kinds
 from health.checks.base import KINDS, CheckKind
 from health.checks.options import OptionError
-from health.services.masks import MASK, mask, unmask
+from health.services.masks import MASK, mask, secret_texts, unmask
 from health.services.ways import weaker
 from resilience_site.core.problems import Invalid
 from resilience_site.core.sealing import seal, unseal
@@ -158,6 +158,11 @@ def parsed(kind: CheckKind[Any], whole: Mapping[str, Any]) -> Any:
             raise
         words = f"is not valid with the value that {' and '.join(names)} has here"
         raise OptionError(error.option, words) from None
+
+
+def secrets_of(kind: CheckKind[Any], whole: Mapping[str, Any]) -> frozenset[str]:
+    """Every secret that a run with this target could let slip. Raises `OptionError`."""
+    return secret_texts(kind, resolved(whole)) | variable_texts(kind, whole)
 
 
 def variable_texts(kind: CheckKind[Any], whole: Mapping[str, Any]) -> frozenset[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
@@ -38,6 +37,7 @@ from resilience_site.core.screens import (
     is_partial,
     may_operate,
     reason_given,
+    tried,
 )
 
 METHODS = ["GET", "HEAD", "POST"]
@@ -98,7 +98,7 @@ def dependency_new(request: HttpRequest) -> HttpResponse:
             now=datetime.now(UTC),
         )
 
-    made, problem = _tried(request, declare)
+    _, made, problem = tried(request, declare)
     if made:
         messages.info(request, f"{_words(made)}.")
         return redirect(back_to(request, reverse("health:dependencies")))
@@ -126,7 +126,7 @@ def accept(request: HttpRequest, dependency_id: UUID) -> HttpResponse:
             now=datetime.now(UTC),
         )
 
-    made, problem = _tried(request, decide)
+    _, made, problem = tried(request, decide)
     if made:
         messages.info(request, f"Accepted: {_words(made)}.")
         return redirect(back_to(request, reverse("health:dependencies")))
@@ -152,7 +152,7 @@ def reject(request: HttpRequest, dependency_id: UUID) -> HttpResponse:
             now=datetime.now(UTC),
         )
 
-    made, problem = _tried(request, decide)
+    _, made, problem = tried(request, decide)
     if made:
         messages.info(request, f"Rejected: {_words(made)}.")
         return redirect(back_to(request, reverse("health:dependencies")))
@@ -172,23 +172,11 @@ def remove(request: HttpRequest, dependency_id: UUID) -> HttpResponse:
         )
         return edge
 
-    made, problem = _tried(request, take)
+    _, made, problem = tried(request, take)
     if made:
         messages.info(request, f"Removed: {_words(made)}.")
         return redirect(back_to(request, reverse("health:dependencies")))
     return _form(request, "remove", problem, edge, title="Remove a dependency")
-
-
-def _tried(
-    request: HttpRequest, act: Callable[[], Dependency]
-) -> tuple[Dependency | None, Problem | None]:
-    """The edge after a POST, or why that was refused; opening a form asks for nothing."""
-    if request.method != "POST":
-        return None, None
-    try:
-        return act(), None
-    except Problem as refused:
-        return None, refused
 
 
 def _form(

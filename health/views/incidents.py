@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -34,6 +34,7 @@ from resilience_site.core.screens import (
     form_answer,
     is_partial,
     may_operate,
+    tried,
 )
 
 METHODS = ["GET", "HEAD", "POST"]
@@ -102,7 +103,7 @@ def incident_new(request: HttpRequest) -> HttpResponse:
 def incident_edit(request: HttpRequest, incident_id: UUID) -> HttpResponse:
     """The form that corrects what an incident says of itself; a POST does it."""
     found = _or_404(incident_find(incident_id))
-    done, problem = _tried(
+    done, _, problem = tried(
         request,
         lambda: services.incident_edit(
             incident_id=incident_id,
@@ -127,7 +128,7 @@ def incident_edit(request: HttpRequest, incident_id: UUID) -> HttpResponse:
 def incident_update(request: HttpRequest, incident_id: UUID) -> HttpResponse:
     """The form of the next update; a POST puts it on the status page."""
     found = _or_404(incident_find(incident_id))
-    done, problem = _tried(
+    done, _, problem = tried(
         request,
         lambda: services.incident_update(
             incident_id=incident_id,
@@ -156,7 +157,7 @@ def incident_update(request: HttpRequest, incident_id: UUID) -> HttpResponse:
 def incident_resolve(request: HttpRequest, incident_id: UUID) -> HttpResponse:
     """The form that ends an incident; a POST does it."""
     found = _or_404(incident_find(incident_id))
-    done, problem = _tried(
+    done, _, problem = tried(
         request,
         lambda: services.incident_resolve(
             incident_id=incident_id,
@@ -181,7 +182,7 @@ def incident_resolve(request: HttpRequest, incident_id: UUID) -> HttpResponse:
 def update_edit(request: HttpRequest, update_id: UUID) -> HttpResponse:
     """The form that corrects the words of an update; a POST does it."""
     found = _update_or_404(update_id)
-    done, problem = _tried(
+    done, _, problem = tried(
         request,
         lambda: services.incident_update_edit(
             update_id=update_id,
@@ -204,7 +205,7 @@ def update_edit(request: HttpRequest, update_id: UUID) -> HttpResponse:
 def update_delete(request: HttpRequest, update_id: UUID) -> HttpResponse:
     """The form that takes an update back; a POST does it."""
     found = _update_or_404(update_id)
-    done, problem = _tried(
+    done, _, problem = tried(
         request,
         lambda: services.incident_update_delete(
             update_id=update_id, actor=actor_of(request), now=datetime.now(UTC)
@@ -219,17 +220,6 @@ def update_delete(request: HttpRequest, update_id: UUID) -> HttpResponse:
 
 
 # --- What they share --------------------------------------------------------------------------
-
-
-def _tried(request: HttpRequest, act: Callable[[], object]) -> tuple[bool, Problem | None]:
-    """Whether a POST was carried out, else why it was refused; opening a form asks for nothing."""
-    if request.method != "POST":
-        return False, None
-    try:
-        act()
-    except Problem as refused:
-        return False, refused
-    return True, None
 
 
 def _form(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -21,6 +21,8 @@ from resilience_site.core.permissions import (
     role_of,
 )
 from resilience_site.core.problems import Problem
+
+T = TypeVar("T")
 
 
 def is_partial(request: HttpRequest) -> bool:
@@ -92,6 +94,17 @@ def refused_by(response: HttpResponse, problem: Problem | None) -> HttpResponse:
     """The response, of which `acting_only` records what refused the act."""
     response.refusal = problem  # type: ignore[attr-defined]
     return response
+
+
+def tried(request: HttpRequest, act: Callable[[], T]) -> tuple[bool, T | None, Problem | None]:
+    """Whether a POST was carried out and what came of it, else why it was refused; opening a form
+    asks for nothing."""
+    if request.method != "POST":
+        return False, None, None
+    try:
+        return True, act(), None
+    except Problem as refused:
+        return False, None, refused
 
 
 def reason_given(request: HttpRequest) -> str:

@@ -15,6 +15,7 @@ from health.checks.base import CheckKind, Context, Finding, kind
 from health.checks.options import OptionError
 from health.models import Check
 from health.services.checks import check_create, check_update
+from health.services.targets import kinds_known, opened, secrets_of
 from resilience_site.core.audit import Actor
 from resilience_site.core.problems import Invalid
 
@@ -92,3 +93,8 @@ def field_of(problem: Invalid) -> str:
 
 def update(check: Check, **changes: Any) -> Check:
     return check_update(check_id=check.id, changes=changes, actor=ACTOR, now=NOW)
+
+
+def check_secrets(check: Check) -> frozenset[str]:
+    """What a run of the check would keep out of its words."""
+    return secrets_of(kinds_known()[check.kind], opened(check.sealed_target))

@@ -14,6 +14,7 @@ from health.models import Check, CheckResult, CheckStatus
 from health.prober import run_now
 from health.prober.prober import Prober
 from health.services.checks import check_update
+from health.services.results import push_receive
 from resilience_site.core.audit import Actor
 from resilience_site.core.problems import NotFound
 from tests.analytics.outage import closed_database
@@ -226,3 +227,15 @@ def test_run_now_of_nothing_is_not_found(transactional_db: None) -> None:
 
     with pytest.raises(NotFound):
         run_now(uuid.uuid4())
+
+
+def test_a_heartbeat_is_judged_at_once_and_the_run_says_why_it_took_place(
+    make_check: Make, make_prober: MakeProber
+) -> None:
+    check = make_check("job", "", kind="push", target={}, interval_seconds=600, timeout_seconds=5)
+    make_prober().start()
+    push_receive(check_id=check.id, status="up", output="42 rows", now=datetime.now(UTC))
+    until(lambda: status(check).state == "up")
+    pushed = [each for each in results(check) if each.cause == "pushed"]
+    assert [each.status for each in pushed] == ["up"]
+    assert "42 rows" in pushed[0].output

@@ -9,10 +9,9 @@ import pytest
 from health.models import Check
 from health.prober.probes import probe_of
 from health.prober.running import Probe
-from health.services.checks import check_secrets
 from health.services.masks import mask_url
 from resilience_site.core.problems import Invalid
-from tests.health.scenes import make, update
+from tests.health.scenes import check_secrets, make, update
 
 pytestmark = pytest.mark.django_db
 SECRET = "w0rth-st3aling"

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from health.models import Check
-from health.services.checks import check_options, check_secrets
+from health.services.checks import check_options
 from health.services.masks import mask, mask_url, unmask
 from resilience_site.config import config
 from resilience_site.core.problems import Invalid
-from tests.health.scenes import SECRET, SampleCheck, field_of, make, refused, update
+from tests.health.scenes import SECRET, SampleCheck, check_secrets, field_of, make, refused, update
 
 pytestmark = pytest.mark.django_db
 
