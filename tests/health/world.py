@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+import secrets
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from health.choices import DependencyStatus
 from health.models import Check, CheckResult, CheckStatus, Dependency, Outage, Service, StateChange
@@ -21,6 +22,14 @@ from resilience_site.core.sealing import seal
 
 START = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def placed(at: datetime, interval: float) -> UUID:
+    """A new id by which a check's place in its interval is that of `at`: a test does not depend on
+    what is drawn."""
+    place = (at - _EPOCH).total_seconds() % interval / interval
+    return UUID(int=secrets.randbits(100) * 1_000_003 + int(place * 1_000_003))
 
 
 class World:
@@ -47,13 +56,14 @@ class World:
             name=fields.pop("service", name),
             defaults={"first_seen": self.now, "last_seen": self.now},
         )
+        interval = fields.pop("interval", 30)
         check = Check.objects.create(
-            id=uuid4(),
+            id=placed(self.now + timedelta(seconds=due_in), interval),
             name=name,
             service=service,
             kind="memory",
             sealed_target=seal("{}"),
-            interval_seconds=fields.pop("interval", 30),
+            interval_seconds=interval,
             timeout_seconds=fields.pop("timeout", 10),
             created_at=self.now,
             updated_at=self.now,
