@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from breakers.runtime import CircuitState, default
 from resilience_site.core.choices import Role
 from tests import browser as browsers
+from tests import engines
 from tests.chaos import running_planner
 from tests.demo.graph import Graph, running_graph
 from tests.demo.planner import PlannerProcess
@@ -20,6 +21,13 @@ from tests.livesite import LiveSite, fresh_site, web_process
 from tests.steady import be_steady
 
 be_steady()
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(request: pytest.FixtureRequest) -> bool:
+    """A database on an engine of the run's own ends with the engine: a thread that still has a
+    connection need not be waited for."""
+    return "DATABASE_URL" in engines.OWN or bool(request.config.getvalue("reuse_db"))
 
 
 @pytest.fixture(autouse=True)

@@ -22,6 +22,8 @@ from resilience_site.embedded.valkey import Valkey
 
 STATE_PREFIX = "rcp-tests-"
 _STOP_SECONDS = 20
+# Variables of the engines that this process started, which end with it.
+OWN: set[str] = set()
 # Names the engines that the controller of a parallel run started: each worker has its own.
 _STARTED = "RCP_TESTS_STARTED"
 _IS_WORKER = "PYTEST_XDIST_WORKER"
@@ -42,13 +44,12 @@ def start_missing() -> None:
     atexit.register(folders.remove_sockets)
     # Taken away in a worker, whose own children are to use its engines.
     above = os.environ.pop(_STARTED, "").split() if _IS_WORKER in os.environ else []
-    started = []
     for variable, start in (("DATABASE_URL", _start_postgres), ("REDIS_URL", _start_valkey)):
         if variable in above or not os.environ.get(variable):
             os.environ[variable] = start(folders)
-            started.append(variable)
-    if _IS_WORKER not in os.environ and started:
-        os.environ[_STARTED] = " ".join(started)
+            OWN.add(variable)
+    if _IS_WORKER not in os.environ and OWN:
+        os.environ[_STARTED] = " ".join(sorted(OWN))
 
 
 def _start_postgres(folders: Folders) -> str:

@@ -221,7 +221,8 @@ def test_calls_do_no_input_or_output(valkey: OwnValkey, stack: ExitStack) -> Non
     before = until(lambda: commands(valkey))
     for _ in range(10_000):
         call()
-    assert commands(valkey) - before <= 5  # those of this test
+    # Connections introduce themselves, and the subscriber may still be doing so.
+    assert commands(valkey) - before < 100
 
 
 @pytest.mark.parametrize("how", ["held", "killed"])
