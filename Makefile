@@ -32,7 +32,7 @@ check: $(VENV)/.dev ## lint, formatting, types, layers, migrations, templates
 	DJANGO_SETTINGS_MODULE=tests.offline_settings $(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/djlint --lint --quiet $(TEMPLATE_FOLDERS)
 
-bench: $(VENV)/.dev ## measure speed and memory; writes var/bench/ and prints a table
+bench: $(VENV)/.bench ## measure speed and memory; writes var/bench/ and prints a table
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
@@ -42,6 +42,8 @@ lock: $(VENV)/.dev ## renew the locked packages from pyproject.toml
 	$(LOCK) --extra site --group demo --output-file requirements/site.txt
 	$(LOCK) --extra site --group demo --group dev --constraint requirements/site.txt \
 		--output-file requirements/dev.txt
+	$(LOCK) --extra site --group demo --group dev --group bench --constraint requirements/dev.txt \
+		--output-file requirements/bench.txt
 
 # --- The environment ---------------------------------------------------------------------------
 
@@ -65,4 +67,9 @@ $(VENV)/.site: requirements/site.txt $(VENV)/.made
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.site
 	@echo "Installing the rest of $$(grep -c '==' requirements/dev.txt) locked packages for development"
 	@$(PIP) install --require-hashes --progress-bar on -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.bench: requirements/bench.txt $(VENV)/.dev
+	@echo "Installing the rest of $$(grep -c '==' requirements/bench.txt) locked packages for benchmarks"
+	@$(PIP) install --require-hashes --progress-bar on -r requirements/bench.txt
 	@touch $@

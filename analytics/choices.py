@@ -65,3 +65,49 @@ class EdgeVia(models.TextChoices):
 
     LINK = "link", "a span whose parent is another service's span"
     PEER = "peer", "a client span that names its peer"
+
+
+class ForecastSpan(models.TextChoices):
+    """How far a forecast reaches, and in which steps."""
+
+    DAY = "24h", "24 hours, hourly"
+    WEEK = "7d", "7 days, daily"
+
+
+class ExhaustionKind(models.TextChoices):
+    """What can be used up."""
+
+    BUDGET = "budget", "error budget gone"
+    DISK = "disk", "disk full"
+    POOL = "pool", "pool exhausted"
+    CERTIFICATE = "certificate", "certificate expired"
+
+
+class FailureKind(models.TextChoices):
+    """The ways in which a service fails that are predicted."""
+
+    HEALTH_DOWN = "health_down", "health down"
+    BREAKER_OPEN = "breaker_open", "breaker open"
+    SLO_BREACH = "slo_breach", "objective breached"
+
+
+class PredictionMethod(models.TextChoices):
+    """What a prediction was made by."""
+
+    RULES = "rules", "safe rules"
+    MODEL = "model", "a model of this site's history"
+
+
+class PredictionOutcome(models.TextChoices):
+    """What came of a prediction."""
+
+    PENDING = "pending", "pending"
+    HIT = "hit", "hit"
+    MISS = "miss", "miss"
+
+
+class MergeOrigin(models.TextChoices):
+    """Who put two patterns together."""
+
+    PERSON = "person", "a person"
+    MACHINE = "machine", "the second pass over messages"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from celery import shared_task
 
-from analytics.services import chains, edges, metric_hours, retention
+from analytics.services import call_hours, chains, edges, metric_hours, retention
 from resilience_site.core import partitions
 
 # How long one task may work at a backlog before others have their turn.
@@ -37,6 +37,12 @@ def partitions_ahead() -> None:
 def metric_hours_sum() -> None:
     """Sum up the minutes of metrics into hours."""
     metric_hours.metric_hours_sum(now=datetime.now(UTC))
+
+
+@shared_task
+def call_hours_sum() -> None:
+    """Sum up the minutes of calls and errors into hours."""
+    call_hours.call_hours_sum(now=datetime.now(UTC))
 
 
 @shared_task

@@ -29,6 +29,7 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "End what was decided for a time": _every(5, "breakers.tasks.due_expire"),
     "Forget old transitions and decisions": _every(3600, "breakers.tasks.history_prune"),
     "Make partitions ahead": _every(600, "analytics.tasks.partitions_ahead"),
+    "Sum up hours of calls": _every(300, "analytics.tasks.call_hours_sum"),
     "Sum up hours of metrics": _every(600, "analytics.tasks.metric_hours_sum"),
     "Drop what is past its retention": _every(3600, "analytics.tasks.retention_apply"),
 }

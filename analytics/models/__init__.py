@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from analytics.models.anomalies import Anomaly, DetectorState
 from analytics.models.chains import ChainPending, CorrelationChain
 from analytics.models.errors import ErrorEvent, ErrorPattern, StackTrace
+from analytics.models.forecasts import Exhaustion, Forecast
+from analytics.models.hours import CallRollupHour, ErrorRollupHour
 from analytics.models.logs import LogRecord, LogRollup, LogTemplate
 from analytics.models.metrics import MetricRollup, MetricRollupHour, MetricSeries, MetricStream
+from analytics.models.predictions import (
+    ObservedFailure,
+    Prediction,
+    PredictionModel,
+    ReadCursor,
+    Sign,
+)
 from analytics.models.receipts import BatchReceipt, PostedId
+from analytics.models.relations import PatternMerge, PatternRelation
+from analytics.models.releases import Release
 from analytics.models.rollups import (
     CallRollup,
     EdgePending,
@@ -19,16 +31,22 @@ from analytics.models.rollups import (
 from analytics.models.spans import Span
 
 __all__ = [
+    "Anomaly",
     "BatchReceipt",
     "CallRollup",
+    "CallRollupHour",
     "ChainPending",
     "CorrelationChain",
+    "DetectorState",
     "EdgePending",
     "EdgeRollup",
     "EdgeSighting",
     "ErrorEvent",
     "ErrorPattern",
     "ErrorRollup",
+    "ErrorRollupHour",
+    "Exhaustion",
+    "Forecast",
     "IngestRollup",
     "LogRecord",
     "LogRollup",
@@ -37,8 +55,16 @@ __all__ = [
     "MetricRollupHour",
     "MetricSeries",
     "MetricStream",
+    "ObservedFailure",
+    "PatternMerge",
+    "PatternRelation",
     "PeerAlias",
     "PostedId",
+    "Prediction",
+    "PredictionModel",
+    "ReadCursor",
+    "Release",
+    "Sign",
     "Span",
     "StackTrace",
 ]

@@ -72,11 +72,28 @@ class ErrorPattern(models.Model):
     first_seen = models.DateTimeField()
     last_seen = models.DateTimeField()
     last_error_id = models.UUIDField()
+    state_changed_at = models.DateTimeField(null=True)
+    state_reason = models.TextField(blank=True, db_default="", help_text="What made the state so.")
+    resolved_in_version = models.TextField(
+        blank=True, db_default="", help_text="Errors of earlier versions do not make it regressed."
+    )
+    ignored_until = models.DateTimeField(null=True)
+    ignored_until_count = models.BigIntegerField(null=True, help_text="Of `count`.")
+    ignored_until_escalating = models.BooleanField(db_default=False)
+    escalates_above = models.FloatField(
+        null=True, help_text="Errors an hour that its own history does not explain."
+    )
+    merged_into = models.UUIDField(null=True, help_text="The pattern that it is shown as part of.")
 
     class Meta:
         indexes = [
             models.Index(fields=["-last_seen", "-id"], name="pattern_newest"),
             models.Index(fields=["service", "-last_seen", "-id"], name="pattern_service_newest"),
+            models.Index(
+                fields=["merged_into"],
+                condition=models.Q(merged_into__isnull=False),
+                name="pattern_merged",
+            ),
         ]
 
     def __str__(self) -> str:

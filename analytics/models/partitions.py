@@ -23,6 +23,12 @@ def metric_minute_retention() -> timedelta:
     return min(timedelta(days=7), error_retention())
 
 
+def hour_retention() -> timedelta:
+    """How long figures per hour are kept: a quarter, so that weeks can be compared, or longer
+    where errors are."""
+    return max(timedelta(days=92), error_retention())
+
+
 ERRORS = register(PartitionedTable("analytics_errorevent", "day", error_retention))
 SPANS = register(PartitionedTable("analytics_span", "hour", span_retention))
 CHAINS = register(PartitionedTable("analytics_correlationchain", "day", error_retention))
@@ -36,3 +42,5 @@ METRIC_ROLLUPS = register(
     PartitionedTable("analytics_metricrollup", "day", metric_minute_retention)
 )
 METRIC_HOURS = register(PartitionedTable("analytics_metricrolluphour", "day", error_retention))
+CALL_HOURS = register(PartitionedTable("analytics_callrolluphour", "day", hour_retention))
+ERROR_HOURS = register(PartitionedTable("analytics_errorrolluphour", "day", hour_retention))

@@ -142,7 +142,8 @@ def _upsert(table: str, key: dict[str, str], figures: dict[Any, Figures]) -> Non
                 errors = t.errors + excluded.errors,
                 duration_ns = t.duration_ns + excluded.duration_ns,
                 duration_max_ns = GREATEST(t.duration_max_ns, excluded.duration_max_ns),
-                buckets = analytics_add_buckets(t.buckets, excluded.buckets)
+                buckets = analytics_add_buckets(t.buckets, excluded.buckets),
+                changed_at = excluded.changed_at
             """,
             [list(column) for column in zip(*rows, strict=True)],
         )
@@ -158,7 +159,7 @@ def write_error_counts(counts: dict[tuple[int, str, str], int]) -> None:
             "INSERT INTO analytics_errorrollup AS t (minute, service, pattern_id, errors) "
             "SELECT * FROM unnest(%s::timestamptz[], %s::text[], %s::uuid[], %s::bigint[]) "
             "ON CONFLICT (minute, service, pattern_id) "
-            "DO UPDATE SET errors = t.errors + excluded.errors",
+            "DO UPDATE SET errors = t.errors + excluded.errors, changed_at = excluded.changed_at",
             [
                 [datetime.fromtimestamp(key[0] * 60, UTC) for key in keys],
                 [key[1] for key in keys],

@@ -1,0 +1,47 @@
+"""Figures per hour, summed up from those per minute: what long ranges are drawn from."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from analytics.choices import SpanKind
+
+
+class CallRollupHour(models.Model):
+    """As `CallRollup`, for an hour."""
+
+    id = models.BigAutoField(primary_key=True)
+    hour = models.DateTimeField()
+    service = models.TextField()
+    operation = models.TextField()
+    kind = models.SmallIntegerField(choices=SpanKind)
+    calls = models.BigIntegerField()
+    errors = models.BigIntegerField()
+    duration_ns = models.BigIntegerField()
+    duration_max_ns = models.BigIntegerField()
+    buckets = ArrayField(models.BigIntegerField())
+
+    class Meta:
+        managed = False
+        db_table = "analytics_callrolluphour"
+
+    def __str__(self) -> str:
+        return f"{self.hour} {self.service} {self.operation}"
+
+
+class ErrorRollupHour(models.Model):
+    """As `ErrorRollup`, for an hour."""
+
+    id = models.BigAutoField(primary_key=True)
+    hour = models.DateTimeField()
+    service = models.TextField()
+    pattern_id = models.UUIDField()
+    errors = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "analytics_errorrolluphour"
+
+    def __str__(self) -> str:
+        return f"{self.hour} {self.service} {self.pattern_id}"

@@ -1,0 +1,246 @@
+"""Figures over time, by name: what trends, forecasts, anomalies and predictions read.
+
+Long steps are read from the hours, and from the minutes where those are not summed up yet, so that
+the cost goes by the number of steps and not by the number of events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from django.db import connection
+
+from analytics.domain.histogram import BUCKETS, quantile_ns
+from analytics.selectors.rollups import step_for
+from resilience_site.core.problems import Invalid
+from resilience_site.core.timerange import TimeRange
+
+HOUR: Final = timedelta(hours=1)
+# Hours are summed up every few minutes; the running one and the one before may not be yet.
+_UNSETTLED = timedelta(hours=2)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure that every service has: its unit as charts show it, and whether more is worse."""
+
+    name: str
+    title: str
+    unit: str
+    more_is_worse: bool = True
+
+
+METRICS: Final = {
+    metric.name: metric
+    for metric in (
+        Metric("error_rate", "Errors per call", "1"),
+        Metric("errors", "Stored errors", "errors"),
+        Metric("traffic", "Calls per second", "1/s", more_is_worse=False),
+        Metric("latency_p50", "Median latency", "ms"),
+        Metric("latency_p95", "95th percentile of latency", "ms"),
+        Metric("latency_p99", "99th percentile of latency", "ms"),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPoint:
+    """A step that begins at `at`: its value, None without data, and out of how many calls (or
+    errors) it was made."""
+
+    at: datetime
+    value: float | None
+    count: int
+
+
+@dataclass(frozen=True)
+class Series:
+    """All steps of a range, oldest first, those without data included."""
+
+    service: str
+    operation: str
+    metric: Metric
+    step: timedelta
+    points: list[SeriesPoint]
+
+    @property
+    def values(self) -> list[float | None]:
+        return [point.value for point in self.points]
+
+
+def metric_named(name: str) -> Metric:
+    """The metric of a name; raises `Invalid` that lists those there are."""
+    try:
+        return METRICS[name]
+    except KeyError:
+        known = ", ".join(METRICS)
+        raise Invalid.field("query.metric", f"There is no {name[:40]!r}; choose {known}.") from None
+
+
+def steps(within: TimeRange, step: timedelta) -> list[datetime]:
+    """The starts of the steps that a range touches, aligned to the epoch."""
+    width = step.total_seconds()
+    first = int(within.since.timestamp() // width)
+    last = int(-(-within.until.timestamp() // width))
+    return [datetime.fromtimestamp(index * width, UTC) for index in range(first, last)]
+
+
+def series_read(
+    metric: str,
+    within: TimeRange,
+    *,
+    now: datetime,
+    service: str = "",
+    operation: str = "",
+    step: timedelta | None = None,
+) -> Series:
+    """A metric of one service (of all, where none is named) or one of its operations."""
+    kind = metric_named(metric)
+    step = step or step_for(within)
+    at = steps(within, step)
+    rows = _errors if metric == "errors" else _calls
+    found = rows(service, operation, TimeRange(at[0], at[-1] + step), step, now)
+    value = _VALUES[metric]
+    points = []
+    for moment in at:
+        row = found.get(moment)
+        # The running step is not over: a rate is over the part that is.
+        seconds = max(1.0, (min(now, moment + step) - moment).total_seconds())
+        points.append(
+            SeriesPoint(moment, value(row, seconds), row[0])
+            if row
+            else SeriesPoint(moment, 0.0 if metric == "errors" and found else None, 0)
+        )
+    return Series(service, operation, kind, step, points)
+
+
+def active_services(within: TimeRange) -> list[str]:
+    """Services with calls or errors in a range, by name."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT service FROM analytics_callrollup "
+            "WHERE operation = '' AND minute >= %(since)s AND minute < %(until)s "
+            "UNION SELECT service FROM analytics_errorrollup "
+            "WHERE minute >= %(since)s AND minute < %(until)s ORDER BY 1",
+            {"since": within.since, "until": within.until},
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+# --- Rows per step -------------------------------------------------------------------------------
+
+_Row = Sequence[Any]
+_SUM_BUCKETS = "ARRAY[" + ", ".join(f"sum(buckets[{i}])" for i in range(1, BUCKETS + 1)) + "]"
+
+
+def _calls(
+    service: str, operation: str, within: TimeRange, step: timedelta, now: datetime
+) -> dict[datetime, _Row]:
+    minutes_service = "(%(service)s = '' OR service = %(service)s)"
+    source, parameters = _source(
+        "callrollup", "calls, errors, duration_max_ns, buckets",
+        f"{minutes_service} AND operation = %(operation)s",
+        # For all services together the hours hold rows of their own.
+        "service = %(service)s AND operation = %(operation)s"
+        if not operation or service
+        else "operation = %(operation)s",
+        within, step, now,
+    )  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT date_bin(%(step)s::interval, at, 'epoch'::timestamptz), sum(calls)::bigint, "
+            f"sum(errors)::bigint, max(duration_max_ns)::bigint, {_SUM_BUCKETS}::bigint[] "
+            f"FROM ({source}) AS figures GROUP BY 1",
+            {**parameters, "service": service, "operation": operation},
+        )
+        return {row[0]: row[1:] for row in cursor.fetchall()}
+
+
+def _errors(
+    service: str, operation: str, within: TimeRange, step: timedelta, now: datetime
+) -> dict[datetime, _Row]:
+    if operation:
+        raise Invalid.field("query.metric", "Stored errors are counted by service, not operation.")
+    condition = "(%(service)s = '' OR service = %(service)s)"
+    source, parameters = _source("errorrollup", "errors", condition, condition, within, step, now)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT date_bin(%(step)s::interval, at, 'epoch'::timestamptz), sum(errors)::bigint "
+            f"FROM ({source}) AS figures GROUP BY 1",
+            {**parameters, "service": service},
+        )
+        return {row[0]: row[1:] for row in cursor.fetchall()}
+
+
+def _source(
+    table: str,
+    columns: str,
+    minutes: str,
+    hours: str,
+    within: TimeRange,
+    step: timedelta,
+    now: datetime,
+) -> tuple[str, dict[str, Any]]:
+    """The rows to add up: hours as far as they are settled, minutes after them."""
+    border = within.since
+    if step >= HOUR and step % HOUR == timedelta():
+        border = min(max(_settled(table, now), within.since), within.until)
+    named = columns.replace("buckets", "buckets::bigint[]")
+    source = (
+        f"SELECT minute AS at, {named} FROM analytics_{table} "
+        f"WHERE {minutes} AND minute >= %(border)s AND minute < %(until)s"
+    )
+    if border > within.since:
+        source += (
+            f" UNION ALL SELECT hour AS at, {columns} FROM analytics_{table}hour "
+            f"WHERE {hours} AND hour >= %(since)s AND hour < %(border)s"
+        )
+    return source, {
+        "step": step, "since": within.since, "border": border, "until": within.until,
+    }  # fmt: skip
+
+
+def _settled(table: str, now: datetime) -> datetime:
+    """Up to when hours say all that their minutes do."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT max(hour) FROM analytics_{table}hour")
+        last = cursor.fetchone()[0]
+    hour = (now - _UNSETTLED).replace(minute=0, second=0, microsecond=0)
+    # Without any, all is still in the minutes.
+    return min(hour, last) if last else datetime.min.replace(tzinfo=UTC)
+
+
+# --- Values of a row -----------------------------------------------------------------------------
+
+
+def _ratio(row: _Row | None, seconds: float) -> float | None:
+    return row[1] / row[0] if row and row[0] else None
+
+
+def _count(row: _Row | None, seconds: float) -> float | None:
+    return float(row[0]) if row else None
+
+
+def _rate(row: _Row | None, seconds: float) -> float | None:
+    return row[0] / seconds if row else None
+
+
+def _quantile(q: float) -> Any:
+    def value(row: _Row | None, seconds: float) -> float | None:
+        found = quantile_ns(row[3], q, row[2]) if row and row[0] else None
+        return None if found is None else found / 1e6
+
+    return value
+
+
+_VALUES: Final = {
+    "error_rate": _ratio,
+    "errors": _count,
+    "traffic": _rate,
+    "latency_p50": _quantile(0.5),
+    "latency_p95": _quantile(0.95),
+    "latency_p99": _quantile(0.99),
+}
