@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import migrations
 
+_TABLES = ("callrollup", "edgerollup", "errorrollup")
+
 # A summarising index finds what changed without slowing the updates down.
 _CHANGED = """
 ALTER TABLE analytics_{table} ADD COLUMN changed_at timestamptz NOT NULL DEFAULT now();
@@ -29,6 +31,21 @@ CREATE TABLE analytics_callrolluphour (
 CREATE INDEX analytics_callrolluphour_service
     ON analytics_callrolluphour (service, operation, hour);
 
+CREATE TABLE analytics_edgerolluphour (
+    hour timestamptz NOT NULL,
+    caller text COLLATE "C" NOT NULL,
+    callee text COLLATE "C" NOT NULL,
+    via varchar(4) NOT NULL,
+    calls bigint NOT NULL,
+    errors bigint NOT NULL,
+    duration_ns bigint NOT NULL,
+    duration_max_ns bigint NOT NULL,
+    buckets bigint[] NOT NULL,
+    changed_at timestamptz NOT NULL,
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    PRIMARY KEY (hour, caller, callee, via)
+) PARTITION BY RANGE (hour);
+
 CREATE TABLE analytics_errorrolluphour (
     hour timestamptz NOT NULL,
     service text COLLATE "C" NOT NULL,
@@ -48,10 +65,11 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunSQL(
-            sql=_CHANGED.format(table="callrollup") + _CHANGED.format(table="errorrollup") + HOURS,
-            reverse_sql="DROP TABLE analytics_callrolluphour; "
-            "DROP TABLE analytics_errorrolluphour; "
-            "ALTER TABLE analytics_callrollup DROP COLUMN changed_at; "
-            "ALTER TABLE analytics_errorrollup DROP COLUMN changed_at;",
+            sql="".join(_CHANGED.format(table=table) for table in _TABLES) + HOURS,
+            reverse_sql="".join(
+                f"DROP TABLE analytics_{table}hour; "
+                f"ALTER TABLE analytics_{table} DROP COLUMN changed_at; "
+                for table in _TABLES
+            ),
         )
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from analytics.choices import SpanKind
+from analytics.choices import EdgeVia, SpanKind
 
 
 class CallRollupHour(models.Model):
@@ -28,6 +28,28 @@ class CallRollupHour(models.Model):
 
     def __str__(self) -> str:
         return f"{self.hour} {self.service} {self.operation}"
+
+
+class EdgeRollupHour(models.Model):
+    """As `EdgeRollup`, for an hour."""
+
+    id = models.BigAutoField(primary_key=True)
+    hour = models.DateTimeField()
+    caller = models.TextField()
+    callee = models.TextField()
+    via = models.CharField(max_length=4, choices=EdgeVia)
+    calls = models.BigIntegerField()
+    errors = models.BigIntegerField()
+    duration_ns = models.BigIntegerField()
+    duration_max_ns = models.BigIntegerField()
+    buckets = ArrayField(models.BigIntegerField())
+
+    class Meta:
+        managed = False
+        db_table = "analytics_edgerolluphour"
+
+    def __str__(self) -> str:
+        return f"{self.hour} {self.caller} → {self.callee}"
 
 
 class ErrorRollupHour(models.Model):

@@ -43,4 +43,5 @@ METRIC_ROLLUPS = register(
 )
 METRIC_HOURS = register(PartitionedTable("analytics_metricrolluphour", "day", error_retention))
 CALL_HOURS = register(PartitionedTable("analytics_callrolluphour", "day", hour_retention))
+EDGE_HOURS = register(PartitionedTable("analytics_edgerolluphour", "day", hour_retention))
 ERROR_HOURS = register(PartitionedTable("analytics_errorrolluphour", "day", hour_retention))

@@ -1,4 +1,4 @@
-"""Summing up the minutes of calls and errors into hours.
+"""Summing up the minutes of calls, edges and errors into hours.
 
 The hours of calls hold a row for all services together as well, under the empty name: a quarter
 of a year of a fleet is then read as quickly as that of one service.
@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from django.db import connection, transaction
 
 from analytics.domain.histogram import BUCKETS
-from analytics.models.partitions import CALL_HOURS, ERROR_HOURS
+from analytics.models.partitions import CALL_HOURS, EDGE_HOURS, ERROR_HOURS
 from resilience_site.core import partitions
 
 # A batch may have been stored, but not committed, while the last run was reading.
@@ -40,6 +40,18 @@ ON CONFLICT (hour, service, operation, kind) DO UPDATE SET
     duration_ns = excluded.duration_ns, duration_max_ns = excluded.duration_max_ns,
     buckets = excluded.buckets
 """
+_EDGES = f"""
+INSERT INTO analytics_edgerolluphour AS t
+    (changed_at, hour, caller, callee, via, calls, errors, duration_ns, duration_max_ns, buckets)
+SELECT %(now)s, %(hour)s, caller, callee, via, {_FIGURES}
+FROM analytics_edgerollup
+WHERE minute >= %(hour)s AND minute < %(hour)s + interval '1 hour'
+GROUP BY caller, callee, via ORDER BY caller, callee, via
+ON CONFLICT (hour, caller, callee, via) DO UPDATE SET
+    changed_at = excluded.changed_at, calls = excluded.calls, errors = excluded.errors,
+    duration_ns = excluded.duration_ns, duration_max_ns = excluded.duration_max_ns,
+    buckets = excluded.buckets
+"""
 _ERRORS = """
 INSERT INTO analytics_errorrolluphour AS t (changed_at, hour, service, pattern_id, errors)
 SELECT %(now)s, %(hour)s, service, pattern_id, sum(errors)::bigint FROM analytics_errorrollup
@@ -64,6 +76,7 @@ def call_hours_sum(*, now: datetime) -> int:
         done = 0
         for minutes, table, statement in (
             ("analytics_callrollup", CALL_HOURS, _CALLS),
+            ("analytics_edgerollup", EDGE_HOURS, _EDGES),
             ("analytics_errorrollup", ERROR_HOURS, _ERRORS),
         ):
             cursor.execute(f"SELECT max(changed_at) FROM {table.table}")
