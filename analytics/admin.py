@@ -96,7 +96,11 @@ class FiguresAdmin(BigTableAdmin):
     list_display_links = None
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        return [f.name for f in self.model._meta.concrete_fields if f.name != "distribution"]
+        return [
+            f.name
+            for f in self.model._meta.concrete_fields
+            if f.name not in ("distribution", "buckets")
+        ]
 
 
 @admin.register(models.LogRollup, models.MetricRollup)
@@ -104,7 +108,9 @@ class PerMinuteAdmin(FiguresAdmin):
     ordering = ["-minute"]
 
 
-@admin.register(models.MetricRollupHour)
+@admin.register(
+    models.MetricRollupHour, models.CallRollupHour, models.EdgeRollupHour, models.ErrorRollupHour
+)
 class PerHourAdmin(FiguresAdmin):
     ordering = ["-hour"]
 
@@ -119,6 +125,18 @@ class PerHourAdmin(FiguresAdmin):
     models.MetricStream,
     models.BatchReceipt,
     models.PostedId,
+    models.Anomaly,
+    models.DetectorState,
+    models.Exhaustion,
+    models.Forecast,
+    models.ObservedFailure,
+    models.PatternMerge,
+    models.PatternRelation,
+    models.Prediction,
+    models.PredictionModel,
+    models.ReadCursor,
+    models.Release,
+    models.Sign,
 )
 class SmallTableAdmin(ReadOnlyAdmin):
     """Queues, catalogues and notes, each with all its columns."""
