@@ -12,6 +12,7 @@ from django.db import connection
 from analytics.choices import EdgeVia
 from analytics.domain.histogram import BUCKETS, quantile_ns
 from analytics.models import PeerAlias
+from analytics.selectors.sources import figure_rows
 from resilience_site.core.timerange import TimeRange
 
 # PostgreSQL arrays count from 1. Summing each element by its subscript is several times faster
@@ -21,6 +22,7 @@ _FIGURES = (
     "sum(calls)::bigint, sum(errors)::bigint, sum(duration_ns)::bigint, "
     f"max(duration_max_ns)::bigint, {_SUM_BUCKETS}::bigint[]"
 )
+_COLUMNS = "calls, errors, duration_ns, duration_max_ns, buckets"
 _POINTS_WANTED = 120
 _STEPS = [timedelta(minutes=m) for m in (1, 2, 5, 10, 15, 30, 60, 180, 360, 720, 1440)]
 
@@ -94,33 +96,40 @@ def step_for(within: TimeRange, points: int = _POINTS_WANTED) -> timedelta:
     return _STEPS[-1]
 
 
-def _minutes(within: TimeRange) -> tuple[datetime, datetime]:
+def _minutes(within: TimeRange) -> TimeRange:
     # A minute belongs to a range when it begins in it; the running minute always does.
-    return within.since.replace(second=0, microsecond=0), within.until
+    return TimeRange(within.since.replace(second=0, microsecond=0), within.until)
 
 
 def service_figures(within: TimeRange) -> dict[str, Figures]:
     """The entry calls of each service in a time range, by service name."""
-    since, until = _minutes(within)
+    # The hours' rows without a service are of all of them together.
+    rows, parameters = figure_rows(
+        "callrollup",
+        f"service, {_COLUMNS}",
+        where="operation = ''",
+        where_hours="operation = '' AND service <> ''",
+        within=_minutes(within),
+    )
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT service, {_FIGURES} FROM analytics_callrollup "
-            "WHERE operation = '' AND minute >= %s AND minute < %s GROUP BY service",
-            [since, until],
-        )
+        cursor.execute(f"SELECT service, {_FIGURES} FROM ({rows}) r GROUP BY service", parameters)
         seconds = within.length.total_seconds()
         return {row[0]: _figures(seconds, row[1:]) for row in cursor.fetchall()}
 
 
 def operation_figures(service: str, within: TimeRange, limit: int = 100) -> dict[str, Figures]:
     """The operations of one service in a time range, most calls first."""
-    since, until = _minutes(within)
+    rows, parameters = figure_rows(
+        "callrollup",
+        f"operation, {_COLUMNS}",
+        where="service = %(service)s AND operation <> ''",
+        within=_minutes(within),
+    )
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT operation, {_FIGURES} FROM analytics_callrollup "
-            "WHERE service = %s AND operation <> '' AND minute >= %s AND minute < %s "
-            "GROUP BY operation ORDER BY sum(calls) DESC, operation LIMIT %s",
-            [service, since, until, limit],
+            f"SELECT operation, {_FIGURES} FROM ({rows}) r "
+            "GROUP BY operation ORDER BY sum(calls) DESC, operation LIMIT %(limit)s",
+            parameters | {"service": service, "limit": limit},
         )
         seconds = within.length.total_seconds()
         return {row[0]: _figures(seconds, row[1:]) for row in cursor.fetchall()}
@@ -130,7 +139,8 @@ def call_series(within: TimeRange, service: str = "", step: timedelta | None = N
     """Entry calls over time, of one service or of all. Steps without calls are left out: a chart
     draws a gap there."""
     step = step or step_for(within)
-    since, until = _minutes(within)
+    minutes = _minutes(within)
+    since, until = minutes.since, minutes.until
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT date_bin(%s::interval, minute, 'epoch'::timestamptz) AS at, {_FIGURES} "
@@ -144,7 +154,8 @@ def call_series(within: TimeRange, service: str = "", step: timedelta | None = N
 
 def service_trends(within: TimeRange, bins: int = 24) -> dict[str, list[float | None]]:
     """Errors per call of each service in `bins` equal parts of a range; None without calls."""
-    since, until = _minutes(within)
+    minutes = _minutes(within)
+    since, until = minutes.since, minutes.until
     width = within.length / bins
     trends: dict[str, list[float | None]] = {}
     with connection.cursor() as cursor:
@@ -168,7 +179,8 @@ def error_counts(
     step: timedelta | None = None,
 ) -> list[tuple[datetime, int]]:
     """Stored errors over time, spans or not; steps without errors are left out."""
-    since, until = _minutes(within)
+    minutes = _minutes(within)
+    since, until = minutes.since, minutes.until
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT date_bin(%s::interval, minute, 'epoch'::timestamptz) AS at, sum(errors)::bigint "
@@ -186,7 +198,8 @@ def error_counts(
 
 def error_totals(within: TimeRange) -> dict[str, int]:
     """Stored errors per service in a time range."""
-    since, until = _minutes(within)
+    minutes = _minutes(within)
+    since, until = minutes.since, minutes.until
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT service, sum(errors)::bigint FROM analytics_errorrollup "
@@ -202,7 +215,8 @@ def pattern_counts(ids: Iterable[UUID], within: TimeRange, bins: int = 24) -> di
     counts = {pattern_id: [0] * bins for pattern_id in wanted}
     if not wanted:
         return counts
-    since, until = _minutes(within)
+    minutes = _minutes(within)
+    since, until = minutes.since, minutes.until
     width = within.length / bins
     with connection.cursor() as cursor:
         cursor.execute(
@@ -222,24 +236,25 @@ def edge_list(within: TimeRange) -> list[Edge]:
     A call seen at both ends is counted once: where a caller's peer is known to be a service, the
     linked spans speak for it.
     """
-    since, until = _minutes(within)
+    rows, parameters = figure_rows(
+        "edgerollup", f"caller, callee, via, {_COLUMNS}", where="true", within=_minutes(within)
+    )
     aliases = {
         (caller, peer): service
         for caller, peer, service in PeerAlias.objects.values_list("caller", "peer", "service")
     }
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT caller, callee, via, {_FIGURES} FROM analytics_edgerollup "
-            "WHERE minute >= %s AND minute < %s GROUP BY caller, callee, via "
-            "ORDER BY sum(calls) DESC, caller, callee",
-            [since, until],
+            f"SELECT caller, callee, via, {_FIGURES} FROM ({rows}) r "
+            "GROUP BY caller, callee, via ORDER BY sum(calls) DESC, caller, callee",
+            parameters,
         )
-        rows = cursor.fetchall()
+        found = cursor.fetchall()
     seconds = within.length.total_seconds()
-    linked = {(row[0], row[1]) for row in rows if row[2] == EdgeVia.LINK}
+    linked = {(row[0], row[1]) for row in found if row[2] == EdgeVia.LINK}
     return [
         Edge(caller, callee, _figures(seconds, rest))
-        for caller, callee, via, *rest in rows
+        for caller, callee, via, *rest in found
         if via == EdgeVia.LINK
         or not ({(caller, callee), (caller, aliases.get((caller, callee), ""))} & linked)
     ]

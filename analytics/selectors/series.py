@@ -15,12 +15,9 @@ from django.db import connection
 
 from analytics.domain.histogram import BUCKETS, quantile_ns
 from analytics.selectors.rollups import step_for
+from analytics.selectors.sources import HOUR, figure_rows
 from resilience_site.core.problems import Invalid
 from resilience_site.core.timerange import TimeRange
-
-HOUR: Final = timedelta(hours=1)
-# Hours are summed up every few minutes; the running one and the one before may not be yet.
-_UNSETTLED = timedelta(hours=2)
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,7 @@ def series_read(
     step = step or step_for(within)
     at = steps(within, step)
     rows = _errors if metric == "errors" else _calls
-    found = rows(service, operation, TimeRange(at[0], at[-1] + step), step, now)
+    found = rows(service, operation, TimeRange(at[0], at[-1] + step), step)
     value = _VALUES[metric]
     points = []
     for moment in at:
@@ -137,80 +134,55 @@ _SUM_BUCKETS = "ARRAY[" + ", ".join(f"sum(buckets[{i}])" for i in range(1, BUCKE
 
 
 def _calls(
-    service: str, operation: str, within: TimeRange, step: timedelta, now: datetime
+    service: str, operation: str, within: TimeRange, step: timedelta
 ) -> dict[datetime, _Row]:
     minutes_service = "(%(service)s = '' OR service = %(service)s)"
-    source, parameters = _source(
+    source, parameters = _rows(
         "callrollup", "calls, errors, duration_max_ns, buckets",
         f"{minutes_service} AND operation = %(operation)s",
         # For all services together the hours hold rows of their own.
         "service = %(service)s AND operation = %(operation)s"
         if not operation or service
         else "operation = %(operation)s",
-        within, step, now,
+        within, step,
     )  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT date_bin(%(step)s::interval, at, 'epoch'::timestamptz), sum(calls)::bigint, "
             f"sum(errors)::bigint, max(duration_max_ns)::bigint, {_SUM_BUCKETS}::bigint[] "
             f"FROM ({source}) AS figures GROUP BY 1",
-            {**parameters, "service": service, "operation": operation},
+            {**parameters, "step": str(step), "service": service, "operation": operation},
         )
         return {row[0]: row[1:] for row in cursor.fetchall()}
 
 
 def _errors(
-    service: str, operation: str, within: TimeRange, step: timedelta, now: datetime
+    service: str, operation: str, within: TimeRange, step: timedelta
 ) -> dict[datetime, _Row]:
     if operation:
         raise Invalid.field("query.metric", "Stored errors are counted by service, not operation.")
     condition = "(%(service)s = '' OR service = %(service)s)"
-    source, parameters = _source("errorrollup", "errors", condition, condition, within, step, now)
+    source, parameters = _rows("errorrollup", "errors", condition, condition, within, step)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT date_bin(%(step)s::interval, at, 'epoch'::timestamptz), sum(errors)::bigint "
             f"FROM ({source}) AS figures GROUP BY 1",
-            {**parameters, "service": service},
+            {**parameters, "step": str(step), "service": service},
         )
         return {row[0]: row[1:] for row in cursor.fetchall()}
 
 
-def _source(
-    table: str,
-    columns: str,
-    minutes: str,
-    hours: str,
-    within: TimeRange,
-    step: timedelta,
-    now: datetime,
-) -> tuple[str, dict[str, Any]]:
-    """The rows to add up: hours as far as they are settled, minutes after them."""
-    border = within.since
+def _rows(
+    table: str, columns: str, where: str, where_hours: str, within: TimeRange, step: timedelta
+) -> tuple[str, dict[str, Any]]:  # fmt: skip
     if step >= HOUR and step % HOUR == timedelta():
-        border = min(max(_settled(table, now), within.since), within.until)
+        return figure_rows(table, columns, where=where, where_hours=where_hours, within=within)
     named = columns.replace("buckets", "buckets::bigint[]")
-    source = (
+    return (
         f"SELECT minute AS at, {named} FROM analytics_{table} "
-        f"WHERE {minutes} AND minute >= %(border)s AND minute < %(until)s"
+        f"WHERE {where} AND minute >= %(since)s AND minute < %(until)s",
+        {"since": within.since, "until": within.until},
     )
-    if border > within.since:
-        source += (
-            f" UNION ALL SELECT hour AS at, {columns} FROM analytics_{table}hour "
-            f"WHERE {hours} AND hour >= %(since)s AND hour < %(border)s"
-        )
-    return source, {
-        "step": step, "since": within.since, "border": border, "until": within.until,
-    }  # fmt: skip
-
-
-def _settled(table: str, now: datetime) -> datetime:
-    """Up to when hours say all that their minutes do."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT max(hour) FROM analytics_{table}hour")
-        last = cursor.fetchone()[0]
-    hour = (now - _UNSETTLED).replace(minute=0, second=0, microsecond=0)
-    # Without any, all is still in the minutes.
-    return min(hour, last) if last else datetime.min.replace(tzinfo=UTC)
 
 
 # --- Values of a row -----------------------------------------------------------------------------
