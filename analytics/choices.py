@@ -30,6 +30,7 @@ class ChainKind(models.TextChoices):
 
     TRACE = "trace", "one trace"
     CORRELATION = "correlation", "one correlation id"
+    EDGE = "edge", "time and dependency"
 
 
 class SpanKind(models.IntegerChoices):
@@ -111,3 +112,10 @@ class MergeOrigin(models.TextChoices):
 
     PERSON = "person", "a person"
     MACHINE = "machine", "the second pass over messages"
+
+
+class DirectedBy(models.TextChoices):
+    """What tells which of two related patterns comes first."""
+
+    LAG = "lag", "the time between them"
+    DEPENDENCY = "dependency", "one service calls the other"

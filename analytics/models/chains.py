@@ -13,6 +13,9 @@ class CorrelationChain(models.Model):
 
     Partitioned by `opened_on`, the day on which it was first seen: a chain's own start moves
     when earlier spans arrive late. The full order of events is worked out when it is read.
+
+    `confidence` (0..1) is how far its errors belong together: 1 where a trace or a correlation id
+    says so. Where time and dependency do, `error_ids` names them, as nothing else leads to them.
     """
 
     id = models.UUIDField(primary_key=True)
@@ -32,6 +35,8 @@ class CorrelationChain(models.Model):
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField()
     updated_at = models.DateTimeField()
+    confidence = models.FloatField(default=1.0)
+    error_ids = ArrayField(models.UUIDField(), default=list)
 
     class Meta:
         managed = False

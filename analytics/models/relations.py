@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from django.db import models
 
-from analytics.choices import MergeOrigin
+from analytics.choices import DirectedBy, MergeOrigin
 
 
 class PatternRelation(models.Model):
     """That errors of one pattern precede those of another.
 
-    Over the windows of the range: `support` counts those with both in this order, `confidence` is
-    the share of the first's windows that the second followed, `lift` that share over the share by
-    chance, `lag_seconds` the median time between them.
+    Over the spells of the range in which the first was seen (`before_spells`): `support` counts
+    those that the second followed within `within_seconds`, `confidence` is their share, `lift`
+    that share over the share by chance (`expected`), `lag_seconds` the median time to the second.
+    `after_spells` counts those of the second.
     """
 
     before_id = models.UUIDField()
@@ -21,6 +22,13 @@ class PatternRelation(models.Model):
     confidence = models.FloatField()
     lift = models.FloatField()
     lag_seconds = models.FloatField()
+    before_spells = models.IntegerField(db_default=0)
+    after_spells = models.IntegerField(db_default=0)
+    expected = models.FloatField(db_default=0.0, help_text="Share by chance, 0..1.")
+    within_seconds = models.IntegerField(db_default=0)
+    directed_by = models.CharField(
+        max_length=10, choices=DirectedBy, db_default=DirectedBy.LAG, default=DirectedBy.LAG
+    )
     since = models.DateTimeField()
     until = models.DateTimeField()
 
