@@ -132,6 +132,7 @@ class PerHourAdmin(FiguresAdmin):
     models.ObservedFailure,
     models.PatternMerge,
     models.PatternRelation,
+    models.PatternRelease,
     models.Prediction,
     models.PredictionModel,
     models.ReadCursor,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from analytics.models.anomalies import Anomaly, DetectorState
 from analytics.models.chains import ChainPending, CorrelationChain
-from analytics.models.errors import ErrorEvent, ErrorPattern, StackTrace
+from analytics.models.errors import ErrorEvent, ErrorPattern, PatternRelease, StackTrace
 from analytics.models.forecasts import Exhaustion, Forecast
 from analytics.models.hours import CallRollupHour, EdgeRollupHour, ErrorRollupHour
 from analytics.models.logs import LogRecord, LogRollup, LogTemplate
@@ -59,6 +59,7 @@ __all__ = [
     "ObservedFailure",
     "PatternMerge",
     "PatternRelation",
+    "PatternRelease",
     "PeerAlias",
     "PostedId",
     "Prediction",

@@ -83,6 +83,7 @@ class ErrorPattern(models.Model):
     escalates_above = models.FloatField(
         null=True, help_text="Errors an hour that its own history does not explain."
     )
+    limit_at = models.DateTimeField(null=True, help_text="When that limit was worked out.")
     merged_into = models.UUIDField(null=True, help_text="The pattern that it is shown as part of.")
 
     class Meta:
@@ -98,3 +99,21 @@ class ErrorPattern(models.Model):
 
     def __str__(self) -> str:
         return f"{self.service}: {self.type}: {self.template}"
+
+
+class PatternRelease(models.Model):
+    """In which versions of its service (`service.version`) a pattern was seen."""
+
+    pattern_id = models.UUIDField()
+    version = models.TextField()
+    count = models.BigIntegerField()
+    first_seen = models.DateTimeField()
+    last_seen = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["pattern_id", "version"], name="patternrelease_version")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pattern_id} in {self.version}"
