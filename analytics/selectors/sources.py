@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
-
-from django.db import connection
 
 from resilience_site.core.timerange import TimeRange
 
 HOUR = timedelta(hours=1)
-# Hours are summed up every few minutes: the newest of them and the one before may lack something.
-_UNSETTLED = HOUR
+_INSTANT = timedelta(microseconds=1)
+# Up to where the hours of a range say all that its minutes do. They are summed up every few
+# minutes: the newest of them and the one before may lack something.
+_SETTLED = (
+    "GREATEST(%(hours_begin)s, LEAST(%(hours_end)s, COALESCE((SELECT max(hour) "
+    "- interval '1 hour' FROM analytics_{table}hour), '-infinity')))"
+)
 
 
 def figure_rows(
@@ -28,34 +31,21 @@ def figure_rows(
     the table's hours, where the condition may differ (`where_hours`), what is left at both ends
     from its minutes. Both ends of the range are taken as they are: whole minutes.
     """
-    begin, end = _whole_hours(table, within)
+    begin, end = _hour(within.since + HOUR - _INSTANT), _hour(within.until)
     named = columns.replace("buckets", "buckets::bigint[]")
     minutes = f"SELECT minute AS at, {named} FROM analytics_{table} WHERE {where} AND minute"
     parameters = {"since": within.since, "until": within.until}
     if begin >= end:
         return f"{minutes} >= %(since)s AND minute < %(until)s", parameters
-    hours = (
+    settled = _SETTLED.format(table=table)
+    parts = [
         f"SELECT hour AS at, {columns} FROM analytics_{table}hour "
-        f"WHERE {where_hours or where} AND hour >= %(hours_begin)s AND hour < %(hours_end)s"
-    )
-    parts = [hours]
+        f"WHERE {where_hours or where} AND hour >= %(hours_begin)s AND hour < {settled}",
+        f"{minutes} >= {settled} AND minute < %(until)s",
+    ]
     if within.since < begin:
         parts.append(f"{minutes} >= %(since)s AND minute < %(hours_begin)s")
-    if end < within.until:
-        parts.append(f"{minutes} >= %(hours_end)s AND minute < %(until)s")
     return " UNION ALL ".join(parts), parameters | {"hours_begin": begin, "hours_end": end}
-
-
-def _whole_hours(table: str, within: TimeRange) -> tuple[datetime, datetime]:
-    """The part of a range whose hours say all that their minutes do."""
-    begin, end = _hour(within.since + HOUR - timedelta(microseconds=1)), _hour(within.until)
-    if begin >= end:
-        return begin, end
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT max(hour) FROM analytics_{table}hour")
-        last = cursor.fetchone()[0]
-    # Without any hours, all is still in the minutes.
-    return begin, min(end, last.astimezone(UTC) - _UNSETTLED) if last else begin
 
 
 def _hour(at: datetime) -> datetime:

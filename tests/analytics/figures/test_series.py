@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 
 from analytics.models import CallRollupHour, ErrorRollupHour
+from analytics.selectors.rollups import operation_figures, service_figures
 from analytics.selectors.series import METRICS, active_services, series_read
 from analytics.services.call_hours import call_hours_sum
 from resilience_site.core.problems import Invalid
@@ -54,6 +55,21 @@ def test_hours_say_what_their_minutes_say(metric: str, service: str) -> None:
     after = values(metric, service, HOUR)
     # The first hour of the range is there from its middle only; its hour is whole.
     assert after[1:] == before[1:]
+
+
+def test_a_range_of_hours_and_the_minutes_at_its_ends_adds_up_to_its_minutes() -> None:
+    history()
+    within = TimeRange(DAY.since + 17 * MINUTE, NOW - 3 * MINUTE)
+    before = service_figures(within)
+    call_hours_sum(now=NOW)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE analytics_callrollup SET calls = 0 WHERE minute >= %s AND minute < %s",
+            [NOW - 20 * HOUR, NOW - 10 * HOUR],
+        )
+    assert service_figures(within) == before
+    assert before["graph"].calls == 3 * before["planner"].calls > 0
+    assert operation_figures("planner", within) == {}
 
 
 def test_what_arrives_late_is_summed_up_again_and_the_rest_left_alone() -> None:
