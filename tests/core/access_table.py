@@ -2,52 +2,23 @@
 
 `tests/core/test_access_matrix.py` calls each row as everybody of the cast, and fails while a route
 of the site has no row here. A new route needs a row: its method, its route as Django writes it, a
-path that matches it, and who may pass.
+path that matches it, and who may pass. Those of analytics stand in `access_analytics`.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from resilience_site.core.choices import Role, Scope
-
-
-class Everybody(NamedTuple):
-    """Open without session or key."""
-
-
-class SignOut(NamedTuple):
-    """Takes everybody to the login page."""
-
-
-class Page(NamedTuple):
-    """A screen for people from this role upward; keys are not people."""
-
-    role: Role = Role.VIEWER
-
-
-class Api(NamedTuple):
-    """Keys whose scope includes this one, and sessions of the matching role."""
-
-    scope: Scope
-
-
-class Admin(NamedTuple):
-    """The stock admin: staff only, with its own login."""
-
-
-Policy = Everybody | SignOut | Page | Api | Admin
-
-
-class Row(NamedTuple):
-    method: str
-    route: str
-    path: str
-    policy: Policy
-
-
-UUID = "01890a5d-ac96-774b-bcce-b302099a8057"
-TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+from tests.core.access import (
+    TRACE,
+    UUID,
+    Admin,
+    Api,
+    Everybody,
+    Page,
+    Row,
+    SignOut,
+)
+from tests.core.access_analytics import ANALYTICS_PAGES, TELEMETRY
 
 KERNEL = [
     Row("GET", "/api/v1/audit", "/api/v1/audit", Api(Scope.READ)),
@@ -60,49 +31,9 @@ KERNEL = [
     Row("GET", "/api/v1/", "/api/v1/", Everybody()),
 ]
 
-TELEMETRY = [
-    # Reached through the gateway alone, which checks the key; without it there is nothing.
-    Row("POST", "/v1/traces", "/v1/traces", Everybody()),
-    Row("POST", "/v1/logs", "/v1/logs", Everybody()),
-    Row("POST", "/v1/metrics", "/v1/metrics", Everybody()),
-    Row("POST", "/api/v1/errors", "/api/v1/errors", Api(Scope.INGEST)),
-    Row("GET", "/api/v1/errors", "/api/v1/errors", Api(Scope.READ)),
-    Row("GET", "/api/v1/errors/<uuidstr:error_id>", f"/api/v1/errors/{UUID}", Api(Scope.READ)),
-    Row("GET", "/api/v1/patterns", "/api/v1/patterns", Api(Scope.READ)),
-    Row(
-        "GET", "/api/v1/patterns/<uuidstr:pattern_id>", f"/api/v1/patterns/{UUID}", Api(Scope.READ)
-    ),
-    *(
-        Row(
-            "POST",
-            f"/api/v1/patterns/<uuidstr:pattern_id>/{decision}",
-            f"/api/v1/patterns/{UUID}/{decision}",
-            Api(Scope.OPERATE),
-        )
-        for decision in ("resolve", "ignore", "reopen")
-    ),
-    Row("GET", "/api/v1/chains", "/api/v1/chains", Api(Scope.READ)),
-    Row("GET", "/api/v1/chains/<str:key>", f"/api/v1/chains/{TRACE}", Api(Scope.READ)),
-    Row("GET", "/api/v1/services", "/api/v1/services", Api(Scope.READ)),
-    Row("GET", "/api/v1/services/map", "/api/v1/services/map", Api(Scope.READ)),
-]
-
 PAGES = [
     Row("GET", "/", "/", Page()),
     Row("GET", "/site-health", "/site-health", Page()),
-    Row("GET", "/errors", "/errors", Page()),
-    Row("GET", "/errors/<uuid:error_id>", f"/errors/{UUID}", Page()),
-    Row("GET", "/patterns", "/patterns", Page()),
-    Row("GET", "/patterns/<uuid:pattern_id>", f"/patterns/{UUID}", Page()),
-    Row(
-        "POST",
-        "/patterns/<uuid:pattern_id>/<slug:decision>",
-        f"/patterns/{UUID}/resolve",
-        Page(Role.OPERATOR),
-    ),
-    Row("GET", "/chains", "/chains", Page()),
-    Row("GET", "/chains/<str:key>", f"/chains/{TRACE}", Page()),
-    Row("GET", "/charts/<slug:name>.json", "/charts/latency.json", Page()),
     Row("GET", "/services", "/services", Page()),
     Row("GET", "/services/map", "/services/map", Page()),
     Row("GET", "/services/<anything:name>", "/services/planner", Page()),
@@ -376,6 +307,7 @@ ROWS: list[Row] = [
     *KERNEL,
     *TELEMETRY,
     *PAGES,
+    *ANALYTICS_PAGES,
     *BREAKER_PAGES,
     *HEALTH_PAGES,
     *HEALTH_API,

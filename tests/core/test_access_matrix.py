@@ -14,7 +14,8 @@ from resilience_site.api import api
 from resilience_site.core.choices import Role, Scope
 from resilience_site.core.permissions import role_allows, scope_allows
 
-from .access_table import ROWS, Admin, Api, Everybody, Page, Policy, Row, SignOut
+from .access import Admin, Api, Everybody, Page, Policy, Row, SignOut
+from .access_table import ROWS
 from .conftest import Caller
 
 ROLE_SCOPES = {Role.VIEWER: Scope.READ, Role.OPERATOR: Scope.OPERATE, Role.ADMIN: Scope.ADMIN}

@@ -1,0 +1,49 @@
+"""Rows of the access table for telemetry, errors and what is worked out from them."""
+
+from __future__ import annotations
+
+from resilience_site.core.choices import Role, Scope
+from tests.core.access import TRACE, UUID, Api, Everybody, Page, Row
+
+TELEMETRY = [
+    # Reached through the gateway alone, which checks the key; without it there is nothing.
+    Row("POST", "/v1/traces", "/v1/traces", Everybody()),
+    Row("POST", "/v1/logs", "/v1/logs", Everybody()),
+    Row("POST", "/v1/metrics", "/v1/metrics", Everybody()),
+    Row("POST", "/api/v1/errors", "/api/v1/errors", Api(Scope.INGEST)),
+    Row("GET", "/api/v1/errors", "/api/v1/errors", Api(Scope.READ)),
+    Row("GET", "/api/v1/errors/<uuidstr:error_id>", f"/api/v1/errors/{UUID}", Api(Scope.READ)),
+    Row("GET", "/api/v1/patterns", "/api/v1/patterns", Api(Scope.READ)),
+    Row(
+        "GET", "/api/v1/patterns/<uuidstr:pattern_id>", f"/api/v1/patterns/{UUID}", Api(Scope.READ)
+    ),
+    *(
+        Row(
+            "POST",
+            f"/api/v1/patterns/<uuidstr:pattern_id>/{decision}",
+            f"/api/v1/patterns/{UUID}/{decision}",
+            Api(Scope.OPERATE),
+        )
+        for decision in ("resolve", "ignore", "reopen")
+    ),
+    Row("GET", "/api/v1/chains", "/api/v1/chains", Api(Scope.READ)),
+    Row("GET", "/api/v1/chains/<str:key>", f"/api/v1/chains/{TRACE}", Api(Scope.READ)),
+    Row("GET", "/api/v1/services", "/api/v1/services", Api(Scope.READ)),
+    Row("GET", "/api/v1/services/map", "/api/v1/services/map", Api(Scope.READ)),
+]
+
+ANALYTICS_PAGES = [
+    Row("GET", "/errors", "/errors", Page()),
+    Row("GET", "/errors/<uuid:error_id>", f"/errors/{UUID}", Page()),
+    Row("GET", "/patterns", "/patterns", Page()),
+    Row("GET", "/patterns/<uuid:pattern_id>", f"/patterns/{UUID}", Page()),
+    Row(
+        "POST",
+        "/patterns/<uuid:pattern_id>/<slug:decision>",
+        f"/patterns/{UUID}/resolve",
+        Page(Role.OPERATOR),
+    ),
+    Row("GET", "/chains", "/chains", Page()),
+    Row("GET", "/chains/<str:key>", f"/chains/{TRACE}", Page()),
+    Row("GET", "/charts/<slug:name>.json", "/charts/latency.json", Page()),
+]
