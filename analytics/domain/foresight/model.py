@@ -226,13 +226,14 @@ def calibrated(odds: Floats, answers: Flags) -> tuple[float, float]:
     yes, no = float(answers.sum()), float((~answers).sum())
     target = np.where(answers, (yes + 1) / (yes + 2), 1 / (no + 2))
     design = np.stack([odds, np.ones(len(odds))], axis=1)
-    line = np.array([1.0, 0.0])
+    # From the share of all: there Newton's steps do not overshoot, as they do from certainty.
+    line = np.array([0.0, float(np.log((yes + 1) / (no + 1)))])
     for _ in range(30):
         chance = _sigmoid(design @ line)
         gradient = design.T @ (chance - target)
         weight = np.maximum(chance * (1 - chance), 1e-6)
         step = np.linalg.solve((design * weight[:, None]).T @ design + 1e-6 * np.eye(2), gradient)
-        line = line - np.clip(step, -2, 2)
+        line = line - step
         if np.abs(step).max() < 1e-8:
             break
     # Odds that say the contrary on what was held back say nothing.
