@@ -21,7 +21,7 @@ from tests.chaos import Callers, Tally, graph_load, recovered, running_planner
 from tests.demo.graph import Graph
 from tests.demo.planner import PlannerProcess, until
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(900)
 CALLS = 400
 
 

@@ -33,7 +33,7 @@ from tests.health.checks.engines import PostgresPair, postgres_pair, until
 from tests.health.faults import Faults
 from tests.livesite import LiveSite, WebProcess, fresh_site
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
 PACE = {"interval_seconds": 1, "timeout_seconds": 0.8, "failures_to_down": 2, "successes_to_up": 1}
 
 

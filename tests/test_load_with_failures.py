@@ -12,7 +12,7 @@ from tests.chaos import Callers, graph_load, recovered
 from tests.demo.graph import Graph
 from tests.demo.planner import PlannerProcess
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(900)
 CALLS = 400
 
 

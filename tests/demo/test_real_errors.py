@@ -20,7 +20,7 @@ from resilience_site.embedded.supervisor import Supervisor, socket_path
 from tests.embedded.running import Up, free_port, until
 
 pytestmark = [
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(400),
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into Linux's /proc"),
 ]
 

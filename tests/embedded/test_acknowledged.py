@@ -21,7 +21,7 @@ import pytest
 from tests.embedded.running import Up, until
 
 pytestmark = [
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into Linux's /proc"),
 ]
 

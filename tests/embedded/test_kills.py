@@ -14,7 +14,7 @@ from tests.embedded.conftest import Starter
 from tests.embedded.running import PROGRAMS, closed_and_clean, counts, until
 
 pytestmark = [
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into Linux's /proc"),
 ]
 

@@ -17,7 +17,7 @@ from tests.embedded.conftest import Starter
 from tests.embedded.running import PROGRAMS, ROOT, Up, closed_and_clean, counts, environment, until
 
 pytestmark = [
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into Linux's /proc"),
 ]
 

@@ -21,7 +21,7 @@ from tests.embedded.conftest import Starter
 from tests.embedded.running import closed_and_clean, free_port
 from tests.engines import drop_database
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def test_empty_screens_are_accessible_and_fit_a_phone(admin: Page, path: str) ->
 
 
 # Ten pages in two themes: a busy machine takes a minute for them.
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_busy_screens_are_accessible_and_fit_a_phone(busy: Page) -> None:
     error = ErrorEvent.objects.filter(type="httpx.HTTPStatusError").order_by("-occurred_at")[0]
     for path in (

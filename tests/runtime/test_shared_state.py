@@ -20,7 +20,7 @@ from breakers.runtime.shared_state import SharedState, share
 from breakers.runtime.variables import ClientVariables, ConfigError
 from tests.runtime.valkey import OwnValkey
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(400)
 
 
 def until(holds: Callable[[], Any], seconds: float = 20.0) -> Any:

@@ -219,7 +219,7 @@ def test_a_record_that_was_handled_as_planned_is_no_error() -> None:
     assert not ErrorEvent.objects.exists()
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_both_forms_at_the_same_moment_are_one_error() -> None:
     rounds = 40
     for _ in range(rounds):
@@ -229,7 +229,7 @@ def test_both_forms_at_the_same_moment_are_one_error() -> None:
     assert counted() == (rounds, rounds)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_status_and_log_at_the_same_moment_leave_the_log() -> None:
     rounds = 30
     for _ in range(rounds):
@@ -240,7 +240,7 @@ def test_status_and_log_at_the_same_moment_leave_the_log() -> None:
     assert counted() == (rounds, rounds)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_many_overlapping_batches_at_once_store_each_failure_once() -> None:
     """Spans and logs of the same failures, each batch in another order, on four connections."""
     failures = [Failure() for _ in range(30)]

@@ -56,7 +56,7 @@ def in_thread(work: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
     return sync_to_async(run, thread_sensitive=False)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 async def test_two_thousand_waiting_instances_cost_a_few_threads_and_little_memory(
     site: LiveSite,
 ) -> None:

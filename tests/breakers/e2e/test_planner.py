@@ -111,7 +111,7 @@ def test_a_reset_is_carried_out_once_and_reported(site: LiveSite, planner: Steer
     until(lambda: not Command.objects.filter(ended_at=None).exists(), 10)
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(400)
 def test_the_service_works_on_without_the_site_and_catches_up(
     mortal_site: tuple[WebProcess, LiveSite], faulty_graph: Graph
 ) -> None:

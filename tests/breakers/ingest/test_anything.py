@@ -17,7 +17,7 @@ from tests.analytics.store.telemetry import log, ns
 from tests.breakers.domain.test_signals import keys, values
 from tests.breakers.ingest.test_events import moved, store
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
 
 NAMES = [
     *(f"resilience.breaker.{n}" for n in (

@@ -42,7 +42,7 @@ def trouble(operator: Page) -> list[Scene]:
     return scenes.incident(datetime.now(UTC))
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("path", SCREENS)
 def test_screens_are_accessible_and_fit(operator: Page, trouble: list[Scene], path: str) -> None:
     if path == REPLAY:

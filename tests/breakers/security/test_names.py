@@ -66,7 +66,7 @@ def store(records: list[LogRecord]) -> None:
     store_logs(Decoded(records, []), received_at=datetime.now(UTC))
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_whatever_services_call_things_is_shown_as_text(as_role: Callable[[Role], Client]) -> None:
     store([each for name in NAMES for each in events_of(name)])
     ana = Actor.system(SCRIPT)

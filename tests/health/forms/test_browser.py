@@ -64,7 +64,7 @@ def _proposal() -> Dependency:
     return Dependency.objects.filter(status=DependencyStatus.PROPOSED)[0]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("name", PATHS)
 def test_forms_are_accessible_and_fit(operator: Page, company: dict[str, Check], name: str) -> None:
     assert problems(operator, PATHS[name](company)) == []

@@ -14,7 +14,7 @@ from tests.health.screens import scenes
 from tests.livesite import LiveSite
 from tests.screens import press_until, problems, say
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
 
 @pytest.fixture

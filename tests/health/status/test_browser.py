@@ -17,7 +17,7 @@ from tests.health.status.scenes import ANA, everything
 from tests.livesite import LiveSite
 from tests.screens import ALL_LOOKS, PHONE, problems, say
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
 
 @pytest.fixture
