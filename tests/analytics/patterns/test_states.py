@@ -45,8 +45,10 @@ def test_what_was_decided_is_not_decided_again(before: Standing, hour: int, earl
         assert change.reason
         after = before._replace(state=change.state, since=NOW)
         again = follow(after, hour, earlier, NOW)
-        # What came down from a week above its limit may rise above the next one, no more.
-        assert again is None or (before.state, again.state) == ("escalating", "escalating")
+        # Only what has become ongoing with too many errors moves on, once.
+        assert again is None or (change.state, again.state) == ("ongoing", "escalating")
+        last = follow(after._replace(state="escalating"), hour, earlier, NOW)
+        assert again is None or last is None
 
 
 @given(standings, counts, counts)
