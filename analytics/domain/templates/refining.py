@@ -1,0 +1,182 @@
+"""Which words of many shapes are constants and which are values of a variable.
+
+Shapes that differ in one position only are a family. Few words at that position tell messages
+apart (GET and POST); many are values of a variable. Families that are decided to be one template
+are put together, and their templates may be families in turn. Where two or more positions vary
+freely at once no two shapes differ in one position only; a second look takes shapes that agree
+in most words and asks for more values at each position.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from analytics.domain.templates.tokens import VARIABLE, Shape, fold, is_word
+
+
+class Limits(NamedTuple):
+    """From how many distinct words on a position is a variable.
+
+    `values` where the other words agree; a template of one word (`lonely`) and the first word
+    (`leading`), which says what happened, need more, and so does a position that varies together
+    with others (`together`). After a noun that introduces a name, `named` are enough.
+    """
+
+    values: int = 5
+    lonely: int = 15
+    leading: int = 20
+    together: int = 12
+    named: int = 2
+
+
+# What follows these words is a name that somebody gave.
+_NOUNS = frozenset(("user", "username", "account", "node", "host", "hostname", "domain", "named"))
+# Of the words of two shapes that vary in more than one position, this share is the same.
+_AGREE = 0.5
+_MAX_ROUNDS = 12
+_MAX_CLUSTERS = 50
+DEFAULT = Limits()
+
+
+def refine(counts: Mapping[Shape, int], limits: Limits = DEFAULT) -> dict[Shape, Shape]:
+    """The template of each shape, by how often each was seen. The order of shapes is no matter."""
+    work = _Work(counts)
+    for _ in range(_MAX_ROUNDS):
+        if not (_one_position(work, limits) or _many_positions(work, limits)):
+            break
+    return work.templates()
+
+
+class _Work:
+    """The templates so far: which shapes each stands for, and how many messages."""
+
+    def __init__(self, counts: Mapping[Shape, int]) -> None:
+        self.count = dict(counts)
+        self.members: dict[Shape, list[Shape]] = {shape: [shape] for shape in counts}
+
+    def put_together(self, group: Iterable[Shape], template: Shape) -> None:
+        members: list[Shape] = []
+        count = 0
+        for shape in {*group, template} & self.count.keys():
+            members += self.members.pop(shape)
+            count += self.count.pop(shape)
+        self.members[template] = members
+        self.count[template] = count
+
+    def templates(self) -> dict[Shape, Shape]:
+        return {shape: made for made, shapes in self.members.items() for shape in shapes}
+
+
+def _one_position(work: _Work, limits: Limits) -> bool:
+    families: dict[tuple[int, int], list[Shape]] = defaultdict(list)
+    for shape in work.count:
+        hashes = [hash((position, word)) for position, word in enumerate(shape)]
+        whole = 0
+        for value in hashes:
+            whole ^= value
+        for position, word in enumerate(shape):
+            if is_word(word):
+                families[position, whole ^ hashes[position]].append(shape)
+    decided = [
+        (family, position)
+        for (position, _), family in families.items()
+        if len(family) > 1 and _is_variable(family, position, limits)
+    ]
+    # The largest first, so that a shape of two families joins the one with more evidence.
+    decided.sort(
+        key=lambda one: (-len(one[0]), -sum(work.count[s] for s in one[0]), one[1], min(one[0]))
+    )
+    gone: set[Shape] = set()
+    for family, position in decided:
+        left = [shape for shape in family if shape not in gone]
+        if len(left) < 2:
+            continue
+        gone.update(left)
+        first = left[0]
+        template = fold([*first[:position], VARIABLE, *first[position + 1 :]])
+        work.put_together(left, template)
+        gone.add(template)
+    return bool(decided)
+
+
+def _is_variable(family: Sequence[Shape], position: int, limits: Limits) -> bool:
+    words = [shape[position] for shape in family]
+    others = [w for p, w in enumerate(family[0]) if p != position and is_word(w) and w != VARIABLE]
+    if not others:
+        return False
+    plain = [word for word in words if not _looks_variable(word)]
+    if VARIABLE in words or not plain:
+        return True
+    before = [word for word in family[0][:position] if is_word(word)]
+    if not before:
+        return len(words) >= limits.leading
+    if family[0][position - 1] == before[-1] and before[-1].lower() in _NOUNS:
+        return len(words) >= limits.named
+    return len(words) >= (limits.values if len(others) > 1 else limits.lonely)
+
+
+def _looks_variable(word: str) -> bool:
+    return word == VARIABLE or "@" in word or "\\" in word or "/" in word or "." in word[1:-1]
+
+
+def _many_positions(work: _Work, limits: Limits) -> bool:
+    alike: dict[tuple[object, ...], list[Shape]] = defaultdict(list)
+    for shape in work.count:
+        # The marks and variables, and the first word, say which shapes are worth comparing.
+        frame = tuple("" if is_word(w) and w != VARIABLE else w for w in shape)
+        alike[frame, next((w for w in shape if is_word(w)), "")].append(shape)
+    found = False
+    for (_, first), shapes in sorted(alike.items(), key=lambda one: min(one[1])):
+        if len(shapes) < limits.together or first == VARIABLE:
+            continue
+        for cluster in _clusters(sorted(shapes)):
+            if len(cluster) >= limits.together:
+                found = _open_positions(work, cluster, limits) or found
+    return found
+
+
+def _clusters(shapes: Sequence[Shape]) -> list[list[Shape]]:
+    """Shapes that agree with the first of their cluster in most words."""
+    clusters: list[list[Shape]] = []
+    for shape in shapes:
+        for cluster in clusters:
+            if _agreement(shape, cluster[0]) >= _AGREE:
+                cluster.append(shape)
+                break
+        else:
+            if len(clusters) < _MAX_CLUSTERS:
+                clusters.append([shape])
+    return clusters
+
+
+def _agreement(one: Shape, other: Shape) -> float:
+    words = same = 0
+    for a, b in zip(one, other, strict=True):
+        if a != VARIABLE and is_word(a):
+            words += 1
+            same += a == b
+    return same / words if words else 0.0
+
+
+def _open_positions(work: _Work, cluster: Sequence[Shape], limits: Limits) -> bool:
+    columns = list(zip(*cluster, strict=True))
+    varying = [
+        position
+        for position, column in enumerate(columns)
+        if len(set(column)) >= limits.together
+        # Words in capitals are states and codes: their number does not make them values.
+        and not all(word.isupper() for word in column)
+    ]
+    if len(varying) < 2:
+        return False
+    groups: dict[Shape, list[Shape]] = defaultdict(list)
+    for shape in cluster:
+        words = list(shape)
+        for position in varying:
+            words[position] = VARIABLE
+        groups[fold(words)].append(shape)
+    for template, group in groups.items():
+        work.put_together(group, template)
+    return True

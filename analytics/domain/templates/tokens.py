@@ -1,0 +1,156 @@
+"""A message as a shape: a tuple of words and marks in which `<*>` stands for what varies.
+
+Two steps, because one of them meets every message and the other only what is new:
+`mask` takes out runs with digits in one pass of one expression; `shape` reads the masked text
+word by word, takes out what varies without digits, and folds what is optional or repeated.
+"""
+
+from __future__ import annotations
+
+import re
+
+Shape = tuple[str, ...]
+
+VARIABLE = "<*>"
+# What of a message is read: longer ones differ before that or not at all.
+MAX_LENGTH = 2_048
+_MAX_WORDS = 256
+
+_UNIT = r"[kKMGTP]i?[bB]|[bB]ytes?|[munµ]s|secs?|min|[kMG]?Hz"
+# Runs with a digit in them, from there on: numbers with their unit, times, addresses with port,
+# versions, ids. Letters before the first digit stay ("node-7" is `node-<*>`), unless all is hex.
+# Nothing that must match follows a repetition, so a failed attempt never starts over.
+_DIGITS = re.compile(
+    rf"""
+    (?: (?<![A-Za-z0-9])(?=[a-fA-F]{{1,7}}[0-9])[0-9a-fA-F]{{6,}}(?![g-zG-Z])
+      | (?<![\w.@/-])[A-Za-z][A-Za-z-]{{0,40}}[0-9][\w-]*\.(?=[\w-]+\.[A-Za-z])
+      | (?:(?<![\w.)\]>-])[-+] | (?<=_)-)?[0-9] )
+    \w*(?: [.~+-]\w+ | [:/@,][0-9]\w* )*
+    %?(?: [ ]?(?:{_UNIT})\b )?
+    """,
+    re.VERBOSE | re.ASCII,
+)
+_PART = r"(?:[\w.$%~+@#&=*{}-]|<\*>)"
+# Seen over several words, so looked for before the text is cut into words: addresses written
+# with colons, and the part of an address after its question mark.
+_WHOLE = re.compile(
+    r"(?<![\w:>])(?=[0-9a-fA-F:]*<\*>)[0-9a-fA-F]{0,4}(?:<\*>)?"
+    r"(?:::?[0-9a-fA-F]{0,4}(?:<\*>)?){2,}(?!\w)"
+    r"|\b[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s\"'`,;)\]}]+"
+    r"|(?<=/)[\w.<*>-]*\?[^\s\"'`]+"
+    r"|\b[A-Za-z]:[\\/][^\s\"'`<>|:*?,;()]*"
+)
+_WORD = re.compile(r"<\*>|(?:[\w.\-/\\$@%+~*]|<\*>)+|\S")
+_PATH = re.compile(
+    rf"(?:[A-Za-z]:)?(?:[\\/]{_PART}+){{2,}}[\\/]?"
+    rf"|{_PART}+(?:[\\/]{_PART}+){{2,}}[\\/]?"
+    r"|/[\w.-]+/"
+)
+# Names of hosts, packages and classes.
+_DOTTED = re.compile(r"(?:(?:[\w$-]|<\*>)+\.){2,}(?:[\w$-]|<\*>)+(?:@(?:[\w.-]|<\*>)+)?")
+_EMAIL = re.compile(r"(?:[\w.+-]|<\*>)+@(?:[\w-]|<\*>)+(?:\.(?:[\w-]|<\*>)+)+")
+_NUMBERED = re.compile(r"[^\W\d]+[_#@-]?<\*>")
+_CALENDAR = re.compile(
+    r"(?:Mon|Tue|Tues|Wed|Wednes|Thu|Thurs|Fri|Sat|Satur|Sun)(?:day)?"
+    r"|Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?"
+    r"|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?|AM|PM|am|pm|UTC|GMT"
+)
+_LITERALS = frozenset(("true", "false", "null", "none", "nil", "nan", "undefined", "yes", "no"))
+_ASSIGNS = frozenset("=:")
+_BETWEEN = frozenset(",;|&+/\\:-.=")
+_CLOSING = {")": "(", "]": "[", "}": "{", ">": "<"}
+# A repeated part of a list has at most so many words and marks.
+_MAX_PERIOD = 8
+
+
+def mask(message: str) -> str:
+    """The message with `<*>` for every run that has a digit in it."""
+    if len(message) > MAX_LENGTH:
+        message = message[:MAX_LENGTH].rpartition(" ")[0] or message[:MAX_LENGTH]
+    return _DIGITS.sub(VARIABLE, message)
+
+
+def shape(masked: str) -> Shape:
+    """The shape of a masked message; () for one without any word or mark."""
+    words = _WORD.findall(_WHOLE.sub(VARIABLE, masked))[:_MAX_WORDS]
+    read: list[str] = []
+    for position, word in enumerate(words):
+        if len(word) > 1 and word[-1] in ".!?":
+            # Whether a sentence ends here does not tell one word from another.
+            word = word.rstrip(".!?") or word
+        if (
+            _varies(word)
+            or (word.lower() in _LITERALS and read and read[-1] in _ASSIGNS)
+            or (_CALENDAR.fullmatch(word) and _beside_variable(words, position, read))
+        ):
+            word = VARIABLE
+            if read and read[-1] == "<" and words[position + 1 : position + 2] != [">"]:
+                # "lasted <1 s" is a measure like any other.
+                read.pop()
+        read.append(word)
+    return fold(read)
+
+
+def _varies(word: str) -> bool:
+    if word == VARIABLE:
+        return True
+    if VARIABLE in word and not _NUMBERED.fullmatch(word):
+        return True
+    if ("/" in word or "\\" in word) and _PATH.fullmatch(word):
+        return True
+    return "." in word and bool(_DOTTED.fullmatch(word) or _EMAIL.fullmatch(word))
+
+
+def _beside_variable(words: list[str], position: int, read: list[str]) -> bool:
+    after = words[position + 1 : position + 3]
+    return bool(read and read[-1] == VARIABLE) or any(VARIABLE in word for word in after)
+
+
+def fold(words: list[str]) -> Shape:
+    """Lists of any length read as one variable, and what stands in brackets after a variable and
+    is empty or varies, goes: it is optional wherever it is seen."""
+    folded: list[str] = []
+    for word in words:
+        if VARIABLE in word:
+            if folded and folded[-1] == word:
+                continue
+            if len(folded) >= 2 and folded[-2] == word and folded[-1] in _BETWEEN:
+                folded.pop()
+                continue
+        folded.append(word)
+        opening = _CLOSING.get(word)
+        if opening is not None:
+            _drop_optional(folded, opening)
+    return tuple(_without_repeats(folded))
+
+
+def _drop_optional(folded: list[str], opening: str) -> None:
+    for size in (2, 3):
+        if (
+            len(folded) > size
+            and folded[-size] == opening
+            and (size == 2 or VARIABLE in folded[-2])
+            and folded[-size - 1] == VARIABLE
+        ):
+            del folded[-size:]
+            return
+
+
+def _without_repeats(words: list[str]) -> list[str]:
+    """What is written over and over, with a variable in it, once."""
+    for period in range(2, min(_MAX_PERIOD, len(words) // 2) + 1):
+        position = 0
+        while position + 2 * period <= len(words):
+            part = words[position : position + period]
+            if words[position + period : position + 2 * period] == part and any(
+                VARIABLE in word for word in part
+            ):
+                del words[position + period : position + 2 * period]
+            else:
+                position += 1
+    return words
+
+
+def is_word(token: str) -> bool:
+    """Whether a part of a shape is a word rather than a mark between words."""
+    return len(token) > 1 or token.isalnum()
