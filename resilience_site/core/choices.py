@@ -36,6 +36,8 @@ class Topic(TextChoices):
     ERRORS = "errors", "Errors (key: service)"
     PATTERNS = "patterns", "Error patterns (key: pattern id)"
     CHAINS = "chains", "Correlation chains (key: chain id)"
+    ANOMALIES = "anomalies", "Anomalies of figures (key: service)"
+    PREDICTIONS = "predictions", "Failures foreseen (key: service)"
     TRAFFIC = "traffic", "Calls and latency (key: service)"
     SERVICES = "services", "Service catalogue (key: service)"
     INGEST = "ingest", "Ingest counters (key: signal)"
