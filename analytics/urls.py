@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from analytics.views import chains, charts, errors, patterns
+from analytics.views import chains, charts, errors, patterns, report
 
 urlpatterns = [
     path("errors", errors.error_list, name="errors"),
@@ -18,5 +18,6 @@ urlpatterns = [
     ),
     path("chains", chains.chain_list, name="chains"),
     path("chains/<str:key>", chains.chain_detail, name="chain"),
+    path("report", report.report, name="report"),
     path("charts/<slug:name>.json", charts.figure, name="figure"),
 ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from analytics.api import chains, errors, posted, services
+from analytics.api import chains, errors, posted, report, services
 
 # `posted` adds its operation to the router of the errors, whose path it shares.
 assert posted.router is errors.router
-routers = [("", errors.router), ("", chains.router), ("", services.router)]
+routers = [
+    ("", router) for router in (errors.router, chains.router, services.router, report.router)
+]

@@ -28,11 +28,13 @@ TELEMETRY = [
     ),
     Row("GET", "/api/v1/chains", "/api/v1/chains", Api(Scope.READ)),
     Row("GET", "/api/v1/chains/<str:key>", f"/api/v1/chains/{TRACE}", Api(Scope.READ)),
+    Row("GET", "/api/v1/report", "/api/v1/report", Api(Scope.READ)),
     Row("GET", "/api/v1/services", "/api/v1/services", Api(Scope.READ)),
     Row("GET", "/api/v1/services/map", "/api/v1/services/map", Api(Scope.READ)),
 ]
 
 ANALYTICS_PAGES = [
+    Row("GET", "/report", "/report", Page()),
     Row("GET", "/errors", "/errors", Page()),
     Row("GET", "/errors/<uuid:error_id>", f"/errors/{UUID}", Page()),
     Row("GET", "/patterns", "/patterns", Page()),
