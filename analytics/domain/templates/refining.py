@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from analytics.domain.templates.tokens import VARIABLE, Shape, fold, is_word
+from analytics.domain.templates.tokens import VARIABLE, Shape, fold, is_word, looks_given
 
 
 class Limits(NamedTuple):
@@ -21,7 +21,8 @@ class Limits(NamedTuple):
 
     `values` where the other words agree; a template of one word (`lonely`) and the first word
     (`leading`), which says what happened, need more, and so does a position that varies together
-    with others (`together`). After a noun that introduces a name, `named` are enough.
+    with others (`together`). Words that are all `frequent` are rather constants, and twice as many
+    are needed. After a noun that introduces a name, `named` are enough.
     """
 
     values: int = 5
@@ -29,12 +30,14 @@ class Limits(NamedTuple):
     leading: int = 20
     together: int = 12
     named: int = 2
+    frequent: int = 10
 
 
 # What follows these words is a name that somebody gave.
 _NOUNS = frozenset(("user", "username", "account", "node", "host", "hostname", "domain", "named"))
 # Of the words of two shapes that vary in more than one position, this share is the same.
 _AGREE = 0.5
+_PAIRS = {'"': '"', "'": "'", "(": ")", "[": "]", "{": "}"}
 _MAX_ROUNDS = 12
 _MAX_CLUSTERS = 50
 DEFAULT = Limits()
@@ -44,7 +47,7 @@ def refine(counts: Mapping[Shape, int], limits: Limits = DEFAULT) -> dict[Shape,
     """The template of each shape, by how often each was seen. The order of shapes is no matter."""
     work = _Work(counts)
     for _ in range(_MAX_ROUNDS):
-        if not (_one_position(work, limits) or _many_positions(work, limits)):
+        if not any(look(work, limits) for look in (_one_position, _segments, _many_positions)):
             break
     return work.templates()
 
@@ -82,7 +85,8 @@ def _one_position(work: _Work, limits: Limits) -> bool:
     decided = [
         (family, position)
         for (position, _), family in families.items()
-        if len(family) > 1 and _is_variable(family, position, limits)
+        if len(family) > 1
+        and _is_variable(family, position, limits, min(work.count[s] for s in family))
     ]
     # The largest first, so that a shape of two families joins the one with more evidence.
     decided.sort(
@@ -101,12 +105,12 @@ def _one_position(work: _Work, limits: Limits) -> bool:
     return bool(decided)
 
 
-def _is_variable(family: Sequence[Shape], position: int, limits: Limits) -> bool:
+def _is_variable(family: Sequence[Shape], position: int, limits: Limits, least: int) -> bool:
     words = [shape[position] for shape in family]
     others = [w for p, w in enumerate(family[0]) if p != position and is_word(w) and w != VARIABLE]
     if not others:
         return False
-    plain = [word for word in words if not _looks_variable(word)]
+    plain = [word for word in words if not looks_given(word)]
     if VARIABLE in words or not plain:
         return True
     before = [word for word in family[0][:position] if is_word(word)]
@@ -114,11 +118,38 @@ def _is_variable(family: Sequence[Shape], position: int, limits: Limits) -> bool
         return len(words) >= limits.leading
     if family[0][position - 1] == before[-1] and before[-1].lower() in _NOUNS:
         return len(words) >= limits.named
-    return len(words) >= (limits.values if len(others) > 1 else limits.lonely)
+    needed = limits.values if len(others) > 1 else limits.lonely
+    return len(words) >= (2 * needed if least >= limits.frequent else needed)
 
 
-def _looks_variable(word: str) -> bool:
-    return word == VARIABLE or "@" in word or "\\" in word or "/" in word or "." in word[1:-1]
+def _segments(work: _Work, limits: Limits) -> bool:
+    """Quoted or bracketed text of any length that is another each time is one value."""
+    outsides: dict[Shape, list[Shape]] = defaultdict(list)
+    for shape in work.count:
+        outside = _outside(shape)
+        if outside != shape and sum(map(is_word, outside)) - outside.count(VARIABLE) > 1:
+            outsides[outside].append(shape)
+    found = [one for one in outsides.items() if len(one[1]) >= limits.together]
+    for outside, shapes in found:
+        work.put_together(shapes, fold(list(outside)))
+    return bool(found)
+
+
+def _outside(shape: Shape) -> Shape:
+    """A shape with `<*>` for all that is quoted or in brackets."""
+    outside: list[str] = []
+    closing = ""
+    for place, token in enumerate(shape):
+        if closing:
+            if token == closing:
+                outside += [VARIABLE, token]
+                closing = ""
+        else:
+            outside.append(token)
+            ending = _PAIRS.get(token)
+            if ending is not None and ending in shape[place + 2 :]:
+                closing = ending
+    return tuple(outside)
 
 
 def _many_positions(work: _Work, limits: Limits) -> bool:

@@ -31,16 +31,17 @@ _DIGITS = re.compile(
     re.VERBOSE | re.ASCII,
 )
 _PART = r"(?:[\w.$%~+@#&=*{}-]|<\*>)"
-# Seen over several words, so looked for before the text is cut into words: addresses written
-# with colons, and the part of an address after its question mark.
+# What goes over marks, so looked for before the text is cut into words: addresses written with
+# colons, hosts with their port, addresses with what follows the question mark.
 _WHOLE = re.compile(
     r"(?<![\w:>])(?=[0-9a-fA-F:]*<\*>)[0-9a-fA-F]{0,4}(?:<\*>)?"
     r"(?:::?[0-9a-fA-F]{0,4}(?:<\*>)?){2,}(?!\w)"
+    r"|(?<![\w.@/\\-])[A-Za-z][\w-]*(?:\.[\w-]+)+:<\*>(?!\w)"
     r"|\b[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s\"'`,;)\]}]+"
     r"|(?<=/)[\w.<*>-]*\?[^\s\"'`]+"
     r"|\b[A-Za-z]:[\\/][^\s\"'`<>|:*?,;()]*"
 )
-_WORD = re.compile(r"<\*>|(?:[\w.\-/\\$@%+~*]|<\*>)+|\S")
+_WORD = re.compile(r"<\*>|\.{2,}|(?:[\w\-/\\$@%+~*]|\.(?!\.)|<\*>)+|\S")
 _PATH = re.compile(
     rf"(?:[A-Za-z]:)?(?:[\\/]{_PART}+){{2,}}[\\/]?"
     rf"|{_PART}+(?:[\\/]{_PART}+){{2,}}[\\/]?"
@@ -49,7 +50,10 @@ _PATH = re.compile(
 # Names of hosts, packages and classes.
 _DOTTED = re.compile(r"(?:(?:[\w$-]|<\*>)+\.){2,}(?:[\w$-]|<\*>)+(?:@(?:[\w.-]|<\*>)+)?")
 _EMAIL = re.compile(r"(?:[\w.+-]|<\*>)+@(?:[\w-]|<\*>)+(?:\.(?:[\w-]|<\*>)+)+")
-_NUMBERED = re.compile(r"[^\W\d]+[_#@-]?<\*>")
+# The last part of a name from code: a class, a constant. There are few, and they tell apart.
+_CODE = re.compile(r"\w*[A-Z]\w*")
+# "node-7", "blk_12"; a single letter before a number is part of the number.
+_NUMBERED = re.compile(r"[^\W\d]{2,}[_#@-]?<\*>|[^\W\d][_#@-]<\*>")
 _CALENDAR = re.compile(
     r"(?:Mon|Tue|Tues|Wed|Wednes|Thu|Thurs|Fri|Sat|Satur|Sun)(?:day)?"
     r"|Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?"
@@ -57,7 +61,9 @@ _CALENDAR = re.compile(
 )
 _LITERALS = frozenset(("true", "false", "null", "none", "nil", "nan", "undefined", "yes", "no"))
 _ASSIGNS = frozenset("=:")
-_BETWEEN = frozenset(",;|&+/\\:-.=")
+_BETWEEN = frozenset(",;|&+/\\:-.=#")
+# Marks between two parts of a list.
+_MAX_BETWEEN = 3
 _CLOSING = {")": "(", "]": "[", "}": "{", ">": "<"}
 # A repeated part of a list has at most so many words and marks.
 _MAX_PERIOD = 8
@@ -98,7 +104,12 @@ def _varies(word: str) -> bool:
         return True
     if ("/" in word or "\\" in word) and _PATH.fullmatch(word):
         return True
-    return "." in word and bool(_DOTTED.fullmatch(word) or _EMAIL.fullmatch(word))
+    if "." not in word:
+        return False
+    if _EMAIL.fullmatch(word):
+        return True
+    name = next((part for part in word.split("/") if _DOTTED.fullmatch(part)), None)
+    return name is not None and not (name == word and _CODE.fullmatch(name.rpartition(".")[2]))
 
 
 def _beside_variable(words: list[str], position: int, read: list[str]) -> bool:
@@ -112,10 +123,11 @@ def fold(words: list[str]) -> Shape:
     folded: list[str] = []
     for word in words:
         if VARIABLE in word:
-            if folded and folded[-1] == word:
-                continue
-            if len(folded) >= 2 and folded[-2] == word and folded[-1] in _BETWEEN:
-                folded.pop()
+            end = len(folded)
+            while end and len(folded) - end < _MAX_BETWEEN and folded[end - 1] in _BETWEEN:
+                end -= 1
+            if end and folded[end - 1] == word:
+                del folded[end:]
                 continue
         folded.append(word)
         opening = _CLOSING.get(word)
@@ -154,3 +166,10 @@ def _without_repeats(words: list[str]) -> list[str]:
 def is_word(token: str) -> bool:
     """Whether a part of a shape is a word rather than a mark between words."""
     return len(token) > 1 or token.isalnum()
+
+
+def looks_given(word: str) -> bool:
+    """Whether a word looks like what somebody named: a file, a host, an address; `VARIABLE` does."""
+    if word == VARIABLE or "@" in word or "\\" in word or "/" in word:
+        return True
+    return "." in word[1:-1] and not _CODE.fullmatch(word.rpartition(".")[2])

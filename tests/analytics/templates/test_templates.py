@@ -57,6 +57,10 @@ def apart(messages: Sequence[str]) -> bool:
         [f"login of account {name}" for name in NAMES[:2]],
         [f"session of {name} was closed" for name in NAMES],
         ["Job_1_b done. Next one", "Job_77_c done Next one"],
+        ["checks enable......1", "checks enable....0"],
+        ["steps = 15##69##54", "steps = 16##70"],
+        ["train G1235 is late", "train 77 is late", "train D9 is late"],
+        [f'ticket "{name} asks {"again " * n}" was opened' for n, name in enumerate(NAMES * 2)],
     ],
     ids=lambda messages: messages[0],
 )
@@ -71,6 +75,7 @@ def test_what_varies_by_its_looks_or_its_number_does_not_part_messages(messages:
         ["machine started well", "machine paused well", "machine resumed well"],
         ["pool of 4 is full", "pool of 4 is empty"],
         ["login failed", "login failed for 7"],
+        ["step one: java.io.IOException: x", "step one: java.net.ConnectException: x"],
         [f"{name} startup succeeded" for name in NAMES],
         [f"moved from {a} to {b}" for a, b in itertools.pairwise(["NEW", "READY", "RUN", "DONE"])],
         ["", "-", "x", "7"],
@@ -79,6 +84,12 @@ def test_what_varies_by_its_looks_or_its_number_does_not_part_messages(messages:
 )
 def test_what_tells_messages_apart_is_kept(messages: list[str]) -> None:
     assert apart(messages)
+
+
+def test_few_frequent_words_are_constants_and_rare_ones_are_values() -> None:
+    often = [f"machine {verb} at last" for verb in ("made", "grew", "slept", "woke", "left")]
+    assert len(set(groups(often * 20))) == 5
+    assert len(set(groups(often))) == 1
 
 
 def test_two_positions_that_vary_at_once_are_found() -> None:
