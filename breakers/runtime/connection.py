@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
+from breakers.runtime import site_reader
 from breakers.runtime.control_status import ControlStatus
 from breakers.runtime.export import EXPORT_TIMEOUT, Exporter, Target, Watch, hold_back_exporters
 from breakers.runtime.variables import ConfigError
@@ -83,6 +84,7 @@ class Connection:
         self._telemetry: Telemetry | None = None
         self._poller: ControlPoller | None = None
         self._made = datetime.now(UTC)
+        self._reader: site_reader.SiteReader | None = None
         self._closed = False
 
     def log_to(self, handler: logging.Handler, *loggers: logging.Logger) -> None:
@@ -121,6 +123,11 @@ class Connection:
                 apply=resilience.apply,
             )
 
+    def ask_with(self, key: str) -> None:
+        """Let this process ask the site, with a key of the scope read, while the connection is open."""
+        self._reader = site_reader.SiteReader(self.url, key, service=self.service)
+        site_reader.use(self._reader)
+
     def flush(self, timeout: float = EXPORT_TIMEOUT) -> bool:
         """Send what is queued; false when that took longer than `timeout` seconds."""
         if self._telemetry is not None:
@@ -139,6 +146,7 @@ class Connection:
             if _state.connection is self:
                 _state.connection = None
         atexit.unregister(self.shutdown)
+        site_reader.forget(self._reader)
         if self._poller is not None:
             began = time.monotonic()
             self._poller.stop(timeout)
@@ -178,6 +186,7 @@ def connect(
     metric_interval: float = 5.0,
     control: bool = True,
     record_outcomes: bool = True,
+    read_key: str = "",
 ) -> Connection:
     """Report this process's telemetry to the site at `url` as `service`, and let the site steer it.
 
@@ -199,6 +208,9 @@ def connect(
     Unless `record_outcomes` is false, how each call through a breaker by name ended is told as well
     (when, after how long, and whether it failed), so that the site can replay it.
 
+    `read_key`, a key with scope read, lets the process ask the site what it knows of errors, as
+    `ErrorCorrelator` does; without it `key` is tried, which may read only with a wider scope.
+
     Raises ConfigError for arguments that cannot work, and nothing else: an unreachable site is
     only logged.
     """
@@ -219,6 +231,7 @@ def connect(
         if connection._telemetry is None:
             connection.report(default(), record_outcomes=record_outcomes)
         connection.steer(default(), on=control)
+        connection.ask_with(read_key.strip() or target.key)
         if log_level is not None and not connection._handlers:
             connection.log_to(_handler(connection, log_level), logging.getLogger())
     # Bounded, so that a dead site does not delay the exit of the program.

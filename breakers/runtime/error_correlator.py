@@ -1,180 +1,210 @@
-"""Errors of one process that belong together: by correlation id, by cause, by time.
+"""Errors that belong together, in this process and, once it is connected, in all services.
 
     correlator = ErrorCorrelator()
     await correlator.track_error_chain(correlation_id, error, {"operation": "list_tasks"})
     patterns = await correlator.analyze_error_patterns(timedelta(minutes=15))
 
-It knows what this process tracked, in a bounded memory, and needs no site.
+It remembers what this process tracked, in a bounded memory, and needs no site. Once connected with
+a key that may read, it asks the site as well; each answer says its source, and why it is local.
 """
 
 from __future__ import annotations
 
-import re
+import logging
 import threading
 import time
-import uuid
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from breakers.runtime import checks
-from breakers.runtime.announcements import message_of
+from breakers.runtime import checks, site_answers, site_reader
+from breakers.runtime.error_events import (
+    CorrelatedErrors,
+    CorrelationResult,
+    ErrorEvent,
+    ErrorPattern,
+    ImpactReport,
+    Precedence,
+    event_of,
+    template_of,
+)
+from breakers.runtime.error_groups import grouped
+from breakers.runtime.site_reader import SiteReader, SiteSilent
+from breakers.runtime.variables import ClientVariables
+
+__all__ = [
+    "CorrelatedErrors",
+    "CorrelationResult",
+    "ErrorCorrelator",
+    "ErrorEvent",
+    "ErrorPattern",
+    "ImpactReport",
+    "Precedence",
+    "event_of",
+    "template_of",
+]
+
+logger = logging.getLogger(__name__)
 
 CAPACITY = 10_000
-WINDOW = timedelta(minutes=15)
-_LONGEST = 500
-_VARIABLE_PARTS = re.compile(
-    r"0x[0-9a-fA-F]+|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|'[^']*'|\"[^\"]*\"|\d+"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorEvent:
-    """An error as it was seen; `causes` are the types of its chained exceptions, nearest first."""
-
-    type: str
-    message: str
-    occurred_at: datetime
-    correlation_id: str = ""
-    service: str = ""
-    operation: str = ""
-    causes: tuple[str, ...] = ()
-    context: Mapping[str, Any] = field(default_factory=dict)
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
-
-
-@dataclass(frozen=True, slots=True)
-class CorrelatedErrors:
-    """Errors that belong together, oldest first; `by` says why: correlation_id or time."""
-
-    by: str
-    key: str
-    events: tuple[ErrorEvent, ...]
-
-    @property
-    def root_cause(self) -> ErrorEvent:
-        """The oldest error that was not raised because of another one."""
-        return next((event for event in self.events if not event.causes), self.events[0])
-
-
-@dataclass(frozen=True, slots=True)
-class CorrelationResult:
-    """Groups of related errors, largest first, and those that stand alone."""
-
-    groups: tuple[CorrelatedErrors, ...]
-    alone: tuple[ErrorEvent, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorPattern:
-    """Errors of one type whose messages differ in numbers, ids and quoted parts only."""
-
-    type: str
-    template: str
-    count: int
-    first_seen: datetime
-    last_seen: datetime
-    operations: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ImpactReport:
-    """What went wrong together with one error."""
-
-    error: ErrorEvent
-    related: tuple[ErrorEvent, ...]
-    services: tuple[str, ...]
-    operations: tuple[str, ...]
-    requests: int
-
-
-def event_of(
-    error: BaseException, correlation_id: str, context: Mapping[str, Any], at: datetime
-) -> ErrorEvent:
-    """The error as plain text: neither its frames nor its objects are kept."""
-    causes: list[str] = []
-    seen = {id(error)}
-    cause = error.__cause__ or error.__context__
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
-        causes.append(type(cause).__name__)
-        cause = cause.__cause__ or cause.__context__
-    return ErrorEvent(
-        type=type(error).__name__,
-        message=message_of(error)[:_LONGEST],
-        occurred_at=at,
-        correlation_id=correlation_id,
-        service=str(context.get("service", "")),
-        operation=str(context.get("operation", "")),
-        causes=tuple(causes),
-        context={str(name): str(value)[:_LONGEST] for name, value in context.items()},
-    )
-
-
-def template_of(message: str) -> str:
-    """The message with numbers, ids and quoted parts replaced by `*`."""
-    return _VARIABLE_PARTS.sub("*", message)
+OFF = "ERROR_CORRELATION_ENABLED is false"
+ALONE = "this process is not connected to a site"
+UNKNOWN = "the site does not know these errors (yet)"
 
 
 class ErrorCorrelator:
-    """Remembers the last `capacity` errors and says which of them belong together."""
+    """Remembers the last `capacity` errors and says which of them belong together.
+
+    `window` is how far apart errors may be that only time joins, and those of one correlation id
+    from the next (default: ERROR_CORRELATION_WINDOW_MINUTES). `site` gives what the site is asked
+    through; None answers by this process alone.
+    """
 
     def __init__(
         self,
         *,
         capacity: int = CAPACITY,
-        window: timedelta = WINDOW,
+        window: timedelta | None = None,
+        variables: ClientVariables | None = None,
+        site: Callable[[], SiteReader | None] = site_reader.current,
         now: Callable[[], float] = time.time,
     ) -> None:
         checks.count("capacity", capacity)
-        checks.seconds("window", window.total_seconds())
+        if window is not None:
+            checks.seconds("window", window.total_seconds())
         self._events: deque[ErrorEvent] = deque(maxlen=capacity)
-        self._window = window
+        self._variables = variables or ClientVariables()
+        self._given_window = window
+        self._site = site
         self._now = now
         self._lock = threading.Lock()
+        self._told = ""
 
     async def track_error_chain(
         self, correlation_id: str, error: BaseException, context: Mapping[str, Any]
     ) -> None:
-        """Remember that `error` happened on the way of `correlation_id`."""
+        """Remember that `error` happened on the way of `correlation_id`.
+
+        Of the context, `service`, `operation`, `dependency` (what was called) and `trace_id` mean
+        what they say; the trace of an open span is taken by itself.
+        """
+        if not self._variables.error_correlation_enabled:
+            return
         event = event_of(error, correlation_id, context, self._time())
+        reader = self._site()
+        if not event.service and reader is not None:
+            event = replace(event, service=reader.service)
         with self._lock:
             self._events.append(event)
 
     async def correlate_errors(self, error_events: Sequence[ErrorEvent]) -> CorrelationResult:
         """Which of these errors belong together.
 
-        Those of one correlation id do; of the rest, those within a second of each other.
+        Those of one trace, of one correlation id, or raised because of each other do; of the rest,
+        those near in time that concern one dependency, or came within a second of each other, each
+        with how sure that is. The site adds the errors of other services, and the root cause.
         """
-        by_id: OrderedDict[str, list[ErrorEvent]] = OrderedDict()
-        rest: list[ErrorEvent] = []
-        for event in sorted(error_events, key=lambda each: each.occurred_at):
-            if event.correlation_id:
-                by_id.setdefault(event.correlation_id, []).append(event)
-            else:
-                rest.append(event)
-        groups = [
-            CorrelatedErrors("correlation_id", key, tuple(events))
-            for key, events in by_id.items()
-            if len(events) > 1
-        ]
-        alone = [events[0] for events in by_id.values() if len(events) == 1]
-        for events in _within(rest, timedelta(seconds=1)):
-            if len(events) > 1:
-                key = events[0].occurred_at.isoformat()
-                groups.append(CorrelatedErrors("time", key, tuple(events)))
-            else:
-                alone.extend(events)
-        groups.sort(key=lambda group: -len(group.events))
-        return CorrelationResult(tuple(groups), tuple(alone))
+        if not self._variables.error_correlation_enabled:
+            return CorrelationResult((), tuple(error_events), why=OFF)
+        groups, alone = grouped(error_events, self._window)
+        local = CorrelationResult(tuple(groups), tuple(alone))
+        try:
+            return await self._asked_about(local, self._reader())
+        except SiteSilent as silence:
+            return replace(local, why=self._told_once(silence))
 
     async def analyze_error_patterns(self, time_window: timedelta) -> list[ErrorPattern]:
-        """The patterns of the errors of the last `time_window`, most frequent first."""
-        since = self._time() - time_window
+        """The patterns of the errors of the last `time_window`, most frequent first: of all
+        services, with what comes before them, where the site answers; else of this process."""
+        local = self._patterns(self._time() - time_window)
+        if not self._variables.error_correlation_enabled:
+            return [replace(each, why=OFF) for each in local]
+        by_type: dict[str, tuple[str, ...]] = {each.type: each.operations for each in local}
+        try:
+            reader = self._reader()
+            return await site_answers.patterns(
+                reader, self._time() - time_window, lambda kind: by_type.get(kind, ())
+            )
+        except SiteSilent as silence:
+            why = self._told_once(silence)
+            return [replace(each, why=why) for each in local]
+
+    async def generate_error_impact_report(self, error_id: str) -> ImpactReport:
+        """What went wrong with the error of this id, here or at the site, and whom it touched.
+
+        Raises KeyError when neither this process remembers it nor the site knows it.
+        """
+        local = self._impact(error_id)
+        try:
+            reader = self._reader()
+            found = await site_answers.stored(reader, local.error) if local else None
+            if local is None or found is not None:
+                return await site_answers.impact(reader, found.id if found else error_id, local)
+            return replace(local, why=UNKNOWN)
+        except SiteSilent as silence:
+            why = self._told_once(silence)
+        if local is None:
+            raise KeyError(f"no error with the id {error_id!r} is remembered; {why}")
+        return replace(local, why=why)
+
+    def events(self) -> list[ErrorEvent]:
+        """What is remembered, oldest first."""
+        with self._lock:
+            return list(self._events)
+
+    # --- By the site
+
+    def _reader(self) -> SiteReader:
+        if not self._variables.error_correlation_enabled:
+            raise SiteSilent(OFF)
+        reader = self._site()
+        if reader is None:
+            raise SiteSilent(ALONE)
+        return reader
+
+    async def _asked_about(self, local: CorrelationResult, reader: SiteReader) -> CorrelationResult:
+        alone = [
+            CorrelatedErrors("trace_id" if each.trace_id else "correlation_id", key, (each,))
+            for each in local.alone
+            if (key := each.trace_id or each.correlation_id)
+        ]
+        asked = [each for each in local.groups if each.by in ("trace_id", "correlation_id")]
+        asked += alone
+        found = await site_answers.chains(reader, list(dict.fromkeys(e.key for e in asked)))
+        if not found:
+            return replace(local, why=UNKNOWN)
+        wider = [
+            site_answers.widened(each, found[each.key]) if each.key in found else each
+            for each in (*local.groups, *alone)
+        ]
+        groups = sorted(
+            (each for each in wider if len(each.events) > 1), key=lambda each: -len(each.events)
+        )
+        in_groups = {event.id for group in groups for event in group.events}
+        rest = tuple(event for event in local.alone if event.id not in in_groups)
+        return CorrelationResult(tuple(groups), rest, source="site")
+
+    def _told_once(self, silence: SiteSilent) -> str:
+        """Say in the log what keeps the site out of the answers, once until it is something else."""
+        why = str(silence)
+        if why not in (self._told, OFF, ALONE):
+            self._told = why
+            logger.warning("Errors are correlated by this process alone: %s", why)
+        return why
+
+    # --- By this process
+
+    @property
+    def _window(self) -> timedelta:
+        if self._given_window is not None:
+            return self._given_window
+        return timedelta(minutes=self._variables.error_correlation_window_minutes)
+
+    def _patterns(self, since: datetime) -> list[ErrorPattern]:
         found: dict[tuple[str, str], list[ErrorEvent]] = {}
-        for event in self._remembered():
+        for event in self.events():
             if event.occurred_at >= since:
                 found.setdefault((event.type, template_of(event.message)), []).append(event)
         patterns = [
@@ -190,20 +220,17 @@ class ErrorCorrelator:
         ]
         return sorted(patterns, key=lambda pattern: (-pattern.count, pattern.type))
 
-    async def generate_error_impact_report(self, error_id: str) -> ImpactReport:
-        """What went wrong with the error of this id; raises KeyError when it is not remembered."""
-        events = self._remembered()
+    def _impact(self, error_id: str) -> ImpactReport | None:
+        events = self.events()
         error = next((event for event in events if event.id == error_id), None)
         if error is None:
-            raise KeyError(f"no error with the id {error_id!r} is remembered")
+            return None
+        groups, _ = grouped(events, self._window)
+        near = {e.id for group in groups if error in group.events for e in group.events}
         related = tuple(
             event
             for event in events
-            if event is not error
-            and (
-                (error.correlation_id and event.correlation_id == error.correlation_id)
-                or _alike(event, error, self._window)
-            )
+            if event is not error and (event.id in near or _alike(event, error, self._window))
         )
         both = (error, *related)
         return ImpactReport(
@@ -211,16 +238,8 @@ class ErrorCorrelator:
             related=related,
             services=_ranked(event.service for event in both),
             operations=_ranked(event.operation for event in both),
-            requests=len({event.correlation_id or event.id for event in both}),
+            requests=len({e.trace_id or e.correlation_id or e.id for e in both}),
         )
-
-    def events(self) -> list[ErrorEvent]:
-        """What is remembered, oldest first."""
-        return self._remembered()
-
-    def _remembered(self) -> list[ErrorEvent]:
-        with self._lock:
-            return list(self._events)
 
     def _time(self) -> datetime:
         return datetime.fromtimestamp(self._now(), UTC)
@@ -232,17 +251,6 @@ def _alike(one: ErrorEvent, other: ErrorEvent, window: timedelta) -> bool:
         and template_of(one.message) == template_of(other.message)
         and abs(one.occurred_at - other.occurred_at) <= window
     )
-
-
-def _within(events: Iterable[ErrorEvent], gap: timedelta) -> list[list[ErrorEvent]]:
-    """Runs of events, each within `gap` of the one before."""
-    runs: list[list[ErrorEvent]] = []
-    for event in events:
-        if runs and event.occurred_at - runs[-1][-1].occurred_at <= gap:
-            runs[-1].append(event)
-        else:
-            runs.append([event])
-    return runs
 
 
 def _ranked(names: Iterable[str]) -> tuple[str, ...]:

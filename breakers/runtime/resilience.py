@@ -78,7 +78,7 @@ class Resilience:
         self.degradation = Degradation(self.variables, clock=clock)
         self.toggles = Toggles(self.variables, clock=clock)
         self.fallbacks = FallbackHandler(degradation=self.degradation, variables=self.variables)
-        self.errors = ErrorCorrelator()
+        self.errors = ErrorCorrelator(variables=self.variables)
         self.healing = SelfHealingManager()
         self.commands = Commands(self.breakers, self.healing, clock=clock)
         # Documents and expiries take effect one after the other.

@@ -311,6 +311,7 @@ DATABASE = Section("Database circuit breaker", owner="runtime")
 RETRY = Section("Retry", owner="runtime")
 FALLBACK = Section("Fallback", owner="runtime")
 BULKHEAD = Section("Bulkhead isolation", owner="runtime")
+CORRELATION = Section("Error correlation", owner="first-light")
 
 
 class ClientVariables(Table):
@@ -392,3 +393,6 @@ class ClientVariables(Table):
     resource_limit_enforcement = BULKHEAD.boolean(
         True, "Whether limits on rate, time and memory are enforced"
     )
+
+    error_correlation_enabled = CORRELATION.boolean(True, "Whether errors are joined into chains")
+    error_correlation_window_minutes = CORRELATION.number(15.0, "Minutes between a chain's errors")

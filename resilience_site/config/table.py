@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from breakers.runtime.variables import (
+    CORRELATION,
     DEFAULT,
     ClientVariables,
     Effective,
@@ -18,7 +19,16 @@ from breakers.runtime.variables import (
     Variable,
 )
 from resilience_site.config import kept
-from resilience_site.config.kinds import Choice, Endpoints, Folder, Names, Origins, Text, Url
+from resilience_site.config.kinds import (
+    Choice,
+    Endpoints,
+    Folder,
+    Names,
+    Origins,
+    Prefixes,
+    Text,
+    Url,
+)
 
 # What targets of checks name is anybody's; how like a known name it is before it looks misspelt.
 _CHECKS = "RESILIENCE_CHECK_"
@@ -27,7 +37,6 @@ _ALL_BUT = 0.9
 ROOT = Path(__file__).resolve().parent.parent.parent
 STATE_DIRECTORY = "state directory"
 
-CORRELATION = Section("Error correlation", owner="first-light")
 HEALING = Section("Self-healing", owner="healing")
 HEALTH = Section("Health checks", owner="health")
 RECOVERY = Section("Health checks", owner="healing")
@@ -59,14 +68,8 @@ def _allowed_hosts(table: SiteConfig) -> list[str]:
 class SiteConfig(ClientVariables):
     """The effective configuration; attributes are the variables' names in lower case."""
 
-    error_correlation_enabled = CORRELATION.boolean(
-        True, "Whether the errors of one request are joined into a chain with a root cause"
-    )
     distributed_tracing_enabled = CORRELATION.boolean(
         True, "Whether the site traces its own requests, tasks and queries"
-    )
-    error_correlation_window_minutes = CORRELATION.number(
-        15.0, "Minutes within which errors with the same correlation id form one chain"
     )
     error_pattern_analysis_enabled = CORRELATION.boolean(
         True, "Whether errors are grouped into patterns"
@@ -98,6 +101,23 @@ class SiteConfig(ClientVariables):
     proactive_alerting_enabled = ALERTING.boolean(True, "Whether alerts are sent")
     error_retention_days = RETENTION.integer(
         30, "Days that errors are kept; older ones are refused and dropped", minimum=1, maximum=3650
+    )
+
+    resilience_pattern_new_hours = RETENTION.variable(
+        Number(minimum=0.01, maximum=8760.0),
+        24.0,
+        "Hours after which a pattern of errors is no longer new but ongoing",
+    )
+    resilience_in_app_include = RETENTION.variable(
+        Prefixes(),
+        lambda _: [],
+        "Beginnings of modules or folders whose frames count as a service's own code, though "
+        "they look like a library's",
+    )
+    resilience_in_app_exclude = RETENTION.variable(
+        Prefixes(),
+        lambda _: [],
+        "Beginnings of modules or folders whose frames do not count as a service's own code",
     )
 
     host = SITE.variable(Text(), "127.0.0.1", "Address that the site listens on")
