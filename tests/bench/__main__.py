@@ -15,7 +15,7 @@ import django
 
 django.setup()
 
-from tests.bench import checks, control, ingest, page, runtime, runtime_shared, screens
+from tests.bench import checks, control, ingest, page, patterns, runtime, runtime_shared, screens
 from tests.bench.payloads import SPANS_PER_REQUEST
 from tests.bench.running import ROOT, running_site
 
@@ -72,7 +72,7 @@ def table(figures: dict[str, Any]) -> str:
     return "\n".join(f"{name:<{width}}  {value}" for name, value in lines)
 
 
-PARTS = ("runtime", "control", "checks", "screens", "site")
+PARTS = ("patterns", "runtime", "control", "checks", "screens", "site")
 
 
 def write(name: str, figures: dict[str, Any]) -> None:
@@ -88,6 +88,11 @@ def main() -> None:
     parser.add_argument("--only", choices=PARTS, help="one part instead of all")
     arguments = parser.parse_args()
     parts = (arguments.only,) if arguments.only else PARTS
+    if "patterns" in parts:
+        print("Grouping messages beside drain3", flush=True)
+        figures = patterns.measure()
+        write("patterns", figures)
+        print(patterns.table(figures), flush=True)
     if "runtime" in parts:
         print("Measuring the runtime beside its peers", flush=True)
         figures = runtime.measure()
