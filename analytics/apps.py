@@ -9,3 +9,6 @@ class AnalyticsConfig(AppConfig):
     def ready(self) -> None:
         # Whoever makes, empties or drops partitions must know these tables, whatever it imports.
         from analytics.models import partitions  # noqa: F401
+        from analytics.services import sign_tap
+
+        sign_tap.register()

@@ -6,7 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 from celery import shared_task
 
-from analytics.services import call_hours, chains, edges, metric_hours, retention
+from analytics.services import (
+    call_hours,
+    chains,
+    edges,
+    metric_hours,
+    prediction_models,
+    predictions,
+    retention,
+    signs,
+)
 from resilience_site.core import partitions
 
 # How long one task may work at a backlog before others have their turn.
@@ -43,6 +52,20 @@ def metric_hours_sum() -> None:
 def call_hours_sum() -> None:
     """Sum up the minutes of calls and errors into hours."""
     call_hours.call_hours_sum(now=datetime.now(UTC))
+
+
+@shared_task
+def failures_foresee() -> None:
+    """Read the minute's signs and failures, settle what was foretold, foretell what is next."""
+    signs.signs_collect(now=datetime.now(UTC))
+    predictions.predictions_settle(now=datetime.now(UTC))
+    predictions.predictions_make(now=datetime.now(UTC))
+
+
+@shared_task
+def failures_learn() -> None:
+    """Fit models to the history of signs and failures, once a day."""
+    prediction_models.models_fit(now=datetime.now(UTC))
 
 
 @shared_task

@@ -31,5 +31,7 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "Make partitions ahead": _every(600, "analytics.tasks.partitions_ahead"),
     "Sum up hours of calls": _every(300, "analytics.tasks.call_hours_sum"),
     "Sum up hours of metrics": _every(600, "analytics.tasks.metric_hours_sum"),
+    "Foresee failures of services": _every(60, "analytics.tasks.failures_foresee"),
+    "Learn from failures of services": _every(3600, "analytics.tasks.failures_learn"),
     "Drop what is past its retention": _every(3600, "analytics.tasks.retention_apply"),
 }

@@ -10,6 +10,7 @@ from django.db import connection
 from analytics.models.partitions import error_retention
 from analytics.services import receipts
 from analytics.services.metric_hours import metric_hours_sum
+from analytics.services.signs import HISTORY
 from resilience_site.core import partitions
 from resilience_site.core.pruning import delete_before
 
@@ -43,6 +44,7 @@ def retention_apply(*, now: datetime) -> Dropped:
 
 def _prune(now: datetime) -> dict[str, int]:
     oldest = now - error_retention()
+    learnt = now - HISTORY
     limits = {
         ("analytics_stacktrace", "last_seen"): oldest.date(),
         ("analytics_logtemplate", "last_seen"): oldest.date(),
@@ -50,5 +52,9 @@ def _prune(now: datetime) -> dict[str, int]:
         ("analytics_postedid", "received_at"): oldest,
         ("analytics_metricstream", "updated_at"): now - _STREAMS_KEPT,
         ("analytics_batchreceipt", "received_at"): now - receipts.KEPT,
+        ("analytics_sign", "minute"): learnt,
+        ("analytics_observedfailure", "at"): learnt,
+        ("analytics_prediction", "due_at"): learnt,
+        ("analytics_predictionmodel", "trained_at"): learnt,
     }
     return {table: delete_before(table, column, limit) for (table, column), limit in limits.items()}

@@ -19,7 +19,7 @@ from analytics.domain.foresight.alarms import Score, score, spaced
 from analytics.domain.foresight.features import Plan
 from analytics.domain.foresight.histories import Histories, History
 from analytics.domain.foresight.recurrence import Recurrence, recurrence_of
-from analytics.domain.foresight.trees import Trees, fit
+from analytics.domain.foresight.trees import GROWTH, Growth, Trees, fit
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
@@ -145,6 +145,7 @@ def fit_model(
     random: np.random.Generator,
     *,
     failures_known: bool = True,
+    growth: Growth = GROWTH,
 ) -> Model:
     """Learn from histories; raises ValueError where they hold too few failures that events went
     before. `failures_known` says whether past failures will be known when it is asked."""
@@ -159,18 +160,20 @@ def fit_model(
             f"needs {FEWEST_FAILURES} moments with events shortly before failures and some "
             f"without, has {preceded} of {len(table.answers)}"
         )
-    odds = held_back_odds(table, trees_learner, random)
+    odds = held_back_odds(table, trees_learner(growth), random)
     slope, shift, threshold, result = judge(table, odds, histories, aim)
     chosen = _some(np.flatnonzero(table.known), table.answers, random)
-    trees = fit(table.rows[chosen], table.answers[chosen], random)
+    trees = fit(table.rows[chosen], table.answers[chosen], random, growth)
     return Model(table.plan, trees, slope, shift, threshold, result)
 
 
-def trees_learner(
-    rows: Floats, answers: Flags, asked: Floats, random: np.random.Generator
-) -> Floats:
+def trees_learner(growth: Growth = GROWTH) -> Learner:
     """Our own trees, as a learner."""
-    return fit(rows, answers, random).log_odds(asked)
+
+    def learn(rows: Floats, answers: Flags, asked: Floats, random: np.random.Generator) -> Floats:
+        return fit(rows, answers, random, growth).log_odds(asked)
+
+    return learn
 
 
 def held_back_odds(table: Table, learner: Learner, random: np.random.Generator) -> Floats:

@@ -76,14 +76,14 @@ class Trees:
         )
 
 
-_DEFAULT: Final = Growth()
+GROWTH: Final = Growth()
 
 
 def fit(
     table: Floats,
     answers: NDArray[np.bool_],
     random: np.random.Generator,
-    growth: Growth = _DEFAULT,
+    growth: Growth = GROWTH,
 ) -> Trees:
     """Trees that tell rows with the answer yes from those without.
 
@@ -159,16 +159,15 @@ def _best_splits(gradients: Floats, weights: Floats, growth: Growth) -> tuple[Co
     left, left_weight = gradients.cumsum(axis=2), weights.cumsum(axis=2)
     whole, whole_weight = left[:, :, -1:], left_weight[:, :, -1:]
     right, right_weight = whole - left, whole_weight - left_weight
-    gain = (
-        left**2 / (left_weight + growth.shrink)
-        + right**2 / (right_weight + growth.shrink)
-        - whole**2 / (whole_weight + growth.shrink)
-    )
-    gain[(left_weight < growth.smallest) | (right_weight < growth.smallest)] = 0.0
+    gain = left * left / (left_weight + growth.shrink)
+    gain += right * right / (right_weight + growth.shrink)
+    gain[np.minimum(left_weight, right_weight) < growth.smallest] = 0.0
     flat = gain.reshape(len(gain), -1)
     best = flat.argmax(axis=1)
+    # What the node is worth unsplit.
+    unsplit = (whole**2 / (whole_weight + growth.shrink))[:, 0, 0]
     column, cut = np.divmod(best, growth.bins)
-    useless = flat[np.arange(len(flat)), best] <= 0
+    useless = flat[np.arange(len(flat)), best] <= unsplit
     cut[useless] = growth.bins
     return column, cut
 

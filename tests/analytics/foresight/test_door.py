@@ -89,7 +89,7 @@ def scored(alarms: list[dict[str, str]], machines: Machines, names: set[str]) ->
 
 
 def test_machines_that_were_not_learnt_from_are_foretold(door: Door) -> None:
-    machines = generate(smaller(SCENES[0], 48, 220), seed=11)
+    machines = generate(smaller(SCENES[0], 40, 160), seed=11)
     train = machines.entities[::2]
     others = set(machines.entities[1::2])
     door.machines(machines)
