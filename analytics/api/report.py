@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from ninja import Router
@@ -13,8 +13,6 @@ from resilience_site.core.choices import Scope
 from resilience_site.core.permissions import ApiAuth, ApiRequest
 from resilience_site.core.timerange import parse_range
 
-DEFAULT_RANGE = timedelta(hours=24)
-
 router = Router(tags=["report"])
 
 
@@ -22,9 +20,9 @@ router = Router(tags=["report"])
 def report(
     request: ApiRequest, since: str | None = None, until: str | None = None
 ) -> dict[str, Any]:
-    """What failed in a range and how it compares with the range before; the last 24 hours by
+    """What failed in a range and how it compares with the range before; the last hour by
     default."""
-    within = parse_range(since, until, now=datetime.now(UTC), default=DEFAULT_RANGE)
+    within = parse_range(since, until, now=datetime.now(UTC))
     return report_out(report_read(within))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,28 +14,23 @@ from django.views.decorators.http import require_GET
 from analytics.selectors.report import Report, error_times, report_read
 from analytics.selectors.rollups import step_for
 from analytics.selectors.series import steps
-from analytics.views.common import bad_question, first_steps, is_partial
+from analytics.views.common import bad_question, chosen_range, first_steps, is_partial
 from resilience_site.core import journal
 from resilience_site.core.choices import Role
 from resilience_site.core.formatting import machine, percent, window
 from resilience_site.core.permissions import require_role
 from resilience_site.core.problems import Problem
-from resilience_site.core.timerange import parse_range
 
-DEFAULT_RANGE = timedelta(hours=24)
 _BARS = 48
 
 
 @require_GET
 @require_role(Role.VIEWER)
 def report(request: HttpRequest) -> HttpResponse:
-    """The report of the chosen range, the last 24 hours by default."""
+    """The report of the chosen range, the last hour by default."""
     cursor = journal.latest_cursor()
     try:
-        within = parse_range(
-            request.GET.get("since"), request.GET.get("until"), now=datetime.now(UTC),
-            default=DEFAULT_RANGE,
-        )  # fmt: skip
+        within = chosen_range(request, datetime.now(UTC))
     except Problem as problem:
         return bad_question(request, problem)
     found = report_read(within)
@@ -49,18 +44,18 @@ def report(request: HttpRequest) -> HttpResponse:
             (line, "" if line.availability is None else percent(line.availability, 1))
             for line in found.services
         ],
-        "seconds": found.within.length.total_seconds(),
+        "seconds": within.length.total_seconds(),
         "bars": bars,
         **first_steps(found.services),
-        **_words(found),
+        **_words(found, window(within.length.total_seconds())),
     }
     part = "_report" if is_partial(request) else "report"
     return render(request, f"analytics/{part}.html", context)
 
 
-def _words(found: Report) -> dict[str, Any]:
-    named = window(found.within.length.total_seconds())
+def _words(found: Report, named: str) -> dict[str, Any]:
     question = _range(found)
+    predicted = sum(found.predictions.values())
     settled = sum(found.predictions.get(each, 0) for each in ("hit", "miss"))
     return {
         "errors_basis": f"{named}; {found.errors_before:,} in the time before",
@@ -68,9 +63,8 @@ def _words(found: Report) -> dict[str, Any]:
         "errors_href": f"{reverse('errors')}?{question}",
         "patterns_basis": f"with errors, {named}; {found.patterns_new:,} of them new",
         "patterns_href": f"{reverse('patterns')}?{question}",
-        "anomalies_basis": f"begun in the {named}",
-        "predictions_count": f"{sum(found.predictions.values()):,}",
-        "predictions_basis": f"{found.predictions.get('hit', 0)} of {settled} settled came true",
+        "foreseen_basis": f"begun in the {named}; {predicted:,} failures predicted, "
+        f"{found.predictions.get('hit', 0)} of {settled} settled came true",
         "top_note": f"the {len(found.patterns)} with most errors of {found.patterns_seen}",
         "range_query": question,
         "json_href": f"{reverse('api:report')}?{question}",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analytics.selectors.rollups import Edge
+from resilience_site.core.formatting import compact, duration, percent
 from resilience_site.pages.verdict import FAILING_RATIO, MINIMUM_CALLS
 
 BOX_WIDTH, BOX_HEIGHT = 190.0, 44.0
-COLUMN, ROW = 290.0, 76.0
+COLUMN, ROW = 350.0, 76.0
+# Between the middles of two labels, so that none lies on another.
+_LABEL_HEIGHT = 36.0
 MARGIN = 12.0
 # More than fits is said by the table.
 MOST_NODES = 60
@@ -31,12 +34,30 @@ class Node:
 
 @dataclass(frozen=True)
 class Arrow:
-    """Calls from one node to another along `path`; `width` grows with their number."""
+    """Calls from one node to another along `path`; `width` grows with their number. Rate, errors
+    and p95 are written around `x`, `y`."""
 
     edge: Edge
     path: str
     width: float
     failing: bool
+    x: float
+    y: float
+
+    @property
+    def rate(self) -> str:
+        """Calls a second, and the 95th percentile of how long they took."""
+        figures = self.edge.figures
+        p95 = None if figures.p95_ms is None else figures.p95_ms / 1000
+        return f"{compact(round(figures.rate, 2))}/s · {duration(p95)}"
+
+    @property
+    def errors(self) -> str:
+        """The failed calls in per cent; "" where too few calls were made to say."""
+        figures = self.edge.figures
+        if figures.calls < MINIMUM_CALLS:
+            return ""
+        return f"{percent(figures.errors, figures.calls)} errors"
 
 
 @dataclass(frozen=True)
@@ -107,6 +128,7 @@ def draw(edges: Sequence[Edge], states: Mapping[str, str]) -> Drawing:
     arrows = [
         _arrow(e, nodes[e.caller], nodes[e.callee], most) for e in shown if e.caller != e.callee
     ]
+    arrows = _apart(arrows)
     everything = {*states, *(name for e in edges for name in (e.caller, e.callee))}
     return Drawing(
         list(nodes.values()),
@@ -141,4 +163,18 @@ def _arrow(edge: Edge, caller: Node, callee: Node, most: int) -> Arrow:
     )
     ratio = edge.figures.error_ratio or 0.0
     failing = edge.figures.calls >= MINIMUM_CALLS and ratio > FAILING_RATIO
-    return Arrow(edge, path, round(1 + 2.5 * (edge.figures.calls / most) ** 0.5, 2), failing)
+    width = round(1 + 2.5 * (edge.figures.calls / most) ** 0.5, 2)
+    middle = (caller.middle + callee.middle) / 2
+    return Arrow(edge, path, width, failing, round((x1 + x2) / 2), middle)
+
+
+def _apart(arrows: Sequence[Arrow]) -> list[Arrow]:
+    """The arrows with labels moved down where they would lie on one another."""
+    placed: list[Arrow] = []
+    for arrow in sorted(arrows, key=lambda each: (each.x, each.y, each.path)):
+        y = arrow.y
+        for other in placed:
+            if abs(other.x - arrow.x) < COLUMN - BOX_WIDTH and abs(other.y - y) < _LABEL_HEIGHT:
+                y = other.y + _LABEL_HEIGHT
+        placed.append(replace(arrow, y=y))
+    return placed

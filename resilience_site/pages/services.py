@@ -28,6 +28,7 @@ from resilience_site.core.problems import Problem
 from resilience_site.core.querystrings import query_with
 from resilience_site.pages.chart_tables import table_points
 from resilience_site.pages.health import service_checks
+from resilience_site.pages.moments import moments_read
 from resilience_site.pages.service_map import draw
 from resilience_site.pages.service_rows import DEFAULT_SORT, service_rows
 from resilience_site.pages.verdict import state_of
@@ -58,10 +59,10 @@ def services(request: HttpRequest) -> HttpResponse:
 @require_GET
 @require_role(Role.VIEWER)
 def service_map(request: HttpRequest) -> HttpResponse:
-    """Who calls whom: a drawing, and the table that says the same."""
+    """Who calls whom: a drawing, and the table that says the same, of a time or a part of it."""
     cursor = journal.latest_cursor()
     try:
-        within = chosen_range(request, datetime.now(UTC))
+        moments, within = moments_read(request.GET, chosen_range(request, datetime.now(UTC)))
     except Problem as problem:
         return bad_question(request, problem)
     figures, edges = rollups.service_figures(within), rollups.edge_list(within)
@@ -69,6 +70,7 @@ def service_map(request: HttpRequest) -> HttpResponse:
         "live_cursor": cursor,
         "drawing": draw(edges, {name: state_of(each) for name, each in figures.items()}),
         "edges": edges,
+        "moments": moments,
         "known": set(figures),
         "seconds": within.length.total_seconds(),
         **first_steps(edges or list(figures)),

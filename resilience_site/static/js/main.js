@@ -10,6 +10,7 @@ import { Live } from "./live.js";
 import { startMenus } from "./menus.js";
 import { startPrint } from "./print.js";
 import { startRange } from "./range.js";
+import { startSliders } from "./slider.js";
 import { startTheme } from "./theme.js";
 import { startTimes } from "./time.js";
 
@@ -18,6 +19,7 @@ startTimes();
 startCountdowns();
 startMenus();
 startPrint();
+startSliders();
 startDialogs();
 startCopy();
 startRange();
