@@ -11,6 +11,7 @@ from analytics.services import (
     chains,
     edges,
     metric_hours,
+    pattern_merging,
     prediction_models,
     predictions,
     retention,
@@ -66,6 +67,12 @@ def failures_foresee() -> None:
 def failures_learn() -> None:
     """Fit models to the history of signs and failures, once a day."""
     prediction_models.models_fit(now=datetime.now(UTC))
+
+
+@shared_task
+def patterns_merge() -> None:
+    """Put patterns together that one template explains."""
+    pattern_merging.patterns_merge(now=datetime.now(UTC))
 
 
 @shared_task

@@ -33,5 +33,6 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "Sum up hours of metrics": _every(600, "analytics.tasks.metric_hours_sum"),
     "Foresee failures of services": _every(60, "analytics.tasks.failures_foresee"),
     "Learn from failures of services": _every(3600, "analytics.tasks.failures_learn"),
+    "Merge patterns that one template explains": _every(300, "analytics.tasks.patterns_merge"),
     "Drop what is past its retention": _every(3600, "analytics.tasks.retention_apply"),
 }

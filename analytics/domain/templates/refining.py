@@ -22,7 +22,8 @@ class Limits(NamedTuple):
     `values` where the other words agree; a template of one word (`lonely`) and the first word
     (`leading`), which says what happened, need more, and so does a position that varies together
     with others (`together`). Words that are all `frequent` are rather constants, and twice as many
-    are needed. After a noun that introduces a name, `named` are enough.
+    are needed. After a noun that introduces a name, `named` are enough. By their `looks`, files,
+    hosts and the like are values however few they are, and so is what stands beside a variable.
     """
 
     values: int = 5
@@ -31,6 +32,7 @@ class Limits(NamedTuple):
     together: int = 12
     named: int = 2
     frequent: int = 10
+    looks: bool = True
 
 
 # What follows these words is a name that somebody gave.
@@ -110,8 +112,7 @@ def _is_variable(family: Sequence[Shape], position: int, limits: Limits, least: 
     others = [w for p, w in enumerate(family[0]) if p != position and is_word(w) and w != VARIABLE]
     if not others:
         return False
-    plain = [word for word in words if not looks_given(word)]
-    if VARIABLE in words or not plain:
+    if limits.looks and (VARIABLE in words or all(map(looks_given, words))):
         return True
     before = [word for word in family[0][:position] if is_word(word)]
     if not before:

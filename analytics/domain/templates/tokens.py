@@ -60,6 +60,7 @@ _CALENDAR = re.compile(
     r"|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?|AM|PM|am|pm|UTC|GMT"
 )
 _LITERALS = frozenset(("true", "false", "null", "none", "nil", "nan", "undefined", "yes", "no"))
+_MASKS = re.compile(r"<(?:num|hex|id|uuid|token|time|ip|mac|email|path|str)>")
 _ASSIGNS = frozenset("=:")
 _BETWEEN = frozenset(",;|&+/\\:-.=#")
 # Marks between two parts of a list.
@@ -76,16 +77,20 @@ def mask(message: str) -> str:
     return _DIGITS.sub(VARIABLE, message)
 
 
-def shape(masked: str) -> Shape:
-    """The shape of a masked message; () for one without any word or mark."""
-    words = _WORD.findall(_WHOLE.sub(VARIABLE, masked))[:_MAX_WORDS]
+def shape(masked: str, *, looks: bool = True) -> Shape:
+    """The shape of a masked message; () for one without any word or mark.
+
+    Without `looks`, paths and names of hosts and the like count as any other word.
+    """
+    text = _WHOLE.sub(VARIABLE, masked) if looks else masked
+    words = _WORD.findall(text)[:_MAX_WORDS]
     read: list[str] = []
     for position, word in enumerate(words):
         if len(word) > 1 and word[-1] in ".!?":
             # Whether a sentence ends here does not tell one word from another.
             word = word.rstrip(".!?") or word
         if (
-            _varies(word)
+            (_varies(word) if looks else word == VARIABLE)
             or (word.lower() in _LITERALS and read and read[-1] in _ASSIGNS)
             or (_CALENDAR.fullmatch(word) and _beside_variable(words, position, read))
         ):
@@ -95,6 +100,12 @@ def shape(masked: str) -> Shape:
                 read.pop()
         read.append(word)
     return fold(read)
+
+
+def shape_of_pattern(template: str) -> Shape:
+    """The shape of what ingest made of a message: all that varies by its looks is named in it, and
+    what it left in place, such as the host of a URL, tells one failure from another."""
+    return shape(_MASKS.sub(VARIABLE, template), looks=False)
 
 
 def _varies(word: str) -> bool:
