@@ -11,6 +11,7 @@ from analytics.services import (
     chains,
     edges,
     metric_hours,
+    pattern_states,
     pattern_merging,
     prediction_models,
     predictions,
@@ -73,6 +74,18 @@ def failures_learn() -> None:
 def patterns_merge() -> None:
     """Put patterns together that one template explains."""
     pattern_merging.patterns_merge(now=datetime.now(UTC))
+
+
+@shared_task
+def patterns_follow() -> None:
+    """Move patterns on by their figures: escalating, calm again, no longer ignored."""
+    pattern_states.patterns_follow(now=datetime.now(UTC))
+
+
+@shared_task
+def pattern_releases_prune() -> None:
+    """Forget old versions of patterns that were seen in very many."""
+    pattern_states.pattern_releases_prune()
 
 
 @shared_task

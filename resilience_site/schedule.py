@@ -34,5 +34,7 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "Foresee failures of services": _every(60, "analytics.tasks.failures_foresee"),
     "Learn from failures of services": _every(3600, "analytics.tasks.failures_learn"),
     "Merge patterns that one template explains": _every(300, "analytics.tasks.patterns_merge"),
+    "Follow error patterns": _every(60, "analytics.tasks.patterns_follow"),
+    "Forget old versions of patterns": _every(3600, "analytics.tasks.pattern_releases_prune"),
     "Drop what is past its retention": _every(3600, "analytics.tasks.retention_apply"),
 }

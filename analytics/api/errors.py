@@ -20,7 +20,7 @@ from analytics.schemas import (
 )
 from analytics.selectors import errors as selectors
 from analytics.selectors.rollups import pattern_counts
-from analytics.services.patterns import pattern_decide
+from analytics.services.pattern_decisions import pattern_decide
 from resilience_site.core.choices import Scope
 from resilience_site.core.pagination import Page, PageOut
 from resilience_site.core.permissions import ApiAuth, ApiRequest
@@ -113,6 +113,7 @@ def _decide(
             decision=decision,
             actor=request.auth,
             reason=body.reason if body else "",
+            now=datetime.now(UTC),
         )
     except ErrorPattern.DoesNotExist:
         raise NotFound(f"There is no pattern {pattern_id}.") from None

@@ -12,7 +12,7 @@ decided minute by minute (`follow`) from the figures, so that deciding twice cha
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -126,20 +126,23 @@ def comes_back(
     resolved_in: str,
     seen_at: datetime,
     versions: Collection[str],
-    earlier: Collection[str],
+    known: Mapping[str, datetime],
 ) -> str:
     """Why errors bring a resolved pattern back, "" where they do not.
 
-    `seen_at` is the time of the newest of them, `versions` are those that they came from. Where the
-    pattern was resolved in a version, only errors of that one and of later ones count: versions that
-    were seen before it (before the decision, where it was not seen yet) are `earlier`.
+    `seen_at` is the time of the newest of them, `versions` are those that they came from, `known`
+    says when each version of the service was first seen. Where the pattern was resolved in a
+    version, only errors of that one and of later ones count: not those of versions that were seen
+    before it, or before the decision where that came earlier. Nor do errors that tell no version.
     """
     if seen_at <= resolved_at:
         return ""
     if not resolved_in:
         return BACK_BY_TIME
-    if any(version and (version == resolved_in or version not in earlier) for version in versions):
-        return BACK_BY_VERSION
+    border = min(resolved_at, known.get(resolved_in, resolved_at))
+    for version in versions:
+        if version == resolved_in or (version and known.get(version, seen_at) >= border):
+            return BACK_BY_VERSION
     return ""
 
 

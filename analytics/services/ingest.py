@@ -33,7 +33,6 @@ from resilience_site.core.partitions import PartitionedTable
 
 FUTURE_TOLERANCE = timedelta(minutes=10)
 _OBSERVE_EVERY = timedelta(seconds=30)
-_MAX_PATTERN_HINTS = 20
 _NEW_REASON = "more than 10 minutes in the future: check the sender's clock"
 _T = TypeVar("_T")
 
@@ -247,7 +246,7 @@ def finish(
     new_services = _observe(resources, received_at)
     before_journal()
     error_store.count_errors(errors)
-    touched = patterns.patterns_count(errors)
+    touched = patterns.patterns_count(errors, received_at)
     count_ingest(signal, result, received_at)
     entries = [journal.Entry("ingest", "ingest.stored", str(signal))]
     if result.stored:
@@ -257,10 +256,7 @@ def finish(
         journal.Entry("errors", "errors.stored", service, service=service, payload={"count": n})
         for service, n in sorted(error_store.errors_per_service(errors).items())
     ]
-    entries += [
-        journal.Entry("patterns", "pattern.new" if new else "pattern.seen", key, state, service)
-        for key, service, state, new in sorted(touched, key=lambda t: not t[3])[:_MAX_PATTERN_HINTS]
-    ]
+    entries += patterns.entries_of(touched, received_at)
     entries += [journal.Entry("services", "service.new", name) for name in new_services]
     entries += others()
     journal.append(entries)

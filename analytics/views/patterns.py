@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from analytics.choices import PatternState
 from analytics.models import ErrorPattern
 from analytics.selectors import errors as selectors
-from analytics.services.patterns import pattern_decide
+from analytics.services.pattern_decisions import pattern_decide
 from analytics.views.common import (
     PAGE_ROWS,
     bad_question,
@@ -122,6 +122,7 @@ def pattern_decision(request: HttpRequest, pattern_id: UUID, decision: str) -> H
             decision=decision,
             actor=actor_of(request),
             reason=request.POST.get("reason", "").replace("\0", "").strip()[:1_000],
+            now=datetime.now(UTC),
         )
     except ErrorPattern.DoesNotExist:
         raise Http404("There is no such pattern.") from None

@@ -120,6 +120,19 @@ class Origins(Plain):
 
 
 @dataclass(frozen=True)
+class Prefixes(Plain):
+    """A comma-separated list of beginnings of names."""
+
+    allowed: str = "beginnings separated by commas, each like com.example. or site-packages/acme"
+
+    def parse(self, text: str) -> list[str]:
+        found = [each.strip() for each in text.split(",") if each.strip()]
+        if not found or any(len(each) < 2 for each in found):
+            raise ValueError(text)
+        return found
+
+
+@dataclass(frozen=True)
 class Folder(Plain):
     """A folder; made absolute, because processes of the site may start elsewhere."""
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, WebSocketRoute, expect
 
 from analytics.models import ErrorEvent, ErrorPattern
-from analytics.services.patterns import pattern_decide
+from analytics.services.pattern_decisions import pattern_decide
 from resilience_site.core.audit import Actor
 from resilience_site.core.choices import Role
 from tests.analytics.store.conftest import forget_all
@@ -140,8 +140,9 @@ def test_a_decision_of_somebody_else_shows_at_once(busy: Page, site: LiveSite) -
     busy.goto(f"/patterns/{pattern.id}")
     say(busy, "Live")
     pattern_decide(
-        pattern_id=pattern.id, decision="resolve", actor=Actor.system("test"), reason="1.5 is out"
-    )
+        pattern_id=pattern.id, decision="resolve", actor=Actor.system("test"), reason="1.5 is out",
+        now=datetime.now(UTC),
+    )  # fmt: skip
     expect(busy.locator("#pattern-body .page-head .badge")).to_have_text("Resolved")
     expect(busy.get_by_role("button", name="Reopen").first).to_be_visible()
 

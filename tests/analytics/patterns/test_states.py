@@ -116,10 +116,12 @@ def test_what_is_ignored_stays_so_until_what_was_said(
 
 
 def test_an_error_after_the_resolve_brings_a_pattern_back() -> None:
+    known = {"1.0": NOW - 9 * DAY, "1.1": NOW - DAY, "1.2": NOW + HOUR, "2.0": NOW + 2 * HOUR}
+
     def back(seen: datetime, resolved_in: str = "", *versions: str) -> str:
         return comes_back(
             resolved_at=NOW, resolved_in=resolved_in, seen_at=seen,
-            versions=versions, earlier={"1.0", "1.1"},
+            versions=versions, known=known,
         )  # fmt: skip
 
     assert not back(NOW)
@@ -130,6 +132,10 @@ def test_an_error_after_the_resolve_brings_a_pattern_back() -> None:
     assert back(NOW + HOUR, "1.2", "1.0", "1.2") == states.BACK_BY_VERSION
     assert back(NOW + HOUR, "1.2", "2.0") == states.BACK_BY_VERSION
     assert not back(NOW - HOUR, "1.2", "2.0")
+    # Resolved in the version that runs: those before it are earlier, it is not.
+    assert not back(NOW + HOUR, "1.1", "1.0")
+    assert back(NOW + HOUR, "1.1", "1.1")
+    assert back(NOW + HOUR, "9.9", "8.0") == states.BACK_BY_VERSION
 
 
 def test_limits_are_those_of_the_stated_rules() -> None:
