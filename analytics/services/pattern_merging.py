@@ -99,8 +99,9 @@ def _merges_of(service: str, type_: str, most: int) -> list[Merge]:
     # In the order of ids, as ingest locks them.
     rows = ErrorPattern.objects.filter(service=service, type=type_, rule=MESSAGE_RULE)
     newest = rows.order_by("-last_seen", "-id").values("id")[:_MOST_PATTERNS]
-    shown = set(rows.filter(id__in=newest).exclude(merged_into=None).values_list("merged_into"))
-    wanted = [*newest.values_list("id", flat=True), *(into for (into,) in shown)]
+    joined = rows.filter(id__in=newest, merged_into__isnull=False)
+    wanted = {*newest.values_list("id", flat=True)}
+    wanted |= {into for into in joined.values_list("merged_into", flat=True) if into is not None}
     patterns = list(ErrorPattern.objects.select_for_update().filter(id__in=wanted).order_by("id"))
     families = _Families(patterns)
     shapes = {pattern.id: shape_of_pattern(pattern.template) for pattern in patterns}
