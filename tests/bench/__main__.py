@@ -15,7 +15,17 @@ import django
 
 django.setup()
 
-from tests.bench import checks, control, ingest, page, patterns, runtime, runtime_shared, screens
+from tests.bench import (
+    checks,
+    control,
+    forecasts,
+    ingest,
+    page,
+    patterns,
+    runtime,
+    runtime_shared,
+    screens,
+)
 from tests.bench.payloads import SPANS_PER_REQUEST
 from tests.bench.running import ROOT, running_site
 
@@ -72,7 +82,7 @@ def table(figures: dict[str, Any]) -> str:
     return "\n".join(f"{name:<{width}}  {value}" for name, value in lines)
 
 
-PARTS = ("patterns", "runtime", "control", "checks", "screens", "site")
+PARTS = ("patterns", "forecasts", "runtime", "control", "checks", "screens", "site")
 
 
 def write(name: str, figures: dict[str, Any]) -> None:
@@ -93,6 +103,11 @@ def main() -> None:
         figures = patterns.measure()
         write("patterns", figures)
         print(patterns.table(figures), flush=True)
+    if "forecasts" in parts:
+        print("Forecasting hourly series beside statsforecast", flush=True)
+        figures = forecasts.measure()
+        write("forecasts", figures)
+        print(forecasts.table(figures), flush=True)
     if "runtime" in parts:
         print("Measuring the runtime beside its peers", flush=True)
         figures = runtime.measure()
