@@ -12,6 +12,7 @@ from analytics.services import (
     edges,
     metric_hours,
     pattern_merging,
+    pattern_relations,
     pattern_states,
     prediction_models,
     predictions,
@@ -68,6 +69,12 @@ def failures_foresee() -> None:
 def failures_learn() -> None:
     """Fit models to the history of signs and failures, once a day."""
     prediction_models.models_fit(now=datetime.now(UTC))
+
+
+@shared_task
+def pattern_relations_find() -> None:
+    """Find which pattern precedes which."""
+    pattern_relations.pattern_relations_find(now=datetime.now(UTC))
 
 
 @shared_task

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from analytics.views import chains, charts, errors, patterns, report
+from analytics.views import chains, charts, errors, patterns, predictions, relations, report
 
 urlpatterns = [
     path("errors", errors.error_list, name="errors"),
@@ -18,6 +18,8 @@ urlpatterns = [
     ),
     path("chains", chains.chain_list, name="chains"),
     path("chains/<str:key>", chains.chain_detail, name="chain"),
+    path("relations", relations.relation_map, name="relations"),
+    path("predictions", predictions.prediction_list, name="predictions"),
     path("report", report.report, name="report"),
     path("charts/<slug:name>.json", charts.figure, name="figure"),
 ]

@@ -33,6 +33,7 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "Sum up hours of metrics": _every(600, "analytics.tasks.metric_hours_sum"),
     "Foresee failures of services": _every(60, "analytics.tasks.failures_foresee"),
     "Learn from failures of services": _every(3600, "analytics.tasks.failures_learn"),
+    "Find which pattern precedes which": _every(300, "analytics.tasks.pattern_relations_find"),
     "Merge patterns that one template explains": _every(300, "analytics.tasks.patterns_merge"),
     "Follow error patterns": _every(60, "analytics.tasks.patterns_follow"),
     "Forget old versions of patterns": _every(3600, "analytics.tasks.pattern_releases_prune"),

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from analytics.api import chains, errors, posted, report, services
+from analytics.api import chains, errors, posted, predictions, relations, report, services
 
 # `posted` adds its operation to the router of the errors, whose path it shares.
 assert posted.router is errors.router
 routers = [
-    ("", router) for router in (errors.router, chains.router, services.router, report.router)
+    ("", router)
+    for router in (
+        errors.router,
+        chains.router,
+        services.router,
+        report.router,
+        relations.router,
+        predictions.router,
+    )
 ]

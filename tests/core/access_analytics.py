@@ -28,12 +28,22 @@ TELEMETRY = [
     ),
     Row("GET", "/api/v1/chains", "/api/v1/chains", Api(Scope.READ)),
     Row("GET", "/api/v1/chains/<str:key>", f"/api/v1/chains/{TRACE}", Api(Scope.READ)),
+    Row("GET", "/api/v1/relations", "/api/v1/relations", Api(Scope.READ)),
+    Row(
+        "GET",
+        "/api/v1/patterns/<uuidstr:pattern_id>/related",
+        f"/api/v1/patterns/{UUID}/related",
+        Api(Scope.READ),
+    ),
+    Row("GET", "/api/v1/predictions", "/api/v1/predictions", Api(Scope.READ)),
     Row("GET", "/api/v1/report", "/api/v1/report", Api(Scope.READ)),
     Row("GET", "/api/v1/services", "/api/v1/services", Api(Scope.READ)),
     Row("GET", "/api/v1/services/map", "/api/v1/services/map", Api(Scope.READ)),
 ]
 
 ANALYTICS_PAGES = [
+    Row("GET", "/relations", "/relations", Page()),
+    Row("GET", "/predictions", "/predictions", Page()),
     Row("GET", "/report", "/report", Page()),
     Row("GET", "/errors", "/errors", Page()),
     Row("GET", "/errors/<uuid:error_id>", f"/errors/{UUID}", Page()),
