@@ -16,6 +16,7 @@ import django
 django.setup()
 
 from tests.bench import (
+    anomalies,
     checks,
     control,
     forecasts,
@@ -82,7 +83,7 @@ def table(figures: dict[str, Any]) -> str:
     return "\n".join(f"{name:<{width}}  {value}" for name, value in lines)
 
 
-PARTS = ("patterns", "forecasts", "runtime", "control", "checks", "screens", "site")
+PARTS = ("patterns", "anomalies", "forecasts", "runtime", "control", "checks", "screens", "site")
 
 
 def write(name: str, figures: dict[str, Any]) -> None:
@@ -103,6 +104,12 @@ def main() -> None:
         figures = patterns.measure()
         write("patterns", figures)
         print(patterns.table(figures), flush=True)
+    if "anomalies" in parts:
+        print("Finding anomalies in public series", flush=True)
+        found = anomalies.measure()
+        if found is not None:
+            write("anomalies", found)
+        print(anomalies.table(found), flush=True)
     if "forecasts" in parts:
         print("Forecasting hourly series beside statsforecast", flush=True)
         figures = forecasts.measure()

@@ -184,14 +184,14 @@ def best_threshold(
 
 
 def windowed_gaussian(values: np.ndarray, window: int = 1000) -> np.ndarray:
-    """How unlikely each value is under a normal fit of the `window` values before it."""
+    """How unlikely large each value is under a normal fit of the `window` values before it."""
     scores = np.zeros(len(values))
     sums = np.concatenate([[0.0], np.cumsum(values)])
     for row in range(1, len(values)):
         past = values[max(0, row - window) : row]
         mean = (sums[row] - sums[row - len(past)]) / len(past)
         deviation = float(past.std()) or 1e-6
-        scores[row] = 1 - math.erfc(abs(values[row] - mean) / deviation / math.sqrt(2)) / 2
+        scores[row] = 1 - math.erfc((values[row] - mean) / deviation / math.sqrt(2)) / 2
     return scores
 
 
