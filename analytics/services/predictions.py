@@ -32,7 +32,7 @@ from resilience_site.core import journal
 from resilience_site.core.choices import Topic
 from resilience_site.core.journal import Entry
 
-_SPACE: Final = UUID("5b3c2f0e-6f0e-4e0a-9d8e-2c6a3f8b7d11")
+SPACE: Final = UUID("5b3c2f0e-6f0e-4e0a-9d8e-2c6a3f8b7d11")
 _LOCK: Final = 0x707265646963
 _HORIZON: Final = timedelta(seconds=rules.HORIZON)
 _DAY: Final = timedelta(days=1)
@@ -233,7 +233,7 @@ def _busy(services: list[str], now: datetime) -> set[tuple[str, str]]:
 def _prediction(foretold: Foretold, now: datetime) -> Prediction:
     minute = _minute(now)
     return Prediction(
-        id=uuid5(_SPACE, f"{foretold.service}\0{foretold.kind}\0{minute.isoformat()}"),
+        id=uuid5(SPACE, f"{foretold.service}\0{foretold.kind}\0{minute.isoformat()}"),
         service=foretold.service,
         kind=foretold.kind,
         probability=foretold.probability,

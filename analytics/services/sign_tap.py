@@ -45,18 +45,22 @@ def take_points(points: Sequence[PointSeen], received_at: datetime) -> list[Entr
     """Count gauges that stand high; a bulkhead's use is held against its limit, told with it."""
     if _on():
         limits = {
-            (point.service, point.instance, point.attributes.get(_NAME)): point.value
+            _bulkhead(point): point.value
             for point in points
             if point.name == "resilience.bulkhead.limit"
         }
         counts: Counter[SignKey] = Counter()
         for point in points:
-            limit = limits.get((point.service, point.instance, point.attributes.get(_NAME)))
-            kind = signs.of_gauges(point.name, point.value, limit)
+            kind = signs.of_gauges(point.name, point.value, limits.get(_bulkhead(point)))
             if kind is not None:
                 _count(counts, point.service, point.at_ns, kind, received_at)
         signs_add(counts)
     return []
+
+
+def _bulkhead(point: PointSeen) -> tuple[str, str, str]:
+    # Attributes may hold anything, lists too.
+    return point.service, point.instance, str(point.attributes.get(_NAME))
 
 
 def _on() -> bool:
@@ -68,7 +72,7 @@ def _count(
 ) -> None:
     minute = _EPOCH + timedelta(minutes=at_ns // _MINUTE_NS)
     if received_at - minute < _LATEST:
-        counts[(service.replace("\0", ""), minute, kind)] += 1
+        counts[(signs.storable(service), minute, kind)] += 1
 
 
 def _needs_nothing(times: Sequence[int], received_at: datetime) -> None:

@@ -106,6 +106,16 @@ BADGES: Final[dict[str, dict[str, Badge]]] = {
         "failed": Badge("Failed", "bad", "x-circle"),
         "ignored": Badge("Ignored", "idle", "minus-circle"),
     },
+    "failure": {
+        "health_down": Badge("Health down", "bad", "heart"),
+        "breaker_open": Badge("Breaker open", "bad", "bolt"),
+        "slo_breach": Badge("Objective breached", "bad", "arrow-trending-down"),
+    },
+    "prediction": {
+        "pending": Badge("Pending", "info", "clock"),
+        "hit": Badge("Came true", "ok", "check-circle"),
+        "miss": Badge("Missed", "warn", "x-circle"),
+    },
     "key": {
         "active": Badge("Active", "ok", "check-circle"),
         "expired": Badge("Expired", "warn", "clock"),

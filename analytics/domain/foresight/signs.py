@@ -58,8 +58,13 @@ def family_of(kind: str) -> str:
 
 
 def kind_of(family: str, detail: str) -> str:
-    """The kind of a sign; without NUL, which no table holds, and not longer than the bound."""
-    return f"{family}:{detail}".replace("\0", "")[:LONGEST_KIND]
+    """The kind of a sign, not longer than the bound."""
+    return storable(f"{family}:{detail}")[:LONGEST_KIND]
+
+
+def storable(text: str) -> str:
+    """The text without what no table holds: NUL, and halves of characters."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def of_event(name: str, attributes: Mapping[str, Any]) -> str | None:
