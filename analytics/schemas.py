@@ -51,40 +51,6 @@ class ErrorDetailOut(ErrorOut):
     frames: list[dict[str, Any]]
 
 
-class PatternQuery(RangeQuery):
-    """Filters of the patterns list."""
-
-    service: str = ""
-    type: str = ""
-    state: PatternState | None = None
-    q: str = Field("", max_length=500)
-
-
-class TrendOut(Schema):
-    """Errors in equal parts of the last 24 hours, oldest first."""
-
-    window_seconds: float
-    counts: list[int]
-
-
-class PatternOut(Schema):
-    id: UUID
-    service: str
-    type: str
-    template: str
-    rule: str
-    state: PatternState
-    count: int
-    first_seen: datetime
-    last_seen: datetime
-    last_error_id: UUID
-    trend: TrendOut
-
-
-class DecisionIn(Schema):
-    reason: str = Field("", max_length=1000)
-
-
 class GapOut(Schema):
     """A span that never arrived though others name it."""
 
@@ -281,3 +247,43 @@ class RelationsOut(Schema):
     patterns: list[PatternSeenOut]
     relations: list[RelationOut]
     left_out: int
+
+
+class BudgetOut(Schema):
+    """The budget of `service`: `calls` in `days` days at `target` allow `allowed` failures, of which
+    `failed` are those here."""
+
+    service: str
+    days: int
+    target: float
+    calls: int
+    allowed: float
+    failed: int
+
+
+class ImpactOut(Schema):
+    """What errors touched in a range.
+
+    `share_of_traffic` is `requests` per `calls` of `service`, `error_budget_spent` the share of the
+    30-day budget; both are null without calls. `users` is null where nothing names any. Where
+    `approximate`, users, tiers, services and served_degraded are those of the newest `examined`
+    requests alone. `blast_radius` are the services that depend on `service`.
+    """
+
+    since: datetime
+    until: datetime
+    service: str
+    errors: int
+    requests: int
+    examined: int
+    approximate: bool
+    users: int | None
+    tiers: list[str]
+    requests_by_tier: dict[str, int]
+    services: list[str]
+    calls: int
+    share_of_traffic: float | None
+    error_budget_spent: float | None
+    budget: BudgetOut
+    blast_radius: list[str]
+    served_degraded: int

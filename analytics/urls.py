@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from django.urls import path
 
-from analytics.views import chains, charts, errors, patterns, predictions, relations, report
+from analytics.views import chains, charts, errors, impact, patterns, predictions, relations, report
 
 urlpatterns = [
     path("errors", errors.error_list, name="errors"),
     path("errors/<uuid:error_id>", errors.error_detail, name="error"),
     path("patterns", patterns.pattern_list, name="patterns"),
     path("patterns/<uuid:pattern_id>", patterns.pattern_detail, name="pattern"),
+    path("patterns/<uuid:pattern_id>/impact", impact.pattern_impact, name="pattern-impact"),
     path(
         "patterns/<uuid:pattern_id>/<slug:decision>",
         patterns.pattern_decision,
@@ -18,6 +19,7 @@ urlpatterns = [
     ),
     path("chains", chains.chain_list, name="chains"),
     path("chains/<str:key>", chains.chain_detail, name="chain"),
+    path("errors/<uuid:error_id>/impact", impact.error_impact, name="error-impact"),
     path("relations", relations.relation_map, name="relations"),
     path("predictions", predictions.prediction_list, name="predictions"),
     path("report", report.report, name="report"),

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from analytics.api import chains, errors, posted, predictions, relations, report, services
+from analytics.api import (
+    chains,
+    errors,
+    impact,
+    patterns,
+    posted,
+    predictions,
+    relations,
+    report,
+    services,
+    trends,
+)
 
 # `posted` adds its operation to the router of the errors, whose path it shares.
 assert posted.router is errors.router
@@ -10,10 +21,13 @@ routers = [
     ("", router)
     for router in (
         errors.router,
+        patterns.router,
         chains.router,
         services.router,
         report.router,
         relations.router,
+        impact.router,
         predictions.router,
+        trends.router,
     )
 ]

@@ -11,7 +11,7 @@ from ninja import Router
 from analytics.models import ErrorPattern
 from analytics.schemas import PatternShortOut, RelatedOut, RelationOut, RelationsOut
 from analytics.selectors import relations as selectors
-from analytics.selectors.errors import pattern_get
+from analytics.selectors.patterns import pattern_get
 from resilience_site.core.choices import Scope
 from resilience_site.core.pagination import Page, PageOut
 from resilience_site.core.permissions import ApiAuth, ApiRequest

@@ -24,10 +24,22 @@ TELEMETRY = [
             f"/api/v1/patterns/{UUID}/{decision}",
             Api(Scope.OPERATE),
         )
-        for decision in ("resolve", "ignore", "reopen")
+        for decision in ("resolve", "ignore", "reopen", "merge", "unmerge")
     ),
     Row("GET", "/api/v1/chains", "/api/v1/chains", Api(Scope.READ)),
     Row("GET", "/api/v1/chains/<str:key>", f"/api/v1/chains/{TRACE}", Api(Scope.READ)),
+    Row(
+        "GET",
+        "/api/v1/errors/<uuidstr:error_id>/impact",
+        f"/api/v1/errors/{UUID}/impact",
+        Api(Scope.READ),
+    ),
+    Row(
+        "GET",
+        "/api/v1/patterns/<uuidstr:pattern_id>/impact",
+        f"/api/v1/patterns/{UUID}/impact",
+        Api(Scope.READ),
+    ),
     Row("GET", "/api/v1/relations", "/api/v1/relations", Api(Scope.READ)),
     Row(
         "GET",
@@ -36,12 +48,22 @@ TELEMETRY = [
         Api(Scope.READ),
     ),
     Row("GET", "/api/v1/predictions", "/api/v1/predictions", Api(Scope.READ)),
+    Row("GET", "/api/v1/trends", "/api/v1/trends", Api(Scope.READ)),
+    Row("GET", "/api/v1/forecasts", "/api/v1/forecasts", Api(Scope.READ)),
+    Row(
+        "GET",
+        "/api/v1/forecasts/exhaustions",
+        "/api/v1/forecasts/exhaustions",
+        Api(Scope.READ),
+    ),
     Row("GET", "/api/v1/report", "/api/v1/report", Api(Scope.READ)),
     Row("GET", "/api/v1/services", "/api/v1/services", Api(Scope.READ)),
     Row("GET", "/api/v1/services/map", "/api/v1/services/map", Api(Scope.READ)),
 ]
 
 ANALYTICS_PAGES = [
+    Row("GET", "/errors/<uuid:error_id>/impact", f"/errors/{UUID}/impact", Page()),
+    Row("GET", "/patterns/<uuid:pattern_id>/impact", f"/patterns/{UUID}/impact", Page()),
     Row("GET", "/relations", "/relations", Page()),
     Row("GET", "/predictions", "/predictions", Page()),
     Row("GET", "/report", "/report", Page()),

@@ -1,0 +1,252 @@
+"""What failures touched: requests, users, tiers, services, traffic, budget, and who depends on it.
+
+Requests are traces; where an error belongs to none, its correlation id stands for one, or else the
+error itself. The newest requests are looked at one by one; with more of them than that, users and
+tiers are at least so many, and the answer says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+
+from analytics.domain.impact import TIER_KEYS, USER_KEYS, Budget, dependents, first_of
+from analytics.models import ErrorEvent, ErrorPattern
+from analytics.selectors.pattern_families import FAMILY
+from analytics.selectors.rollups import edge_list, service_figures
+from health.selectors.graph import Needers
+from resilience_site.config import config
+from resilience_site.core.formatting import percent, three_digits
+from resilience_site.core.timerange import TimeRange
+
+BUDGET_DAYS = 30
+PATTERN_RANGE = timedelta(hours=24)
+# Looked at one by one.
+MOST_REQUESTS = 1_000
+# Of one scope, newest first; what is beyond is only counted by the figures per minute.
+MOST_ERRORS = 50_000
+_AROUND = timedelta(hours=1)
+_FALLBACK = "resilience.fallback.served"
+_REQUEST = "COALESCE(NULLIF(trace_id, ''), NULLIF(correlation_id, ''), id::text)"
+
+
+@dataclass(frozen=True)
+class Impact:
+    """What the errors of a range touched.
+
+    `users` is None where nothing says for whom a request was. `examined` of the `requests` were
+    looked at one by one: for users, tiers, services and `served_degraded`, the requests that a
+    fallback answered. `calls` are those of `service` in the range.
+    """
+
+    within: TimeRange
+    service: str
+    errors: int
+    requests: int
+    examined: int
+    users: int | None
+    tiers: dict[str, int]
+    services: list[str]
+    served_degraded: int
+    calls: int
+    budget: Budget
+    blast_radius: list[str]
+    capped: bool
+
+    @property
+    def approximate(self) -> bool:
+        """Whether the numbers of users and tiers are at least so many, not exactly."""
+        return self.capped or self.examined < self.requests
+
+    @property
+    def share_of_traffic(self) -> float | None:
+        """Requests touched per call of the service, 0..1; None without calls."""
+        return min(1.0, self.requests / self.calls) if self.calls else None
+
+    @property
+    def share_text(self) -> str:
+        return percent(min(self.requests, self.calls), self.calls)
+
+    @property
+    def spent_text(self) -> str:
+        return percent(self.budget.failed, self.budget.allowed)
+
+    @property
+    def allowed_text(self) -> str:
+        allowed = self.budget.allowed
+        return f"{allowed:,.0f}" if allowed >= 10 else three_digits(allowed)
+
+    @property
+    def target_text(self) -> str:
+        return percent(self.budget.target, 1)
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """Which errors: a condition of SQL with its parameters, and the service whose failure it is."""
+
+    where: str
+    parameters: Sequence[object]
+    within: TimeRange
+    service: str
+
+
+def error_impact(error: ErrorEvent, now: datetime) -> Impact:
+    """What the request of one error touched: all errors of its trace, or of its correlation id
+    within the correlation window."""
+    window = timedelta(minutes=config.error_correlation_window_minutes)
+    if error.trace_id:
+        where, value = "trace_id = %s AND trace_id <> ''", error.trace_id
+    elif error.correlation_id:
+        where, value = "correlation_id = %s AND correlation_id <> ''", error.correlation_id
+    else:
+        where, value = "id = %s", str(error.id)
+    within = TimeRange(error.occurred_at - window, error.occurred_at + window)
+    return _impact(_Scope(where, [value], within, error.service), now)
+
+
+def pattern_impact(pattern: ErrorPattern, within: TimeRange, now: datetime) -> Impact:
+    """What the errors of a pattern, and of those put into it, touched in a range."""
+    scope = _Scope(f"pattern_id = ANY({FAMILY})", [pattern.id] * 2, within, pattern.service)
+    return _impact(scope, now)
+
+
+def window_impact(within: TimeRange, now: datetime, service: str) -> Impact:
+    """What all errors of a service touched in a range, as of an incident."""
+    return _impact(_Scope("service = %s", [service], within, service), now)
+
+
+def _impact(scope: _Scope, now: datetime) -> Impact:
+    requests, errors, members = _requests(scope)
+    newest = list(requests)[:MOST_REQUESTS]
+    traces = [request for request in newest if requests[request]]
+    told = _Told()
+    told.errors(members, set(newest))
+    told.spans(traces, scope.within)
+    month = TimeRange(now - timedelta(days=BUDGET_DAYS), now)
+    edges = [(each.caller, each.callee) for each in edge_list(TimeRange(now - PATTERN_RANGE, now))]
+    degraded = _served_degraded(traces, scope.within)
+    calls, calls_of_month = (
+        figures[scope.service].calls if scope.service in figures else 0
+        for figures in (service_figures(scope.within), service_figures(month))
+    )
+    services = told.services - {scope.service}
+    needers = Needers().of(f"out:{scope.service}").services
+    blast = (dependents(edges, [scope.service]) | needers) - {scope.service}
+    return Impact(
+        within=scope.within,
+        service=scope.service,
+        errors=errors,
+        requests=len(requests),
+        examined=len(newest),
+        users=len(told.users) or None,
+        tiers=dict(told.tiers().most_common()),
+        services=[scope.service, *sorted(services)],
+        served_degraded=degraded,
+        calls=calls,
+        budget=Budget(
+            scope.service,
+            BUDGET_DAYS,
+            config.resilience_availability_target / 100,
+            calls_of_month,
+            max(0, len(requests) - degraded),
+        ),
+        blast_radius=sorted(blast),
+        capped=errors >= MOST_ERRORS,
+    )
+
+
+def _requests(scope: _Scope) -> tuple[dict[str, bool], int, list[tuple[str, str, dict[str, Any]]]]:
+    """The requests of a scope, newest first, each with whether it is a trace; the number of its
+    errors; and of each error of the newest its request, service and attributes."""
+    parameters = [*scope.parameters, scope.within.since, scope.within.until, MOST_ERRORS]
+    keys = [*USER_KEYS, *TIER_KEYS]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH hit AS (SELECT id, occurred_at, service, trace_id, {_REQUEST} AS request, "
+            "attributes "
+            f"FROM analytics_errorevent WHERE {scope.where} "
+            "AND occurred_at >= %s AND occurred_at <= %s "
+            "ORDER BY occurred_at DESC LIMIT %s) "
+            "SELECT request, bool_or(trace_id <> ''), count(*), array_agg(DISTINCT service), "
+            "jsonb_agg(DISTINCT attributes) FILTER (WHERE attributes ?| %s::text[]) "
+            "FROM hit GROUP BY request ORDER BY max(occurred_at) DESC, request",
+            [*parameters, keys],
+        )
+        requests: dict[str, bool] = {}
+        members: list[tuple[str, str, dict[str, Any]]] = []
+        errors = 0
+        for request, is_trace, count, services, attributes in cursor.fetchall():
+            requests[request] = is_trace
+            errors += count
+            if len(requests) <= MOST_REQUESTS:
+                members += [(request, service, {}) for service in services]
+                members += [(request, "", each) for each in _read(attributes) or []]
+    return requests, errors, members
+
+
+class _Told:
+    """What errors and spans say of requests: for whom, at which tier, through which services."""
+
+    def __init__(self) -> None:
+        self.users: set[str] = set()
+        self.services: set[str] = set()
+        self._tier_of: dict[str, str] = {}
+
+    def tiers(self) -> Counter[str]:
+        """Requests by tier."""
+        return Counter(self._tier_of.values())
+
+    def errors(self, members: Sequence[tuple[str, str, dict[str, Any]]], newest: set[str]) -> None:
+        for request, service, attributes in members:
+            if request in newest:
+                self._take(request, service, attributes)
+
+    def spans(self, traces: Sequence[str], within: TimeRange) -> None:
+        """The spans of the traces that name a user or a tier, or failed."""
+        if not traces:
+            return
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT trace_id, CASE WHEN status = 2 THEN service ELSE '' END, attributes "
+                "FROM analytics_span WHERE trace_id = ANY(%s) AND started_at BETWEEN %s AND %s "
+                "AND (status = 2 OR attributes ?| %s::text[])",
+                [
+                    list(traces), within.since - _AROUND, within.until + _AROUND,
+                    [*USER_KEYS, *TIER_KEYS],
+                ],
+            )  # fmt: skip
+            for request, service, attributes in cursor.fetchall():
+                self._take(request, service, _read(attributes))
+
+    def _take(self, request: str, service: str, attributes: dict[str, Any]) -> None:
+        if service:
+            self.services.add(service)
+        if user := first_of(attributes, USER_KEYS):
+            self.users.add(user)
+        if tier := first_of(attributes, TIER_KEYS):
+            self._tier_of.setdefault(request, tier)
+
+
+def _read(value: Any) -> Any:
+    """A value of jsonb: a cursor of Django's hands it over as text."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _served_degraded(traces: Sequence[str], within: TimeRange) -> int:
+    """How many of the traces a fallback answered."""
+    if not traces:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(DISTINCT trace_id) FROM analytics_logrecord WHERE trace_id = ANY(%s) "
+            "AND event_name = %s AND time BETWEEN %s AND %s",
+            [list(traces), _FALLBACK, within.since - _AROUND, within.until + _AROUND],
+        )
+        return int(cursor.fetchone()[0])

@@ -1,0 +1,167 @@
+"""What failures touched: every figure with its denominator, and none made up."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analytics.domain.impact import Budget, dependents, first_of
+from analytics.models import ErrorEvent
+from analytics.selectors import impact as selectors
+from analytics.services.ingest import store_spans
+from analytics.services.ingest_logs import store_logs
+from resilience_site.config import config
+from resilience_site.core.timerange import TimeRange
+from tests.analytics.store.telemetry import (
+    NOW,
+    batch,
+    exception,
+    log,
+    new_span,
+    new_trace,
+    resource,
+    span_record,
+)
+
+LATER = NOW + timedelta(minutes=1)
+WITHIN = TimeRange(NOW - timedelta(hours=1), NOW + timedelta(minutes=1))
+
+
+def request_of(
+    user: str = "", tier: str = "", *, failed: bool = True, fallback: bool = False
+) -> str:
+    """A call of web, which calls planner, which fails where `failed`; returns its trace."""
+    trace, entry, inner = new_trace(), new_span(), new_span()
+    told = {name: value for name, value in (("enduser.id", user), ("enduser.tier", tier)) if value}
+    web = span_record(trace, entry, failed=False, source=resource("web"))._replace(attributes=told)
+    exceptions = [exception()] if failed else []
+    planner = span_record(trace, inner, failed=failed, exceptions=exceptions)
+    store_spans(batch(web, planner._replace(parent_span_id=entry)), received_at=NOW)
+    if fallback:
+        served = log("served", trace=trace, span=inner, event_name="resilience.fallback.served")
+        store_logs(batch(served), received_at=NOW)
+    return trace
+
+
+@pytest.fixture
+def failures(store: None) -> list[str]:
+    for _ in range(6):
+        request_of(failed=False)
+    return [
+        request_of("ada", "premium"),
+        request_of("ada", "premium"),
+        request_of("bob", "free", fallback=True),
+        request_of(),
+    ]
+
+
+def test_a_pattern_touches_its_requests_with_their_users_and_tiers(failures: list[str]) -> None:
+    found = selectors.pattern_impact(pattern_of(failures[0]), WITHIN, LATER)
+    assert (found.errors, found.requests, found.examined, found.approximate) == (4, 4, 4, False)
+    assert (found.users, found.tiers) == (2, {"premium": 2, "free": 1})
+    assert found.services == ["planner"]
+    assert (found.calls, found.share_of_traffic) == (10, 0.4)
+    assert found.served_degraded == 1
+    assert found.blast_radius == ["web"]
+    # Three requests failed for their users, of the 0.01 that 99.9 % of ten calls allow.
+    assert (found.budget.failed, found.budget.calls) == (3, 10)
+    assert found.budget.spent == pytest.approx(300)
+
+
+def test_the_target_decides_how_much_budget_there_was(failures: list[str]) -> None:
+    with config.override(resilience_availability_target=50.0):
+        found = selectors.pattern_impact(pattern_of(failures[0]), WITHIN, LATER)
+    assert found.budget.spent == pytest.approx(3 / 5)
+
+
+def test_an_error_touches_its_own_request(failures: list[str]) -> None:
+    error = ErrorEvent.objects.get(trace_id=failures[0])
+    found = selectors.error_impact(error, LATER)
+    assert (found.requests, found.users, found.tiers) == (1, 1, {"premium": 1})
+
+
+def test_a_window_touches_all_requests_of_a_service(failures: list[str]) -> None:
+    assert selectors.window_impact(WITHIN, LATER, "planner").requests == 4
+    nothing = selectors.window_impact(WITHIN, LATER, "nobody")
+    assert (nothing.requests, nothing.users, nothing.share_of_traffic) == (0, None, None)
+    assert nothing.budget.spent is None
+
+
+def test_with_more_requests_than_are_looked_at_the_numbers_say_so(
+    failures: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selectors, "MOST_REQUESTS", 2)
+    found = selectors.pattern_impact(pattern_of(failures[0]), WITHIN, LATER)
+    assert (found.requests, found.examined, found.approximate) == (4, 2, True)
+    assert found.users is None or found.users <= 2
+
+
+def test_the_api_gives_the_contracts_fields(failures: list[str], admin_client: Client) -> None:
+    error = ErrorEvent.objects.get(trace_id=failures[0])
+    for path in (f"errors/{error.id}", f"patterns/{error.pattern_id}"):
+        told: dict[str, Any] = admin_client.get(f"/api/v1/{path}/impact").json()
+        for name in (
+            "requests",
+            "users",
+            "tiers",
+            "services",
+            "error_budget_spent",
+            "blast_radius",
+        ):
+            assert name in told
+        assert told["tiers"][0] == "premium"
+    assert admin_client.get(f"/api/v1/errors/{uuid4()}/impact").status_code == 404
+    assert admin_client.get(f"/api/v1/patterns/{uuid4()}/impact").status_code == 404
+
+
+def test_the_page_says_every_number_with_its_denominator(
+    failures: list[str], admin_client: Client
+) -> None:
+    error = ErrorEvent.objects.get(trace_id=failures[0])
+    text = admin_client.get(f"/patterns/{error.pattern_id}/impact").content.decode()
+    for words in (
+        "4 of 10 calls of planner (40 %)", "premium: 2 requests", "1 of 4 requests",
+        "3 of the 0.01 failures that 99.9 % allows of 10 calls in the last 30 days",
+    ):  # fmt: skip
+        assert words in text
+    page = admin_client.get(f"/errors/{error.id}").content.decode()
+    assert f'hx-get="/errors/{error.id}/impact"' in page
+    part = admin_client.get(f"/errors/{error.id}/impact", headers={"HX-Request": "true"})
+    assert "<html" not in part.content.decode()
+
+
+def pattern_of(trace: str) -> Any:
+    from analytics.selectors.patterns import pattern_get
+
+    pattern_id = ErrorEvent.objects.get(trace_id=trace).pattern_id
+    assert pattern_id is not None
+    return pattern_get(pattern_id)
+
+
+@given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=40), st.integers(0, 8))
+def test_dependents_are_those_from_which_calls_lead_there(
+    edges: list[tuple[int, int]], origin: int
+) -> None:
+    named = [(str(a), str(b)) for a, b in edges]
+    found = dependents(named, [str(origin)])
+    assert str(origin) not in found
+    within = found | {str(origin)}
+    assert all(caller in within for caller, callee in named if callee in within)
+    assert all(any(a == each and b in within for a, b in named) for each in found)
+
+
+def test_a_budget_without_calls_is_none_and_not_nought() -> None:
+    assert Budget("s", 30, 0.999, 0, 5).spent is None
+    assert Budget("s", 30, 0.999, 10_000, 5).spent == pytest.approx(0.5)
+
+
+def test_the_first_name_that_says_something_counts() -> None:
+    assert first_of({"a": "", "b": ["x"], "c": "y"}, ("a", "b", "c")) == "x"
+    assert first_of({"a": 7}, ("a",)) == "7"
+    assert first_of({}, ("a",)) == ""
