@@ -17,6 +17,7 @@ class Anomaly(models.Model):
     id = models.UUIDField(primary_key=True)
     service = models.TextField()
     metric = models.TextField()
+    unit = models.TextField(default="")
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     at = models.DateTimeField()
