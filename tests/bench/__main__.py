@@ -19,6 +19,7 @@ from tests.bench import (
     anomalies,
     checks,
     control,
+    differences,
     forecasts,
     ingest,
     page,
@@ -83,7 +84,17 @@ def table(figures: dict[str, Any]) -> str:
     return "\n".join(f"{name:<{width}}  {value}" for name, value in lines)
 
 
-PARTS = ("patterns", "anomalies", "forecasts", "runtime", "control", "checks", "screens", "site")
+PARTS = (
+    "patterns",
+    "differences",
+    "anomalies",
+    "forecasts",
+    "runtime",
+    "control",
+    "checks",
+    "screens",
+    "site",
+)
 
 
 def write(name: str, figures: dict[str, Any]) -> None:
@@ -104,6 +115,11 @@ def main() -> None:
         figures = patterns.measure()
         write("patterns", figures)
         print(patterns.table(figures), flush=True)
+    if "differences" in parts:
+        print("Explaining incidents by attributes", flush=True)
+        figures = differences.measure()
+        write("differences", figures)
+        print(differences.table(figures), flush=True)
     if "anomalies" in parts:
         print("Finding anomalies in public series", flush=True)
         found = anomalies.measure()

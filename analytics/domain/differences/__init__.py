@@ -1,0 +1,1 @@
+"""Which attributes tell what fails now from what failed before."""

@@ -1,0 +1,160 @@
+"""Calls counted by their attributes, in a window and in its baseline: what is compared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int64]
+
+# Values of an attribute that are looked at one by one: more make a list nobody reads.
+MAX_VALUES = 200
+# Attributes that are combined with each other: 298 combinations of up to three.
+MAX_ATTRIBUTES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Calls of one combination of attributes: failed and all, now and before."""
+
+    attributes: Mapping[str, str]
+    failed: float
+    total: float
+    failed_before: float = 0.0
+    total_before: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """An attribute with more values than are looked at, or one that is not looked at at all."""
+
+    name: str
+    values: int
+    kept: int
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Combinations of attributes, one a line of `codes`; the code -1 stands for folded values.
+
+    `labels[a][c]` is the text of code c of attribute a.
+    """
+
+    names: tuple[str, ...]
+    labels: tuple[tuple[str, ...], ...]
+    codes: Codes
+    failed: Floats
+    total: Floats
+    failed_before: Floats
+    total_before: Floats
+    folded: tuple[Folded, ...]
+
+
+def table_of(rows: Iterable[Row]) -> Table:
+    """Rows summed up by their attributes. An absent attribute counts as the empty value.
+
+    Of an attribute with more than `MAX_VALUES` values the ones with most failures are kept; one
+    whose values nearly all differ (an id) is left out. Numbers that are no numbers count as 0.
+    """
+    given = list(rows)
+    names = tuple(sorted({name for row in given for name in row.attributes}))
+    numbers = np.array(
+        [(row.failed, row.total, row.failed_before, row.total_before) for row in given],
+        dtype=np.float64,
+    ).reshape(len(given), 4)
+    numbers = np.clip(np.nan_to_num(numbers, nan=0.0, posinf=0.0, neginf=0.0), 0.0, None)
+    # Failures are among the calls, whatever was counted.
+    numbers[:, 1] = np.maximum(numbers[:, 0], numbers[:, 1])
+    numbers[:, 3] = np.maximum(numbers[:, 2], numbers[:, 3])
+    kept: list[tuple[str, tuple[str, ...], Codes]] = []
+    folded: list[Folded] = []
+    for name in names:
+        values = [row.attributes.get(name, "") for row in given]
+        labels, codes = _coded(values, numbers)
+        distinct = len(set(values))
+        if distinct < 2:
+            continue  # what all calls share tells none of them apart
+        if _is_id(values, distinct):
+            folded.append(Folded(name, distinct, 0))
+            continue
+        if len(labels) < distinct:
+            folded.append(Folded(name, distinct, len(labels)))
+        kept.append((name, labels, codes))
+    if len(kept) > MAX_ATTRIBUTES:
+        kept, left = _telling(kept, numbers)
+        folded += left
+    codes = (
+        np.stack([codes for _, _, codes in kept], axis=1)
+        if kept
+        else np.zeros((len(given), 0), dtype=np.int64)
+    )
+    codes, sums = _summed(codes, numbers)
+    return Table(
+        names=tuple(name for name, _, _ in kept),
+        labels=tuple(labels for _, labels, _ in kept),
+        codes=codes,
+        failed=sums[:, 0],
+        total=sums[:, 1],
+        failed_before=sums[:, 2],
+        total_before=sums[:, 3],
+        folded=tuple(folded),
+    )
+
+
+def sums_of(rows: Codes, weights: Floats, size: int) -> Floats:
+    """Sums of the weights by the place that each row has."""
+    return np.bincount(rows, weights, size).astype(np.float64)
+
+
+def _coded(values: Sequence[str], numbers: Floats) -> tuple[tuple[str, ...], Codes]:
+    failures: Counter[str] = Counter()
+    calls: Counter[str] = Counter()
+    for value, (failed, total, _, before) in zip(values, numbers.tolist(), strict=True):
+        failures[value] += failed
+        calls[value] += total + before
+    order = sorted(calls, key=lambda value: (-failures[value], -calls[value], value))
+    labels = tuple(order[:MAX_VALUES])
+    code = {value: at for at, value in enumerate(labels)}
+    return labels, np.array([code.get(value, -1) for value in values], dtype=np.int64)
+
+
+def _is_id(values: Sequence[str], distinct: int) -> bool:
+    """Whether nearly every row has a value of its own, in more rows than values are looked at."""
+    return distinct > MAX_VALUES and distinct > 0.5 * len(values)
+
+
+def _telling(
+    kept: list[tuple[str, tuple[str, ...], Codes]], numbers: Floats
+) -> tuple[list[tuple[str, tuple[str, ...], Codes]], list[Folded]]:
+    """The attributes whose values differ most in their share of failures, and those left out."""
+
+    def spread(codes: Codes) -> float:
+        size = int(codes.max()) + 2
+        failed = sums_of(codes + 1, numbers[:, 0], size)
+        total = sums_of(codes + 1, numbers[:, 1], size)
+        rate = failed.sum() / max(total.sum(), 1.0)
+        expected = np.maximum(total * rate, 1e-9)
+        logs = np.log(np.maximum(failed, 1e-9) / expected)
+        return float(np.where(failed > 0, failed * logs, 0.0).sum())
+
+    order = sorted(range(len(kept)), key=lambda at: -spread(kept[at][2]))
+    chosen, left = sorted(order[:MAX_ATTRIBUTES]), sorted(order[MAX_ATTRIBUTES:])
+    return (
+        [kept[at] for at in chosen],
+        [Folded(kept[at][0], len(kept[at][1]), 0) for at in left],
+    )
+
+
+def _summed(codes: Codes, numbers: Floats) -> tuple[Codes, Floats]:
+    """One line for each combination."""
+    if not len(codes):
+        return codes, numbers
+    unique, where = np.unique(codes, axis=0, return_inverse=True)
+    places = where.reshape(-1)
+    sums = np.stack([sums_of(places, column, len(unique)) for column in numbers.T], axis=1)
+    return unique, sums
