@@ -1,0 +1,1 @@
+"""Which service an incident began in, ranked from traces, logs and metrics of two windows."""
