@@ -46,26 +46,45 @@ class Fingerprint(NamedTuple):
     rule: str
 
 
+class Counted(NamedTuple):
+    """What of an exception of a stack trace tells one failure from another: its type and the
+    names of the service's own functions, each once, from the outermost call to the failure."""
+
+    type: str
+    relation: str
+    frames: list[str]
+
+
+def counted(parsed: ParsedStack) -> list[Counted]:
+    """The exceptions that count, the reported one first; members of a group once per kind."""
+    frame_name = _FRAME_NAMES.get(parsed.language, _plain_name)
+    found: list[Counted] = []
+    for exception in parsed.exceptions:
+        if exception.relation == SUPPRESSED:
+            continue
+        each = Counted(exception.type, exception.relation, _own_frames(exception, frame_name))
+        if exception.relation != MEMBER or each not in found:
+            found.append(each)
+    return found
+
+
 def stack_signature(parsed: ParsedStack) -> str:
     """What of a stack trace tells one failure from another; "" without frames in the service's
     own code. The same for every occurrence of a stack, so worth remembering."""
-    frame_name = _FRAME_NAMES.get(parsed.language, _plain_name)
     chain: list[str] = []
     members: set[str] = set()
-    own = False
-    for position, exception in enumerate(parsed.exceptions):
-        if exception.relation == SUPPRESSED:
-            continue
-        names = _own_frames(exception, frame_name)
-        own = own or bool(names)
+    exceptions = counted(parsed)
+    if not any(exception.frames for exception in exceptions):
+        return ""
+    begins = parsed.exceptions[0].relation != SUPPRESSED
+    for position, exception in enumerate(exceptions):
         # The reported exception's type is the error's own and joins in `fingerprint`.
-        described = "\n".join([exception.type if position else "", *names])
+        reported = begins and not position
+        described = "\n".join(["" if reported else exception.type, *exception.frames])
         if exception.relation == MEMBER:
             members.add(described)
         else:
             chain.append(described)
-    if not own:
-        return ""
     text = "\0".join([*chain, "", *sorted(members)])
     return blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
 

@@ -153,6 +153,12 @@ def mask(text: str) -> str:
     return masked.translate(_PAIRING)
 
 
+def varying(text: str) -> list[tuple[str, str]]:
+    """What `mask` takes out of a message at first sight: each value, and what comes in its place."""
+    pairs = [(match.group(), _replace(match)) for match in _VARYING.finditer(text[:MAX_LENGTH])]
+    return [(value, place) for value, place in pairs if value != place]
+
+
 def _replace(match: re.Match[str]) -> str:
     kind, found = match.lastgroup, match.group()
     assert kind is not None

@@ -1,4 +1,4 @@
-"""Reads of errors, their stacks and the patterns they form."""
+"""Reads of errors and their stacks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from django.db.models import BooleanField, Q, QuerySet
+from django.db.models import BooleanField, QuerySet
 from django.db.models.expressions import RawSQL
 
 from analytics.domain.errors import uuid_time_ms
@@ -22,7 +22,7 @@ _MAX_WORDS = 12
 
 @dataclass(frozen=True)
 class ErrorFilter:
-    """Which errors to list; empty fields do not narrow."""
+    """Which errors to list; empty fields do not narrow. A pattern includes its members."""
 
     service: str = ""
     type: str = ""
@@ -57,11 +57,19 @@ def _narrowed(rows: QuerySet[ErrorEvent], wanted: ErrorFilter) -> QuerySet[Error
     exact = {
         "service": wanted.service,
         "type": wanted.type,
-        "pattern_id": wanted.pattern,
         "trace_id": wanted.trace_id.lower(),
         "correlation_id": wanted.correlation_id,
     }
     rows = rows.filter(**{field: value for field, value in exact.items() if value})
+    if wanted.pattern is not None:
+        rows = rows.filter(
+            RawSQL(
+                "pattern_id = ANY(ARRAY[%s::uuid] || ARRAY("
+                "SELECT id FROM analytics_errorpattern WHERE merged_into = %s::uuid))",
+                [wanted.pattern] * 2,
+                BooleanField(),
+            )
+        )
     if wanted.q.strip():
         query = words_query(wanted.q)
         if not query:
@@ -110,36 +118,3 @@ def error_types(within: TimeRange, limit: int = 100) -> list[str]:
         .values_list("type", flat=True)
         .distinct()[:limit]
     )
-
-
-def pattern_list(
-    *,
-    service: str = "",
-    type_: str = "",
-    state: str = "",
-    q: str = "",
-    within: TimeRange | None = None,
-    limit: int = DEFAULT_LIMIT,
-    cursor: str | None = None,
-) -> Page:
-    """Patterns, last seen first; with a range, those that were seen in it."""
-    rows = ErrorPattern.objects.filter(count__gt=0)
-    exact = {"service": service, "type": type_, "state": state}
-    rows = rows.filter(**{field: value for field, value in exact.items() if value})
-    if within is not None:
-        rows = rows.filter(last_seen__gte=within.since, first_seen__lt=within.until)
-    for word in q.split()[:_MAX_WORDS]:
-        rows = rows.filter(Q(type__icontains=word) | Q(template__icontains=word))
-    return keyset_page(
-        rows, by=("-last_seen", "-id"), types=(datetime, UUID), cursor=cursor, limit=limit
-    )
-
-
-def pattern_get(pattern_id: UUID) -> ErrorPattern:
-    """One pattern; raises `ErrorPattern.DoesNotExist`."""
-    return ErrorPattern.objects.get(id=pattern_id)
-
-
-def patterns_get(ids: Sequence[UUID]) -> dict[UUID, ErrorPattern]:
-    """Several patterns by id."""
-    return ErrorPattern.objects.in_bulk(list(ids)) if ids else {}

@@ -6,6 +6,7 @@ A pattern's own row counts its own errors alone; whatever is read of it includes
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 from uuid import UUID
 
 from django.db.models import (
@@ -29,13 +30,13 @@ FAMILY = (
 )
 
 
-def families() -> QuerySet[ErrorPattern]:
+def families() -> QuerySet[Any]:
     """The patterns that are shown, each with `whole_count`, `whole_first_seen` and
     `whole_last_seen` of it and its members."""
     return with_members(ErrorPattern.objects.filter(merged_into__isnull=True))
 
 
-def with_members(rows: QuerySet[ErrorPattern]) -> QuerySet[ErrorPattern]:
+def with_members(rows: QuerySet[ErrorPattern]) -> QuerySet[Any]:
     """Patterns with the figures of their families."""
 
     def of_members(what: Aggregate) -> Subquery:
@@ -49,13 +50,13 @@ def with_members(rows: QuerySet[ErrorPattern]) -> QuerySet[ErrorPattern]:
     )
 
 
-def as_whole(patterns: Iterable[ErrorPattern]) -> list[ErrorPattern]:
+def as_whole(patterns: Iterable[Any]) -> list[ErrorPattern]:
     """The patterns of `families()` whose fields tell their family's figures; not to be saved."""
-    whole = list(patterns)
+    whole: list[Any] = list(patterns)
     for pattern in whole:
-        pattern.count = pattern.whole_count  # type: ignore[attr-defined]
-        pattern.first_seen = pattern.whole_first_seen  # type: ignore[attr-defined]
-        pattern.last_seen = pattern.whole_last_seen  # type: ignore[attr-defined]
+        pattern.count = pattern.whole_count
+        pattern.first_seen = pattern.whole_first_seen
+        pattern.last_seen = pattern.whole_last_seen
     return whole
 
 

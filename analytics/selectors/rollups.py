@@ -12,6 +12,7 @@ from django.db import connection
 from analytics.choices import EdgeVia
 from analytics.domain.histogram import BUCKETS, quantile_ns
 from analytics.models import PeerAlias
+from analytics.selectors.pattern_families import FAMILY
 from analytics.selectors.sources import figure_rows
 from resilience_site.core.timerange import TimeRange
 
@@ -185,11 +186,11 @@ def error_counts(
         cursor.execute(
             "SELECT date_bin(%s::interval, minute, 'epoch'::timestamptz) AS at, sum(errors)::bigint "
             "FROM analytics_errorrollup WHERE (%s = '' OR service = %s) "
-            "AND (%s::uuid IS NULL OR pattern_id = %s::uuid) "
+            f"AND (%s::uuid IS NULL OR pattern_id = ANY({FAMILY})) "
             "AND minute >= %s AND minute < %s GROUP BY at ORDER BY at",
             [
                 str(step or step_for(within)),
-                *(service, service, pattern, pattern),
+                *(service, service, pattern, pattern, pattern),
                 *(since, until),
             ],
         )
@@ -210,7 +211,8 @@ def error_totals(within: TimeRange) -> dict[str, int]:
 
 
 def pattern_counts(ids: Iterable[UUID], within: TimeRange, bins: int = 24) -> dict[UUID, list[int]]:
-    """Errors of each pattern in `bins` equal parts of a range, oldest first, zeros included."""
+    """Errors of each pattern and its members in `bins` equal parts of a range, oldest first, zeros
+    included."""
     wanted = list(ids)
     counts = {pattern_id: [0] * bins for pattern_id in wanted}
     if not wanted:
@@ -220,9 +222,12 @@ def pattern_counts(ids: Iterable[UUID], within: TimeRange, bins: int = 24) -> di
     width = within.length / bins
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pattern_id, minute, errors FROM analytics_errorrollup "
-            "WHERE pattern_id = ANY(%s) AND minute >= %s AND minute < %s",
-            [wanted, since, until],
+            "SELECT key, minute, errors FROM ("
+            "SELECT id AS key, id AS member FROM unnest(%s::uuid[]) AS asked (id) UNION ALL "
+            "SELECT merged_into, id FROM analytics_errorpattern WHERE merged_into = ANY(%s)"
+            ") AS family JOIN analytics_errorrollup ON pattern_id = member "
+            "WHERE minute >= %s AND minute < %s",
+            [wanted, wanted, since, until],
         )
         for pattern_id, minute, errors in cursor.fetchall():
             index = int(max(timedelta(), minute - within.since) / width)

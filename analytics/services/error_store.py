@@ -118,7 +118,9 @@ def write_stacks(
             "INSERT INTO analytics_stacktrace AS s "
             "(hash, language, raw, frames, first_seen, last_seen) "
             "VALUES (%s, %s, %s, %s::jsonb, %s, %s) ON CONFLICT (hash) DO UPDATE "
-            "SET last_seen = excluded.last_seen WHERE s.last_seen < excluded.last_seen",
+            # Which frames are the service's own may be told otherwise since.
+            "SET last_seen = excluded.last_seen, frames = excluded.frames "
+            "WHERE s.last_seen < excluded.last_seen",
             rows,
         )
     return new

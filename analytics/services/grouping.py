@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from analytics.domain.errors import ErrorRecord
 from analytics.domain.fingerprints import Fingerprint, fingerprint, stack_signature
-from analytics.domain.stacktraces import ParsedStack, parse
+from analytics.domain.stacktraces import DEFAULT_LIBRARIES, Library, ParsedStack, parse
+from resilience_site.config import config
 
 _K = TypeVar("_K", bound=Hashable)
 _V = TypeVar("_V")
@@ -72,8 +74,17 @@ class Grouper:
         )
 
 
+@lru_cache(maxsize=8)
+def _libraries(own: tuple[str, ...], foreign: tuple[str, ...]) -> Mapping[str, Library]:
+    return {
+        language: library._replace(own=own, foreign=foreign)
+        for language, library in DEFAULT_LIBRARIES.items()
+    }
+
+
 def _parse(raw: str, language: str) -> Stack:
-    parsed = parse(raw, language)
+    own, foreign = config.resilience_in_app_include, config.resilience_in_app_exclude
+    parsed = parse(raw, language, _libraries(tuple(own), tuple(foreign)))
     digest = blake2b(f"{language}\0{raw}".encode("utf-8", "replace"), digest_size=16)
     return Stack(digest.hexdigest(), stack_signature(parsed), parsed.language, parsed)
 

@@ -6,7 +6,7 @@ before` (the state until then; null where nobody looked), `count` (of all its er
 `limit` (errors an hour; null without one), `in_hour` (its errors in the hour before; null where
 nobody counted) and `window_seconds` of that hour. Kinds: `pattern.new`, `pattern.regressed`,
 `pattern.ongoing`, `pattern.escalating`, `pattern.calmed`, `pattern.unignored`, and for decisions
-`pattern.resolve`, `pattern.ignore`, `pattern.reopen`, `pattern.merge`, `pattern.unmerge`.
+`pattern.resolve`, `pattern.ignore`, `pattern.reopen`. Merges tell of themselves (`pattern_merges`).
 `pattern.seen` is a hint for open pages, and `pattern.untold` says how many new patterns a request
 brought beyond those told; neither has this payload.
 """

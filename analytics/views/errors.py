@@ -16,6 +16,7 @@ from analytics.domain.stacktraces.base import CAUSE, CONTEXT, MEMBER, SUPPRESSED
 from analytics.models import ErrorEvent, StackTrace
 from analytics.selectors import errors as selectors
 from analytics.selectors.logs import logs_of_trace
+from analytics.selectors.patterns import pattern_shown
 from analytics.views.common import (
     PAGE_ROWS,
     bad_question,
@@ -119,7 +120,7 @@ def error_detail(request: HttpRequest, error_id: UUID) -> HttpResponse:
         raise Http404("There is no such error; it may be past its retention.") from None
     pattern = None
     if error.pattern_id is not None:
-        pattern = selectors.patterns_get([error.pattern_id]).get(error.pattern_id)
+        pattern = pattern_shown(error.pattern_id)
     at = error.occurred_at
     logs = logs_of_trace(error.trace_id, at, at, limit=_MOST_LOGS) if error.trace_id else []
     stack = selectors.stack_get(error.stack_hash)

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from analytics.choices import PatternState
 from analytics.models import ErrorPattern
 from analytics.selectors import errors as selectors
+from analytics.selectors import patterns
 from analytics.services.pattern_decisions import pattern_decide
 from analytics.views.common import (
     PAGE_ROWS,
@@ -47,11 +48,13 @@ def pattern_list(request: HttpRequest) -> HttpResponse:
     cursor = journal.latest_cursor()
     now = datetime.now(UTC)
     try:
-        page = selectors.pattern_list(
-            service=request.GET.get("service", ""),
-            state=request.GET.get("state", ""),
-            q=request.GET.get("q", ""),
-            within=list_range(request, now),
+        page = patterns.pattern_list(
+            wanted=patterns.PatternFilter(
+                service=request.GET.get("service", ""),
+                state=request.GET.get("state", ""),
+                q=request.GET.get("q", ""),
+                within=list_range(request, now),
+            ),
             limit=PAGE_ROWS,
             cursor=request.GET.get("cursor"),
         )
@@ -78,7 +81,7 @@ def pattern_detail(request: HttpRequest, pattern_id: UUID) -> HttpResponse:
     cursor = journal.latest_cursor()
     now = datetime.now(UTC)
     try:
-        pattern = selectors.pattern_get(pattern_id)
+        pattern = patterns.pattern_get(pattern_id)
         within = list_range(request, now)
     except ErrorPattern.DoesNotExist:
         raise Http404("There is no such pattern.") from None

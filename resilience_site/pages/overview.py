@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET
 from analytics.selectors import errors as error_selectors
 from analytics.selectors import rollups
 from analytics.selectors.ingest_status import IngestStatus, ingest_status
+from analytics.selectors.patterns import PatternFilter, pattern_list
 from analytics.views.common import (
     bad_question,
     chosen_range,
@@ -115,7 +116,7 @@ def _body(
     newest = error_selectors.error_list(
         wanted=error_selectors.ErrorFilter(), within=listed, limit=NEWEST
     )
-    patterns = error_selectors.pattern_list(within=listed, limit=NEWEST)
+    patterns = pattern_list(wanted=PatternFilter(within=listed), limit=NEWEST)
     step = rollups.step_for(within)
     return {
         "services": services[:SERVICES_SHOWN],

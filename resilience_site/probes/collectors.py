@@ -56,7 +56,8 @@ def _errors_per_second(now: datetime) -> Iterator[Sample]:
 
 def _error_patterns(now: datetime) -> Iterator[Sample]:
     counts = (
-        ErrorPattern.objects.values_list("service", "state")
+        ErrorPattern.objects.filter(merged_into__isnull=True)
+        .values_list("service", "state")
         .annotate(count=Count("id"))
         .order_by("service", "state")
     )

@@ -53,18 +53,36 @@ class ParsedStack(NamedTuple):
 
 
 class Library(NamedTuple):
-    """What is not the service's own code: beginnings of modules, and parts of file names."""
+    """What is not the service's own code: beginnings of modules, and parts of file names.
+
+    `own` and `foreign` are what an installation says about it: beginnings of modules, or of the
+    path from any folder on; both come before the rest, and `own` before `foreign`.
+    """
 
     modules: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
 
     def holds(self, module: str, file: str) -> bool:
+        if self.own and _begins(self.own, module, file):
+            return False
+        if self.foreign and _begins(self.foreign, module, file):
+            return True
         if module and module.startswith(self.modules):
             return True
         if not file:
             return False
         path = file.replace("\\", "/")
         return any(part in path for part in self.files)
+
+
+def _begins(beginnings: Sequence[str], module: str, file: str) -> bool:
+    path = file.replace("\\", "/")
+    return any(
+        module.startswith(each) or path.startswith(each) or f"/{each.lstrip('/')}" in path
+        for each in beginnings
+    )
 
 
 class Parser(Protocol):
