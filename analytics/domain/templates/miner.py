@@ -7,8 +7,10 @@ buffers join the groups whose templates they fit, or form new ones.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from heapq import nsmallest
 from itertools import islice
 
 from analytics.domain.templates.refining import DEFAULT, Limits, refine
@@ -21,6 +23,10 @@ MAX_TEMPLATES = 20_000
 BUFFER_MESSAGES = 50_000
 BUFFER_SHAPES = 5_000
 _REMEMBERED = 100_000
+# So many known templates, the most common, are compared with what is new.
+_COMPARED = 5_000
+# Of one length, new messages are tried against templates with so many sets of variables.
+_MAX_SETS = 200
 
 
 def tally(messages: Iterable[str]) -> Counter[Shape]:
@@ -89,6 +95,9 @@ class Miner:
                 new[found] = count
             else:
                 ids[found] = self._known.count(known, count)
+        if self._known.full:
+            ids |= dict.fromkeys(new, OTHERS)
+            new.clear()
         made = refine({**new, **self._known.near(new)}, self._limits) if new else {}
         joined = self._known.joined(made)
         for found in new:
@@ -111,7 +120,7 @@ class _Templates:
         self._groups: dict[Shape, int] = {}
         self._counts: dict[Shape, int] = {}
         # Of each length: which positions are variables in some template.
-        self._variables: dict[int, set[tuple[int, ...]]] = defaultdict(set)
+        self._variables: dict[int, list[tuple[int, ...]]] = defaultdict(list)
         self._of_length: dict[int, list[Shape]] = defaultdict(list)
 
     @property
@@ -125,7 +134,7 @@ class _Templates:
         """The template that a shape fits: itself, or the one with the fewest variables."""
         if found in self._groups:
             return found
-        for positions in sorted(self._variables[len(found)], key=lambda p: (len(p), p)):
+        for positions in self._variables[len(found)]:
             words = list(found)
             for position in positions:
                 words[position] = VARIABLE
@@ -144,14 +153,20 @@ class _Templates:
             self._counts[template] = 0
             self._of_length[len(template)].append(template)
             positions = tuple(p for p, word in enumerate(template) if word == VARIABLE)
-            self._variables[len(template)].add(positions)
+            sets = self._variables[len(template)]
+            if positions not in sets and len(sets) < _MAX_SETS:
+                insort(sets, positions, key=lambda p: (len(p), p))
         if template in self._groups:
             self._counts[template] += messages
 
     def near(self, shapes: Iterable[Shape]) -> dict[Shape, int]:
         """The templates that shapes could be compared with, and their counts."""
         lengths = {len(found) for found in shapes}
-        return {t: self._counts[t] for length in lengths for t in self._of_length[length]}
+        known = {t: self._counts[t] for length in lengths for t in self._of_length[length]}
+        if len(known) > _COMPARED:
+            common = nsmallest(_COMPARED, known, key=lambda t: (-known[t], self._groups[t], t))
+            known = {template: known[template] for template in common}
+        return known
 
     def joined(self, made: Mapping[Shape, Shape]) -> dict[Shape, int]:
         """Of templates that known ones became part of: the group of the most common of those."""

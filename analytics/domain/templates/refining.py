@@ -11,6 +11,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
+from itertools import combinations
+from operator import xor
 from typing import NamedTuple
 
 from analytics.domain.templates.tokens import VARIABLE, Shape, fold, is_word, looks_given
@@ -21,15 +24,18 @@ class Limits(NamedTuple):
 
     `values` where the other words agree; a template of one word (`lonely`) and the first word
     (`leading`), which says what happened, need more, and so does a position that varies together
-    with others (`together`). Words that are all `frequent` are rather constants, and twice as many
-    are needed. After a noun that introduces a name, `named` are enough. By their `looks`, files,
-    hosts and the like are values however few they are, and so is what stands beside a variable.
+    with others (`together`), unless `crossing` words or more of each go with any of the other.
+    Twice as many `values` are needed of words in running text that are all `frequent`: those are
+    rather constants. After a noun that introduces a name, `named` are enough. By their `looks`,
+    files, hosts and the like are values however few they are, and so is what is seen in the place
+    of a variable.
     """
 
     values: int = 5
     lonely: int = 15
     leading: int = 20
     together: int = 12
+    crossing: int = 3
     named: int = 2
     frequent: int = 10
     looks: bool = True
@@ -42,6 +48,9 @@ _AGREE = 0.5
 _PAIRS = {'"': '"', "'": "'", "(": ")", "[": "]", "{": "}"}
 _MAX_ROUNDS = 12
 _MAX_CLUSTERS = 50
+# Of all pairs of words at two positions, this share must be there; positions looked at.
+_FULL = 0.8
+_MAX_CROSSED = 24
 DEFAULT = Limits()
 
 
@@ -49,7 +58,7 @@ def refine(counts: Mapping[Shape, int], limits: Limits = DEFAULT) -> dict[Shape,
     """The template of each shape, by how often each was seen. The order of shapes is no matter."""
     work = _Work(counts)
     for _ in range(_MAX_ROUNDS):
-        if not any(look(work, limits) for look in (_one_position, _segments, _many_positions)):
+        if not any(look(work, limits) for look in _LOOKS):
             break
     return work.templates()
 
@@ -75,15 +84,7 @@ class _Work:
 
 
 def _one_position(work: _Work, limits: Limits) -> bool:
-    families: dict[tuple[int, int], list[Shape]] = defaultdict(list)
-    for shape in work.count:
-        hashes = [hash((position, word)) for position, word in enumerate(shape)]
-        whole = 0
-        for value in hashes:
-            whole ^= value
-        for position, word in enumerate(shape):
-            if is_word(word):
-                families[position, whole ^ hashes[position]].append(shape)
+    families = _families(work)
     decided = [
         (family, position)
         for (position, _), family in families.items()
@@ -120,7 +121,72 @@ def _is_variable(family: Sequence[Shape], position: int, limits: Limits, least: 
     if family[0][position - 1] == before[-1] and before[-1].lower() in _NOUNS:
         return len(words) >= limits.named
     needed = limits.values if len(others) > 1 else limits.lonely
-    return len(words) >= (2 * needed if least >= limits.frequent else needed)
+    if least >= limits.frequent and not _in_slot(family[0], position):
+        needed *= 2
+    return len(words) >= needed
+
+
+def _in_slot(shape: Shape, position: int) -> bool:
+    """Whether marks set a position off from the running text, as they do with what is filled in."""
+    around = (*shape[position - 1 : position], *shape[position + 1 : position + 2])
+    return any(not is_word(token) for token in around)
+
+
+def _crossings(work: _Work, limits: Limits) -> bool:
+    """Two positions at which any word of the one goes with any of the other are independent of
+    each other, as values are; words that say what happened go with some and not with others."""
+    varying: dict[Shape, list[int]] = defaultdict(list)
+    for (position, _), shapes in _families(work).items():
+        if len(shapes) > 1:
+            for shape in shapes:
+                varying[shape].append(position)
+    families: dict[tuple[int, int, int], list[Shape]] = defaultdict(list)
+    for shape, positions in varying.items():
+        first_word = next(p for p, word in enumerate(shape) if is_word(word))
+        whole = _signature(shape)
+        for p, q in combinations(sorted(positions)[:_MAX_CROSSED], 2):
+            if p != first_word:
+                rest = whole ^ hash((p, shape[p])) ^ hash((q, shape[q]))
+                families[p, q, rest].append(shape)
+    found: dict[Shape, list[Shape]] = {}
+    for (p, q, _), family in families.items():
+        first, second = {shape[p] for shape in family}, {shape[q] for shape in family}
+        if min(len(first), len(second)) >= limits.crossing and len(family) >= _FULL * len(
+            first
+        ) * len(second):
+            words = list(family[0])
+            words[p] = words[q] = VARIABLE
+            found[tuple(words)] = family
+    gone: set[Shape] = set()
+    for template, family in sorted(found.items(), key=lambda one: (-len(one[1]), one[0])):
+        left = [shape for shape in family if shape not in gone]
+        if len(left) > 1:
+            gone.update(left)
+            work.put_together(left, fold(list(template)))
+    return bool(gone)
+
+
+def _families(work: _Work) -> dict[tuple[int, int], list[Shape]]:
+    """The shapes that differ in one position only, by that position."""
+    families: dict[tuple[int, int], list[Shape]] = defaultdict(list)
+    for shape in work.count:
+        whole = _signature(shape)
+        for position, word in enumerate(shape):
+            if is_word(word):
+                families[position, whole ^ hash((position, word))].append(shape)
+    return families
+
+
+def _signature(shape: Shape) -> int:
+    return reduce(xor, map(hash, enumerate(shape)), 0)
+
+
+def _frames(work: _Work) -> dict[Shape, list[Shape]]:
+    """Shapes that differ in words only, by their marks and variables."""
+    frames: dict[Shape, list[Shape]] = defaultdict(list)
+    for shape in work.count:
+        frames[tuple("" if is_word(w) and w != VARIABLE else w for w in shape)].append(shape)
+    return frames
 
 
 def _segments(work: _Work, limits: Limits) -> bool:
@@ -154,11 +220,10 @@ def _outside(shape: Shape) -> Shape:
 
 
 def _many_positions(work: _Work, limits: Limits) -> bool:
-    alike: dict[tuple[object, ...], list[Shape]] = defaultdict(list)
-    for shape in work.count:
-        # The marks and variables, and the first word, say which shapes are worth comparing.
-        frame = tuple("" if is_word(w) and w != VARIABLE else w for w in shape)
-        alike[frame, next((w for w in shape if is_word(w)), "")].append(shape)
+    alike: dict[tuple[Shape, str], list[Shape]] = defaultdict(list)
+    for frame, shapes in _frames(work).items():
+        for shape in shapes:
+            alike[frame, next((w for w in shape if is_word(w)), "")].append(shape)
     found = False
     for (_, first), shapes in sorted(alike.items(), key=lambda one: min(one[1])):
         if len(shapes) < limits.together or first == VARIABLE:
@@ -212,3 +277,6 @@ def _open_positions(work: _Work, cluster: Sequence[Shape], limits: Limits) -> bo
     for template, group in groups.items():
         work.put_together(group, template)
     return True
+
+
+_LOOKS = (_one_position, _crossings, _segments, _many_positions)

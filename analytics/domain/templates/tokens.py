@@ -16,13 +16,14 @@ VARIABLE = "<*>"
 MAX_LENGTH = 2_048
 _MAX_WORDS = 256
 
-_UNIT = r"[kKMGTP]i?[bB]|[bB]ytes?|[munµ]s|secs?|min|[kMG]?Hz"
+_UNIT = r"[kKMGTP]i?[bB]|B|[bB]ytes?|[munµ]s|secs?|min|[kMG]?Hz"
 # Runs with a digit in them, from there on: numbers with their unit, times, addresses with port,
 # versions, ids. Letters before the first digit stay ("node-7" is `node-<*>`), unless all is hex.
 # Nothing that must match follows a repetition, so a failed attempt never starts over.
 _DIGITS = re.compile(
     rf"""
-    (?: (?<![A-Za-z0-9])(?=[a-fA-F]{{1,7}}[0-9])[0-9a-fA-F]{{6,}}(?![g-zG-Z])
+    (?: (?<![\w:-])[0-9a-fA-F]{{2}}(?: :[0-9a-fA-F]{{2}} ){{5}}(?![\w:])
+      | (?<![A-Za-z0-9])(?=[a-fA-F]{{1,7}}[0-9])[0-9a-fA-F]{{6,}}(?![g-zG-Z])
       | (?<![\w.@/-])[A-Za-z][A-Za-z-]{{0,40}}[0-9][\w-]*\.(?=[\w-]+\.[A-Za-z])
       | (?:(?<![\w.)\]>-])[-+] | (?<=_)-)?[0-9] )
     \w*(?: [.~+-]\w+ | [:/@,][0-9]\w* )*
@@ -50,10 +51,13 @@ _PATH = re.compile(
 # Names of hosts, packages and classes.
 _DOTTED = re.compile(r"(?:(?:[\w$-]|<\*>)+\.){2,}(?:[\w$-]|<\*>)+(?:@(?:[\w.-]|<\*>)+)?")
 _EMAIL = re.compile(r"(?:[\w.+-]|<\*>)+@(?:[\w-]|<\*>)+(?:\.(?:[\w-]|<\*>)+)+")
-# The last part of a name from code: a class, a constant. There are few, and they tell apart.
-_CODE = re.compile(r"\w*[A-Z]\w*")
+# Of those, hosts. The others are from code: there are few, and they tell messages apart.
+_HOST_ENDS = re.compile(
+    r"com|net|org|edu|gov|mil|int|info|biz|local|lan|internal|localdomain|arpa"
+    r"|(?!id|is|in|to|do|at|so|no|my|me|js|py|rs|sh|cc|pl|ps|md)[a-z]{2}"
+)
 # "node-7", "blk_12"; a single letter before a number is part of the number.
-_NUMBERED = re.compile(r"[^\W\d]{2,}[_#@-]?<\*>|[^\W\d][_#@-]<\*>")
+_NUMBERED = re.compile(r"(?!.*_[A-Za-z]<)[^\W\d]{2,}[_#@-]?<\*>|[^\W\d][_#@-]<\*>")
 _CALENDAR = re.compile(
     r"(?:Mon|Tue|Tues|Wed|Wednes|Thu|Thurs|Fri|Sat|Satur|Sun)(?:day)?"
     r"|Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?"
@@ -91,7 +95,7 @@ def shape(masked: str, *, looks: bool = True) -> Shape:
             word = word.rstrip(".!?") or word
         if (
             (_varies(word) if looks else word == VARIABLE)
-            or (word.lower() in _LITERALS and read and read[-1] in _ASSIGNS)
+            or (read and read[-1] in _ASSIGNS and _is_value(word, read[-1]))
             or (_CALENDAR.fullmatch(word) and _beside_variable(words, position, read))
         ):
             word = VARIABLE
@@ -119,8 +123,16 @@ def _varies(word: str) -> bool:
         return False
     if _EMAIL.fullmatch(word):
         return True
-    name = next((part for part in word.split("/") if _DOTTED.fullmatch(part)), None)
-    return name is not None and not (name == word and _CODE.fullmatch(name.rpartition(".")[2]))
+    names = [part for part in word.split("/") if _DOTTED.fullmatch(part)]
+    return bool(names) and (names[0] != word or _is_host(word))
+
+
+def _is_host(name: str) -> bool:
+    return bool(VARIABLE in name or _HOST_ENDS.fullmatch(name.rpartition(".")[2].lower()))
+
+
+def _is_value(word: str, assigns: str) -> bool:
+    return word.lower() in _LITERALS or (assigns == "=" and bool(_DOTTED.fullmatch(word)))
 
 
 def _beside_variable(words: list[str], position: int, read: list[str]) -> bool:
@@ -183,4 +195,4 @@ def looks_given(word: str) -> bool:
     """Whether a word looks like what somebody named: a file, a host, an address; `VARIABLE` does."""
     if word == VARIABLE or "@" in word or "\\" in word or "/" in word:
         return True
-    return "." in word[1:-1] and not _CODE.fullmatch(word.rpartition(".")[2])
+    return "." in word[1:-1] and not (_DOTTED.fullmatch(word) and not _is_host(word))
