@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 from celery import shared_task
@@ -10,6 +11,8 @@ from analytics.services import (
     call_hours,
     chains,
     edges,
+    exhaustions,
+    forecasts,
     metric_hours,
     pattern_merging,
     pattern_relations,
@@ -93,6 +96,17 @@ def patterns_follow() -> None:
 def pattern_releases_prune() -> None:
     """Forget old versions of patterns that were seen in very many."""
     pattern_states.pattern_releases_prune()
+
+
+@shared_task
+def forecasts_refresh() -> None:
+    """Make the forecasts that are due this hour, and work out what will be used up."""
+    now = datetime.now(UTC)
+    exhaustions.exhaustions_make(now=now)
+    with closing(forecasts.forecasts_make(now=now)) as made:
+        for _ in made:
+            if datetime.now(UTC) - now > _TURN:
+                break
 
 
 @shared_task

@@ -20,6 +20,8 @@ LEAST: Final = 12
 SHORTEST: Final = 4
 # Longer series are averaged down to this many parts: the work grows with their square.
 _MOST: Final = 400
+# Changes are not told finer than this part of the spread of the series, however smooth it is.
+_FLOOR: Final = 0.05
 _CLIP: Final = 4.0
 _PRICE: Final = 4.0
 _WANDERS: Final = 0.9
@@ -37,17 +39,23 @@ class Change:
 def changes_of(values: Floats, season: int = 1) -> list[Change] | None:
     """The changes of a series, oldest first; None where it has too few values to tell.
 
-    Gaps (NaN) are left out; the daily or weekly rhythm of `season` steps is no change.
+    Gaps (NaN) are left out; the daily or weekly rhythm of `season` steps is no change, nor is what
+    lasts less than it.
     """
     places = np.flatnonzero(np.isfinite(values))
     if len(places) < LEAST:
         return None
     known = values[places]
-    even = _without_season(known, places, season)
+    # Of what is positive the rhythm grows with the level, and a change is one of proportion.
+    scaled = np.log(known) if season > 1 and known.min() > 0 else known
+    even = _without_season(scaled, places, season)
     width = -(-len(even) // _MOST)
     starts = np.arange(0, len(even), width)
     parts = np.add.reduceat(even, starts) / np.diff(np.append(starts, len(even)))
-    borders = [int(starts[border]) for border in _borders(parts)]
+    # What lasts no whole season may be its rhythm, which grows and shrinks with the level.
+    shortest = max(SHORTEST, -(-season // width) if season > 1 else 0)
+    low, high = np.quantile(scaled, (0.25, 0.75))
+    borders = [int(starts[border]) for border in _borders(parts, shortest, _FLOOR * (high - low))]
     edges = [0, *borders, len(known)]
     levels = [float(np.median(known[a:b])) for a, b in pairwise(edges)]
     return [
@@ -71,14 +79,15 @@ def _without_season(known: Floats, places: np.typing.NDArray[np.intp], season: i
     return rest
 
 
-def _borders(values: Floats) -> list[int]:
+def _borders(values: Floats, shortest: int, floor: float) -> list[int]:
     count = len(values)
     apart = np.diff(values)
     noise = float(np.median(np.abs(apart - np.median(apart)))) * 1.4826 / math.sqrt(2)
     if noise == 0:
         # More than half of it is constant: what differs at all is told by the rest.
         noise = float(np.abs(apart).mean()) / 2
-    if noise == 0 or count < 2 * SHORTEST:
+    noise = max(noise, floor)
+    if noise == 0 or count < 2 * shortest:
         return []
     middle = float(np.median(values))
     scaled = (values - middle) / noise
@@ -93,8 +102,8 @@ def _borders(values: Floats) -> list[int]:
     best = np.full(count + 1, np.inf)
     best[0] = -price
     origin = np.zeros(count + 1, dtype=np.int64)
-    for end in range(SHORTEST, count + 1):
-        begin = np.arange(0, end - SHORTEST + 1)
+    for end in range(shortest, count + 1):
+        begin = np.arange(0, end - shortest + 1)
         length = end - begin
         cost = squares[end] - squares[begin] - (sums[end] - sums[begin]) ** 2 / length
         total = best[begin] + cost + price

@@ -65,7 +65,8 @@ def _drawn_out(values: Floats, level: float, horizon: int) -> tuple[Floats, Floa
     rest = values - slope.per_step * np.arange(len(values))
     noise = float(np.median(np.abs(rest - np.median(rest)))) * 1.4826
     ahead = np.arange(1, horizon + 1, dtype=np.float64)
-    return level + slope.per_step * ahead, np.sqrt(noise**2 + (slope.error * ahead) ** 2)
+    # The level is the median of three values: it is one step behind the newest.
+    return level + slope.per_step * (ahead + 1), np.sqrt(noise**2 + (slope.error * ahead) ** 2)
 
 
 def _passed(level: float, limit: float, middle: Floats, spread: Floats) -> Passage:

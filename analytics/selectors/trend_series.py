@@ -1,0 +1,215 @@
+"""Every figure that has a trend: those of calls, and those that patterns, chains, gauges and the
+health of services add to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import connection
+from django.db.models import Q
+
+from analytics.selectors.resources import saturation_series
+from analytics.selectors.rollups import step_for
+from analytics.selectors.series import (
+    HOUR,
+    METRICS,
+    Metric,
+    Series,
+    SeriesPoint,
+    series_read,
+    steps,
+)
+from analytics.selectors.sources import figure_rows
+from health.domain.availability import DEFAULT, Availability, total
+from health.domain.reliability import Failure, Reliability, joined, reliability
+from health.models import Outage
+from health.selectors.availability import critical_services
+from health.selectors.seconds import service_bands
+from resilience_site.core.problems import Invalid
+from resilience_site.core.timerange import TimeRange, parse_range
+
+_FURTHER: Final = (
+    Metric("saturation", "Share used of the fullest resource", "1"),
+    Metric("health_score", "Availability by health checks", "1", more_is_worse=False),
+    Metric("mttr", "Mean time to repair", "s"),
+    Metric("mtbf", "Mean time between failures", "s", more_is_worse=False),
+    Metric("impact_radius", "Services that a chain of errors crosses", "services"),
+    Metric("patterns", "Patterns with errors", "patterns"),
+)
+SHORTEST: Final = timedelta(minutes=5)
+LONGEST: Final = timedelta(days=92)
+MOST_STEPS: Final = 2_500
+_DEFAULT: Final = timedelta(hours=24)
+TREND_METRICS: Final = METRICS | {metric.name: metric for metric in _FURTHER}
+
+# A value and out of how many it was made, by the start of its step.
+_Found = dict[datetime, tuple[float | None, int]]
+
+
+def trend_metric(name: str) -> Metric:
+    """The metric of a name; raises `Invalid` that lists those there are."""
+    if name not in TREND_METRICS:
+        known = ", ".join(TREND_METRICS)
+        raise Invalid.field("query.metric", f"There is no {name[:40]!r}; choose {known}.")
+    return TREND_METRICS[name]
+
+
+def trend_range(
+    since: str | None, until: str | None, *, now: datetime, step: timedelta | None = None
+) -> TimeRange:
+    """The range of a trend, the last 24 hours by default.
+
+    Raises `Invalid` where it is under 5 minutes, over 92 days, or of too many steps.
+    """
+    within = parse_range(since, until, now=now, default=_DEFAULT, longest=LONGEST)
+    if within.length < SHORTEST:
+        raise Invalid.field(
+            "query.since", "The range is shorter than 5 minutes; choose a longer one."
+        )
+    if step is not None and within.length / step > MOST_STEPS:
+        raise Invalid.field(
+            "query.step", f"The range has more than {MOST_STEPS:,} such steps; choose longer ones."
+        )
+    return within
+
+
+def trend_series(
+    name: str,
+    within: TimeRange,
+    *,
+    now: datetime,
+    service: str = "",
+    operation: str = "",
+    step: timedelta | None = None,
+) -> Series:
+    """Any metric over time, as `series_read` gives those of calls.
+
+    `count` of a point: calls, errors, resources, repaired outages (mttr), outages that began
+    (mtbf), good and bad seconds (health_score), chains (impact_radius), patterns.
+    """
+    metric = trend_metric(name)
+    if name in METRICS:
+        return series_read(name, within, now=now, service=service, operation=operation, step=step)
+    if operation:
+        raise Invalid.field("query.operation", f"{metric.title} is told by service, not operation.")
+    step = step or step_for(within)
+    at = steps(within, step)
+    found = _READS[name](at, step, service, now)
+    points = [SeriesPoint(moment, *found.get(moment, (None, 0))) for moment in at]
+    return Series(service, operation, metric, step, points)
+
+
+# --- Patterns, chains, gauges --------------------------------------------------------------------
+
+
+def _patterns(at: Sequence[datetime], step: timedelta, service: str, now: datetime) -> _Found:
+    condition = "(%(service)s = '' OR service = %(service)s)"
+    within = TimeRange(at[0], at[-1] + step)
+    if step >= HOUR:
+        rows, parameters = figure_rows("errorrollup", "pattern_id", where=condition, within=within)
+    else:
+        rows = (
+            "SELECT minute AS at, pattern_id FROM analytics_errorrollup "
+            f"WHERE {condition} AND minute >= %(since)s AND minute < %(until)s"
+        )
+        parameters = {"since": within.since, "until": within.until}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT date_bin(%(step)s::interval, at, 'epoch'::timestamptz), "
+            f"count(DISTINCT pattern_id) FROM ({rows}) r GROUP BY 1",
+            {**parameters, "step": str(step), "service": service},
+        )
+        return {moment: (float(count), count) for moment, count in cursor.fetchall()}
+
+
+def _impact_radius(at: Sequence[datetime], step: timedelta, service: str, now: datetime) -> _Found:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT date_bin(%(step)s::interval, started_at, 'epoch'::timestamptz), "
+            "avg(cardinality(services))::float8, count(*) FROM analytics_correlationchain "
+            "WHERE started_at >= %(since)s AND started_at < %(until)s "
+            # A chain is kept under the day on which it was seen; late ones have a day's grace.
+            "AND opened_on >= %(since)s::date - 1 "
+            "AND (%(service)s = '' OR services @> ARRAY[%(service)s]) GROUP BY 1",
+            {"step": str(step), "since": at[0], "until": at[-1] + step, "service": service},
+        )
+        return {moment: (value, count) for moment, value, count in cursor.fetchall()}
+
+
+def _saturation(at: Sequence[datetime], step: timedelta, service: str, now: datetime) -> _Found:
+    return dict(saturation_series(TimeRange(at[0], at[-1] + step), step, service=service))
+
+
+# --- Health --------------------------------------------------------------------------------------
+
+
+def _availabilities(
+    at: Sequence[datetime], names: Sequence[str], until: datetime
+) -> list[Availability]:
+    """The good and bad seconds of each step, of the services together, as far as time has come."""
+    until = until.replace(second=0, microsecond=0)
+    past = [moment for moment in at if moment < until]
+    if not past or not names:
+        return []
+    bands = service_bands(names, past, until)
+    return [DEFAULT.apply(total(step)) for step in zip(*bands.values(), strict=True)]
+
+
+def _health_score(at: Sequence[datetime], step: timedelta, service: str, now: datetime) -> _Found:
+    found = _availabilities(at, _watched(service), min(now, at[-1] + step))
+    return {
+        moment: (each.ratio, round(each.good + each.bad))
+        for moment, each in zip(at, found, strict=False)
+    }
+
+
+def _mttr(at: Sequence[datetime], step: timedelta, service: str, now: datetime) -> _Found:
+    found = _reliabilities(at, step, service, now)
+    return {moment: (each.mttr, each.repaired) for moment, each in found.items()}
+
+
+def _mtbf(at: Sequence[datetime], step: timedelta, service: str, now: datetime) -> _Found:
+    found = _reliabilities(at, step, service, now)
+    return {moment: (each.mtbf, each.failures) for moment, each in found.items()}
+
+
+def _reliabilities(
+    at: Sequence[datetime], step: timedelta, service: str, now: datetime
+) -> dict[datetime, Reliability]:
+    names = _watched(service)
+    seconds = _availabilities(at, names, min(now, at[-1] + step))
+    wanted = Q(check_row__critical=True, check_row__service__name__in=names)
+    rows = (
+        Outage.objects.filter(wanted, Q(ended_at=None) | Q(ended_at__gte=at[0]))
+        .filter(started_at__lt=at[-1] + step)
+        .select_related("check_row__service")
+        .order_by()
+    )
+    by_service: dict[str, list[Failure]] = {}
+    for row in rows:
+        failure = Failure(row.started_at, row.ended_at, row.held_by)
+        by_service.setdefault(row.check_row.service.name, []).append(failure)
+    # Outages of several checks of a service are one; of several services they are several.
+    failures = [each for of_one in by_service.values() for each in joined(of_one)]
+    return {
+        moment: reliability(failures, moment, moment + step, each.good)
+        for moment, each in zip(at, seconds, strict=False)
+    }
+
+
+def _watched(service: str) -> list[str]:
+    watched = critical_services()
+    return [name for name in watched if name == service] if service else watched
+
+
+_Read = Callable[[Sequence[datetime], timedelta, str, datetime], _Found]
+_READS: Final[dict[str, _Read]] = {
+    "saturation": _saturation,
+    "health_score": _health_score,
+    "mttr": _mttr,
+    "mtbf": _mtbf,
+    "impact_radius": _impact_radius,
+    "patterns": _patterns,
+}
