@@ -70,6 +70,9 @@ class ChainQuery(RangeQuery):
 class ChainOut(Schema):
     id: UUID | None
     kind: ChainKind
+    confidence: float = Field(
+        description="How far its errors belong together, 0..1; 1 where ids say so"
+    )
     trace_id: str | None
     correlation_id: str | None
     root_cause: ErrorOut | None

@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from celery import shared_task
 
 from analytics.services import (
+    anomaly_detection,
     call_hours,
     chains,
+    edge_chains,
     edges,
     exhaustions,
     forecasts,
@@ -37,6 +39,12 @@ def chains_refresh() -> None:
 
 
 @shared_task
+def edge_chains_build() -> None:
+    """Join errors without a trace by time and dependency."""
+    edge_chains.edge_chains_build(now=datetime.now(UTC))
+
+
+@shared_task
 def edges_resolve() -> None:
     """Count the calls between services whose other end has arrived."""
     edges.edges_resolve(now=datetime.now(UTC))
@@ -58,6 +66,18 @@ def metric_hours_sum() -> None:
 def call_hours_sum() -> None:
     """Sum up the minutes of calls and errors into hours."""
     call_hours.call_hours_sum(now=datetime.now(UTC))
+
+
+@shared_task
+def anomalies_detect() -> None:
+    """Look at the minutes of services that have settled for what stands out."""
+    anomaly_detection.anomalies_detect(now=datetime.now(UTC))
+
+
+@shared_task
+def anomalies_prune() -> None:
+    """Forget old anomalies."""
+    anomaly_detection.anomalies_prune(now=datetime.now(UTC))
 
 
 @shared_task

@@ -19,6 +19,7 @@ def _every(seconds: int, task: str) -> dict[str, Any]:
 
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "Join errors into chains": _every(2, "analytics.tasks.chains_refresh"),
+    "Join errors without a trace": _every(15, "analytics.tasks.edge_chains_build"),
     "Join calls into edges of the service map": _every(2, "analytics.tasks.edges_resolve"),
     "Run health checks": _every(10, "health.tasks.checks_run"),
     "Announce failures, follow maintenance": _every(2, "health.tasks.checks_follow"),
@@ -31,6 +32,8 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "Make partitions ahead": _every(600, "analytics.tasks.partitions_ahead"),
     "Sum up hours of calls": _every(300, "analytics.tasks.call_hours_sum"),
     "Sum up hours of metrics": _every(600, "analytics.tasks.metric_hours_sum"),
+    "Find anomalies of services": _every(60, "analytics.tasks.anomalies_detect"),
+    "Forget old anomalies": _every(3600, "analytics.tasks.anomalies_prune"),
     "Foresee failures of services": _every(60, "analytics.tasks.failures_foresee"),
     "Learn from failures of services": _every(3600, "analytics.tasks.failures_learn"),
     "Find which pattern precedes which": _every(300, "analytics.tasks.pattern_relations_find"),

@@ -8,10 +8,22 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from analytics.services.chains import chains_build
+from analytics.services.ingest import store_spans
 from breakers.runtime import ErrorCorrelator, ErrorEvent
 from breakers.runtime.error_correlator import CorrelatedErrors
 from breakers.runtime.site_reader import SiteReader, SiteSilent
 from breakers.runtime.variables import ClientVariables
+from tests.analytics.store.conftest import forget_all
+from tests.analytics.store.telemetry import (
+    batch,
+    exception,
+    new_span,
+    new_trace,
+    resource,
+    span_record,
+)
+from tests.livesite import LiveSite
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -190,3 +202,89 @@ async def test_a_site_is_asked_again_after_its_rest() -> None:
         with pytest.raises(SiteSilent):
             await site.get("errors")
         assert (site._silent[0] == moment + 30) is asked
+
+
+# --- With a site
+
+
+@pytest.fixture
+def trace(site: LiveSite) -> str:
+    """A request that the site knows: graph failed, and planner because of it."""
+    forget_all()
+    now = datetime.now(UTC)
+    trace, entry, inner = new_trace(), new_span(), new_span()
+    planner = span_record(
+        trace, entry, at=now, exceptions=[exception("PlanError", "no plan")]
+    )._replace(attributes={"enduser.id": "ada", "enduser.tier": "premium"})
+    graph = span_record(
+        trace,
+        inner,
+        at=now,
+        exceptions=[exception("httpx.ConnectError", "refused")],
+        source=resource("graph"),
+    )._replace(parent_span_id=entry)
+    store_spans(batch(planner, graph), received_at=now)
+    chains_build(now=now + timedelta(minutes=1))
+    return trace
+
+
+def asking(site: LiveSite, key: str) -> ErrorCorrelator:
+    reader = SiteReader(site.url, key, service="planner", timeout=20)
+    return ErrorCorrelator(variables=ClientVariables({}), site=lambda: reader)
+
+
+async def test_the_site_adds_the_other_services_and_the_root_cause(
+    site: LiveSite, trace: str
+) -> None:
+    tracker = asking(site, site.operator_key)
+    await tracker.track_error_chain("", RuntimeError("no plan"), {"trace_id": trace})
+    (own,) = tracker.events()
+    assert own.service == "planner"
+    result = await tracker.correlate_errors([own])
+    assert (result.source, result.why) == ("site", "")
+    (group,) = result.groups
+    assert group.root_cause.type == "httpx.ConnectError"
+    assert group.root_cause.service == "graph"
+    assert own in group.events
+
+    patterns = await tracker.analyze_error_patterns(timedelta(hours=1))
+    assert {each.source for each in patterns} == {"site"}
+    assert {(each.service, each.type, each.count) for each in patterns} == {
+        ("planner", "PlanError", 1),
+        ("graph", "httpx.ConnectError", 1),
+    }
+
+
+async def test_the_sites_impact_names_users_tiers_and_services(site: LiveSite, trace: str) -> None:
+    tracker = asking(site, site.operator_key)
+
+    class PlanError(Exception):
+        """As the site knows it."""
+
+    await tracker.track_error_chain("", PlanError("no plan"), {"trace_id": trace})
+    (own,) = tracker.events()
+    report = await tracker.generate_error_impact_report(own.id)
+    assert (report.source, report.error) == ("site", own)
+    assert (report.requests, report.users, report.tiers) == (1, 1, ("premium",))
+    assert set(report.services) == {"planner", "graph"}
+    assert report.served_degraded == 0
+    with pytest.raises(KeyError, match="neither here nor to the site"):
+        await tracker.generate_error_impact_report("00000000-0000-8000-8000-000000000000")
+
+
+async def test_a_key_that_may_not_read_leaves_it_to_this_process(
+    site: LiveSite, trace: str
+) -> None:
+    tracker = asking(site, site.ingest_key)
+    await tracker.track_error_chain("", OSError("x"), {"trace_id": trace})
+    result = await tracker.correlate_errors(tracker.events())
+    assert result.source == "local"
+    assert "refuses the key (403)" in result.why
+    assert "read_key" in result.why
+
+
+async def test_what_the_site_does_not_know_yet_is_said(site: LiveSite, trace: str) -> None:
+    tracker = asking(site, site.operator_key)
+    await tracker.track_error_chain("", OSError("x"), {"trace_id": "f" * 32})
+    result = await tracker.correlate_errors(tracker.events())
+    assert (result.source, result.why) == ("local", "the site does not know these errors (yet)")

@@ -37,6 +37,7 @@ def chain_list(request: ApiRequest, query: Query[ChainQuery]) -> Page:
         {
             "id": chain.id,
             "kind": chain.kind,
+            "confidence": chain.confidence,
             "trace_id": chain.trace_id or None,
             "correlation_id": chain.correlation_id or None,
             "root_cause": roots.get(chain.root_cause_id),
@@ -62,6 +63,7 @@ def chain_detail(request: ApiRequest, key: str) -> dict[str, Any]:
     return {
         "id": view.chain_id,
         "kind": view.kind,
+        "confidence": view.confidence,
         "trace_id": view.trace_id or None,
         "correlation_id": view.correlation_id or None,
         "root_cause": view.root_cause,

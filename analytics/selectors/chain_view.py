@@ -10,7 +10,7 @@ from analytics.choices import ChainKind
 from analytics.domain import chains
 from analytics.domain.chains import Chain, Gap
 from analytics.domain.times import nanoseconds
-from analytics.models import ErrorEvent, LogRecord, Span
+from analytics.models import CorrelationChain, ErrorEvent, LogRecord, Span
 from analytics.selectors.chain_queue import chain_error, chain_span
 from analytics.selectors.chains import ChainParts, chain_find, parts_of, trace_parts
 from analytics.selectors.logs import logs_of_trace
@@ -55,6 +55,7 @@ class ChainView:
     gaps: list[Gap]
     rows: list[WaterfallRow]
     logs: list[LogRecord]
+    confidence: float = 1.0
 
     @property
     def duration_ms(self) -> float:
@@ -85,6 +86,8 @@ def chain_view(key: str) -> ChainView | None:
     if not parts.spans and not parts.errors:
         return None
     chain = correlate_parts(parts)
+    if stored and stored.kind == ChainKind.EDGE:
+        chain = _as_stored(chain, stored, parts)
     started_at, ended_at = extent(parts)
     errors = {str(error.id): error for error in parts.errors}
     trace_id = stored.trace_id if stored else key.lower()
@@ -102,7 +105,15 @@ def chain_view(key: str) -> ChainView | None:
         chain.gaps,
         _rows(chain, parts, errors, started_at, ended_at),
         logs_of_trace(trace_id, started_at, ended_at) if trace_id else [],
+        stored.confidence if stored else 1.0,
     )
+
+
+def _as_stored(chain: Chain, stored: CorrelationChain, parts: ChainParts) -> Chain:
+    """In the order in which the chain was stored: no span says who called whom, and the map of
+    services may be another one by now."""
+    events = [str(error.id) for error in parts.errors]
+    return chain._replace(root_cause=events[0], events=events, services=stored.services)
 
 
 def _rows(

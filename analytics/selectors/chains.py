@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from analytics.choices import ChainKind
 from analytics.models import CorrelationChain, ErrorEvent, Span
+from analytics.selectors.errors import errors_get
 from resilience_site.config import config
 from resilience_site.core.pagination import DEFAULT_LIMIT, Page, keyset_page
 from resilience_site.core.timerange import TimeRange
@@ -103,6 +104,9 @@ def parts_of(chain: CorrelationChain) -> ChainParts:
     """Everything that belongs to a stored chain."""
     if chain.kind == ChainKind.TRACE:
         return trace_parts(chain.trace_id, (chain.started_at, chain.ended_at))
+    if chain.kind == ChainKind.EDGE:
+        errors = errors_get(chain.error_ids)
+        return ChainParts([], [errors[key] for key in chain.error_ids if key in errors])
     window = timedelta(minutes=config.error_correlation_window_minutes)
     return correlation_parts(
         chain.correlation_id, chain.started_at - window, chain.ended_at + window

@@ -92,7 +92,7 @@ class _Scope:
     """Which errors: a condition of SQL with its parameters, and the service whose failure it is."""
 
     where: str
-    parameters: Sequence[object]
+    parameters: Sequence[Any]
     within: TimeRange
     service: str
 

@@ -32,8 +32,8 @@ WITH minutes AS (
     FROM minutes
 ), onsets AS (
     SELECT shown, minute, pattern_id FROM spells
-    WHERE earlier IS NULL AND minute > %(since)s + %(silence)s
-        OR minute - earlier > %(silence)s
+    WHERE earlier IS NULL AND minute > %(since)s + %(silence)s::interval
+        OR minute - earlier > %(silence)s::interval
 ), often AS (
     SELECT shown FROM onsets GROUP BY shown HAVING count(*) >= %(least)s
     ORDER BY count(*) DESC, shown LIMIT %(patterns)s
@@ -64,7 +64,7 @@ def onsets_read(
             {
                 "since": within.since,
                 "until": within.until,
-                "silence": silence,
+                "silence": str(silence),
                 "least": least,
                 "patterns": MOST_PATTERNS,
                 "onsets": MOST_ONSETS,

@@ -63,7 +63,7 @@ def chains_build(*, now: datetime, limit: int = BATCH) -> int:
         written = _build_traces([d for d in due if d.trace_id], today, now)
         written += _build_correlations([d for d in due if not d.trace_id], today, now)
         _settle_later(due, now)
-        _announce(written)
+        chains_announce(written)
     return len(due)
 
 
@@ -101,7 +101,7 @@ def _build_traces(due: Sequence[Due], today: date, now: datetime) -> list[Correl
         correlation = next((t.correlation_id for t in own.told.values() if t.correlation_id), "")
         chains.append(_summary(own, ChainKind.TRACE, key, trace_id, correlation, now))
         _name_operations(own)
-    _write(chains)
+    chains_write(chains)
     return chains
 
 
@@ -135,7 +135,7 @@ def _build_correlations(due: Sequence[Due], today: date, now: datetime) -> list[
         else:
             chain = KnownChain(_chain_id("correlation", f"{key}\0{found.errors[0].id}"), today)
         chains[chain.id] = _summary(found, ChainKind.CORRELATION, chain, "", key, now)
-        _write([chains[chain.id]])
+        chains_write([chains[chain.id]])
     return list(chains.values())
 
 
@@ -203,7 +203,8 @@ ON CONFLICT (opened_on, id) DO UPDATE SET
 """
 
 
-def _write(chains: Sequence[CorrelationChain]) -> None:
+def chains_write(chains: Sequence[CorrelationChain]) -> None:
+    """Store summaries, in place of what was stored of the same chains."""
     if chains:
         rows = [{name: getattr(each, name) for name in _TYPES} for each in chains]
         with connection.cursor() as cursor:
@@ -242,7 +243,9 @@ def _settle_later(due: Iterable[Due], now: datetime) -> None:
         )
 
 
-def _announce(chains: Sequence[CorrelationChain]) -> None:
+def chains_announce(chains: Sequence[CorrelationChain]) -> None:
+    """Tell open pages of the newest of these chains. Journal entries: topic `chains`, kind
+    `chain.updated`, the chain's id as key, payload `{"trace_id": "…"}`."""
     newest = sorted(chains, key=lambda chain: chain.started_at)[-_MAX_HINTS:]
     journal.append(
         [

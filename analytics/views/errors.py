@@ -17,6 +17,8 @@ from analytics.models import ErrorEvent, StackTrace
 from analytics.selectors import errors as selectors
 from analytics.selectors.logs import logs_of_trace
 from analytics.selectors.patterns import pattern_shown
+from analytics.selectors.loose_errors import edge_chain_of
+from analytics.selectors.patterns import pattern_shown
 from analytics.views.common import (
     PAGE_ROWS,
     bad_question,
@@ -134,6 +136,7 @@ def error_detail(request: HttpRequest, error_id: UUID) -> HttpResponse:
         "attributes": sorted(error.attributes.items()),
         "logs": [(log, severity_word(log.severity)) for log in logs],
         "logs_cut": len(logs) == _MOST_LOGS,
+        "edge_chain": edge_chain_of(error),
     }
     return render(request, "analytics/error_detail.html", context)
 
