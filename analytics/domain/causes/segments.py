@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -9,6 +10,8 @@ from analytics.domain.causes.incident import Call, Line
 
 # What a failed span counts as.
 FAILED = "status error: "
+# Handlers of errors are named after them in most languages; not every tracer sets a status.
+_FAILS = re.compile(r"error|exception", re.IGNORECASE)
 _Key = tuple[str, str]
 
 
@@ -57,11 +60,11 @@ def segments_of(calls: Sequence[Call], lines: Iterable[Line]) -> list[Segment]:
             home.worked_ns += max(0, call.duration_ns - below[key])
         parent = spans.get((call.trace_id, call.parent_id))
         entered = parent is None or homes[call.trace_id, call.parent_id] is not home
-        if call.failed:
+        if call.failed or _FAILS.search(call.operation):
             home.errors[f"{FAILED}{call.operation}"] += 1
-        if not entered:
+        elif not entered:
             home.events[f"step {call.operation}"] += 1
-        elif parent is not None:
+        if entered and parent is not None:
             caller = homes[call.trace_id, call.parent_id]
             home.above = caller
             home.began = (parent.start_ns, call.start_ns)
