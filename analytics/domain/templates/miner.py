@@ -55,11 +55,17 @@ class Miner:
         self._known = _Templates(max_templates)
         self._shapes: dict[str, Shape] = {}
         self._groups = 0
+        self._others = 0
 
     @property
     def groups(self) -> int:
         """How many groups were given ids so far, without `OTHERS`."""
         return self._groups
+
+    @property
+    def others(self) -> int:
+        """How many messages went to `OTHERS` so far."""
+        return self._others
 
     def group(self, messages: Iterable[str]) -> Iterator[int]:
         """The id of the group of each message, in order; behind by at most a buffer."""
@@ -109,6 +115,7 @@ class Miner:
             ids[found] = group
             if group != OTHERS:
                 self._known.add(template, group, new[found])
+        self._others += sum(count for found, count in counts.items() if ids[found] == OTHERS)
         return map(ids.__getitem__, read)
 
 

@@ -47,7 +47,7 @@ _NOUNS = frozenset(("user", "username", "account", "node", "host", "hostname", "
 _AGREE = 0.5
 _PAIRS = {'"': '"', "'": "'", "(": ")", "[": "]", "{": "}"}
 _MAX_ROUNDS = 12
-_MAX_CLUSTERS = 50
+_MAX_CLUSTERS = 20
 # Of all pairs of words at two positions, this share must be there; positions looked at.
 _FULL = 0.8
 _MAX_CROSSED = 24
@@ -235,26 +235,20 @@ def _many_positions(work: _Work, limits: Limits) -> bool:
 
 
 def _clusters(shapes: Sequence[Shape]) -> list[list[Shape]]:
-    """Shapes that agree with the first of their cluster in most words."""
+    """Shapes of one frame that agree with the first of their cluster in most words."""
+    words = [p for p, word in enumerate(shapes[0]) if is_word(word) and word != VARIABLE]
+    least = _AGREE * len(words)
     clusters: list[list[Shape]] = []
     for shape in shapes:
         for cluster in clusters:
-            if _agreement(shape, cluster[0]) >= _AGREE:
+            first = cluster[0]
+            if sum([shape[p] == first[p] for p in words]) >= least:
                 cluster.append(shape)
                 break
         else:
             if len(clusters) < _MAX_CLUSTERS:
                 clusters.append([shape])
     return clusters
-
-
-def _agreement(one: Shape, other: Shape) -> float:
-    words = same = 0
-    for a, b in zip(one, other, strict=True):
-        if a != VARIABLE and is_word(a):
-            words += 1
-            same += a == b
-    return same / words if words else 0.0
 
 
 def _open_positions(work: _Work, cluster: Sequence[Shape], limits: Limits) -> bool:

@@ -173,12 +173,16 @@ def _drop_optional(folded: list[str], opening: str) -> None:
 
 def _without_repeats(words: list[str]) -> list[str]:
     """What is written over and over, with a variable in it, once."""
+    if len({word for word in words if VARIABLE in word}) == sum(VARIABLE in w for w in words):
+        return words
     for period in range(2, min(_MAX_PERIOD, len(words) // 2) + 1):
         position = 0
         while position + 2 * period <= len(words):
             part = words[position : position + period]
-            if words[position + period : position + 2 * period] == part and any(
-                VARIABLE in word for word in part
+            if (
+                words[position + period] == part[0]
+                and words[position + period : position + 2 * period] == part
+                and any(VARIABLE in word for word in part)
             ):
                 del words[position + period : position + 2 * period]
             else:

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from django.core.management.base import BaseCommand, CommandError
 
-from analytics.domain.templates.miner import Miner
+from analytics.domain.templates.miner import MAX_TEMPLATES, OTHERS, Miner
 
 # Bytes of a line that are read; the rest of a longer one is skipped.
 _LONGEST = 65_536
@@ -42,6 +42,11 @@ class Command(BaseCommand):
                 "as --input and one that can be written as --output."
             ) from problem
         self.stdout.write(f"{written:,} messages in {miner.groups:,} groups: {target}")
+        if miner.others:
+            self.stdout.write(
+                f"{miner.others:,} of them fit none of the {MAX_TEMPLATES:,} templates that are "
+                f"kept at most; they are group {OTHERS}."
+            )
 
 
 def _check(source: Path, target: Path) -> None:

@@ -130,10 +130,12 @@ def test_ids_are_final_and_what_a_later_buffer_learns_goes_to_the_known_group() 
 
 def test_past_the_limit_of_templates_the_rest_is_one_group() -> None:
     words = ["".join(p) for p in itertools.product("abcdefgh", repeat=3)]
-    ids = groups(words, buffer_messages=10, max_templates=50)
+    miner = Miner(buffer_messages=10, max_templates=50)
+    ids = list(miner.group(words))
     assert len(ids) == len(words)
     assert len(set(ids)) == 51
     assert ids[-1] == OTHERS
+    assert (miner.groups, miner.others) == (50, ids.count(OTHERS))
 
 
 def test_long_messages_cost_no_more_than_their_beginning() -> None:
