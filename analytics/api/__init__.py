@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from analytics.api import (
+    anomalies,
     chains,
     errors,
     impact,
@@ -29,5 +30,6 @@ routers = [
         impact.router,
         predictions.router,
         trends.router,
+        anomalies.router,
     )
 ]

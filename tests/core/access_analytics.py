@@ -47,6 +47,7 @@ TELEMETRY = [
         f"/api/v1/patterns/{UUID}/related",
         Api(Scope.READ),
     ),
+    Row("GET", "/api/v1/anomalies", "/api/v1/anomalies", Api(Scope.READ)),
     Row("GET", "/api/v1/predictions", "/api/v1/predictions", Api(Scope.READ)),
     Row("GET", "/api/v1/trends", "/api/v1/trends", Api(Scope.READ)),
     Row("GET", "/api/v1/forecasts", "/api/v1/forecasts", Api(Scope.READ)),

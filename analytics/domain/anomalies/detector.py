@@ -78,6 +78,10 @@ class Detector:
         self._novelty_tail = Tail()
         self._quiet = 0
 
+    def expected(self, at: float) -> float | None:
+        """The value expected at a time, in seconds; None before the first."""
+        return self._expectation.expected(at)
+
     def update(self, at: float, value: float | None) -> Verdict:
         """Judge the value at a time, in seconds, by what came before it; then learn it.
 
