@@ -25,6 +25,7 @@ from analytics.services import (
 )
 from analytics.services.error_store import PreparedError, SeenStacks
 from analytics.services.grouping import Grouper
+from analytics.services.releases import releases_observe
 from analytics.services.sightings import edges_tell
 from health.services import Observed, service_observe
 from resilience_site.config import config
@@ -243,7 +244,7 @@ def finish(
     """Count a request and tell the journal, last in its transaction: rows that many requests
     update are held for the shortest time that way. `others` are those that listen to telemetry."""
     edges.aliases_write(aliases or set(), received_at)
-    new_services = _observe(resources, received_at)
+    new_services, new_releases = _observe(resources, received_at)
     before_journal()
     error_store.count_errors(errors)
     touched = patterns.patterns_count(errors, received_at)
@@ -258,6 +259,7 @@ def finish(
     ]
     entries += patterns.entries_of(touched, received_at)
     entries += [journal.Entry("services", "service.new", name) for name in new_services]
+    entries += new_releases
     entries += others()
     journal.append(entries)
 
@@ -279,7 +281,8 @@ def count_ingest(signal: Signal, result: StoreResult, received_at: datetime) -> 
     rollups.write_ingest_counts(rows)
 
 
-def _observe(resources: Sequence[Resource], at: datetime) -> list[str]:
+def _observe(resources: Sequence[Resource], at: datetime) -> tuple[list[str], list[journal.Entry]]:
+    """Services that are new, and entries of versions that are."""
     known = memory.observed
     distinct = {id(resource): resource for resource in resources}.values()
     observed = {
@@ -289,8 +292,8 @@ def _observe(resources: Sequence[Resource], at: datetime) -> list[str]:
         o for o in observed if at - known.get(o, datetime.min.replace(tzinfo=UTC)) > _OBSERVE_EVERY
     }
     if not due:
-        return []
+        return [], []
     if len(known) > 10_000:
         known.clear()
     transaction.on_commit(lambda: known.update(dict.fromkeys(due, at)))
-    return service_observe(observed=due, at=at)
+    return service_observe(observed=due, at=at), releases_observe(due, at)
