@@ -23,11 +23,11 @@ from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import Client
 
-from resilience_site.core import partitions
 from resilience_site.core.bootstrap import bootstrap
 from resilience_site.core.choices import Role, Scope
 from resilience_site.embedded.processes import spawn
 from resilience_site.embedded.programs import Program
+from tests.emptying import empty_partitions
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 30
@@ -134,9 +134,8 @@ def web_process() -> Iterator[str]:
 
 def fresh_site(url: str) -> LiveSite:
     """The site with nothing stored but what a first start makes."""
-    with connection.cursor() as cursor:
-        # Django does not empty unmanaged tables after a test.
-        cursor.execute(f"TRUNCATE {', '.join(each.table for each in partitions.registered())}")
+    # Django does not empty unmanaged tables after a test.
+    empty_partitions()
     # New keys each time: the web process remembers those of earlier tests for some seconds.
     site = LiveSite(url, *(secrets.token_urlsafe(16) for _ in range(3)))
     tokens = {Scope.INGEST: site.ingest_key, Scope.OPERATE: site.operator_key}

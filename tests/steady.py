@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.test import TransactionTestCase
 from hypothesis import HealthCheck, settings
 from playwright.sync_api import expect
 from psycopg.errors import DeadlockDetected
+
+from tests import emptying
 
 EXPECT_MILLISECONDS = 15_000
 _ATTEMPTS = 5
@@ -18,22 +18,18 @@ def be_steady() -> None:
     settings.register_profile("steady", suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("steady")
     expect.set_options(timeout=EXPECT_MILLISECONDS)
-    TransactionTestCase._fixture_teardown = _patiently(TransactionTestCase._fixture_teardown)
+    TransactionTestCase._fixture_teardown = _flush
 
 
-def _patiently(teardown: Any) -> Any:
-    """Emptying all tables at once can meet a web process that reads several of them."""
-
-    def flush(self: TransactionTestCase) -> None:
-        for attempt in range(_ATTEMPTS):
-            try:
-                return teardown(self)
-            except Exception as error:
-                if attempt == _ATTEMPTS - 1 or not _is_deadlock(error):
-                    raise
-        return None
-
-    return flush
+def _flush(self: TransactionTestCase) -> None:
+    """Emptying all tables at once can meet a web process that writes to several of them."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            return emptying.empty_models()
+        except Exception as error:
+            if attempt == _ATTEMPTS - 1 or not _is_deadlock(error):
+                raise
+    return None
 
 
 def _is_deadlock(error: BaseException) -> bool:

@@ -5,20 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from django.db import connection
 
-from resilience_site.core import partitions
 from resilience_site.core.bootstrap import bootstrap
 from resilience_site.core.choices import Scope
 from tests.analytics.store.conftest import forget_all
+from tests.emptying import empty_partitions
 from tests.pages import scenes
 
 
 @pytest.fixture
 def empty_site(transactional_db: None) -> None:
     """What a first start leaves: roles, keys, nothing received."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"TRUNCATE {', '.join(each.table for each in partitions.registered())}")
+    empty_partitions()
     forget_all()
     bootstrap(admin_password="not-used-here", tokens={Scope.INGEST: "i" * 40})
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from django.db import connection
 
 from analytics.services import ingest, ingest_logs, metric_series
 from resilience_site.core import partitions
+from tests.emptying import empty_partitions
 
 
 def forget_all() -> None:
@@ -20,6 +20,5 @@ def forget_all() -> None:
 @pytest.fixture
 def store(transactional_db: None) -> None:
     """The empty store, written to by a process that has just started."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"TRUNCATE {', '.join(t.table for t in partitions.registered())}")
+    empty_partitions()
     forget_all()

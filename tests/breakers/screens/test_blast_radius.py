@@ -5,17 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
 from django.test import Client
 
 from analytics.selectors.rollups import Edge, Figures
 from breakers.models import Breaker, DomainMember, Instance
 from breakers.selectors.breakers import breaker_get
-from resilience_site.core import partitions
 from resilience_site.pages.blast_radius import Caller, radius_of
 from tests.analytics.store.conftest import forget_all
 from tests.breakers import scenes
 from tests.breakers.scenes import Scene
+from tests.emptying import empty_partitions
 from tests.pages import scenes as traffic
 from tests.pages.html import PARTIAL, text_of
 
@@ -57,8 +56,7 @@ def test_one_instance_carries_its_share(graph: Scene) -> None:
 def test_the_line_counts_instances_calls_and_callers(
     transactional_db: None, viewer: Client
 ) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(f"TRUNCATE {', '.join(each.table for each in partitions.registered())}")
+    empty_partitions()
     forget_all()
     now = datetime.now(UTC)
     traffic.store(list(traffic.hour(now, calls_a_minute=3)), now)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from django.db import connection
 
 from resilience_site.core import partitions
 from resilience_site.core.bootstrap import bootstrap
 from resilience_site.core.choices import Scope
 from resilience_site.pages import status
 from tests.breakers.steering import scenes
+from tests.emptying import empty_partitions
 
 
 @pytest.fixture
@@ -22,8 +22,7 @@ def now() -> datetime:
 @pytest.fixture
 def empty_site(transactional_db: None) -> None:
     """What a first start leaves: roles, keys, nothing received."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"TRUNCATE {', '.join(each.table for each in partitions.registered())}")
+    empty_partitions()
     partitions.forget_known()
     bootstrap(admin_password="not-used-here", tokens={Scope.INGEST: "i" * 40})
     status.forget()

@@ -7,13 +7,13 @@ from typing import Any
 
 import orjson
 import pytest
-from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
 
 from resilience_site.core import keys, partitions
 from resilience_site.core.audit import Actor
 from resilience_site.core.choices import Scope
+from tests.emptying import empty_partitions
 from tests.health import scenes  # registers the kind `sample`
 
 URL = scenes.URL
@@ -62,8 +62,7 @@ class Api:
 @pytest.fixture(autouse=True)
 def fresh_tables(db: None) -> None:
     """Tables that Django does not know are emptied for each test."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"TRUNCATE {', '.join(each.table for each in partitions.registered())}")
+    empty_partitions()
     partitions.forget_known()
     keys.cache_clear()
 

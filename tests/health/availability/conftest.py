@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from django.db import connection
 
 from resilience_site.core import partitions
+from tests.emptying import empty_partitions
 
 
 @pytest.fixture
 def store(transactional_db: None) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(f"TRUNCATE {', '.join(t.table for t in partitions.registered())}")
+    empty_partitions()
     partitions.forget_known()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from django.db import connection
 
 from resilience_site.core import partitions
 from resilience_site.core.bootstrap import bootstrap
 from resilience_site.core.choices import Scope
 from resilience_site.pages import status
+from tests.emptying import empty_partitions
 
 TOKENS = {Scope.INGEST: "i" * 40, Scope.OPERATE: "o" * 40}
 
@@ -23,8 +23,7 @@ def now() -> datetime:
 @pytest.fixture
 def empty_site(transactional_db: None) -> None:
     """What a first start leaves: roles, keys, nothing received."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"TRUNCATE {', '.join(each.table for each in partitions.registered())}")
+    empty_partitions()
     partitions.forget_known()
     bootstrap(admin_password="not-used-here", tokens=TOKENS)
     status.forget()
