@@ -25,10 +25,10 @@ class Limits(NamedTuple):
     `values` where the other words agree; a template of one word (`lonely`) and the first word
     (`leading`), which says what happened, need more, and so does a position that varies together
     with others (`together`), unless `crossing` words or more of each go with any of the other.
-    Twice as many `values` are needed of words in running text that are all `frequent`: those are
-    rather constants. After a noun that introduces a name, `named` are enough. By their `looks`,
-    files, hosts and the like are values however few they are, and so is what is seen in the place
-    of a variable.
+    Twice as many `values` are needed of words that are all `frequent`: those are rather
+    constants. After a noun that introduces a name, `named` are enough. By their `looks`, files,
+    hosts and the like are values however few they are, and so is what is seen in the place of a
+    variable.
     """
 
     values: int = 5
@@ -121,15 +121,7 @@ def _is_variable(family: Sequence[Shape], position: int, limits: Limits, least: 
     if family[0][position - 1] == before[-1] and before[-1].lower() in _NOUNS:
         return len(words) >= limits.named
     needed = limits.values if len(others) > 1 else limits.lonely
-    if least >= limits.frequent and not _in_slot(family[0], position):
-        needed *= 2
-    return len(words) >= needed
-
-
-def _in_slot(shape: Shape, position: int) -> bool:
-    """Whether marks set a position off from the running text, as they do with what is filled in."""
-    around = (*shape[position - 1 : position], *shape[position + 1 : position + 2])
-    return any(not is_word(token) for token in around)
+    return len(words) >= (2 * needed if least >= limits.frequent else needed)
 
 
 def _crossings(work: _Work, limits: Limits) -> bool:

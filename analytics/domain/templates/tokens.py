@@ -50,6 +50,11 @@ _PATH = re.compile(
 )
 # Names of hosts, packages and classes.
 _DOTTED = re.compile(r"(?:(?:[\w$-]|<\*>)+\.){2,}(?:[\w$-]|<\*>)+(?:@(?:[\w.-]|<\*>)+)?")
+_FILE_ENDS = re.compile(
+    r"log|txt|conf|cfg|ini|properties|xml|json|ya?ml|html?|md|csv|tsv|sql|db|dat|bin|tmp|bak|out"
+    r"|gz|zip|tar|tgz|bz2|xz|jar|war|so|dll|exe|sys|o|a|class|java|py|js|ts|css|php|rb|go|rs|c|cc"
+    r"|cpp|h|hpp|sh|bat|pl|pid|sock|key|pem|crt|png|jpe?g|gif|svg|ico|pdf|docx?|xlsx?|pptx?"
+)
 _EMAIL = re.compile(r"(?:[\w.+-]|<\*>)+@(?:[\w-]|<\*>)+(?:\.(?:[\w-]|<\*>)+)+")
 # Of those, hosts. The others are from code: there are few, and they tell messages apart.
 _HOST_ENDS = re.compile(
@@ -92,7 +97,7 @@ def shape(masked: str, *, looks: bool = True) -> Shape:
     for position, word in enumerate(words):
         if len(word) > 1 and word[-1] in ".!?":
             # Whether a sentence ends here does not tell one word from another.
-            word = word.rstrip(".!?") or word
+            word = word.rstrip(".!?") or "."
         if (
             (_varies(word) if looks else word == VARIABLE)
             or (read and read[-1] in _ASSIGNS and _is_value(word, read[-1]))
@@ -199,4 +204,6 @@ def looks_given(word: str) -> bool:
     """Whether a word looks like what somebody named: a file, a host, an address; `VARIABLE` does."""
     if word == VARIABLE or "@" in word or "\\" in word or "/" in word:
         return True
-    return "." in word[1:-1] and not (_DOTTED.fullmatch(word) and not _is_host(word))
+    if "." not in word[1:-1]:
+        return False
+    return _is_host(word) or bool(_FILE_ENDS.fullmatch(word.rpartition(".")[2].lower()))
