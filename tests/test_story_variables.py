@@ -113,6 +113,51 @@ def retention() -> None:
         assert ErrorEvent.objects.get().trace_id == "c" * 32
 
 
+def analytics_at_all() -> None:
+    """Errors are analysed, or stored and no more."""
+    from analytics.models import ErrorEvent, ErrorPattern
+
+    with config.override(error_analytics_enabled=False):
+        store(failing_span(trace="a" * 32))
+    assert ErrorPattern.objects.count() == 0
+    assert ErrorEvent.objects.count() == 1
+    with config.override(error_analytics_enabled=True):
+        store(failing_span(trace="b" * 32))
+    assert ErrorPattern.objects.count() == 1
+
+
+def trend_analysis() -> None:
+    """A trend says what is more than chance in it, or that this is switched off."""
+    from analytics.selectors.trends import trend_read
+    from resilience_site.core.timerange import TimeRange
+
+    day = TimeRange(NOW - timedelta(days=1), NOW)
+
+    def off() -> bool:
+        told = trend_read("error_rate", day, now=NOW).missing.values()
+        return any("ERROR_TREND_ANALYSIS" in each for each in told)
+
+    with config.override(error_trend_analysis=False):
+        assert off()
+    with config.override(error_trend_analysis=True):
+        assert not off()
+
+
+def prediction() -> None:
+    """Signs of a failure foretell it, or nothing is foretold."""
+    from analytics.models import Prediction, Sign
+    from analytics.services.predictions import predictions_make
+
+    minute = NOW.replace(second=0) - timedelta(minutes=1)
+    for kind, count in (("retries", 30), ("errors:ConnectionError", 12)):
+        Sign.objects.create(service="planner", minute=minute, kind=kind, count=count)
+    with config.override(predictive_failure_detection=False):
+        assert predictions_make(now=NOW) == 0
+    with config.override(predictive_failure_detection=True):
+        assert predictions_make(now=NOW) == 1
+    assert Prediction.objects.get().kind == "breaker_open"
+
+
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
@@ -238,9 +283,9 @@ ROWS = {
     "HEALTH_CHECK_INTERVAL_SECONDS": Row("30", "health"),
     "HEALTH_CHECK_TIMEOUT_SECONDS": Row("10", "health"),
     "AUTOMATED_RECOVERY_ENABLED": Row("true", "healing"),
-    "ERROR_ANALYTICS_ENABLED": Row("true", "analytics"),
-    "PREDICTIVE_FAILURE_DETECTION": Row("true", "analytics"),
-    "ERROR_TREND_ANALYSIS": Row("true", "analytics"),
+    "ERROR_ANALYTICS_ENABLED": Row("true", "analytics", analytics_at_all),
+    "PREDICTIVE_FAILURE_DETECTION": Row("true", "analytics", prediction),
+    "ERROR_TREND_ANALYSIS": Row("true", "analytics", trend_analysis),
     "PROACTIVE_ALERTING_ENABLED": Row("true", "alerts"),
     "ERROR_RETENTION_DAYS": Row("30", "first-light", retention),
 }

@@ -127,7 +127,7 @@ def _journal_read() -> int:
 def _sign_of(entry: Recorded) -> str | None:
     if entry.topic == Topic.HEALTH and entry.kind == "state_changed":
         return kind_of(CHECKS, entry.state)
-    if entry.topic == Topic.ANOMALIES and entry.kind == "anomaly_found":
+    if entry.topic == Topic.ANOMALIES and entry.kind == "anomaly_started":
         return kind_of(ANOMALY, str(entry.payload.get("metric", "")))
     return None
 

@@ -24,6 +24,7 @@ from tests.bench import (
     ingest,
     page,
     patterns,
+    predictions,
     runtime,
     runtime_shared,
     screens,
@@ -89,6 +90,7 @@ PARTS = (
     "differences",
     "anomalies",
     "forecasts",
+    "predictions",
     "runtime",
     "control",
     "checks",
@@ -131,6 +133,11 @@ def main() -> None:
         figures = forecasts.measure()
         write("forecasts", figures)
         print(forecasts.table(figures), flush=True)
+    if "predictions" in parts:
+        print("Foretelling failures of generated machines beside scikit-learn", flush=True)
+        figures = predictions.measure()
+        write("predictions", figures)
+        print(predictions.table(figures), flush=True)
     if "runtime" in parts:
         print("Measuring the runtime beside its peers", flush=True)
         figures = runtime.measure()

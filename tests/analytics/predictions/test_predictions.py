@@ -108,7 +108,7 @@ def test_the_journal_tells_of_failures_and_of_changing_checks_once() -> None:
         opened(),
         opened(),
         opened("mail", before="half_open"),
-        Entry("anomalies", "anomaly_found", "mail", "", "mail", {"metric": "latency_p95"}),
+        Entry("anomalies", "anomaly_started", "mail", "", "mail", {"metric": "latency_p95"}),
     )
     for _ in range(2):
         signs_collect(now=NOW)
