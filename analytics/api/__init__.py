@@ -5,6 +5,7 @@ from __future__ import annotations
 from analytics.api import (
     anomalies,
     chains,
+    differences,
     errors,
     impact,
     patterns,
@@ -29,6 +30,7 @@ routers = [
         report.router,
         relations.router,
         releases.router,
+        differences.router,
         impact.router,
         predictions.router,
         trends.router,

@@ -57,6 +57,7 @@ TELEMETRY = [
         "/api/v1/forecasts/exhaustions",
         Api(Scope.READ),
     ),
+    Row("GET", "/api/v1/what-changed", "/api/v1/what-changed", Api(Scope.READ)),
     Row("GET", "/api/v1/releases", "/api/v1/releases", Api(Scope.READ)),
     Row("GET", "/api/v1/report", "/api/v1/report", Api(Scope.READ)),
     Row("GET", "/api/v1/services", "/api/v1/services", Api(Scope.READ)),
