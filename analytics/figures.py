@@ -129,3 +129,26 @@ def error_count_figure(
         "hovertemplate": "%{y} errors<extra></extra>",
     }
     return {"data": [bars], "layout": _layout(within, "", showlegend=False)}
+
+
+def pattern_week_figure(
+    hours: Sequence[tuple[datetime, int]], limit: float | None, pattern: str
+) -> Figure:
+    """Errors of a pattern in each hour, and the most that its own history explains."""
+    hour = timedelta(hours=1)
+    within = TimeRange(hours[0][0], hours[-1][0] + hour)
+    figure = error_count_figure(hours, within, hour, {"pattern": pattern})
+    if limit is not None:
+        figure["data"].append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": "limit",
+                "x": [_machine(within.since), _machine(within.until)],
+                "y": [round(limit, 1)] * 2,
+                "line": {"color": "var(--series-4)", "width": 1.5, "dash": "dash"},
+                "hovertemplate": "escalates above %{y} an hour<extra></extra>",
+            }
+        )
+        figure["layout"] |= {"showlegend": True}
+    return figure

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from django.urls import path
 
-from analytics.views import chains, charts, errors, impact, patterns, predictions, relations, report
+from analytics.views import (
+    chains,
+    charts,
+    errors,
+    impact,
+    pattern_forms,
+    patterns,
+    predictions,
+    relations,
+    report,
+)
 
 urlpatterns = [
     path("errors", errors.error_list, name="errors"),
@@ -14,7 +24,7 @@ urlpatterns = [
     path("patterns/<uuid:pattern_id>/impact", impact.pattern_impact, name="pattern-impact"),
     path(
         "patterns/<uuid:pattern_id>/<slug:decision>",
-        patterns.pattern_decision,
+        pattern_forms.pattern_decision,
         name="pattern-decision",
     ),
     path("chains", chains.chain_list, name="chains"),

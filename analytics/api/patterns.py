@@ -23,7 +23,7 @@ from analytics.schemas_patterns import (
 )
 from analytics.selectors import errors, patterns
 from analytics.selectors.pattern_families import family_ids
-from analytics.selectors.pattern_history import last_hours, limits
+from analytics.selectors.pattern_history import pattern_week
 from analytics.selectors.pattern_releases import pattern_releases, version_span
 from analytics.selectors.pattern_why import PatternWhy, pattern_why
 from analytics.selectors.rollups import pattern_counts
@@ -90,21 +90,20 @@ def pattern_detail(request: ApiRequest, pattern_id: UUID) -> dict[str, Any]:
     """One pattern: why its errors are together (`why`), and what it may do before it escalates."""
     now = datetime.now(UTC)
     pattern = _found(lambda: patterns.pattern_get(pattern_id), pattern_id)
-    family = {pattern_id: family_ids(pattern_id)}
+    week = pattern_week(pattern_id, family_ids(pattern_id), pattern.first_seen, now)
     newest = errors.error_list(
         wanted=errors.ErrorFilter(pattern=pattern_id),
         within=TimeRange(now - DEFAULT_RANGE, now + timedelta(minutes=10)),
         limit=_EXAMPLES,
     )
-    limit = limits(family, {pattern_id: pattern.first_seen}, now)[pattern_id]
     releases = pattern_releases([pattern_id]).get(pattern_id, [])
     return {
         **_patterns_out([pattern])[0],
         "why": _why_out(pattern_why(pattern, [error.message for error in newest.items])),
         "limit": {
-            "value": limit.value,
-            "in_hour": last_hours(family, now)[pattern_id][0],
-            "words": limit.words,
+            "value": week.limit.value,
+            "in_hour": week.in_hour,
+            "words": week.limit.words,
         },
         "versions": releases,
     }

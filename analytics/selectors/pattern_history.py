@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -92,14 +93,37 @@ def limits(
     one.
     """
     until = hour_of(now) - HOUR
-    since = until - WEEK_HOURS * HOUR
-    counts = hourly_counts(families, since, until, now)
-    found = {}
-    for key, hours in counts.items():
-        begun = hour_of(first_seen[key]) + HOUR
-        complete = max(0, min(len(hours), int((until - begun) / HOUR)))
-        found[key] = limit_of(hours[len(hours) - complete :])
-    return found
+    counts = hourly_counts(families, until - WEEK_HOURS * HOUR, until, now)
+    return {key: _limit(hours, first_seen[key], until) for key, hours in counts.items()}
+
+
+def _limit(hours: Sequence[int], first_seen: datetime, until: datetime) -> Limit:
+    begun = hour_of(first_seen) + HOUR
+    complete = max(0, min(len(hours), int((until - begun) / HOUR)))
+    return limit_of(hours[len(hours) - complete :])
+
+
+@dataclass(frozen=True)
+class Week:
+    """The errors of a family in each hour of a week, the running one last, the limit that follows
+    from them, and the errors of the last 60 minutes."""
+
+    hours: list[tuple[datetime, int]]
+    limit: Limit
+    in_hour: int
+
+
+def pattern_week(
+    pattern_id: UUID, family: Sequence[UUID], first_seen: datetime, now: datetime
+) -> Week:
+    """The last week of a pattern with its members."""
+    until = hour_of(now) + HOUR
+    since = until - (WEEK_HOURS + 2) * HOUR
+    families = {pattern_id: family}
+    counts = hourly_counts(families, since, until, now)[pattern_id]
+    limit = _limit(counts[:-2], first_seen, until - 2 * HOUR)
+    hours = [(since + n * HOUR, count) for n, count in enumerate(counts)]
+    return Week(hours[2:], limit, last_hours(families, now)[pattern_id][0])
 
 
 def _pairs(families: Families) -> dict[str, list[UUID]]:

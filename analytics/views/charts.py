@@ -9,8 +9,19 @@ from uuid import UUID
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_GET
 
-from analytics.figures import Figure, error_count_figure, error_ratio_figure, latency_figure
+from analytics.choices import PatternState
+from analytics.figures import (
+    Figure,
+    error_count_figure,
+    error_ratio_figure,
+    latency_figure,
+    pattern_week_figure,
+)
+from analytics.models import ErrorPattern
 from analytics.selectors import rollups
+from analytics.selectors.pattern_families import family_ids
+from analytics.selectors.pattern_history import pattern_week
+from analytics.selectors.patterns import pattern_get
 from analytics.views.common import BARS, chosen_range, counts_question
 from resilience_site.core.choices import Role
 from resilience_site.core.permissions import require_role
@@ -28,21 +39,38 @@ def _latency(request: HttpRequest, within: TimeRange) -> Figure:
     return latency_figure(rollups.call_series(within, service, step), within, step, service)
 
 
+def _pattern(text: str) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        raise Invalid.field("query.pattern", "This is not the id of a pattern.") from None
+
+
 def _errors(request: HttpRequest, within: TimeRange) -> Figure:
     service, pattern = request.GET.get("service", ""), request.GET.get("pattern", "")
     step = rollups.step_for(within, BARS)
-    try:
-        wanted = UUID(pattern) if pattern else None
-    except ValueError:
-        raise Invalid.field("query.pattern", "This is not the id of a pattern.") from None
+    wanted = _pattern(pattern)
     counts = rollups.error_counts(within, service=service, pattern=wanted, step=step)
     return error_count_figure(counts, within, step, counts_question(service, pattern))
+
+
+def _pattern_week(request: HttpRequest, within: TimeRange) -> Figure:
+    wanted = _pattern(request.GET.get("pattern", ""))
+    try:
+        pattern = pattern_get(wanted or UUID(int=0))
+    except ErrorPattern.DoesNotExist:
+        raise Invalid.field("query.pattern", "There is no such pattern.") from None
+    week = pattern_week(pattern.id, family_ids(pattern.id), pattern.first_seen, datetime.now(UTC))
+    # An escalation ends within the limit that it exceeded, not the one of today.
+    held = pattern.escalates_above if pattern.state == PatternState.ESCALATING else None
+    return pattern_week_figure(week.hours, held or week.limit.value, str(pattern.id))
 
 
 FIGURES: dict[str, Callable[[HttpRequest, TimeRange], Figure]] = {
     "error-ratio": _error_ratio,
     "latency": _latency,
     "errors": _errors,
+    "pattern-week": _pattern_week,
 }
 
 

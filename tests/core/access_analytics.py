@@ -74,11 +74,14 @@ ANALYTICS_PAGES = [
     Row("GET", "/errors/<uuid:error_id>", f"/errors/{UUID}", Page()),
     Row("GET", "/patterns", "/patterns", Page()),
     Row("GET", "/patterns/<uuid:pattern_id>", f"/patterns/{UUID}", Page()),
-    Row(
-        "POST",
-        "/patterns/<uuid:pattern_id>/<slug:decision>",
-        f"/patterns/{UUID}/resolve",
-        Page(Role.OPERATOR),
+    *(
+        Row(
+            method,
+            "/patterns/<uuid:pattern_id>/<slug:decision>",
+            f"/patterns/{UUID}/resolve",
+            Page(Role.OPERATOR),
+        )
+        for method in ("GET", "POST")
     ),
     Row("GET", "/chains", "/chains", Page()),
     Row("GET", "/chains/<str:key>", f"/chains/{TRACE}", Page()),

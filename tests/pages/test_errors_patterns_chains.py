@@ -94,15 +94,17 @@ def test_operators_decide_about_a_pattern_and_everybody_reads_why(
     assert pattern is not None
     path = f"/patterns/{pattern.id}"
     viewer, operator = as_role(Role.VIEWER), as_role(Role.OPERATOR)
-    assert 'data-opens="resolve"' not in text_of(viewer, path)
+    assert f"{path}/resolve" not in text_of(viewer, path)
     assert viewer.post(f"{path}/resolve").status_code == 403
-    assert 'data-opens="resolve"' in text_of(operator, path)
+    assert f'href="{path}/resolve" data-dialog' in text_of(operator, path)
     operator.post(f"{path}/resolve", {"reason": "fixed\0 in 1.5"})
     pattern.refresh_from_db()
     assert pattern.state == "resolved"
-    assert AuditEntry.objects.get(object_type="pattern").reason == "fixed in 1.5"
-    assert "Resolved by a-operator: fixed in 1.5" in text_of(viewer, path)
-    assert 'data-opens="reopen"' in text_of(operator, path)
+    assert AuditEntry.objects.get(action="pattern.resolve").reason == "fixed in 1.5"
+    text = text_of(viewer, path)
+    assert "Decided by a-operator: fixed in 1.5" in text
+    assert "<b>Resolved</b> by a-operator" in text
+    assert f'href="{path}/reopen" data-dialog' in text_of(operator, path)
     assert operator.post(f"{path}/forget").status_code == 404
     strict = Client(enforce_csrf_checks=True)
     strict.cookies = operator.cookies

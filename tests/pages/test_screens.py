@@ -144,20 +144,20 @@ def test_a_decision_of_somebody_else_shows_at_once(busy: Page, site: LiveSite) -
         now=datetime.now(UTC),
     )  # fmt: skip
     expect(busy.locator("#pattern-body .page-head .badge")).to_have_text("Resolved")
-    expect(busy.get_by_role("button", name="Reopen").first).to_be_visible()
+    expect(busy.get_by_role("link", name="Reopen").first).to_be_visible()
 
 
 def test_an_operator_resolves_a_pattern_by_keyboard(busy: Page) -> None:
     pattern = ErrorPattern.objects.get(type="httpx.HTTPStatusError")
     busy.goto(f"/patterns/{pattern.id}")
-    busy.get_by_role("button", name="Resolve").first.focus()
+    busy.get_by_role("link", name="Resolve").first.focus()
     busy.keyboard.press("Enter")
     dialog = busy.get_by_role("dialog")
     expect(dialog).to_be_visible()
     dialog.get_by_label("Reason").fill("fixed in 1.5")
     dialog.get_by_role("button", name="Resolve").press("Enter")
     expect(busy.get_by_text("The pattern is resolved now.")).to_be_visible()
-    expect(busy.locator("#why")).to_contain_text("fixed in 1.5")
+    expect(busy.locator("#standing")).to_contain_text("fixed in 1.5")
 
 
 def test_the_root_cause_is_reached_by_keyboard(busy: Page) -> None:
