@@ -40,6 +40,6 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "Merge patterns that one template explains": _every(300, "analytics.tasks.patterns_merge"),
     "Follow error patterns": _every(60, "analytics.tasks.patterns_follow"),
     "Forget old versions of patterns": _every(3600, "analytics.tasks.pattern_releases_prune"),
-    "Forecast what services will do": _every(300, "analytics.tasks.forecasts_refresh"),
+    "Forecast what services will do": _every(120, "analytics.tasks.forecasts_refresh"),
     "Drop what is past its retention": _every(3600, "analytics.tasks.retention_apply"),
 }

@@ -98,8 +98,12 @@ def series_read(
     kind = metric_named(metric)
     step = step or step_for(within)
     at = steps(within, step)
-    rows = _errors if metric == "errors" else _calls
-    found = rows(service, operation, TimeRange(at[0], at[-1] + step), step)
+    whole = TimeRange(at[0], at[-1] + step)
+    if metric == "errors":
+        found = _errors(service, operation, whole, step)
+    else:
+        latencies = metric.startswith("latency")
+        found = _calls(service, operation, whole, step, latencies=latencies)
     value = _VALUES[metric]
     points = []
     for moment in at:
@@ -134,11 +138,12 @@ _SUM_BUCKETS = "ARRAY[" + ", ".join(f"sum(buckets[{i}])" for i in range(1, BUCKE
 
 
 def _calls(
-    service: str, operation: str, within: TimeRange, step: timedelta
+    service: str, operation: str, within: TimeRange, step: timedelta, *, latencies: bool
 ) -> dict[datetime, _Row]:
+    """Calls, errors and, with `latencies`, the longest duration and the buckets of each step."""
     minutes_service = "(%(service)s = '' OR service = %(service)s)"
     source, parameters = _rows(
-        "callrollup", "calls, errors, duration_max_ns, buckets",
+        "callrollup", "calls, errors, duration_max_ns, buckets" if latencies else "calls, errors",
         f"{minutes_service} AND operation = %(operation)s",
         # For all services together the hours hold rows of their own.
         "service = %(service)s AND operation = %(operation)s"
@@ -146,11 +151,11 @@ def _calls(
         else "operation = %(operation)s",
         within, step,
     )  # fmt: skip
+    durations = f", max(duration_max_ns)::bigint, {_SUM_BUCKETS}::bigint[]" if latencies else ""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT date_bin(%(step)s::interval, at, 'epoch'::timestamptz), sum(calls)::bigint, "
-            f"sum(errors)::bigint, max(duration_max_ns)::bigint, {_SUM_BUCKETS}::bigint[] "
-            f"FROM ({source}) AS figures GROUP BY 1",
+            f"sum(errors)::bigint{durations} FROM ({source}) AS figures GROUP BY 1",
             {**parameters, "step": str(step), "service": service, "operation": operation},
         )
         return {row[0]: row[1:] for row in cursor.fetchall()}
@@ -177,9 +182,8 @@ def _rows(
 ) -> tuple[str, dict[str, Any]]:  # fmt: skip
     if step >= HOUR and step % HOUR == timedelta():
         return figure_rows(table, columns, where=where, where_hours=where_hours, within=within)
-    named = columns.replace("buckets", "buckets::bigint[]")
     return (
-        f"SELECT minute AS at, {named} FROM analytics_{table} "
+        f"SELECT minute AS at, {columns} FROM analytics_{table} "
         f"WHERE {where} AND minute >= %(since)s AND minute < %(until)s",
         {"since": within.since, "until": within.until},
     )

@@ -42,6 +42,7 @@ SHORTEST: Final = timedelta(minutes=5)
 LONGEST: Final = timedelta(days=92)
 MOST_STEPS: Final = 2_500
 _DEFAULT: Final = timedelta(hours=24)
+_BY_HOURS: Final = timedelta(hours=24)
 TREND_METRICS: Final = METRICS | {metric.name: metric for metric in _FURTHER}
 
 # A value and out of how many it was made, by the start of its step.
@@ -75,6 +76,13 @@ def trend_range(
     return within
 
 
+def trend_step(within: TimeRange) -> timedelta:
+    """The steps of a range: whole hours from a day on, as those are summed up already and cost the
+    same however many services there are."""
+    step = step_for(within)
+    return max(step, HOUR) if within.length >= _BY_HOURS else step
+
+
 def trend_series(
     name: str,
     within: TimeRange,
@@ -90,11 +98,11 @@ def trend_series(
     (mtbf), good and bad seconds (health_score), chains (impact_radius), patterns.
     """
     metric = trend_metric(name)
+    step = step or trend_step(within)
     if name in METRICS:
         return series_read(name, within, now=now, service=service, operation=operation, step=step)
     if operation:
         raise Invalid.field("query.operation", f"{metric.title} is told by service, not operation.")
-    step = step or step_for(within)
     at = steps(within, step)
     found = _READS[name](at, step, service, now)
     points = [SeriesPoint(moment, *found.get(moment, (None, 0))) for moment in at]
@@ -184,19 +192,34 @@ def _reliabilities(
     rows = (
         Outage.objects.filter(wanted, Q(ended_at=None) | Q(ended_at__gte=at[0]))
         .filter(started_at__lt=at[-1] + step)
-        .select_related("check_row__service")
         .order_by()
+        .values("check_row__service__name", "started_at", "ended_at", "held_by")
     )
     by_service: dict[str, list[Failure]] = {}
     for row in rows:
-        failure = Failure(row.started_at, row.ended_at, row.held_by)
-        by_service.setdefault(row.check_row.service.name, []).append(failure)
+        failure = Failure(row["started_at"], row["ended_at"], row["held_by"])
+        by_service.setdefault(row["check_row__service__name"], []).append(failure)
     # Outages of several checks of a service are one; of several services they are several.
     failures = [each for of_one in by_service.values() for each in joined(of_one)]
+    by_step = _by_step(failures, at[0], step)
     return {
-        moment: reliability(failures, moment, moment + step, each.good)
-        for moment, each in zip(at, seconds, strict=False)
+        moment: reliability(by_step.get(place, ()), moment, moment + step, each.good)
+        for place, (moment, each) in enumerate(zip(at, seconds, strict=False))
     }
+
+
+def _by_step(
+    failures: Sequence[Failure], first: datetime, step: timedelta
+) -> dict[int, list[Failure]]:
+    """The failures that began or ended in each step, by its place."""
+    found: dict[int, list[Failure]] = {}
+    for each in failures:
+        places = {int((each.started_at - first) // step)}
+        if each.ended_at is not None:
+            places.add(int((each.ended_at - first) // step))
+        for place in places:
+            found.setdefault(place, []).append(each)
+    return found
 
 
 def _watched(service: str) -> list[str]:

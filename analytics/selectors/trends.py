@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -17,7 +17,7 @@ from analytics.domain.trends.comparison import compared
 from analytics.domain.trends.slopes import LEAST as SLOPE_NEEDS
 from analytics.domain.trends.slopes import slope_of
 from analytics.selectors.series import Metric, Series, SeriesPoint
-from analytics.selectors.trend_series import trend_series
+from analytics.selectors.trend_series import trend_series, trend_step
 from resilience_site.config import config
 from resilience_site.core.timerange import TimeRange
 
@@ -100,7 +100,7 @@ def trend_read(
 
     With trends switched off (ERROR_TREND_ANALYSIS) there are the points alone.
     """
-    series = trend_series(metric, within, now=now, service=service, operation=operation, step=step)
+    series, before = _read(metric, within, now, service, operation, step)
     # The step that still runs is shown, but nothing is concluded from its part.
     values = _floats(series, now)
     if not config.error_trend_analysis:
@@ -110,16 +110,33 @@ def trend_read(
     rhythm = _rhythm(values, series.step, missing)
     changes = _changes(series, values, rhythm, missing)
     drift = _drift(values, series.step, missing)
-    before = trend_series(
-        metric,
-        TimeRange(within.since - _A_WEEK, within.until - _A_WEEK),
-        now=now,
-        service=service,
-        operation=operation,
-        step=series.step,
-    )
     week = _week(values, _floats(before, now), missing)
     return _trend(series, within, changes, rhythm, week, drift, missing)
+
+
+def _read(
+    metric: str,
+    within: TimeRange,
+    now: datetime,
+    service: str,
+    operation: str,
+    step: timedelta | None,
+) -> tuple[Series, Series]:
+    """The range and the one a week before it; what they share is read once."""
+    step = step or trend_step(within)
+
+    def read(part: TimeRange) -> Series:
+        return trend_series(metric, part, now=now, service=service, operation=operation, step=step)
+
+    earlier = TimeRange(within.since - _A_WEEK, within.until - _A_WEEK)
+    if within.length < _A_WEEK or _A_WEEK % step:
+        return read(within), read(earlier)
+    whole = read(TimeRange(earlier.since, within.until))
+    shift = _A_WEEK // step
+    return (
+        replace(whole, points=whole.points[shift:]),
+        replace(whole, points=whole.points[:-shift]),
+    )
 
 
 _PARTS: Final = ("changes", "rhythm", "week", "drift")

@@ -1,10 +1,10 @@
-"""Forecasts of services' figures, made anew once an hour, each with how its past was foretold."""
+"""Forecasts of services' figures, of hours each hour and of days each day, and how they prove."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from django.db import connection
@@ -42,10 +42,10 @@ _SPANS: Final = {
 
 
 def forecasts_make(*, now: datetime) -> Generator[str, None, None]:
-    """Make the forecasts that are due this hour, one at a time, and yield the name of each.
+    """Make the forecasts that are due, one at a time, and yield the name of each.
 
     Whoever iterates decides when the turn is over; what is left is due at the next one. Those made
-    within the hour are not made again, and where another process is at it, nothing is. Forecasts of
+    within the hour (of daily steps: the day) are not made again, and where another process is at it, nothing is. Forecasts of
     services that fell silent are dropped.
     """
     if not (config.error_trend_analysis and config.error_analytics_enabled):
@@ -62,16 +62,26 @@ def forecasts_make(*, now: datetime) -> Generator[str, None, None]:
 
 
 def _make_due(now: datetime) -> Iterator[str]:
-    hour = now.replace(minute=0, second=0, microsecond=0)
     services = ["", *active_services(TimeRange(now - _ACTIVE, now))[:MOST_SERVICES]]
     Forecast.objects.exclude(service__in=services).delete()
-    made = set(Forecast.objects.filter(made_at__gte=hour).values_list("service", "metric", "span"))
-    for service in services:
-        for metric in FORECAST_METRICS:
-            for span in ForecastSpan:
-                if (service, metric, span.value) not in made:
-                    forecast_make(service=service, metric=metric, span=span, now=now)
-                    yield f"{service} {metric} {span.value}"
+    made = {
+        (service, metric, span): at
+        for service, metric, span, at in Forecast.objects.values_list(
+            "service", "metric", "span", "made_at"
+        )
+    }
+    never = datetime.min.replace(tzinfo=UTC)
+    due = [
+        (at, service, metric, span)
+        for service in services
+        for metric in FORECAST_METRICS
+        for span in ForecastSpan
+        if (at := made.get((service, metric, span.value), never)) < _floor(now, _SPANS[span].step)
+    ]
+    # Those that waited longest go first: a turn may end before all are made.
+    for _, service, metric, span in sorted(due, key=lambda each: each[0]):
+        forecast_make(service=service, metric=metric, span=span, now=now)
+        yield f"{service} {metric} {span.value}"
 
 
 def forecast_make(*, service: str, metric: str, span: ForecastSpan, now: datetime) -> Forecast:
