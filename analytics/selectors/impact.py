@@ -75,6 +75,9 @@ class Impact:
 
     @property
     def spent_text(self) -> str:
+        spent = self.budget.spent or 0.0
+        if spent >= 2:
+            return f"{three_digits(spent)} times the budget"
         return percent(self.budget.failed, self.budget.allowed)
 
     @property
@@ -107,7 +110,8 @@ def error_impact(error: ErrorEvent, now: datetime) -> Impact:
         where, value = "correlation_id = %s AND correlation_id <> ''", error.correlation_id
     else:
         where, value = "id = %s", str(error.id)
-    within = TimeRange(error.occurred_at - window, error.occurred_at + window)
+    at = error.occurred_at
+    within = TimeRange(at - window, max(at, min(at + window, now)) + timedelta(microseconds=1))
     return _impact(_Scope(where, [value], within, error.service), now)
 
 

@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
+from analytics.choices import ChainKind
 from analytics.domain.errors import STATUS_ERROR
 from analytics.selectors import chains as selectors
 from analytics.selectors.chain_view import ChainView, WaterfallRow, chain_view
@@ -98,13 +99,19 @@ def chain_detail(request: HttpRequest, key: str) -> HttpResponse:
         "before": query_with(request.GET, row=before) if first else "",
         "after": query_with(request.GET, row=str(after)) if after < len(view.rows) else "",
         "span_count": sum(row.span is not None for row in view.rows),
-        "gaps_text": f"{len(view.gaps)} more have not arrived" if view.gaps else "none is missing",
+        "gaps_text": _gaps_text(view),
         "events": view.events[:EVENTS_SHOWN],
         "logs": [(log, severity_word(log.severity)) for log in view.logs[:LOGS_SHOWN]],
         "topic": f"chains:{view.chain_id}" if view.chain_id else "chains",
     }
     part = "_chain_body" if is_partial(request) else "chain_detail"
     return render(request, f"analytics/{part}.html", context)
+
+
+def _gaps_text(view: ChainView) -> str:
+    if view.kind == ChainKind.EDGE:
+        return "these errors belong to no trace"
+    return f"{len(view.gaps)} more have not arrived" if view.gaps else "none is missing"
 
 
 def _first_row(request: HttpRequest, rows: int) -> int:

@@ -58,7 +58,6 @@ def _shown(request: HttpRequest, found: selectors.Impact, name: str, back: str) 
     context = {
         "live_cursor": None,
         "impact": found,
-        "seconds": found.within.length.total_seconds(),
         "name": name or "Error",
         "back": back,
     }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
+from analytics.domain.errors import bare_type
 from analytics.domain.layers import layers
 from analytics.models import ErrorPattern
 from analytics.selectors.relations import Related
@@ -25,6 +27,11 @@ class Node:
     y: float
 
     @property
+    def name(self) -> str:
+        """Its type without the module, which leaves no room for anything else."""
+        return bare_type(self.pattern.type) or "Error"
+
+    @property
     def middle(self) -> float:
         return self.y + BOX_HEIGHT / 2
 
@@ -40,13 +47,15 @@ class Arrow:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A map of `width` × `height`; `left_out` patterns found no room."""
+    """A map of `width` × `height`; `left_out` patterns found no room, and `through` relations have
+    others between them that lead from the one to the other."""
 
     nodes: list[Node]
     arrows: list[Arrow]
     width: float
     height: float
     left_out: int
+    through: int
 
 
 def draw(relations: Sequence[Related]) -> Drawing:
@@ -60,6 +69,7 @@ def draw(relations: Sequence[Related]) -> Drawing:
         if len(patterns | ends) <= MOST_NODES:
             patterns |= ends
             shown.append(each)
+    direct = _direct(shown)
     column = layers((str(each.before.id), str(each.after.id)) for each in shown)
     rows: dict[int, int] = {}
     nodes: dict[str, Node] = {}
@@ -69,11 +79,41 @@ def draw(relations: Sequence[Related]) -> Drawing:
         nodes[key] = Node(patterns[key], MARGIN + layer * COLUMN, MARGIN + row * ROW)
     return Drawing(
         list(nodes.values()),
-        [_arrow(each, nodes[str(each.before.id)], nodes[str(each.after.id)]) for each in shown],
+        [_arrow(each, nodes[str(each.before.id)], nodes[str(each.after.id)]) for each in direct],
         2 * MARGIN + max(rows, default=0) * COLUMN + BOX_WIDTH,
         2 * MARGIN + max(rows.values(), default=0) * ROW + BOX_HEIGHT,
         len(everything) - len(nodes),
+        len(shown) - len(direct),
     )
+
+
+def _direct(relations: Sequence[Related]) -> list[Related]:
+    """Without those from whose first to whose second pattern others lead as well: they would be drawn
+    over what stands between. The least sure go first, so that a way always remains."""
+    after: dict[UUID, set[UUID]] = {}
+    for each in relations:
+        after.setdefault(each.before.id, set()).add(each.after.id)
+    left = list(relations)
+    for each in reversed(relations):
+        after[each.before.id].discard(each.after.id)
+        if _leads(after, each.before.id, each.after.id):
+            left.remove(each)
+        else:
+            after[each.before.id].add(each.after.id)
+    return left
+
+
+def _leads(after: Mapping[UUID, Iterable[UUID]], begin: UUID, end: UUID) -> bool:
+    seen: set[UUID] = set()
+    waiting = [begin]
+    while waiting:
+        place = waiting.pop()
+        if place == end:
+            return True
+        if place not in seen:
+            seen.add(place)
+            waiting.extend(after.get(place, ()))
+    return False
 
 
 def _arrow(related: Related, before: Node, after: Node) -> Arrow:

@@ -14,39 +14,13 @@ from hypothesis import strategies as st
 from analytics.domain.impact import Budget, dependents, first_of
 from analytics.models import ErrorEvent
 from analytics.selectors import impact as selectors
-from analytics.services.ingest import store_spans
-from analytics.services.ingest_logs import store_logs
 from resilience_site.config import config
 from resilience_site.core.timerange import TimeRange
-from tests.analytics.store.telemetry import (
-    NOW,
-    batch,
-    exception,
-    log,
-    new_span,
-    new_trace,
-    resource,
-    span_record,
-)
+from tests.analytics.relations.scene import request_of
+from tests.analytics.store.telemetry import NOW
 
 LATER = NOW + timedelta(minutes=1)
 WITHIN = TimeRange(NOW - timedelta(hours=1), NOW + timedelta(minutes=1))
-
-
-def request_of(
-    user: str = "", tier: str = "", *, failed: bool = True, fallback: bool = False
-) -> str:
-    """A call of web, which calls planner, which fails where `failed`; returns its trace."""
-    trace, entry, inner = new_trace(), new_span(), new_span()
-    told = {name: value for name, value in (("enduser.id", user), ("enduser.tier", tier)) if value}
-    web = span_record(trace, entry, failed=False, source=resource("web"))._replace(attributes=told)
-    exceptions = [exception()] if failed else []
-    planner = span_record(trace, inner, failed=failed, exceptions=exceptions)
-    store_spans(batch(web, planner._replace(parent_span_id=entry)), received_at=NOW)
-    if fallback:
-        served = log("served", trace=trace, span=inner, event_name="resilience.fallback.served")
-        store_logs(batch(served), received_at=NOW)
-    return trace
 
 
 @pytest.fixture
@@ -126,8 +100,8 @@ def test_the_page_says_every_number_with_its_denominator(
     error = ErrorEvent.objects.get(trace_id=failures[0])
     text = admin_client.get(f"/patterns/{error.pattern_id}/impact").content.decode()
     for words in (
-        "4 of 10 calls of planner (40 %)", "premium: 2 requests", "1 of 4 requests",
-        "3 of the 0.01 failures that 99.9 % allows of 10 calls in the last 30 days",
+        "4 of 10 calls of planner (40 %)", "premium: 2 requests", "a fallback answered 1 of 4 requests",
+        "300 times the budget: 3 of the 0.01 failures that 99.9 % allows of 10 calls in the last 30 days",
     ):  # fmt: skip
         assert words in text
     page = admin_client.get(f"/errors/{error.id}").content.decode()

@@ -136,6 +136,10 @@ def test_a_drawing_is_bounded_and_says_what_it_left_out() -> None:
     drawing = draw([related(place) for place in range(100)])
     assert len(drawing.nodes) == MOST_NODES
     assert drawing.left_out == 101 - MOST_NODES
+    assert drawing.through == 0
+    first, second = related(0), related(1)
+    both = draw([first, second, Related(PatternRelation(confidence=1), first.before, second.after)])
+    assert (len(both.nodes), len(both.arrows), both.through) == (3, 2, 1)
     circle = draw(
         [related(0), Related(PatternRelation(confidence=1), *reversed(_ends(related(0))))]
     )
