@@ -63,19 +63,22 @@ def patterns_merge(*, now: datetime) -> int:
     if not (config.error_analytics_enabled and config.error_pattern_analysis_enabled):
         return 0
     merged = 0
+    for service, type_ in _groups(now):
+        merged += _group_merge(service, type_, _MOST_MERGES - merged, now)
+        if merged >= _MOST_MERGES:
+            break
+    return merged
+
+
+def _group_merge(service: str, type_: str, most: int, now: datetime) -> int:
+    """Merge the patterns of one service and type, in a transaction of its own."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
         if not cursor.fetchone()[0]:
             return 0
-        entries: list[journal.Entry] = []
-        for service, type_ in _groups(now):
-            merges = _merges_of(service, type_, _MOST_MERGES - merged)
-            merged += len(merges)
-            entries += _write(merges, now)
-            if merged >= _MOST_MERGES:
-                break
-        journal.append(entries)
-    return merged
+        merges = _as_decided(_merges_of(service, type_)[:most])
+        journal.append(_write(merges, now))
+    return len(merges)
 
 
 _GROUPS = """
@@ -84,7 +87,7 @@ WHERE rule = %s
 GROUP BY service, type
 HAVING count(*) > 1 AND max(last_seen) >= %s
     AND bool_or(merged_into IS NULL AND state NOT IN ('resolved', 'ignored'))
-ORDER BY count(*) FILTER (WHERE merged_into IS NULL) DESC, service, type
+ORDER BY max(first_seen) DESC, service, type
 LIMIT %s
 """
 
@@ -95,14 +98,13 @@ def _groups(now: datetime) -> list[tuple[str, str]]:
         return cursor.fetchall()
 
 
-def _merges_of(service: str, type_: str, most: int) -> list[Merge]:
-    # In the order of ids, as ingest locks them.
+def _merges_of(service: str, type_: str) -> list[Merge]:
     rows = ErrorPattern.objects.filter(service=service, type=type_, rule=MESSAGE_RULE)
     newest = rows.order_by("-last_seen", "-id").values("id")[:_MOST_PATTERNS]
     joined = rows.filter(id__in=newest, merged_into__isnull=False)
     wanted = {*newest.values_list("id", flat=True)}
     wanted |= {into for into in joined.values_list("merged_into", flat=True) if into is not None}
-    patterns = list(ErrorPattern.objects.select_for_update().filter(id__in=wanted).order_by("id"))
+    patterns = list(ErrorPattern.objects.filter(id__in=wanted).order_by("id"))
     families = _Families(patterns)
     shapes = {pattern.id: shape_of_pattern(pattern.template) for pattern in patterns}
     counts: dict[Shape, int] = defaultdict(int)
@@ -116,7 +118,7 @@ def _merges_of(service: str, type_: str, most: int) -> list[Merge]:
     for template, members in alike.items():
         if template and len(members) > 1:
             merges += families.join(members, written(template))
-    return merges[:most]
+    return merges
 
 
 class _Families:
@@ -158,6 +160,16 @@ class _Families:
             reason = f"the template “{template}” explains both"
             merges.append(Merge(pattern, into, reason, template))
         return merges
+
+
+def _as_decided(merges: Sequence[Merge]) -> list[Merge]:
+    """Without what somebody decided about in the meantime; what is left is locked."""
+    ids = {merge.pattern.id for merge in merges}
+    # Compared without locks, so that ingest waits for the writing only; in the order of ids, as
+    # ingest locks them.
+    rows = ErrorPattern.objects.select_for_update().filter(id__in=ids).order_by("id")
+    free = {row.id for row in rows if row.state not in _DECIDED and row.merged_into is None}
+    return [merge for merge in merges if merge.pattern.id in free]
 
 
 def _write(merges: Sequence[Merge], now: datetime) -> list[journal.Entry]:
