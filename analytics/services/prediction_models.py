@@ -16,7 +16,7 @@ from analytics.services.signs import HISTORY
 from resilience_site.config import config
 
 _LOCK: Final = 0x666974
-_MOST_SIGNS: Final = 400_000
+_MOST_SIGNS: Final = 200_000
 
 
 def models_fit(*, now: datetime, growth: Growth = GROWTH) -> list[PredictionModel]:

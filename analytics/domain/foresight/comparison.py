@@ -19,7 +19,7 @@ from analytics.domain.foresight.trees import GROWTH, Growth
 Floats = NDArray[np.float64]
 # Services may be called to look at nothing more often than once in four days each.
 MOST_FALSE: Final = 0.25
-AIM: Final = Aim(rules.HORIZON, rules.HORIZON, MOST_FALSE)
+AIM: Final = Aim(rules.HORIZON, rules.HORIZON, MOST_FALSE, spacing=300.0)
 _LEARNT: Final = 0.7
 _FEWEST_LATER: Final = 5
 _MOST_REPEATS: Final = 8
@@ -136,10 +136,15 @@ def _border(histories: Histories) -> float:
 def _model_moments(model: Model, histories: Histories, border: float) -> dict[str, Floats]:
     found: dict[str, Floats] = {}
     for name, history in features.renumbered(histories, model.plan.types).entities.items():
-        moments = history.moments[history.moments >= border]
+        moments = _moments(history, border)
         if len(moments):
             found[name] = moments[model.chances(history, moments) >= model.threshold]
     return found
+
+
+def _moments(history: History, border: float) -> Floats:
+    moments = AIM.moments(history)
+    return moments[moments >= border]
 
 
 def _rule_moments(
@@ -151,7 +156,7 @@ def _rule_moments(
     rule = rules.rule_of(kind)
     found: dict[str, Floats] = {}
     for name, history in histories.entities.items():
-        moments = history.moments[history.moments >= border]
+        moments = _moments(history, border)
         seen = {
             family: rules.seen_at(times, counts, moments, family)
             for family, (times, counts) in counted.get(name, {}).items()

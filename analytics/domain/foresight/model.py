@@ -32,17 +32,27 @@ FEWEST_FAILURES: Final = 20
 _FOLDS: Final = 5
 _FEWEST_ENTITIES: Final = 2 * _FOLDS
 _MOST_ROWS: Final = 30_000
+# More moments than this teach little more, and take memory.
+_MOST_MOMENTS: Final = 40_000
 _THRESHOLDS: Final = 80
 _NO_RHYTHM: Final = Recurrence(np.zeros(0), np.zeros(0), 0.0)
 
 
 @dataclass(frozen=True)
 class Aim:
-    """What is foretold, and how many false alarms are borne: seconds, and per entity and day."""
+    """What is foretold, and how many false alarms are borne: seconds, and per entity and day.
+    `spacing` is the least time between moments that are learnt from: minutes of a busy service
+    are much alike."""
 
     horizon: float
     quiet: float
     most_false: float = 0.01
+    spacing: float = 0.0
+
+    def moments(self, history: History) -> Floats:
+        """The moments of a history that are looked at."""
+        moments = history.moments
+        return moments[spaced(moments, self.spacing)] if self.spacing else moments
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +127,7 @@ def table_of(
     parts: list[tuple[Codes, Floats, Floats, Flags, Codes]] = []
     for number, name in enumerate(names):
         history = histories.entities[name]
-        moments = history.moments
+        moments = aim.moments(history)
         fold = np.full(len(moments), folds[number])
         if not by_entity:
             share = (moments - histories.since) / max(histories.until - histories.since, 1.0)
@@ -153,6 +163,7 @@ def fit_model(
         raise ValueError(
             f"needs {FEWEST_FAILURES} failures to learn from, has {histories.failures}"
         )
+    histories = _enough(histories, aim, random)
     table = table_of(histories, aim, random, failures_known=failures_known)
     preceded = int(table.answers.sum())
     if preceded < FEWEST_FAILURES or preceded == len(table.answers):
@@ -241,6 +252,28 @@ def calibrated(odds: Floats, answers: Flags) -> tuple[float, float]:
             break
     # Odds that say the contrary on what was held back say nothing.
     return max(float(line[0]), 0.0), float(line[1])
+
+
+def _enough(histories: Histories, aim: Aim, random: np.random.Generator) -> Histories:
+    """As much of long histories as is learnt from: some of many entities, else the newest part."""
+    counts = {name: len(aim.moments(h)) for name, h in histories.entities.items()}
+    if sum(counts.values()) <= _MOST_MOMENTS:
+        return histories
+    if len(counts) >= _FEWEST_ENTITIES:
+        chosen: list[str] = []
+        for name in random.permutation(sorted(counts)).tolist():
+            part = histories.part(chosen)
+            enough = len(chosen) >= _FEWEST_ENTITIES and part.failures >= 2 * FEWEST_FAILURES
+            if enough and sum(counts[each] for each in [*chosen, name]) > _MOST_MOMENTS:
+                break
+            chosen.append(name)
+        return histories.part(chosen)
+    while sum(len(aim.moments(h)) for h in histories.entities.values()) > _MOST_MOMENTS:
+        newer = histories.cut((histories.since + histories.until) / 2, histories.until)
+        if newer.failures < 2 * FEWEST_FAILURES:
+            break
+        histories = newer
+    return histories
 
 
 def _without(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
+Bins = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def fit(
 
 
 def _grow(
-    codes: Codes,
+    codes: Bins,
     first: Floats,
     second: Floats,
     growth: Growth,
@@ -172,7 +173,7 @@ def _best_splits(gradients: Floats, weights: Floats, growth: Growth) -> tuple[Co
     return column, cut
 
 
-def _walk(codes: Codes, features: Codes, cuts: Codes, depth: int) -> Codes:
+def _walk(codes: Bins, features: Codes, cuts: Codes, depth: int) -> Codes:
     """The leaf of each row, counted from the left."""
     rows = np.arange(len(codes))
     node = np.zeros(len(codes), dtype=np.intp)
@@ -192,8 +193,8 @@ def _edges(column: Floats, bins: int) -> Floats:
     return np.asarray(values, dtype=np.float64)
 
 
-def _codes(table: Floats, edges: tuple[Floats, ...]) -> Codes:
-    codes = np.empty(table.shape, dtype=np.intp)
+def _codes(table: Floats, edges: tuple[Floats, ...]) -> Bins:
+    codes = np.empty(table.shape, dtype=np.uint8)
     for index, bounds in enumerate(edges):
         codes[:, index] = np.searchsorted(bounds, table[:, index], side="left")
     return codes

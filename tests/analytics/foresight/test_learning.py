@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics.domain.foresight import features
+from analytics.domain.foresight import model as model_module
 from analytics.domain.foresight.alarms import score, spaced
 from analytics.domain.foresight.histories import histories_of
 from analytics.domain.foresight.model import Aim, Model, calibrated, fit_model
@@ -170,3 +171,25 @@ def test_too_few_failures_are_not_learnt_from() -> None:
     histories = histories_of([("a", 0.0, "x")], [("a", DAY)])
     with pytest.raises(ValueError, match="needs 20 failures to learn from, has 1"):
         fit_model(histories, Aim(HORIZON, DAY), np.random.default_rng(1))
+
+
+def test_long_histories_are_learnt_from_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_module, "_MOST_MOMENTS", 1_200)
+    random = np.random.default_rng(9)
+
+    def fitted(names: range, quick: Growth) -> Model:
+        told: list[tuple[str, float, str]] = []
+        failed: list[tuple[str, float]] = []
+        for name in map(str, names):
+            told += [(name, at, "noise") for at in random.uniform(0, 400 * DAY, 450)]
+            for at in random.uniform(5, 400, 30) * DAY:
+                failed.append((name, at))
+                told.append((name, at - 20 * HOUR, "sign"))
+        aim = Aim(HORIZON, DAY, 0.1, spacing=HOUR)
+        return fit_model(histories_of(told, failed), aim, random, growth=quick)
+
+    quick = Growth(rounds=30, rate=0.3)
+    for names in (range(14), range(4)):
+        model = fitted(names, quick)
+        assert model.held_back.failures < 30 * len(names)
+        assert model.held_back.f1 > 0.8
