@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from analytics.views import (
+    causes,
     chains,
     charts,
     errors,
@@ -30,6 +31,7 @@ urlpatterns = [
     path("chains", chains.chain_list, name="chains"),
     path("chains/<str:key>", chains.chain_detail, name="chain"),
     path("errors/<uuid:error_id>/impact", impact.error_impact, name="error-impact"),
+    path("root-cause", causes.root_cause, name="root-cause"),
     path("relations", relations.relation_map, name="relations"),
     path("predictions", predictions.prediction_list, name="predictions"),
     path("report", report.report, name="report"),

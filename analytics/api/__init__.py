@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analytics.api import (
     anomalies,
+    causes,
     chains,
     differences,
     errors,
@@ -26,6 +27,7 @@ routers = [
         errors.router,
         patterns.router,
         chains.router,
+        causes.router,
         services.router,
         report.router,
         relations.router,

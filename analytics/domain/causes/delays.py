@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from analytics.domain.causes.incident import Evidence, Finding
 from analytics.domain.causes.segments import Segment
@@ -19,6 +20,8 @@ _SLACK_MS = 1.0
 _SLACK = 0.1
 
 _Place = tuple[str, str]
+# Milliseconds, and in which trace.
+_Timed = tuple[float, str]
 
 
 def call_gaps(window: Sequence[Segment], normal: Sequence[Segment]) -> list[Finding]:
@@ -40,7 +43,9 @@ def call_gaps(window: Sequence[Segment], normal: Sequence[Segment]) -> list[Find
                 f"callers waited {found.now:.1f} ms longer than it worked"
                 f" (median of {len(values)} calls), {was}"
             )
-            evidence = Evidence(GAP, text, round(found.now, 3), round(found.then, 3))
+            evidence = Evidence(
+                GAP, text, round(found.now, 3), round(found.then, 3), trace_id=found.trace_id
+            )
             findings.append(Finding(place[0], found.strength, evidence))
     return findings
 
@@ -56,24 +61,29 @@ def self_times(window: Sequence[Segment], normal: Sequence[Segment]) -> list[Fin
                 f'"{place[1]}" itself took {found.now:.1f} ms (median of {len(values)} calls),'
                 f" normally {found.then:.1f} ms"
             )
-            evidence = Evidence(SELF, text, round(found.now, 3), round(found.then, 3))
+            evidence = Evidence(
+                SELF, text, round(found.now, 3), round(found.then, 3), trace_id=found.trace_id
+            )
             findings.append(Finding(place[0], found.strength, evidence))
     return findings
 
 
-class _Grown:
-    __slots__ = ("now", "strength", "then")
+class _Grown(NamedTuple):
+    """A median now and then, by how many normal spreads it grew, and the longest one's trace."""
 
-    def __init__(self, now: float, then: float, strength: float) -> None:
-        self.now, self.then, self.strength = now, then, strength
+    now: float
+    then: float
+    strength: float
+    trace_id: str
 
 
-def _grown(values: Sequence[float], usual: Sequence[float]) -> _Grown | None:
+def _grown(values: Sequence[_Timed], usual: Sequence[_Timed]) -> _Grown | None:
     if len(values) < _CALLS or len(usual) < _CALLS:
         return None
-    now, then = middle(values), middle(usual)
-    strength = (now - then) / (_SLACK_MS + _SLACK * then + spread(usual))
-    return _Grown(now, then, strength) if strength > 0 else None
+    normal = [each for each, _ in usual]
+    now, then = middle([each for each, _ in values]), middle(normal)
+    strength = (now - then) / (_SLACK_MS + _SLACK * then + spread(normal))
+    return _Grown(now, then, strength, max(values)[1]) if strength > 0 else None
 
 
 def _gap(segment: Segment) -> tuple[_Place, float] | None:
@@ -88,10 +98,10 @@ def _work(segment: Segment) -> tuple[_Place, float] | None:
 
 def _by(
     segments: Iterable[Segment], figure: Callable[[Segment], tuple[_Place, float] | None]
-) -> dict[_Place, list[float]]:
-    figures: dict[_Place, list[float]] = defaultdict(list)
+) -> dict[_Place, list[_Timed]]:
+    figures: dict[_Place, list[_Timed]] = defaultdict(list)
     for segment in segments:
         found = figure(segment)
         if found is not None:
-            figures[found[0]].append(found[1])
+            figures[found[0]].append((found[1], segment.trace_id))
     return figures

@@ -42,11 +42,15 @@ Points = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Window:
-    """What was observed in a stretch of time; `series` by service and metric."""
+    """What was observed in a stretch of time; `series` by service and metric, `failures` (stored
+    errors) by service and what failed, all of them in `seconds`.
+    """
 
     calls: Sequence[Call] = ()
     lines: Sequence[Line] = ()
     series: Mapping[tuple[str, str], Points] = field(default_factory=dict)
+    failures: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    seconds: float = 0.0
 
 
 class Symptom(NamedTuple):
@@ -60,8 +64,8 @@ class Symptom(NamedTuple):
 class Change(NamedTuple):
     """A change of state of a service in the incident: what may have caused it, in words.
 
-    `kind` is one of `release`, `restart`, `health`, `breaker`, `config`, `saturation`; `at` in
-    seconds since the epoch.
+    `kind` is one of `release`, `config`, `restart`, `health`, `breaker`; `at` in seconds since the
+    epoch.
     """
 
     service: str
@@ -83,13 +87,17 @@ class Incident:
 
 
 class Evidence(NamedTuple):
-    """One reason to suspect a service, in words, with the figure now and in the normal window."""
+    """One reason to suspect a service, in words, with the figure now and in the normal window.
+
+    `trace_id` names a trace that shows it, where one does.
+    """
 
     kind: str
     text: str
     value: float
     normal: float | None
     link: str = ""
+    trace_id: str = ""
 
 
 class Finding(NamedTuple):

@@ -6,29 +6,36 @@ from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from analytics.domain.causes import delays, sequences, series, spreading
+from analytics.domain.causes import delays, failures, sequences, series, spreading
 from analytics.domain.causes.incident import Change, Evidence, Finding, Incident, Suspect
 from analytics.domain.causes.segments import Segment, segments_of
 
 # The strength at which a kind of evidence is half believed. Sequences: G of 1 in 1,000 by chance.
-# Times: ten normal spreads. Resources: twenty, because they spike. Losses: a quarter of all.
+# Stored errors alike. Times: ten normal spreads. Resources: twenty, because they spike. Losses: a quarter of all.
 _HALF: Mapping[str, float] = {
     "sequence": 10.8,
     delays.GAP: 10.0,
     delays.SELF: 10.0,
     series.RESOURCE: 20.0,
     spreading.LOSS: 0.25,
+    failures.STORED: 10.8,
 }
 # What may be the effect of a change below; a step not taken and a resource used up are own.
-_SYMPTOMS = frozenset({delays.GAP, delays.SELF, sequences.ERRORS, spreading.LOSS})
-# What a change of state counts: where something went wrong at or above its service, and where
-# nothing is known to have.
-_CHANGE_EXPLAINS = 0.7
+_SYMPTOMS = frozenset({delays.GAP, delays.SELF, sequences.ERRORS, spreading.LOSS, failures.STORED})
+# What a change of state counts where something went wrong at or above its service: people and
+# deployments act from without, checks and breakers may react to something else.
+_CHANGES: Mapping[str, float] = {
+    "release": 0.7, "config": 0.7, "restart": 0.6, "health": 0.4, "breaker": 0.3,
+}  # fmt: skip
+_OTHER_CHANGE = 0.3
+# The least that a change must count to explain the symptoms of callers.
+_EXPLAINS = 0.5
+# Where nothing is known to have gone wrong.
 _CHANGE_ALONE = 0.1
 # A symptom keeps this share of the score of the change that explains it.
 _EXPLAINED = 0.9
 _LEAST = 0.01
-_SHOWN = 5
+_SHOWN = 8
 
 
 @dataclass
@@ -81,6 +88,7 @@ def _findings(
         spreading.LOSS: spreading.losses(
             window.series, normal.series, incident.edges, incident.symptom
         ),
+        failures.STORED: failures.stored_errors(window, normal, incident.edges),
     }
 
 
@@ -124,10 +132,15 @@ def _explain(
     for service, made in changes.items():
         above = _all_above(service, callers)
         explains = bool(troubled & (above | {service}))
-        weight = _CHANGE_EXPLAINS if explains else _CHANGE_ALONE
+        # Changes of one kind are counted once: ten restarts are no tenfold reason.
+        counted: set[str] = set()
         for change in made[:_SHOWN]:
+            weight = _CHANGES.get(change.kind, _OTHER_CHANGE) if explains else _CHANGE_ALONE
             evidence = Evidence(change.kind, change.text, round(change.at, 3), None, change.link)
-            cases[service].reasons.append((weight, evidence))
+            cases[service].reasons.append((0.0 if change.kind in counted else weight, evidence))
+            counted.add(change.kind)
+        if max(_CHANGES.get(kind, _OTHER_CHANGE) for kind in counted) < _EXPLAINS:
+            continue
         for caller in (troubled & above) - changes.keys() - {service}:
             if cases[caller].leading().kind in _SYMPTOMS:
                 explained[caller].add(service)

@@ -23,10 +23,12 @@ class Segment:
     """
 
     __slots__ = (
-        "above", "began", "errors", "events", "operation", "service", "waited_ns", "worked_ns",
+        "above", "began", "errors", "events", "operation", "service", "trace_id", "waited_ns",
+        "worked_ns",
     )  # fmt: skip
 
-    def __init__(self, service: str, operation: str) -> None:
+    def __init__(self, trace_id: str, service: str, operation: str) -> None:
+        self.trace_id = trace_id
         self.service = service
         self.operation = operation
         self.above: Segment | None = None
@@ -91,7 +93,7 @@ def _homes(spans: dict[_Key, Call]) -> dict[_Key, Segment]:
             above = (call.trace_id, call.parent_id)
             parent = spans.get(above)
             if parent is None or parent.service != call.service or above in met:
-                home = Segment(call.service, call.operation)
+                home = Segment(call.trace_id, call.service, call.operation)
                 break
             key = above
         for each in way:

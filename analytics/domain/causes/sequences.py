@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
 from analytics.domain.causes.incident import Evidence, Finding
 from analytics.domain.causes.segments import Segment
 from analytics.domain.causes.statistics import likelihood
@@ -71,6 +69,8 @@ def broken_off(window: Sequence[Segment], normal: Sequence[Segment]) -> list[Fin
                 strength *= _instead(own, signs, sign, by_place_then.get(place, []))
             if strength > 0:
                 evidence = _evidence(place, sign, count, len(segments), then[place][sign], of_then)
+                shown = next(each.trace_id for each in own if sign in signs[id(each)])
+                evidence = evidence._replace(trace_id=shown)
                 findings[place[0]].append(Finding(place[0], strength, evidence))
     return [
         finding
@@ -128,31 +128,35 @@ class _Invariants:
     def __init__(self, normal: Sequence[Segment]) -> None:
         common = Counter(event for segment in normal for event in segment.events)
         self._names = [_ENTERED, *(event for event, _ in common.most_common(_EVENTS))]
-        counts = self._counts(normal)
         self._partners: dict[int, list[int]] = {}
         if len(normal) < _SUPPORT:
             return
+        counts = [self._counts(segment) for segment in normal]
         for event in range(1, len(self._names)):
-            either = (counts[:, [event]] > 0) | (counts > 0)
-            equal = ((counts == counts[:, [event]]) & either).sum(axis=0)
-            seen = either.sum(axis=0)
-            partners = np.flatnonzero((seen >= _SUPPORT) & (equal >= _ALWAYS * seen))
-            self._partners[event] = [int(each) for each in partners if each != event]
+            own = [row[event] for row in counts]
+            self._partners[event] = [
+                partner
+                for partner in range(len(self._names))
+                if partner != event and _go_together(own, [row[partner] for row in counts])
+            ]
 
-    def _counts(
-        self, segments: Sequence[Segment]
-    ) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-        rows = [[1, *(s.events[name] for name in self._names[1:])] for s in segments]
-        return np.array(rows, dtype=np.int64).reshape(len(segments), len(self._names))
+    def _counts(self, segment: Segment) -> list[int]:
+        return [1, *(segment.events[name] for name in self._names[1:])]
 
     def broken(self, segment: Segment) -> set[_Sign]:
-        counts = [1, *(segment.events[name] for name in self._names[1:])]
+        counts = self._counts(segment)
         found = set()
         for event, partners in self._partners.items():
             ahead = sum(counts[partner] > counts[event] for partner in partners)
             if partners and 2 * ahead > len(partners):
                 found.add((MISSING, self._names[event]))
         return found
+
+
+def _go_together(one: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether two events happen equally often wherever either happens."""
+    either = [a == b for a, b in zip(one, other, strict=True) if a or b]
+    return len(either) >= _SUPPORT and sum(either) >= _ALWAYS * len(either)
 
 
 def _above_broken(segments: Iterable[Segment], signs: dict[int, set[_Sign]]) -> set[int]:

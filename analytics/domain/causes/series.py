@@ -7,17 +7,16 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 
-import numpy as np
-
 from analytics.domain.causes.incident import Evidence, Finding, Points
-from analytics.domain.causes.statistics import middle, spread
+from analytics.domain.causes.statistics import middle, share_below, spread
 
 RESOURCE = "resource"
-_RESOURCE = re.compile(
-    r"cpu|mem(?:ory)?|heap|disk|filesystem|swap|gc|threads?|pool|queue|connections?|utili[sz]ation"
-    r"|saturation|throttl|descriptors?|inodes?",
-    re.IGNORECASE,
+# Names of metrics, as a regular expression without regard to case.
+RESOURCE_NAMES = (
+    "cpu|mem(ory)?|heap|disk|filesystem|swap|gc|threads?|pool|queue|connections?|utili[sz]ation"
+    "|saturation|throttl|descriptors?|inodes?"
 )
+_RESOURCE = re.compile(RESOURCE_NAMES, re.IGNORECASE)
 # Of the node that many services share, or the limit itself, and not of the service.
 _SHARED = re.compile(r"node|host|limit|quota", re.IGNORECASE)
 _POINTS = 5
@@ -36,7 +35,7 @@ def resources(
         and not _SHARED.search(key[1])
         and len(values := [value for _, value in normal.get(key, ())]) >= _POINTS
     }
-    most = {key: float(np.percentile(values, 99)) for key, values in usual.items()}
+    most = {key: share_below(values, 0.99) for key, values in usual.items()}
     common: dict[str, list[float]] = defaultdict(list)
     for (_, metric), value in most.items():
         common[metric].append(abs(value))

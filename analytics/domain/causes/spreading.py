@@ -11,11 +11,10 @@ import re
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from itertools import pairwise
 
 from analytics.domain.causes.incident import Evidence, Finding, Points, Symptom
-from analytics.domain.causes.statistics import middle, spread
+from analytics.domain.causes.statistics import mean, middle, spread
 
 LOSS = "loss"
 _TIME = re.compile(r"latency|duration|response_?time|elapsed", re.IGNORECASE)
@@ -119,11 +118,11 @@ def _loss(
     traffic = _traffic(service, window)
     weights = [traffic.get(moment, 1.0) for moment, _ in during]
     excess = [max(0.0, bad * value - reference) for _, value in during]
-    value = float(np.mean([value for _, value in during]))
-    if float(np.mean(excess)) <= slack:
+    value = mean([value for _, value in during])
+    if mean(excess) <= slack:
         return None
     unit = 1 / _PERCENT if kind is _SUCCESS else 1.0
-    amount = float(np.mean([e * w * unit for e, w in zip(excess, weights, strict=True)]))
+    amount = mean([e * w * unit for e, w in zip(excess, weights, strict=True)])
     return _Loss(amount, value, bad * reference if references else None, metric)
 
 
@@ -131,7 +130,7 @@ def _split(points: Points, at: float | None) -> tuple[list[float], Points]:
     """Values before the symptom, and points since. Points are of the step that begins with them."""
     if at is None or len(points) < 2:
         return [], points
-    step = float(np.median(np.diff([moment for moment, _ in points])))
+    step = middle([b[0] - a[0] for a, b in pairwise(points)])
     since = [point for point in points if point[0] > at - step / 2]
     return [value for moment, value in points if moment <= at - step], since
 

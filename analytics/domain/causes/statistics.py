@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 # A normal distribution's interquartile range in standard deviations.
 _IQR = 1.349
 
@@ -29,10 +27,27 @@ def _log_likelihood(hits: int, of: int) -> float:
 
 def spread(values: Sequence[float]) -> float:
     """The robust standard deviation of values: of the middle half, so that no outlier counts."""
-    low, high = np.percentile(np.asarray(values, dtype=float), [25, 75])
-    return float(high - low) / _IQR
+    ordered = sorted(values)
+    return (_at(ordered, 0.75) - _at(ordered, 0.25)) / _IQR
+
+
+def share_below(values: Sequence[float], share: float) -> float:
+    """The value below which a share (0..1) of the values lies, read between two of them."""
+    return _at(sorted(values), share)
+
+
+def _at(ordered: Sequence[float], share: float) -> float:
+    place = share * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (place - low) * (ordered[high] - ordered[low])
+
+
+def mean(values: Sequence[float]) -> float:
+    """The mean."""
+    return math.fsum(values) / len(values)
 
 
 def middle(values: Sequence[float]) -> float:
     """The median."""
-    return float(np.median(np.asarray(values, dtype=float)))
+    return _at(sorted(values), 0.5)
