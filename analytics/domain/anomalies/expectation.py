@@ -68,10 +68,12 @@ class Expectation:
         return self._asked[1:]
 
     def _season(self, at: float) -> float | None:
-        day, slot = _place(at)
+        today, slot = _place(at)
         for near in range(slot, slot - _NEAR, -1):
             means = self._slots.get(near % _SLOTS)
             if means:
+                # Shortly after midnight the hour before is yesterday's.
+                day = today if near >= 0 else today - 1
                 past = [mean for on, mean, _ in means if day - _DAYS <= on < day]
                 if past:
                     return median(past)

@@ -11,8 +11,10 @@ from uuid import UUID, uuid5
 import pytest
 from django.test import Client
 
+from analytics.domain.anomalies import detector
 from analytics.models import Anomaly, DetectorState, MetricRollup, MetricSeries
 from analytics.models.partitions import METRIC_ROLLUPS
+from analytics.selectors import anomalies as selectors
 from analytics.selectors.anomalies import anomaly_marks, lacking, watched_series
 from analytics.services import anomaly_detection
 from analytics.services.anomaly_detection import SETTLE, Watched, anomalies_detect
@@ -164,6 +166,8 @@ def test_a_service_that_appears_today_is_watched_and_said_to_lack_data() -> None
         "needs 24 hours" in {each.metric: each.lacks for each in watched_series("old")}["traffic"]
     )
     assert lacking(1440) == ""
+    assert lacking(detector.NEEDS - 1) != lacking(detector.NEEDS)
+    assert selectors.NEEDS == detector.NEEDS
 
 
 def test_a_service_that_stops_is_found_unless_nothing_is_received_at_all() -> None:

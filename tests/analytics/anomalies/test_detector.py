@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics.domain.anomalies.detector import NEEDS, REFRACTORY, THRESHOLD, Detector, Verdict
+from analytics.domain.anomalies.expectation import Expectation
 
 STEP = 300
 DAY = 86_400 // STEP
@@ -48,7 +49,7 @@ def test_a_quiet_night_at_noon_is_found_though_each_value_is_common() -> None:
 
 def test_noise_alone_raises_few_alarms() -> None:
     noise = random.Random(3)
-    assert len(alarms([noise.gauss(50, 5) for _ in range(2000)])) <= 5
+    assert len(alarms([noise.gauss(50, 5) for _ in range(1200)])) <= 4
 
 
 def test_what_was_expected_is_told_with_its_band() -> None:
@@ -97,7 +98,7 @@ values_of_all_kinds = st.one_of(
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(-(10**6), 10**11), values_of_all_kinds), max_size=40),
     st.integers(0, 250),
@@ -117,7 +118,7 @@ def test_any_series_gives_scores_between_0_and_1(
             assert bound is None or math.isfinite(bound)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.data())
 def test_a_score_depends_on_no_later_value(data: st.DataObject) -> None:
     values: list[float | None] = [*daily(data.draw(st.integers(150, 400)))]
@@ -126,9 +127,9 @@ def test_a_score_depends_on_no_later_value(data: st.DataObject) -> None:
     assert judged(values)[:cut] == judged(other)[:cut]
 
 
-@pytest.mark.parametrize("cut", [1, 151, 1200])
+@pytest.mark.parametrize("cut", [1, 700])
 def test_what_is_known_survives_being_written_down(cut: int) -> None:
-    values = daily(1300)
+    values = daily(800)
     values[cut - 1 : cut + 2] = [400.0] * len(values[cut - 1 : cut + 2])
     whole, first = Detector(), Detector()
     expected = [whole.update(row * STEP, value).score for row, value in enumerate(values)]
@@ -142,3 +143,10 @@ def test_what_is_known_survives_being_written_down(cut: int) -> None:
 
 def test_the_threshold_is_half() -> None:
     assert THRESHOLD == 0.5
+
+
+def test_the_minutes_before_midnight_are_not_taken_for_a_past_day() -> None:
+    expectation = Expectation()
+    for minute in range(-300, 0):
+        expectation.add(minute * 60, 5.0 if minute < -4 else 900.0)
+    assert expectation.expected(0) == 5.0
