@@ -43,6 +43,8 @@ LONGEST: Final = timedelta(days=92)
 MOST_STEPS: Final = 2_500
 _DEFAULT: Final = timedelta(hours=24)
 _BY_HOURS: Final = timedelta(hours=24)
+_HEALTH: Final = frozenset({"health_score", "mttr", "mtbf"})
+_HEALTH_BY_HOURS: Final = timedelta(hours=6)
 TREND_METRICS: Final = METRICS | {metric.name: metric for metric in _FURTHER}
 
 # A value and out of how many it was made, by the start of its step.
@@ -76,11 +78,12 @@ def trend_range(
     return within
 
 
-def trend_step(within: TimeRange) -> timedelta:
-    """The steps of a range: whole hours from a day on, as those are summed up already and cost the
-    same however many services there are."""
+def trend_step(name: str, within: TimeRange) -> timedelta:
+    """The steps of a range: whole hours from a day on (from 6 hours on for figures of health), as
+    those are summed up already and cost the same however many services there are."""
     step = step_for(within)
-    return max(step, HOUR) if within.length >= _BY_HOURS else step
+    by_hours = _HEALTH_BY_HOURS if name in _HEALTH else _BY_HOURS
+    return max(step, HOUR) if within.length >= by_hours else step
 
 
 def trend_series(
@@ -98,7 +101,7 @@ def trend_series(
     (mtbf), good and bad seconds (health_score), chains (impact_radius), patterns.
     """
     metric = trend_metric(name)
-    step = step or trend_step(within)
+    step = step or trend_step(name, within)
     if name in METRICS:
         return series_read(name, within, now=now, service=service, operation=operation, step=step)
     if operation:
@@ -124,9 +127,10 @@ def _patterns(at: Sequence[datetime], step: timedelta, service: str, now: dateti
         )
         parameters = {"since": within.since, "until": within.until}
     with connection.cursor() as cursor:
+        # Hashed in two steps: counting distinct values directly would sort all rows.
         cursor.execute(
-            "SELECT date_bin(%(step)s::interval, at, 'epoch'::timestamptz), "
-            f"count(DISTINCT pattern_id) FROM ({rows}) r GROUP BY 1",
+            "SELECT step, count(*) FROM (SELECT DISTINCT date_bin(%(step)s::interval, at, "
+            f"'epoch'::timestamptz) AS step, pattern_id FROM ({rows}) r) d GROUP BY 1",
             {**parameters, "step": str(step), "service": service},
         )
         return {moment: (float(count), count) for moment, count in cursor.fetchall()}

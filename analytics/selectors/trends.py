@@ -123,7 +123,7 @@ def _read(
     step: timedelta | None,
 ) -> tuple[Series, Series]:
     """The range and the one a week before it; what they share is read once."""
-    step = step or trend_step(within)
+    step = step or trend_step(metric, within)
 
     def read(part: TimeRange) -> Series:
         return trend_series(metric, part, now=now, service=service, operation=operation, step=step)
