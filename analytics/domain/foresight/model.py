@@ -31,7 +31,7 @@ Learner = Callable[[Floats, Flags, Floats, np.random.Generator], Floats]
 FEWEST_FAILURES: Final = 20
 _FOLDS: Final = 5
 _FEWEST_ENTITIES: Final = 2 * _FOLDS
-_MOST_ROWS: Final = 30_000
+_MOST_ROWS: Final = 15_000
 # More moments than this teach little more, and take memory.
 _MOST_MOMENTS: Final = 40_000
 _THRESHOLDS: Final = 80
