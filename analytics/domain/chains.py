@@ -15,6 +15,10 @@ from analytics.domain.chain_tree import ChainError, ChainSpan, Node, plant, pre_
 __all__ = ["Chain", "ChainError", "ChainSpan", "Gap", "Row", "chain", "windows"]
 
 
+# OTLP's number of the kind.
+_CONSUMER = 5
+
+
 class Gap(NamedTuple):
     """A span that never arrived: who calls it parent, and which service they belong to.
 
@@ -50,7 +54,8 @@ class Chain(NamedTuple):
 
     `events` are error ids in causal order, the root cause first; `path` the ids of the spans from
     the root cause's up to its trace's entry; `services` those that the failure reached, the root
-    cause's first. Times are 0 where there is nothing at all.
+    cause's first. Where the root cause's span gave up waiting for one that took longer and ended
+    well, that one's service comes before it: a timeout hides its culprit. Times are 0 where there is nothing at all.
     """
 
     root_cause: str | None
@@ -94,7 +99,7 @@ def chain(spans: Iterable[ChainSpan], errors: Iterable[ChainError]) -> Chain:
         root_cause=events[0].id if events else None,
         events=[error.id for error in events],
         path=[node.id for node in path],
-        services=_services(path, events),
+        services=_services([*(_outlasting(path[0]) if path else []), *path], events),
         gaps=[
             Gap(node.id, [child.id for child in node.children], node.service, node.trace_id)
             for node in ordered
@@ -162,6 +167,30 @@ def _path(culprit: Node) -> list[Node]:
         path.append(node)
         node = node.parent
     return path
+
+
+def _outlasting(node: Node) -> list[Node]:
+    """The spans below that took longer than a span itself and ended well, the deepest first.
+
+    Of one that waits for its callees that cannot be, unless it gave up; nobody waits for the
+    consumers of messages. Durations are compared, because clocks differ.
+    """
+    found: list[Node] = []
+    below = node.children
+    while True:
+        late = [
+            child
+            for child in below
+            if child.span is not None
+            and child.span.kind != _CONSUMER
+            and not child.failed
+            and child.end - child.start > node.end - node.start
+        ]
+        if node.span is None or not late:
+            return found[::-1]
+        longest = max(late, key=lambda child: (child.end - child.start, child.id))
+        found.append(longest)
+        below = longest.children
 
 
 def _causal_order(roots: Sequence[Node], path: Sequence[Node]) -> list[ChainError]:
