@@ -15,7 +15,7 @@ SHAPE: Final = 20
 # Shapes that are remembered: 3 days of steps of five minutes, 16 hours of minutes.
 MEMORY: Final = 1000
 # How many of a shape's values are compared before others are left out.
-_FIRST: Final = 10
+_FIRST: Final = 8
 _LENGTH: Final = MEMORY + 2 * SHAPE
 
 
@@ -24,6 +24,8 @@ class Novelty:
 
     def __init__(self) -> None:
         self._values: NDArray[np.float64] = np.zeros(2 * _LENGTH)
+        # All shapes in them, as a view.
+        self._shapes = sliding_window_view(self._values, SHAPE)
         self._end = 0
 
     def distance(self, value: float) -> float | None:
@@ -35,10 +37,10 @@ class Novelty:
         self._end += 1
         if self._end < 2 * SHAPE:
             return None
-        past = self._values[max(0, self._end - _LENGTH) : self._end - SHAPE]
-        count = len(past) - SHAPE + 1
-        shape = self._values[self._end - SHAPE : self._end]
-        return math.sqrt(_nearest(past, shape, count))
+        start = max(0, self._end - _LENGTH)
+        last = self._end - SHAPE
+        past, shapes = self._values[start:last], self._shapes[start : last - SHAPE + 1]
+        return math.sqrt(_nearest(past, shapes, self._values[last : self._end]))
 
     def dump(self) -> NDArray[np.float64]:
         """The values that are remembered."""
@@ -53,22 +55,24 @@ class Novelty:
         return novelty
 
 
-def _nearest(past: NDArray[np.float64], shape: NDArray[np.float64], count: int) -> float:
-    """The smallest squared distance of `count` past shapes from this one.
+def _nearest(
+    past: NDArray[np.float64], shapes: NDArray[np.float64], shape: NDArray[np.float64]
+) -> float:
+    """The smallest squared distance of a shape from the past ones, `shapes` of `past`.
 
     The newest values of each are compared first. Mostly few shapes can still be nearer than the
     one that is nearest in those, and only they are compared in full.
     """
     # Differences and not products: what has been there before is at 0 exactly.
+    count = len(shapes)
     squares = np.zeros(count)
     for offset in range(SHAPE - _FIRST, SHAPE):
         difference = past[offset : offset + count] - shape[offset]
         difference *= difference
         squares += difference
-    shapes = sliding_window_view(past, SHAPE)
     likely = shapes[squares.argmin()] - shape
     nearest = float(likely @ likely)
-    within = np.flatnonzero(squares < nearest)
+    within = (squares < nearest).nonzero()[0]
     if len(within):
         differences = shapes[within] - shape
         differences *= differences

@@ -61,7 +61,7 @@ class Tail:
         edge, above, shape = self._fit()
         if above and _bin(number) <= edge:
             first = bisect_left(self._bins, _bin(number))
-            weight = sum(self._weights[index] for index in self._bins[first:]) / self._unit
+            weight = sum(map(self._weights.__getitem__, self._bins[first:])) / self._unit
             return max(0.0, -math.log10((weight + 1) / (size + 1)))
         share = (above + 1) / (size + 1)
         beyond = (math.log(number) - edge * _BIN) / shape if above else 0.0
