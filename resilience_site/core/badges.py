@@ -116,6 +116,12 @@ BADGES: Final[dict[str, dict[str, Badge]]] = {
         "hit": Badge("Came true", "ok", "check-circle"),
         "miss": Badge("Missed", "warn", "x-circle"),
     },
+    "change": {
+        "worse": Badge("More", "bad", "arrow-trending-up"),
+        "better": Badge("Fewer", "ok", "arrow-trending-down"),
+        "same": Badge("Alike", "idle", "equals"),
+        "not_enough_data": Badge("Not enough data", "idle", UNKNOWN_ICON),
+    },
     "key": {
         "active": Badge("Active", "ok", "check-circle"),
         "expired": Badge("Expired", "warn", "clock"),

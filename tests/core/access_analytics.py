@@ -71,6 +71,7 @@ ANALYTICS_PAGES = [
     Row("GET", "/relations", "/relations", Page()),
     Row("GET", "/root-cause", "/root-cause", Page()),
     Row("GET", "/predictions", "/predictions", Page()),
+    Row("GET", "/what-changed", "/what-changed", Page()),
     Row("GET", "/report", "/report", Page()),
     Row("GET", "/errors", "/errors", Page()),
     Row("GET", "/errors/<uuid:error_id>", f"/errors/{UUID}", Page()),

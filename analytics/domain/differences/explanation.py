@@ -85,9 +85,9 @@ class _Evidence:
     def __init__(self, table: Table) -> None:
         self.table = table
         before = float(table.total_before.sum())
-        if before:
+        if before >= 1:
             # Half a failure where there were none, so that any expected number is above zero.
-            overall = max(float(table.failed_before.sum()), 0.5) / before
+            overall = min(1.0, max(float(table.failed_before.sum()), 0.5) / before)
         else:
             # Nothing to compare with: all failures are beyond the expected, and alike.
             overall = 1e-3 * float(table.failed.sum()) / max(float(table.total.sum()), 1.0)
@@ -144,7 +144,7 @@ def _listed(
     evidence: _Evidence, leading: list[_Place], ranked: list[tuple[float, _Set]]
 ) -> list[Explanation]:
     """The leading sets, each judged without the rows of those before it; then other descriptions
-    that are neither wider nor narrower than one of those before."""
+    that are neither wider nor narrower than one of those before, nor of the same rows."""
     alone = {(one.attributes, one.codes[0]): score for score, one in ranked if len(one.codes) == 1}
     found: list[Explanation] = []
     limit, keep, all_rows = 1.0, np.ones(len(evidence.expected)), np.ones(len(evidence.expected))
@@ -153,16 +153,19 @@ def _listed(
         limit = min(limit, alone.get(place, SECOND_SHARE)) if found else 1.0
         found.append(_explanation(evidence, place, limit, keep, leading=True))
         keep = keep * ~evidence.rows(*place)
-    seen = [set(zip(*place, strict=True)) for place in leading]
+    seen = [(set(zip(*place, strict=True)), evidence.rows(*place)) for place in leading]
     for score, one in ranked:
         if len(found) >= MAX_SETS:
             break
-        conditions = set(zip(one.attributes, one.codes[0], strict=True))
-        redundant = any(conditions >= other or conditions <= other for other in seen)
+        place = (one.attributes, one.codes[0])
+        conditions, rows = set(zip(*place, strict=True)), evidence.rows(*place)
+        redundant = any(
+            conditions >= other or conditions <= other or np.array_equal(rows, same)
+            for other, same in seen
+        )
         if len(one.codes) > 1 or redundant:
             continue
-        seen.append(conditions)
-        place = (one.attributes, one.codes[0])
+        seen.append((conditions, rows))
         value = min(score, 0.99 * limit)
         found.append(_explanation(evidence, place, value, all_rows, leading=False))
     return found

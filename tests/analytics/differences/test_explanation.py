@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from analytics.domain.differences.explanation import described, explain
@@ -164,6 +164,7 @@ rows_of_any_kind = st.lists(
 
 
 @settings(max_examples=60, deadline=None)
+@example([Row({}, 5.0, 0, 0, 0.0), Row({"a": "x"}, 1.0, 0, 0, 1e-308)])
 @given(rows_of_any_kind)
 def test_any_rows_give_ordered_scores_and_sets_that_are_no_wider_or_narrower(
     rows: list[Row],

@@ -80,6 +80,10 @@ def test_failed_calls_of_one_set_are_found_with_their_figures_and_examples() -> 
     assert (first.ratio, first.ratio_before) == (1.0, 0.05)
     assert first.contrast == pytest.approx(60 / 69 - 0.25)
     assert len(first.examples) == 3
+    # The same calls by the name of the instance are no further set.
+    assert {"region": "eu", "service.instance.id": "planner-1"} not in [
+        one.attributes for one in found.sets
+    ]
     left_out = dict(found.left_out)
     assert left_out["http.response.status_code"] == "says how a call ended"
     assert "user.id" in left_out
