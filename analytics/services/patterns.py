@@ -99,10 +99,11 @@ def patterns_count(errors: Sequence[PreparedError], received_at: datetime) -> li
             groups.setdefault(error.group.key, []).append(error)
     if not groups:
         return []
-    keys = sorted(groups)
+    rows = [_seen(key, groups[key]) for key in sorted(groups)]
+    released = [each for row in rows for each in _released(row, groups[row[0]])]
     parameters: dict[str, Any] = {
-        **_columns(_SEEN, [_seen(key, groups[key]) for key in keys]),
-        **_columns(_RELEASED, [row for key in keys for row in _released(key, groups[key])]),
+        **_columns(_SEEN, rows),
+        **_columns(_RELEASED, released),
         "now": received_at,
         "new_for": timedelta(hours=config.resilience_pattern_new_hours),
         "back": BACK_BY_TIME,
@@ -134,15 +135,17 @@ def _seen(key: UUID, members: Sequence[PreparedError]) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _released(key: UUID, members: Sequence[PreparedError]) -> list[tuple[Any, ...]]:
-    versions: dict[str, list[PreparedError]] = {}
-    for error in members:
-        if error.record.resource.version:
-            versions.setdefault(error.record.resource.version, []).append(error)
-    return [
-        (key, version, len(of), _at(min(of, key=_time)), _at(max(of, key=_time)))
-        for version, of in sorted(versions.items())
-    ]
+def _released(seen: tuple[Any, ...], members: Sequence[PreparedError]) -> list[tuple[Any, ...]]:
+    """The rows of the versions that a pattern's errors came from; nearly always it is one."""
+    versions = {error.record.resource.version for error in members}
+    if len(versions) == 1:
+        [version] = versions
+        return [(seen[0], version, *seen[5:8])] if version else []
+    rows = []
+    for version in sorted(versions - {""}):
+        times = [e.record.occurred_ns for e in members if e.record.resource.version == version]
+        rows.append((seen[0], version, len(times), _moment(min(times)), _moment(max(times))))
+    return rows
 
 
 def _touched(
@@ -185,7 +188,11 @@ def _time(error: PreparedError) -> int:
 
 
 def _at(error: PreparedError) -> datetime:
-    return datetime.fromtimestamp(error.record.occurred_ns / 1e9, UTC)
+    return _moment(error.record.occurred_ns)
+
+
+def _moment(time_ns: int) -> datetime:
+    return datetime.fromtimestamp(time_ns / 1e9, UTC)
 
 
 def patterns_discount(*, counts: Mapping[str, int]) -> None:
