@@ -132,6 +132,21 @@ async def test_ten_thousand_errors_are_correlated_in_short() -> None:
     assert time.process_time() - began < 2
 
 
+async def test_the_open_span_gives_the_trace_and_is_told_the_tier() -> None:
+    from opentelemetry.sdk.trace import TracerProvider
+
+    from breakers.runtime import tier
+
+    tracker = correlator()
+    with TracerProvider().get_tracer("test").start_as_current_span("request") as span:
+        with tier("premium"):
+            await tracker.track_error_chain("", OSError("x"), {})
+        assert span.attributes["resilience.tier"] == "premium"  # type: ignore[attr-defined]
+        (event,) = tracker.events()
+        assert event.trace_id == f"{span.get_span_context().trace_id:032x}"
+        assert event.span_id == f"{span.get_span_context().span_id:016x}"
+
+
 async def test_switched_off_it_tracks_and_joins_nothing() -> None:
     off = correlator(ERROR_CORRELATION_ENABLED="false")
     await off.track_error_chain("request", OSError(), {})

@@ -54,10 +54,10 @@ def relation_map(
 def pattern_related(request: ApiRequest, pattern_id: UUID) -> Page:
     """The patterns that come before or after one, surest first."""
     try:
-        pattern_get(pattern_id)
+        shown = pattern_get(pattern_id).merged_into or pattern_id
     except ErrorPattern.DoesNotExist:
         raise NotFound(f"There is no pattern {pattern_id}.") from None
-    items = [_related(each, pattern_id) for each in selectors.pattern_related(pattern_id)]
+    items = [_related(each, shown) for each in selectors.pattern_related(shown)]
     return Page(items, None)
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from breakers.runtime import deadlines
+from breakers.runtime.span_marks import CORRELATION_ID, mark_span
 from breakers.runtime.tiers import current_tier
 
 CORRELATION_HEADER = "X-Correlation-ID"
@@ -33,7 +34,7 @@ def correlation(given: str | None = None) -> Iterator[str]:
     """Everything inside happens for the request of this id, which is also put on the span."""
     held = accepted(given)
     token = _current.set(held)
-    _mark_span(held)
+    mark_span(CORRELATION_ID, held)
     try:
         yield held
     finally:
@@ -73,12 +74,3 @@ def tier_of(headers: Mapping[str, str]) -> str:
 def valid_tier(name: object) -> str:
     """The name, or an empty text where it is none that a header can carry."""
     return name if isinstance(name, str) and _ALLOWED.fullmatch(name) else ""
-
-
-def _mark_span(held: str) -> None:
-    import sys
-
-    # Only a program that traces has this loaded; one that does not needs no span.
-    trace = sys.modules.get("opentelemetry.trace")
-    if trace is not None:
-        trace.get_current_span().set_attribute("correlation.id", held)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from breakers.runtime import checks
+from breakers.runtime.span_marks import TIER, mark_span
 
 if TYPE_CHECKING:
     from breakers.runtime.waiters import Waiter
@@ -83,8 +84,9 @@ def states(tiers: Mapping[str, Any] | None) -> dict[str, TierState]:
 
 @contextmanager
 def tier(name: str) -> Iterator[None]:
-    """Everything inside is a call of this tier."""
+    """Everything inside is a call of this tier, which is also put on the span."""
     token = _current.set(name)
+    mark_span(TIER, name)
     try:
         yield
     finally:
