@@ -17,7 +17,6 @@ django.setup()
 
 from tests.bench import (
     anomalies,
-    causes,
     checks,
     control,
     differences,
@@ -88,7 +87,6 @@ def table(figures: dict[str, Any]) -> str:
 
 PARTS = (
     "patterns",
-    "causes",
     "differences",
     "anomalies",
     "forecasts",
@@ -119,11 +117,6 @@ def main() -> None:
         figures = patterns.measure()
         write("patterns", figures)
         print(patterns.table(figures), flush=True)
-    if "causes" in parts:
-        print("Ranking causes beside simple anchors", flush=True)
-        figures = causes.measure()
-        write("causes", figures)
-        print(causes.table(figures), flush=True)
     if "differences" in parts:
         print("Explaining incidents by attributes", flush=True)
         figures = differences.measure()
