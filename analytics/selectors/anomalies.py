@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from analytics.models import Anomaly, DetectorState
+from analytics.selectors.series import active_services
 from resilience_site.core.pagination import DEFAULT_LIMIT, Page, keyset_page
 from resilience_site.core.timerange import TimeRange
 
@@ -107,6 +108,13 @@ def watched_series(service: str = "") -> list[WatchedSeries]:
             "service", "metric", "points", "through"
         )
     ]
+
+
+def services_left_out(*, now: datetime) -> list[str]:
+    """Services of the last day that are not watched, by name: too many, or not got to yet."""
+    watched = set(DetectorState.objects.values_list("service", flat=True).distinct())
+    heard = active_services(TimeRange(now - timedelta(days=1), now))
+    return [service for service in heard if service not in watched]
 
 
 def lacking(minutes: int) -> str:

@@ -84,6 +84,11 @@ def anomalies_detect(
             continue
         _batch(services, TimeRange(since, until), now, done)
     _close_left(heard[:MOST_SERVICES], now, done)
+    if done.left_out or done.late:
+        _log.info(
+            "%d services are not watched for anomalies, %d wait for a later turn.",
+            done.left_out, len(done.late),
+        )  # fmt: skip
     return done
 
 

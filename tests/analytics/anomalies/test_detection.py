@@ -245,6 +245,7 @@ def test_the_number_of_services_is_bounded_and_what_is_left_out_is_said(
         write_calls(name, UNTIL - timedelta(minutes=9), UNTIL, calm())
     assert anomalies_detect(now=NOW).left_out == 1
     assert {each.service for each in watched_series()} == {"a"}
+    assert selectors.services_left_out(now=NOW) == ["b"]
 
 
 def test_the_variable_switches_it_off(monkeypatch: pytest.MonkeyPatch) -> None:
