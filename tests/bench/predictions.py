@@ -26,7 +26,7 @@ from tests.bench.failing_machines import SCENES, Scene, generate
 
 Floats = NDArray[np.float64]
 AIM = Aim(48 * 3600.0, 24 * 3600.0)
-SEEDS = (1, 2, 3)
+SEEDS = (1, 2)
 LEAST_F1, MOST_FALSE = 0.80, 0.01
 RULES: dict[str, Callable[[History], Floats]] = {
     "every error is an alarm": lambda history: history.moments,
@@ -109,12 +109,15 @@ def _sklearn(
     rows: Floats, answers: NDArray[np.bool_], asked: Floats, random: np.random.Generator
 ) -> Floats:
     from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
 
     # It knows no infinity: what never happened is longer ago than all else.
     never = 1e12
     model = HistGradientBoostingClassifier(random_state=0)
-    model.fit(np.minimum(rows, never), answers)
-    found: Floats = np.asarray(model.decision_function(np.minimum(asked, never)))
+    # Its threads wait for each other in circles where the machine has other work as well.
+    with threadpool_limits(1):
+        model.fit(np.minimum(rows, never), answers)
+        found: Floats = np.asarray(model.decision_function(np.minimum(asked, never)))
     return found
 
 

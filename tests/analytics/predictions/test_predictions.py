@@ -21,7 +21,7 @@ from analytics.services.sign_tap import take_events, take_points
 from analytics.services.signs import signs_collect
 from health.models import Service
 from resilience_site.config import config
-from resilience_site.core import journal
+from resilience_site.core import journal, taps
 from resilience_site.core.journal import Entry
 from resilience_site.core.taps import EventSeen, PointSeen
 from tests.analytics.figures.history import write_calls
@@ -97,6 +97,17 @@ def test_events_and_gauges_are_counted_as_signs_per_minute() -> None:
         (THIS, "saturation", 1),
         (THIS, "slow", 1),
     ]
+
+
+def test_what_is_stored_reaches_the_signs() -> None:
+    taps.prepare([int(NOW.timestamp() * 1e9)], NOW)
+    with transaction.atomic():
+        taps.deliver_events([event("retry.attempt", **{"resilience.dependency": "graph"})], NOW)
+        odd = [["a", "list"], {"a": 1}, "\0", None]
+        taps.deliver_points(
+            [point("bulkhead.active", 9, **{"resilience.bulkhead.name": each}) for each in odd], NOW
+        )
+    assert Sign.objects.get().kind == "retries"
 
 
 def test_the_journal_tells_of_failures_and_of_changing_checks_once() -> None:
