@@ -85,7 +85,11 @@ def error_get(error_id: UUID) -> ErrorEvent:
 
     Raises `ErrorEvent.DoesNotExist`.
     """
-    at = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=uuid_time_ms(error_id.int))
+    try:
+        at = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=uuid_time_ms(error_id.int))
+    except OverflowError:
+        # Some ids that are none of ours state a time after the year 9999.
+        raise ErrorEvent.DoesNotExist(f"{error_id} is no id of an error") from None
     return ErrorEvent.objects.get(
         id=error_id, occurred_at__gte=at, occurred_at__lt=at + timedelta(milliseconds=1)
     )

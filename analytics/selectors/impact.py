@@ -29,11 +29,30 @@ BUDGET_DAYS = 30
 PATTERN_RANGE = timedelta(hours=24)
 # Looked at one by one.
 MOST_REQUESTS = 1_000
-# Of one scope, newest first; what is beyond is only counted by the figures per minute.
-MOST_ERRORS = 50_000
+# Of one scope, newest first; with more of them, requests and budget are at least so many.
+MOST_ERRORS = 20_000
 _AROUND = timedelta(hours=1)
 _FALLBACK = "resilience.fallback.served"
-_REQUEST = "COALESCE(NULLIF(trace_id, ''), NULLIF(correlation_id, ''), id::text)"
+# What the newest requests say is read of those alone: attributes are most of an error's size.
+_REQUESTS = """
+WITH hit AS (
+    SELECT occurred_at, service, trace_id, attributes,
+        COALESCE(NULLIF(trace_id, ''), NULLIF(correlation_id, ''), id::text) AS request
+    FROM analytics_errorevent WHERE {where} AND occurred_at >= %s AND occurred_at <= %s
+    ORDER BY occurred_at DESC LIMIT %s
+), requests AS (
+    SELECT request, bool_or(trace_id <> '') AS traced, count(*) AS errors, max(occurred_at) AS last
+    FROM hit GROUP BY request
+), newest AS (
+    SELECT request FROM requests ORDER BY last DESC, request LIMIT %s
+), told AS (
+    SELECT request, array_agg(DISTINCT service) AS services,
+        jsonb_agg(DISTINCT attributes) FILTER (WHERE attributes ?| %s::text[]) AS attributes
+    FROM hit JOIN newest USING (request) GROUP BY request
+)
+SELECT request, traced, errors, services, attributes
+FROM requests LEFT JOIN told USING (request) ORDER BY last DESC, request
+"""
 
 
 @dataclass(frozen=True)
@@ -170,18 +189,10 @@ def _requests(scope: _Scope) -> tuple[dict[str, bool], int, list[tuple[str, str,
     """The requests of a scope, newest first, each with whether it is a trace; the number of its
     errors; and of each error of the newest its request, service and attributes."""
     parameters = [*scope.parameters, scope.within.since, scope.within.until, MOST_ERRORS]
-    keys = [*USER_KEYS, *TIER_KEYS]
     with connection.cursor() as cursor:
         cursor.execute(
-            f"WITH hit AS (SELECT id, occurred_at, service, trace_id, {_REQUEST} AS request, "
-            "attributes "
-            f"FROM analytics_errorevent WHERE {scope.where} "
-            "AND occurred_at >= %s AND occurred_at <= %s "
-            "ORDER BY occurred_at DESC LIMIT %s) "
-            "SELECT request, bool_or(trace_id <> ''), count(*), array_agg(DISTINCT service), "
-            "jsonb_agg(DISTINCT attributes) FILTER (WHERE attributes ?| %s::text[]) "
-            "FROM hit GROUP BY request ORDER BY max(occurred_at) DESC, request",
-            [*parameters, keys],
+            _REQUESTS.format(where=scope.where),
+            [*parameters, MOST_REQUESTS, [*USER_KEYS, *TIER_KEYS]],
         )
         requests: dict[str, bool] = {}
         members: list[tuple[str, str, dict[str, Any]]] = []
@@ -189,9 +200,8 @@ def _requests(scope: _Scope) -> tuple[dict[str, bool], int, list[tuple[str, str,
         for request, is_trace, count, services, attributes in cursor.fetchall():
             requests[request] = is_trace
             errors += count
-            if len(requests) <= MOST_REQUESTS:
-                members += [(request, service, {}) for service in services]
-                members += [(request, "", each) for each in _read(attributes) or []]
+            members += [(request, service, {}) for service in services or []]
+            members += [(request, "", each) for each in _read(attributes) or []]
     return requests, errors, members
 
 

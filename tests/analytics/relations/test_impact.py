@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.test import Client
@@ -90,7 +90,9 @@ def test_the_api_gives_the_contracts_fields(failures: list[str], admin_client: C
         ):
             assert name in told
         assert told["tiers"][0] == "premium"
-    assert admin_client.get(f"/api/v1/errors/{uuid4()}/impact").status_code == 404
+    for unknown in (UUID(int=1), UUID(int=2**128 - 1)):
+        assert admin_client.get(f"/api/v1/errors/{unknown}/impact").status_code == 404
+        assert admin_client.get(f"/api/v1/errors/{unknown}").status_code == 404
     assert admin_client.get(f"/api/v1/patterns/{uuid4()}/impact").status_code == 404
 
 
