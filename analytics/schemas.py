@@ -270,7 +270,8 @@ class ImpactOut(Schema):
     `share_of_traffic` is `requests` per `calls` of `service`, `error_budget_spent` the share of the
     30-day budget; both are null without calls. `users` is null where nothing names any. Where
     `approximate`, users, tiers, services and served_degraded are those of the newest `examined`
-    requests alone, and of more than 20,000 errors the newest count. `blast_radius` are the services that depend on `service`.
+    requests alone, and of more than 20,000 errors the newest count. `blast_radius` are the services
+    that depend on `service`.
     """
 
     since: datetime
