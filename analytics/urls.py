@@ -16,6 +16,7 @@ from analytics.views import (
     predictions,
     relations,
     report,
+    trends,
 )
 
 urlpatterns = [
@@ -36,6 +37,7 @@ urlpatterns = [
     path("relations", relations.relation_map, name="relations"),
     path("what-changed", differences.what_changed, name="what-changed"),
     path("predictions", predictions.prediction_list, name="predictions"),
+    path("trends", trends.trends, name="trends"),
     path("report", report.report, name="report"),
     path("charts/<slug:name>.json", charts.figure, name="figure"),
 ]

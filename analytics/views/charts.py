@@ -23,6 +23,7 @@ from analytics.selectors.pattern_families import family_ids
 from analytics.selectors.pattern_history import pattern_week
 from analytics.selectors.patterns import pattern_get
 from analytics.views.common import BARS, chosen_range, counts_question
+from analytics.views.trends import trend_chart
 from resilience_site.core.choices import Role
 from resilience_site.core.permissions import require_role
 from resilience_site.core.problems import Invalid, Problem
@@ -66,10 +67,16 @@ def _pattern_week(request: HttpRequest, within: TimeRange) -> Figure:
     return pattern_week_figure(week.hours, held or week.limit.value, str(pattern.id))
 
 
+def _trend(request: HttpRequest, within: TimeRange) -> Figure:
+    # Its range may be longer, and by default is.
+    return trend_chart(request)
+
+
 FIGURES: dict[str, Callable[[HttpRequest, TimeRange], Figure]] = {
     "error-ratio": _error_ratio,
     "latency": _latency,
     "errors": _errors,
+    "trend": _trend,
     "pattern-week": _pattern_week,
 }
 

@@ -73,6 +73,7 @@ ANALYTICS_PAGES = [
     Row("GET", "/predictions", "/predictions", Page()),
     Row("GET", "/what-changed", "/what-changed", Page()),
     Row("GET", "/report", "/report", Page()),
+    Row("GET", "/trends", "/trends?since=1h", Page()),
     Row("GET", "/errors", "/errors", Page()),
     Row("GET", "/errors/<uuid:error_id>", f"/errors/{UUID}", Page()),
     Row("GET", "/patterns", "/patterns", Page()),

@@ -31,6 +31,8 @@ RANGES: Final = (
     ("6h", "Last 6 hours"),
     ("24h", "Last 24 hours"),
     ("7d", "Last 7 days"),
+    ("30d", "Last 30 days"),
+    ("90d", "Last 90 days"),
 )
 DEFAULT_RANGE: Final = "1h"
 
