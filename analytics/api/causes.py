@@ -25,7 +25,9 @@ def baseline_asked(
     """
     otherwise = selectors.baseline_of(within)
     end = parse_instant(until, now, "query.baseline_until") if until else otherwise.until
-    return parse_range(since, end.isoformat(), now=now, default=selectors.BASELINE)
+    return parse_range(
+        since, end.isoformat(), now=now, default=selectors.BASELINE, longest=selectors.LONGEST
+    )
 
 
 @router.get("/root-cause", auth=ApiAuth(Scope.READ), response=RootCauseOut)
@@ -36,9 +38,10 @@ def root_cause(
     baseline_since: str | None = None,
     baseline_until: str | None = None,
 ) -> dict[str, Any]:
-    """The services that the last hour's trouble may have begun in, best first, with evidence."""
+    """The services that the last hour's trouble may have begun in, best first, with evidence; both
+    windows may be up to 7 days long."""
     now = datetime.now(UTC)
-    within = parse_range(since, until, now=now)
+    within = parse_range(since, until, now=now, longest=selectors.LONGEST)
     baseline = baseline_asked(baseline_since, baseline_until, within, now=now)
     found = selectors.root_cause(within, baseline)
     return {

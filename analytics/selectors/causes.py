@@ -25,6 +25,8 @@ from resilience_site.core.querystrings import query_with
 from resilience_site.core.timerange import TimeRange
 
 BASELINE = timedelta(hours=1)
+# Figures of both windows are read per minute.
+LONGEST = timedelta(days=7)
 SHOWN = 20
 _ERRORS = frozenset({sequences.ERRORS, failures.STORED})
 _TRACED = frozenset({delays.GAP, delays.SELF, sequences.ERRORS, sequences.MISSING})

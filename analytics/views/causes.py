@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET
 
 from analytics.domain.causes.incident import Suspect
 from analytics.selectors import causes as selectors
-from analytics.views.common import bad_question, chosen_range, first_steps
+from analytics.views.common import bad_question, first_steps
 from resilience_site.core import journal
 from resilience_site.core.choices import Role
 from resilience_site.core.permissions import require_role
@@ -67,11 +67,14 @@ def root_cause(request: HttpRequest) -> HttpResponse:
     now = datetime.now(UTC)
     cursor = journal.latest_cursor()
     try:
-        within = chosen_range(request, now)
+        within = parse_range(
+            request.GET.get("since"), request.GET.get("until"), now=now, longest=selectors.LONGEST
+        )
         until = request.GET.get("baseline_until") or selectors.baseline_of(within).until.isoformat()
         baseline = parse_range(
-            request.GET.get("baseline_since"), until, now=now, default=selectors.BASELINE
-        )
+            request.GET.get("baseline_since"), until, now=now, default=selectors.BASELINE,
+            longest=selectors.LONGEST,
+        )  # fmt: skip
     except Problem as problem:
         return bad_question(request, problem)
     found = selectors.root_cause(within, baseline)

@@ -10,15 +10,16 @@ from analytics.domain.causes import delays, failures, sequences, series, spreadi
 from analytics.domain.causes.incident import Change, Evidence, Finding, Incident, Suspect
 from analytics.domain.causes.segments import Segment, segments_of
 
-# The strength at which a kind of evidence is half believed. Sequences: G of 1 in 1,000 by chance.
-# Stored errors alike. Times: ten normal spreads. Resources: twenty, because they spike. Losses: a quarter of all.
+# The strength at which a kind of evidence is half believed. Sequences and stored errors: what
+# happens by chance once in 100. Times: ten normal spreads. Resources: twenty, because they spike.
+# Losses: a quarter of all.
 _HALF: Mapping[str, float] = {
-    "sequence": 10.8,
+    "sequence": 6.6,
     delays.GAP: 10.0,
     delays.SELF: 10.0,
     series.RESOURCE: 20.0,
     spreading.LOSS: 0.25,
-    failures.STORED: 10.8,
+    failures.STORED: 6.6,
 }
 # What may be the effect of a change below; a step not taken and a resource used up are own.
 _SYMPTOMS = frozenset({delays.GAP, delays.SELF, sequences.ERRORS, spreading.LOSS, failures.STORED})

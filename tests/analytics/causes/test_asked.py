@@ -105,6 +105,7 @@ def test_another_normal_time_is_taken_as_asked(ask: Callable[..., Any], now: dat
     assert answer["baseline_traces"] == 15
     assert answer["items"][0]["service"] == "stock"
     ask(422, since="yesterday")
+    ask(422, since="8d")
     ask(422, baseline_since="10m", baseline_until="20m")
 
 
