@@ -17,6 +17,7 @@ django.setup()
 
 from tests.bench import (
     anomalies,
+    causes,
     checks,
     control,
     differences,
@@ -87,6 +88,7 @@ def table(figures: dict[str, Any]) -> str:
 
 PARTS = (
     "patterns",
+    "causes",
     "differences",
     "anomalies",
     "forecasts",
@@ -117,6 +119,11 @@ def main() -> None:
         figures = patterns.measure()
         write("patterns", figures)
         print(patterns.table(figures), flush=True)
+    if "causes" in parts:
+        print("Ranking causes beside simple anchors", flush=True)
+        figures = causes.measure()
+        write("causes", figures)
+        print(causes.table(figures), flush=True)
     if "differences" in parts:
         print("Explaining incidents by attributes", flush=True)
         figures = differences.measure()
