@@ -154,7 +154,10 @@ def _touched(
     pattern_id, merged_into, *told, limit, changed_at, resolved_in, new = row
     service, type_, template, state, count, reason = told
     kind = NEW if new else SEEN
-    if not new and changed_at == now:
+    if merged_into is not None:
+        # What becomes of the pattern that it is shown as is found out by the figures of both.
+        kind = SEEN
+    elif not new and changed_at == now:
         kind = {"regressed": BACK, "ongoing": AGED}.get(state, SEEN)
     elif state == "resolved" and resolved_in:
         members = groups[pattern_id]

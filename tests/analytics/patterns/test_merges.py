@@ -142,6 +142,15 @@ def test_members_bring_a_resolved_pattern_back_and_make_it_escalate() -> None:
     assert (a.state, a.escalates_above) == ("escalating", 10.0)
 
 
+def test_the_state_that_a_member_had_is_not_told_of_the_whole() -> None:
+    a, b = fail("A", at=NOW - HOUR), fail("B", at=NOW - HOUR)
+    decide(b, "resolve", NOW - 30 * MINUTE)
+    merge(b, a)
+    fail("B", at=NOW)
+    assert told(a.id, "pattern.regressed") == []
+    assert pattern_get(a.id).state == "new"
+
+
 def test_lists_follow_each_order_without_loss() -> None:
     for number, name in enumerate("ABCDE"):
         fail(name, times=number % 3 + 1, at=NOW - number * MINUTE)
