@@ -3,7 +3,9 @@
 Train Ticket: faults injected in one service of 28, with traces, logs and metrics; PetShop: issues
 of 41 nodes with metrics and a call graph. One configuration for both. A rank is that of the true
 service; top-k is the share of cases with a rank of k or better. The anchors' known values were
-measured by others on all 45 and 68 cases, of which the data folder holds a part.
+measured by others on all 45 and 68 cases, of which the data folder holds a part; those of the
+Train Ticket come out alike here, those of the PetShop lower: how they were made exactly is not
+written down, so theirs are the ones to beat.
 """
 
 from __future__ import annotations
@@ -17,11 +19,12 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from analytics.domain.causes.incident import Incident, Window
+from analytics.domain.causes.incident import Incident, Symptom, Window
 from analytics.domain.causes.ranking import rank
 from analytics.management.commands.rank_causes import incident_read
 from tests.bench.running import ROOT
@@ -37,6 +40,7 @@ KNOWN = {
     "traversal": (0.56, 0.87),
 }
 _TOPS = (1, 3, 5)
+_DEVIATES = 1.0
 
 Scores = Mapping[str, float]
 
@@ -110,8 +114,17 @@ def cpu(incident: Incident) -> Scores:
 
 
 def robust_z(incident: Incident) -> Scores:
-    """Largest robust z of all series."""
-    return _deviations(incident, lambda _: True)
+    """Largest robust z of the series of the alerting metric, since the alert."""
+    symptom = incident.symptom
+    if symptom is None:
+        return _deviations(incident, lambda _: True)
+    since = symptom.at or 0.0
+    series = {
+        key: [point for point in points if point[0] >= since]
+        for key, points in incident.window.series.items()
+    }
+    alerted = replace(incident, window=Window(series=series))
+    return _deviations(alerted, lambda metric: metric == symptom.metric)
 
 
 def _deviations(incident: Incident, wanted: Callable[[str], bool]) -> Scores:
@@ -121,8 +134,9 @@ def _deviations(incident: Incident, wanted: Callable[[str], bool]) -> Scores:
         if not wanted(metric) or len(usual) < 4:
             continue
         low, middle, high = statistics.quantiles(usual, n=4)
-        scale = (high - low) / 1.349 or 1e-9
-        most = max(abs(value - middle) for _, value in points) / scale
+        # A series that never moves has no scale of its own.
+        scale = (high - low) / 1.349 or 0.05 * abs(middle) or 1.0
+        most = max((abs(value - middle) for _, value in points), default=0.0) / scale
         found[service] = max(found.get(service, 0.0), most)
     return found
 
@@ -145,8 +159,7 @@ def traversal(incident: Incident) -> Scores:
     symptom = incident.symptom
     if symptom is None:
         return {}
-    stem = symptom.metric.split("_")[0]
-    deviation = _deviations(incident, lambda metric: metric.startswith(stem))
+    deviation = _worse(incident, symptom)
     callees = defaultdict(list)
     for caller, callee in incident.edges:
         callees[caller].append(callee)
@@ -154,12 +167,29 @@ def traversal(incident: Incident) -> Scores:
     waiting, seen = [symptom.service], {symptom.service}
     while waiting:
         service = waiting.pop()
-        below = [each for each in callees[service] if deviation.get(each, 0.0) > 3]
+        below = [each for each in callees[service] if deviation.get(each, 0.0) > _DEVIATES]
         if not below:
             ends[service] = deviation.get(service, 0.0)
         waiting += [each for each in below if each not in seen]
         seen.update(below)
     return ends
+
+
+def _worse(incident: Incident, symptom: Symptom) -> Scores:
+    """By how many normal spreads, and beyond what it did before the alert, the alerting metric of
+    each service became worse."""
+    sign = -1.0 if "availability" in symptom.metric else 1.0
+    found = {}
+    for (service, metric), points in incident.window.series.items():
+        usual = [sign * value for _, value in incident.normal.series.get((service, metric), ())]
+        since = [sign * value for at, value in points if at >= (symptom.at or 0.0)]
+        if metric != symptom.metric or not since or len(usual) < 4:
+            continue
+        low, middle, high = statistics.quantiles(usual, n=4)
+        scale = (high - low) / 1.349 or 0.01 * abs(middle) or 1.0
+        before = [sign * value for at, value in points if at < (symptom.at or 0.0) - 300]
+        found[service] = (statistics.fmean(since) - max([middle, *before])) / scale
+    return found
 
 
 def ours(incident: Incident) -> Scores:
