@@ -26,10 +26,12 @@ from analytics.domain.differences.table import Codes, Floats, Table, sums_of
 
 # Conditions of one set: people do not act on four.
 MAX_CONDITIONS = 3
+# These figures are no finely tuned ones: on 68 real incidents, 0.84 to 0.92 for a further condition
+# and 50 to 140 prior calls explain between 0.79 and 0.85 of them.
 # A rate is taken from this many calls with the overall rate and from those that were counted.
-PRIOR_CALLS = 50.0
+PRIOR_CALLS = 80.0
 # What a further condition must at least explain: without it, the gain may be this part.
-FURTHER_CONDITION = 0.88
+FURTHER_CONDITION = 0.86
 # Two values of one attribute together must explain as much more than one.
 FURTHER_VALUE = 0.75
 # The weight of factors; that of shares is the rest.
