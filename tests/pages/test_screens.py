@@ -45,7 +45,10 @@ def fail(message: str = "429 Too Many Requests") -> scenes.Call:
     return call
 
 
-EMPTY = ["/", "/errors", "/patterns", "/chains", "/services", "/services/map", "/settings/keys"]
+EMPTY = [
+    "/", "/errors", "/patterns", "/chains", "/services", "/services/map", "/settings/keys",
+    "/report", "/trends?since=24h",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", EMPTY)
@@ -53,16 +56,27 @@ def test_empty_screens_are_accessible_and_fit_a_phone(admin: Page, path: str) ->
     assert problems(admin, path) == []
 
 
-# Ten pages in two themes: a busy machine takes a minute for them.
+# Twelve pages in two themes: a busy machine takes a minute for them.
 @pytest.mark.timeout(400)
 def test_busy_screens_are_accessible_and_fit_a_phone(busy: Page) -> None:
     error = ErrorEvent.objects.filter(type="httpx.HTTPStatusError").order_by("-occurred_at")[0]
     for path in (
         "/", "/errors?service=planner-mcp-server", f"/errors/{error.id}", "/patterns",
         f"/patterns/{error.pattern_id}", "/chains", f"/chains/{error.trace_id}", "/services",
-        "/services/planner-mcp-server", "/services/map",
+        "/services/planner-mcp-server", "/services/map", "/report", "/trends?since=24h",
     ):  # fmt: skip
         assert problems(busy, path) == []
+
+
+def test_the_slider_of_the_map_shows_a_part_of_the_time(busy: Page) -> None:
+    busy.goto("/services/map?since=1h")
+    slider = busy.get_by_label("Moment")
+    slider.focus()
+    slider.press("End")
+    expect(busy).to_have_url(re.compile(r"since=1h.*moment=24|moment=24.*since=1h"))
+    expect(busy.locator("#moment-said")).to_contain_text("UTC")
+    busy.get_by_role("link", name="Whole time").click()
+    expect(busy.locator("#moment-said")).to_have_text("the whole time")
 
 
 def test_a_new_error_is_seen_in_less_than_a_second(busy: Page) -> None:
