@@ -187,4 +187,6 @@ def lacking(incident: Incident) -> list[str]:
             notes.append(f"Not enough data: {name} of the incident, but none of a normal window.")
         elif not now:
             notes.append(f"Not enough data: no {name} of the incident.")
+    if incident.window.series and not incident.edges and not incident.window.calls:
+        notes.append("Not enough data: without traces or a call graph no loss can be followed.")
     return notes

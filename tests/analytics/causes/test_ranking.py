@@ -203,6 +203,8 @@ def test_windows_without_anything_say_so() -> None:
         "Not enough data: no logs of the incident.",
         "Not enough data: no metrics of the incident.",
     ]
+    alone = Incident(Window(series={("web", "latency"): [(0.0, 1.0)]}), Window())
+    assert lacking(alone)[-1].endswith("without traces or a call graph no loss can be followed.")
     one = Incident(Window([Call("t", "s", "", "web", "GET", 5, 2, False)]), Window())
     assert rank(one) == []
     assert (
