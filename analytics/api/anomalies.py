@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from ninja import Query, Router
 
-from analytics.schemas_anomalies import AnomalyOut, AnomalyQuery
+from analytics.schemas.anomalies import AnomalyOut, AnomalyQuery
 from analytics.selectors import anomalies as selectors
 from resilience_site.core.choices import Scope
 from resilience_site.core.pagination import Page, PageOut

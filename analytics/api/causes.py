@@ -7,7 +7,7 @@ from typing import Any
 
 from ninja import Router
 
-from analytics.schemas_causes import RootCauseOut
+from analytics.schemas.causes import RootCauseOut
 from analytics.selectors import causes as selectors
 from resilience_site.core.choices import Scope
 from resilience_site.core.permissions import ApiAuth, ApiRequest

@@ -7,7 +7,8 @@ from typing import Any
 
 from ninja import Query, Router
 
-from analytics.schemas import ChainDetailOut, ChainOut, ChainQuery, ErrorOut
+from analytics.schemas.chains import ChainDetailOut, ChainOut, ChainQuery
+from analytics.schemas.errors import ErrorOut
 from analytics.selectors import chains as selectors
 from analytics.selectors.chain_view import chain_view
 from analytics.selectors.errors import errors_get

@@ -7,7 +7,7 @@ from typing import Any
 
 from ninja import Query, Router
 
-from analytics.schemas_differences import DifferenceOut, DifferenceQuery
+from analytics.schemas.differences import DifferenceOut, DifferenceQuery
 from analytics.selectors.differences import BASELINE, FailureFilter, difference
 from resilience_site.core.choices import Scope
 from resilience_site.core.permissions import ApiAuth, ApiRequest

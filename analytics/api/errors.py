@@ -9,7 +9,7 @@ from uuid import UUID
 from ninja import Query, Router
 
 from analytics.models import ErrorEvent
-from analytics.schemas import ErrorDetailOut, ErrorOut, ErrorQuery
+from analytics.schemas.errors import ErrorDetailOut, ErrorOut, ErrorQuery
 from analytics.selectors import errors as selectors
 from resilience_site.core.choices import Scope
 from resilience_site.core.pagination import Page, PageOut

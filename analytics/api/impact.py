@@ -9,7 +9,7 @@ from uuid import UUID
 from ninja import Router
 
 from analytics.models import ErrorEvent, ErrorPattern
-from analytics.schemas import BudgetOut, ImpactOut
+from analytics.schemas.impact import BudgetOut, ImpactOut
 from analytics.selectors import impact as selectors
 from analytics.selectors.errors import error_get
 from analytics.selectors.patterns import pattern_get

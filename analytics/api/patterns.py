@@ -11,7 +11,7 @@ from ninja import Query, Router
 
 from analytics.api.errors import DEFAULT_RANGE
 from analytics.models import ErrorPattern
-from analytics.schemas_patterns import (
+from analytics.schemas.patterns import (
     DecisionIn,
     IgnoreIn,
     MergeIn,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from ninja import Query, Router
 
-from analytics.schemas_predictions import PredictionOut, PredictionQuery
+from analytics.schemas.predictions import PredictionOut, PredictionQuery
 from analytics.selectors import predictions as selectors
 from resilience_site.core.choices import Scope
 from resilience_site.core.pagination import Page, PageOut

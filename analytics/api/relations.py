@@ -9,7 +9,7 @@ from uuid import UUID
 from ninja import Router
 
 from analytics.models import ErrorPattern
-from analytics.schemas import PatternShortOut, RelatedOut, RelationOut, RelationsOut
+from analytics.schemas.relations import PatternShortOut, RelatedOut, RelationOut, RelationsOut
 from analytics.selectors import relations as selectors
 from analytics.selectors.patterns import pattern_get
 from resilience_site.core.choices import Scope

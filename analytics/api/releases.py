@@ -7,7 +7,7 @@ from typing import Any
 
 from ninja import Query, Router
 
-from analytics.schemas_releases import ReleaseQuery, ReleasesOut
+from analytics.schemas.releases import ReleaseQuery, ReleasesOut
 from analytics.selectors.releases import AROUND, release_effects
 from resilience_site.core.choices import Scope
 from resilience_site.core.permissions import ApiAuth, ApiRequest

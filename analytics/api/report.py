@@ -7,7 +7,7 @@ from typing import Any
 
 from ninja import Router
 
-from analytics.schemas import ReportOut
+from analytics.schemas.report import ReportOut
 from analytics.selectors.report import PatternLine, Report, ServiceLine, report_read
 from resilience_site.core.choices import Scope
 from resilience_site.core.permissions import ApiAuth, ApiRequest

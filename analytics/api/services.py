@@ -7,11 +7,11 @@ from typing import Any
 
 from ninja import Query, Router
 
-from analytics.schemas import MapOut, RangeQuery, ServiceOut
+from analytics.schemas.services import MapOut, ServiceOut
 from analytics.selectors.rollups import Figures, edge_list, service_figures
 from health.selectors import service_list as catalogue
 from resilience_site.core.choices import Scope
-from resilience_site.core.pagination import Page, PageOut, keyset_page
+from resilience_site.core.pagination import Page, PageOut, RangeQuery, keyset_page
 from resilience_site.core.permissions import ApiAuth, ApiRequest
 from resilience_site.core.timerange import parse_range
 

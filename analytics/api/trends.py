@@ -8,7 +8,7 @@ from typing import Any
 
 from ninja import Query, Router
 
-from analytics.schemas_trends import (
+from analytics.schemas.trends import (
     ExhaustionOut,
     ExhaustionQuery,
     ForecastOut,

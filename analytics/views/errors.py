@@ -16,7 +16,6 @@ from analytics.domain.stacktraces.base import CAUSE, CONTEXT, MEMBER, SUPPRESSED
 from analytics.models import ErrorEvent, StackTrace
 from analytics.selectors import errors as selectors
 from analytics.selectors.logs import logs_of_trace
-from analytics.selectors.patterns import pattern_shown
 from analytics.selectors.loose_errors import edge_chain_of
 from analytics.selectors.patterns import pattern_shown
 from analytics.views.common import (
