@@ -57,6 +57,7 @@ SELECT chosen.service, chosen.name, chosen.attributes::text, chosen.unit, figure
     figures.total / nullif(figures.points, 0)
 FROM chosen JOIN analytics_metricrollup AS figures ON figures.series_id = chosen.id
 WHERE number <= %(gauges)s AND figures.minute >= %(since)s AND figures.minute < %(until)s
+ORDER BY number
 """
 # Minutes without telemetry of any service: the site received nothing, which says nothing of one.
 _HEARD: Final = """
@@ -137,20 +138,28 @@ def _by_service(rows: list[Any]) -> dict[str, dict[int, Any]]:
 
 
 def _gauges(rows: list[Any], minutes: range) -> list[MinuteSeries]:
-    values: dict[tuple[str, str, str], dict[int, float | None]] = defaultdict(dict)
+    values: dict[tuple[str, str], dict[int, float | None]] = defaultdict(dict)
+    units: dict[tuple[str, str], str] = {}
     for service, name, attributes, unit, minute, value in rows:
-        values[service, gauge_name(name, attributes), unit][_seconds(minute)] = value
+        key = service, gauge_name(name, attributes)
+        # The same gauge of another scope or unit is another series to the store; here the first
+        # one stands for all of them, as two states under one name could not be kept.
+        if units.setdefault(key, unit) == unit:
+            values[key].setdefault(_seconds(minute), value)
     return [
         MinuteSeries(
-            service, name, unit, _GAUGE, [Sample(at, of.get(at)) for at in minutes], min(of)
+            service, name, units[service, name], _GAUGE,
+            [Sample(at, of.get(at)) for at in minutes], min(of),
         )
-        for (service, name, unit), of in values.items()
-    ]
+        for (service, name), of in values.items()
+    ]  # fmt: skip
 
 
 def gauge_name(name: str, attributes: str) -> str:
-    """A gauge by its metric and, where it has any, its attributes."""
-    return name if attributes in ("{}", "") else f"{name} {attributes}"[:300]
+    """A gauge by its metric and, where it has any, its attributes; never the name of a metric of
+    calls or errors."""
+    told = name if attributes in ("{}", "") else f"{name} {attributes}"[:300]
+    return f"{told} (gauge)" if told in KINDS else told
 
 
 # --- Samples of a minute -------------------------------------------------------------------------

@@ -45,12 +45,17 @@ def broken(at: datetime) -> Minute:
 
 
 def write_gauge(
-    service: str, name: str, since: datetime, until: datetime, value: Callable[[], float]
+    service: str,
+    name: str,
+    since: datetime,
+    until: datetime,
+    value: Callable[[], float],
+    unit: str = "1",
 ) -> None:
     series, _ = MetricSeries.objects.get_or_create(
-        id=uuid5(UUID(int=0), name),
+        id=uuid5(UUID(int=0), name + unit),
         defaults={
-            "service": service, "scope": "", "name": name, "unit": "1", "kind": "gauge",
+            "service": service, "scope": "", "name": name, "unit": unit, "kind": "gauge",
             "temporality": 0, "monotonic": False, "attributes": {}, "first_seen": since,
             "last_seen": until.date(),
         },
@@ -180,6 +185,19 @@ def test_a_service_that_stops_is_found_unless_nothing_is_received_at_all() -> No
     found = Anomaly.objects.get(service="planner", metric="traffic", started_at__gte=BROKEN)
     assert found.value == 0
     assert found.unit == "1/s"
+
+
+def test_gauges_named_like_a_metric_or_like_each_other_are_kept_apart() -> None:
+    since = NOW - timedelta(minutes=30)
+    write_calls("planner", since, UNTIL, calm())
+    for name, unit in (("errors", "1"), ("traffic", "%"), ("pool", "1"), ("pool", "%")):
+        write_gauge("planner", name, since, UNTIL, lambda: 0.5, unit)
+    anomalies_detect(now=NOW)
+    watched = [each.metric for each in watched_series("planner")]
+    assert watched == [
+        "error_rate", "errors", "errors (gauge)", "latency_p95", "pool", "traffic",
+        "traffic (gauge)",
+    ]  # fmt: skip
 
 
 def test_a_gauge_of_saturation_is_watched_and_its_silence_ends_its_spell() -> None:
