@@ -10,7 +10,7 @@ only while it is news.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -129,6 +129,7 @@ def _batch(services: list[str], within: TimeRange, now: datetime, done: Watched)
     changed: list[Anomaly] = []
     entries: list[Entry] = []
     kept = []
+    alive: set[UUID] = set()
     for series in _series(services, within):
         state = states.get((series.service, series.metric))
         if state is None and series.first is None:
@@ -139,7 +140,10 @@ def _batch(services: list[str], within: TimeRange, now: datetime, done: Watched)
             changed.append(anomaly)
             entries += _told(anomaly, now, done)
         kept.append(_state(watch, series, within.until))
+        if watch.spell and not watch.spell.ended:
+            alive.add(_id(series, watch.spell.started_at))
     _write(kept, changed)
+    entries += _forgotten_end(services, alive, within, done)
     journal.append(entries)
     done.services += len(services)
     done.minutes += int(within.length.total_seconds()) // MINUTE * len(services)
@@ -182,10 +186,30 @@ def _spells(watch: Watch, series: MinuteSeries, since: int | None) -> Iterable[S
     return seen.values()
 
 
+def _forgotten_end(
+    services: list[str], alive: Collection[UUID], within: TimeRange, done: Watched
+) -> list[Entry]:
+    """End the spells that no watch knows of: what was known of their series was lost."""
+    left = Anomaly.objects.filter(service__in=services, ended_at=None).exclude(id__in=alive)
+    return _ended(list(left), within.since, done)
+
+
+def _ended(left: list[Anomaly], at: datetime, done: Watched) -> list[Entry]:
+    """Spells that end at a time, not before their worst minute is over."""
+    for anomaly in left:
+        anomaly.ended_at = max(anomaly.at + _minute(1), at)
+    Anomaly.objects.bulk_update(left, ["ended_at"])
+    done.ended += len(left)
+    return [_entry("anomaly_ended", anomaly) for anomaly in left]
+
+
+def _id(series: MinuteSeries, started_at: int) -> UUID:
+    return uuid5(SPACE, f"{series.service}\0{series.metric}\0{started_at}")
+
+
 def _anomaly(spell: Spell, series: MinuteSeries) -> Anomaly:
-    name = f"{series.service}\0{series.metric}\0{spell.started_at}"
     return Anomaly(
-        id=uuid5(SPACE, name),
+        id=_id(series, spell.started_at),
         service=series.service,
         metric=series.metric,
         unit=series.unit,
@@ -260,11 +284,7 @@ def _close_left(watched: list[str], now: datetime, done: Watched) -> None:
         .filter(ended_at=None, started_at__lt=now - IDLE)
         .exclude(service__in=watched)[:500]
     )
-    for anomaly in left:
-        anomaly.ended_at = max(anomaly.at + _minute(1), now - IDLE)
-    Anomaly.objects.bulk_update(left, ["ended_at"])
-    journal.append([_entry("anomaly_ended", anomaly) for anomaly in left])
-    done.ended += len(left)
+    journal.append(_ended(left, now - IDLE, done))
 
 
 def anomalies_prune(*, now: datetime) -> int:

@@ -246,6 +246,19 @@ def test_states_that_cannot_be_read_are_learnt_anew() -> None:
     assert {each.minutes for each in watched_series("planner")} <= {0, 1}
 
 
+def test_a_spell_whose_state_was_lost_is_told_to_be_over() -> None:
+    write_calls("planner", NOW - timedelta(hours=4), BROKEN, calm())
+    write_calls("planner", BROKEN, UNTIL, broken)
+    anomalies_detect(now=NOW)
+    lost = {str(each.id) for each in Anomaly.objects.filter(ended_at=None)}
+    assert lost
+    DetectorState.objects.update(state=b"nothing")
+    write_calls("planner", UNTIL, UNTIL + MINUTE, broken)
+    anomalies_detect(now=NOW + MINUTE)
+    assert not Anomaly.objects.filter(ended_at=None).exists()
+    assert {each.payload["id"] for each in told("anomaly_ended")} >= lost
+
+
 def test_a_turn_ends_and_says_who_is_late() -> None:
     for name in ("a", "b"):
         write_calls(name, NOW - timedelta(hours=1), UNTIL, calm())
