@@ -14,7 +14,7 @@ from analytics.domain.foresight.alarms import Score, score, spaced
 from analytics.domain.foresight.histories import Histories, History
 from analytics.domain.foresight.model import FEWEST_FAILURES, Aim, Model, fit_model
 from analytics.domain.foresight.signs import family_of
-from analytics.domain.foresight.trees import GROWTH, Growth
+from analytics.domain.foresight.trees import GROWTH, Growth, TooFew
 
 Floats = NDArray[np.float64]
 # Services may be called to look at nothing more often than once in four days each.
@@ -112,7 +112,7 @@ def compare(
                 f"needs {FEWEST_FAILURES} failures before the held-back part, has "
                 f"{earlier.failures}"
             )
-    except ValueError as error:
+    except TooFew as error:
         return _rules_stay(str(error))
     scores = {
         "model": _scored(_model_moments(model, histories, border), later),

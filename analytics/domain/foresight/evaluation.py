@@ -13,6 +13,7 @@ from analytics.domain.foresight import features
 from analytics.domain.foresight.alarms import score, spaced
 from analytics.domain.foresight.histories import Histories, History
 from analytics.domain.foresight.model import Aim, Model, fit_model
+from analytics.domain.foresight.trees import TooFew
 
 Floats = NDArray[np.float64]
 _SEED: Final = 20_260
@@ -50,7 +51,7 @@ def alarms_given(histories: Histories, training: Collection[str], aim: Aim) -> E
         notes.append("No failures of the scored entities are given; their past is not used.")
     try:
         model = fit_model(known, aim, np.random.default_rng(_SEED), failures_known=failures_known)
-    except ValueError as error:
+    except TooFew as error:
         notes.append(
             f"Safe rule instead of a model, which {error}: two types of events within "
             f"{aim.horizon / 48 / 60:g} min."

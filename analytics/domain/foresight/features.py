@@ -106,7 +106,8 @@ def rows(plan: Plan, history: History, moments: Floats) -> Floats:
     )
     distinct = (counts[:kinds] > 0).sum(axis=0)
     parts = [
-        counts.transpose(1, 0, 2).reshape(len(moments), -1),
+        # Not -1 columns: an entity without events has no rows to tell their number from.
+        counts.transpose(1, 0, 2).reshape(len(moments), len(counts) * len(WINDOWS)),
         now.T,
         since.T,
         usual.T,

@@ -19,7 +19,7 @@ from analytics.domain.foresight.alarms import Score, score, spaced
 from analytics.domain.foresight.features import Plan
 from analytics.domain.foresight.histories import Histories, History
 from analytics.domain.foresight.recurrence import Recurrence, recurrence_of
-from analytics.domain.foresight.trees import GROWTH, Growth, Trees, fit
+from analytics.domain.foresight.trees import GROWTH, Growth, TooFew, Trees, fit
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
@@ -157,17 +157,15 @@ def fit_model(
     failures_known: bool = True,
     growth: Growth = GROWTH,
 ) -> Model:
-    """Learn from histories; raises ValueError where they hold too few failures that events went
+    """Learn from histories; raises TooFew where they hold too few failures that events went
     before. `failures_known` says whether past failures will be known when it is asked."""
     if histories.failures < FEWEST_FAILURES:
-        raise ValueError(
-            f"needs {FEWEST_FAILURES} failures to learn from, has {histories.failures}"
-        )
+        raise TooFew(f"needs {FEWEST_FAILURES} failures to learn from, has {histories.failures}")
     histories = _enough(histories, aim, random)
     table = table_of(histories, aim, random, failures_known=failures_known)
     preceded = int(table.answers.sum())
     if preceded < FEWEST_FAILURES or preceded == len(table.answers):
-        raise ValueError(
+        raise TooFew(
             f"needs {FEWEST_FAILURES} moments with events shortly before failures and some "
             f"without, has {preceded} of {len(table.answers)}"
         )

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import csv
-import math
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Final
+
+from analytics.domain.times import seconds_read
 
 _UNITS: Final = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(s|m|min|h|d)", re.ASCII)
-# Years 1 to 9999: what a time can be written as.
-_EARLIEST: Final = -62_135_596_800.0
-_LATEST: Final = 253_402_300_799.0
 
 
 class BadRow(ValueError):
@@ -59,16 +56,8 @@ def _values(row: list[str], places: list[int], columns: Sequence[str], line: int
 def _seconds(text: str, line: int) -> float:
     """Seconds since the epoch; a time without a zone is taken as UTC."""
     try:
-        number = float(text)
+        return seconds_read(text)
     except ValueError:
-        pass
-    else:
-        if math.isfinite(number) and _EARLIEST <= number <= _LATEST:
-            return number
-    try:
-        at = datetime.fromisoformat(text)
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
         raise BadRow(
             f"line {line}: {text[:40]!r} is no time; write it like 2026-01-31 06:00:00"
         ) from None

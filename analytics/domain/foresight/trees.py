@@ -16,6 +16,10 @@ Codes = NDArray[np.intp]
 Bins = NDArray[np.uint8]
 
 
+class TooFew(ValueError):
+    """There is too little to learn from; the message says what is needed, after "which"."""
+
+
 @dataclass(frozen=True)
 class Growth:
     """How trees are grown: few values, chosen once on generated histories for sets of hundreds
@@ -88,12 +92,12 @@ def fit(
 ) -> Trees:
     """Trees that tell rows with the answer yes from those without.
 
-    Infinite values stand for "never" and are greater than all others. Raises ValueError where
+    Infinite values stand for "never" and are greater than all others. Raises TooFew where
     there is no row of each answer, for then there is nothing to tell apart.
     """
     count = len(answers)
     if not 0 < int(answers.sum()) < count:
-        raise ValueError("trees need rows of both answers")
+        raise TooFew("needs moments of both answers: before failures, and others")
     edges = tuple(_edges(column, growth.bins) for column in table.T)
     codes = _codes(table, edges)
     share = float(answers.mean())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -105,6 +106,37 @@ def test_machines_that_were_not_learnt_from_are_foretold(door: Door) -> None:
     alarms = door.run(door.write("train.txt", "entity\n" + "\n".join(train)))
     assert scored(alarms, machines, others).f1 >= 0.8
     assert "No failures of the scored entities" in door.told
+
+
+def test_entities_that_fail_without_any_event_hinder_nothing(door: Door) -> None:
+    machines = generate(smaller(SCENES[0], 30, 160), seed=11)
+    train, others = machines.entities[::2], set(machines.entities[1::2])
+    silent = {machines.entities[0], machines.entities[1]}
+    events = [each for each in machines.events if each[0] not in silent]
+    door.machines(replace(machines, events=events))
+    alarms = door.run(",".join(train))
+    assert "A model of" in door.told
+    assert alarms
+    assert {alarm["entity"] for alarm in alarms} <= others - silent
+
+
+def test_failures_alone_are_told_to_be_too_little(door: Door) -> None:
+    door.write("events.csv", "entity,timestamp,type\n")
+    door.write(
+        "failures.csv",
+        "entity,timestamp\n" + "".join(f"{e},2026-01-{d:02}\n" for e in "ab" for d in range(1, 26)),
+    )
+    assert door.run("a") == []
+    assert "which needs 20 moments with events shortly before failures" in door.told
+
+
+def test_times_in_milliseconds_are_read_and_written_as_they_are(door: Door) -> None:
+    door.write(
+        "events.csv",
+        "entity,timestamp,type\na,1767225600000,x\nb,1767225600000,x\nb,1767225660000,y\n",
+    )
+    door.write("failures.csv", "entity,timestamp\n")
+    assert [alarm["timestamp"] for alarm in door.run("a")] == ["1767225660000"]
 
 
 def test_few_failures_are_left_to_the_rule(door: Door) -> None:
