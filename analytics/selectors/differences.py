@@ -140,15 +140,7 @@ def _sets(
     rows = [Row(call.attributes, float(call.failed), 1.0) for call in now.calls]
     rows += [Row(call.attributes, 0.0, 0.0, float(call.failed), 1.0) for call in before.calls]
     table = table_of(rows)
-    folded = [
-        (
-            one.name,
-            f"the {one.kept} of its {one.values} values with most failures were compared"
-            if one.kept
-            else f"its {one.values} values tell calls apart no better than others do",
-        )
-        for one in table.folded
-    ]
+    folded = [(one.name, _left_out(one.values, one.kept)) for one in table.folded]
     sets = []
     for one in explain(table):
         count, count_before = round(one.failed), round(one.failed_before)
@@ -172,6 +164,14 @@ def _sets(
             )
         )
     return tuple(sets), folded
+
+
+def _left_out(values: int, kept: int) -> str:
+    if kept:
+        return f"the {kept} of its {values} values with most failures were compared"
+    if values:
+        return f"its {values} values tell calls apart no better than others do"
+    return "fewer failures have them than those that were compared"
 
 
 def _examples(calls: Calls, attributes: Mapping[str, str]) -> tuple[str, ...]:

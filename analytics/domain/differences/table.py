@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,8 @@ Codes = npt.NDArray[np.int64]
 MAX_VALUES = 200
 # Attributes that are combined with each other: 298 combinations of up to three.
 MAX_ATTRIBUTES = 12
+# Names of attributes that are looked at: a sender that puts ids into names has one for each call.
+MAX_NAMES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """An attribute with more values than are looked at, or one that is not looked at at all."""
+    """An attribute with more values than are looked at, or one that is not looked at at all.
+
+    Without `values` it stands for attributes that not even the values were counted of.
+    """
 
     name: str
     values: int
@@ -59,10 +65,10 @@ def table_of(rows: Iterable[Row]) -> Table:
     """Rows summed up by their attributes. An absent attribute counts as the empty value.
 
     Of an attribute with more than `MAX_VALUES` values the ones with most failures are kept; one
-    whose values nearly all differ (an id) is left out. Numbers that are no numbers count as 0.
+    whose values nearly all differ (an id) is left out, and so are all but the `MAX_NAMES` that most
+    failures have. Numbers that are no numbers count as 0.
     """
     given = list(rows)
-    names = tuple(sorted({name for row in given for name in row.attributes}))
     numbers = np.array(
         [(row.failed, row.total, row.failed_before, row.total_before) for row in given],
         dtype=np.float64,
@@ -73,21 +79,26 @@ def table_of(rows: Iterable[Row]) -> Table:
     numbers[:, 3] = np.maximum(numbers[:, 2], numbers[:, 3])
     kept: list[tuple[str, tuple[str, ...], Codes]] = []
     folded: list[Folded] = []
+    names, more = _names(given, numbers)
     for name in names:
+        places: dict[str, int] = {}
         values = [row.attributes.get(name, "") for row in given]
-        labels, codes = _coded(values, numbers)
-        distinct = len(set(values))
+        rows_at = np.array([places.setdefault(v, len(places)) for v in values], dtype=np.int64)
+        distinct = len(places)
         if distinct < 2:
             continue  # what all calls share tells none of them apart
         if _is_id(values, distinct):
             folded.append(Folded(name, distinct, 0))
             continue
+        labels, codes = _coded(tuple(places), rows_at, numbers)
         if len(labels) < distinct:
             folded.append(Folded(name, distinct, len(labels)))
         kept.append((name, labels, codes))
     if len(kept) > MAX_ATTRIBUTES:
         kept, left = _telling(kept, numbers)
         folded += left
+    if more:
+        folded.append(Folded(f"{more:,} more", 0, 0))
     codes = (
         np.stack([codes for _, _, codes in kept], axis=1)
         if kept
@@ -111,16 +122,30 @@ def sums_of(rows: Codes, weights: Floats, size: int) -> Floats:
     return np.bincount(rows, weights, size).astype(np.float64)
 
 
-def _coded(values: Sequence[str], numbers: Floats) -> tuple[tuple[str, ...], Codes]:
+def _names(rows: Sequence[Row], numbers: Floats) -> tuple[list[str], int]:
+    """The names of attributes that most failures have, in order, and how many more there are."""
     failures: Counter[str] = Counter()
     calls: Counter[str] = Counter()
-    for value, (failed, total, _, before) in zip(values, numbers.tolist(), strict=True):
-        failures[value] += failed
-        calls[value] += total + before
-    order = sorted(calls, key=lambda value: (-failures[value], -calls[value], value))
-    labels = tuple(order[:MAX_VALUES])
-    code = {value: at for at, value in enumerate(labels)}
-    return labels, np.array([code.get(value, -1) for value in values], dtype=np.int64)
+    for row, (failed, total, _, before) in zip(rows, numbers.tolist(), strict=True):
+        for name in row.attributes:
+            failures[name] += failed
+            calls[name] += total + before
+    found = nsmallest(MAX_NAMES, calls, key=lambda name: (-failures[name], -calls[name], name))
+    return sorted(found), len(calls) - len(found)
+
+
+def _coded(
+    values: tuple[str, ...], places: Codes, numbers: Floats
+) -> tuple[tuple[str, ...], Codes]:
+    """The values with most failures, and the one that each row has, by the place of its value."""
+    failures = sums_of(places, numbers[:, 0], len(values)).tolist()
+    calls = sums_of(places, numbers[:, 1] + numbers[:, 3], len(values)).tolist()
+    order = nsmallest(
+        MAX_VALUES, range(len(values)), key=lambda at: (-failures[at], -calls[at], values[at])
+    )
+    code = np.full(len(values), -1, dtype=np.int64)
+    code[order] = np.arange(len(order))
+    return tuple(values[at] for at in order), code[places]
 
 
 def _is_id(values: Sequence[str], distinct: int) -> bool:

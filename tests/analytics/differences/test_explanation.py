@@ -14,7 +14,14 @@ from analytics.domain.differences.likelihood import (
     p_value_of,
     passing,
 )
-from analytics.domain.differences.table import MAX_ATTRIBUTES, MAX_VALUES, Row, table_of
+from analytics.domain.differences.table import (
+    MAX_ATTRIBUTES,
+    MAX_NAMES,
+    MAX_VALUES,
+    Folded,
+    Row,
+    table_of,
+)
 from tests.bench import differences
 
 REGIONS, DEVICES, VERSIONS = ("eu", "us", "ap"), ("tv", "phone"), ("6", "7")
@@ -209,3 +216,18 @@ def test_real_incidents_are_explained_above_the_target_and_a_plain_rule_as_known
     # Of all 68 the rule has 0.544 (0.570 of the 135 of their source), and of the small ones:
     assert (sum(known), len(known)) == (11, 20)
     assert sum(ours) / len(ours) >= differences.LEAST
+
+
+def test_names_that_are_another_for_each_call_are_left_out_together() -> None:
+    rows = [
+        Row(
+            {"region": REGIONS[n % 3], **{f"id-{n}-{m}": "v" for m in range(8)}},
+            float(n % 3 == 0),
+            1,
+        )
+        for n in range(600)
+    ]
+    table = table_of(rows)
+    assert len(table.folded) <= MAX_NAMES + 1
+    assert table.folded[-1] == Folded(f"{600 * 8 + 1 - MAX_NAMES:,} more", 0, 0)
+    assert explain(table)[0].attributes == {"region": "eu"}

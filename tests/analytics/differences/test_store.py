@@ -141,3 +141,15 @@ def test_the_api_answers_with_the_hour_before_as_baseline(viewer: Client) -> Non
     assert body["items"][0]["attributes"] == {"region": "eu", "service": "planner"}
     assert body["items"][0]["score"] == 1.0
     assert viewer.get("/api/v1/what-changed", {"baseline_since": "x"}).status_code == 422
+
+
+def test_of_very_many_or_very_long_attributes_a_part_is_read() -> None:
+    flood = {f"{number:04}{'k' * 300}": "v" * 1_000 for number in range(200)}
+    span = span_record(new_trace(), new_span(), at=WITHIN.since, failed=True)
+    ingest.store_spans(batch(span._replace(attributes={"a": 1, **flood})), received_at=NOW)
+    [call] = call_attributes.calls_read(WITHIN).calls
+    assert call.failed
+    assert call.attributes["a"] == "1"
+    assert len(call.attributes) <= 64 + 4
+    assert max(len(name) for name in call.attributes) <= 100
+    assert max(len(value) for value in call.attributes.values()) <= 120
