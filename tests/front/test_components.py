@@ -154,6 +154,14 @@ def test_the_pager_says_when_there_is_no_more() -> None:
     assert "First" in written("{% pager 3 None 'errors' %}", "/errors?cursor=x")
 
 
+def test_a_link_to_another_screen_keeps_the_time_and_nothing_else() -> None:
+    tag = "{% same_time 'errors' service='a b' %}"
+    assert written(tag, "/services?since=6h&until=now&sort=name").strip() == (
+        "/errors?since=6h&amp;until=now&amp;service=a+b"
+    )
+    assert written("{% same_time 'errors' %}", "/services?sort=name").strip() == "/errors"
+
+
 def test_a_lane_stays_inside_its_row() -> None:
     for offset, length in ((0.0, 1.0), (0.999, 0.5), (1.0, 0.0), (-0.2, 3.0)):
         html = written("{% lane offset length %}", offset=offset, length=length)
