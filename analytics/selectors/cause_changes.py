@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from django.db.models import Exists, OuterRef
 from django.http import QueryDict
 from django.urls import reverse
 
-from analytics.domain.causes.incident import Change
+from analytics.domain.causes.incident import CALLERS_BREAKER, Change
 from analytics.models import Release
 from resilience_site.core.choices import Topic
 from resilience_site.core.models import JournalEntry
@@ -30,14 +31,16 @@ def changes_read(
     within: TimeRange,
     instances: Mapping[str, Mapping[str, float]],
     instances_before: Mapping[str, Mapping[str, float]],
+    unheard: Collection[tuple[str, str]] = (),
 ) -> list[Change]:
     """What changed in a range or shortly before, by time. A restart is seen as an instance that
-    was not there in the normal window, of a service that was.
+    was not there in the normal window, of a service that was. `unheard` are callers with what they
+    call that sends no telemetry: a breaker named after it speaks of it, not of the caller.
     """
     since = within.since - LEAD
     changes = [
         *_releases(since, within.until),
-        *_journal(since, within.until),
+        *_journal(since, within.until, unheard),
         *_restarts(instances, instances_before),
     ]
     return sorted(changes, key=lambda each: (each.at, each.service))
@@ -79,16 +82,30 @@ def _restarts(
                 yield Change(service, "restart", at, text)
 
 
-def _journal(since: datetime, until: datetime) -> Iterable[Change]:
+def _journal(
+    since: datetime, until: datetime, unheard: Collection[tuple[str, str]]
+) -> Iterable[Change]:
     entries = JournalEntry.objects.filter(
         at__gte=since, at__lt=until, topic__in=_TOPICS, kind__in=_KINDS
     ).order_by("id")[:MOST_ENTRIES]
     for entry in entries:
         found = _words(entry)
         if found is not None and entry.service:
-            kind, text, link = found
+            service, (kind, text, link) = entry.service, found
+            if kind == "breaker" and (behind := _behind(entry, unheard)) is not None:
+                kind, text, service = CALLERS_BREAKER, f"{text} in {service}", behind
             at = entry.at.timestamp()
-            yield Change(entry.service, kind, at, f"{text} at {_clock(entry.at)}", link)
+            yield Change(service, kind, at, f"{text} at {_clock(entry.at)}", link)
+
+
+def _behind(entry: JournalEntry, unheard: Collection[tuple[str, str]]) -> str | None:
+    """The silent service that a caller's breaker is named after, None where there is none."""
+    called = {_plain(callee): callee for caller, callee in unheard if caller == entry.service}
+    return called.get(_plain(str(entry.payload.get("name", ""))))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name.casefold())
 
 
 def _words(entry: JournalEntry) -> tuple[str, str, str] | None:

@@ -57,12 +57,14 @@ def root_cause(within: TimeRange, baseline: TimeRange) -> RootCause:
     """Rank the services by what speaks for each as the cause of what `within` shows."""
     now, then = window_read(within), window_read(baseline)
     edges = now.edges | then.edges
+    heard = {service for service, _ in (*now.window.series, *then.window.series)}
+    unheard = frozenset((caller, callee) for caller, callee in edges if callee not in heard)
     incident = Incident(
         now.window,
         then.window,
         edges,
         _symptom(now, then, edges),
-        changes_read(within, now.instances, then.instances),
+        changes_read(within, now.instances, then.instances, unheard),
     )
     found = rank(incident)[:SHOWN]
     return RootCause(

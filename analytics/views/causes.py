@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from analytics.domain.causes.incident import Suspect
+from analytics.domain.causes.incident import CALLERS_BREAKER, Suspect
 from analytics.selectors import causes as selectors
 from analytics.views.common import bad_question, first_steps
 from resilience_site.core import journal
@@ -31,6 +31,7 @@ _WORDS = {
     "restart": "Restart",
     "health": "Health",
     "breaker": "Breaker",
+    CALLERS_BREAKER: "Breaker of a caller",
 }
 
 

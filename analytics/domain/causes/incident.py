@@ -61,11 +61,14 @@ class Symptom(NamedTuple):
     at: float | None
 
 
+CALLERS_BREAKER = "callers_breaker"
+
+
 class Change(NamedTuple):
     """A change of state of a service in the incident: what may have caused it, in words.
 
-    `kind` is one of `release`, `config`, `restart`, `health`, `breaker`; `at` in seconds since the
-    epoch.
+    `kind` is one of `release`, `config`, `restart`, `health`, `breaker`, and `callers_breaker` of a
+    service that tells nothing of itself; `at` in seconds since the epoch.
     """
 
     service: str

@@ -7,7 +7,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from analytics.domain.causes import delays, failures, sequences, series, spreading
-from analytics.domain.causes.incident import Change, Evidence, Finding, Incident, Suspect
+from analytics.domain.causes.incident import (
+    CALLERS_BREAKER,
+    Change,
+    Evidence,
+    Finding,
+    Incident,
+    Suspect,
+)
 from analytics.domain.causes.segments import Segment, segments_of
 
 # The strength at which a kind of evidence is half believed. Sequences and stored errors: what
@@ -24,9 +31,11 @@ _HALF: Mapping[str, float] = {
 # What may be the effect of a change below; a step not taken and a resource used up are own.
 _SYMPTOMS = frozenset({delays.GAP, delays.SELF, sequences.ERRORS, spreading.LOSS, failures.STORED})
 # What a change of state counts where something went wrong at or above its service: people and
-# deployments act from without, checks and breakers may react to something else.
+# deployments act from without, checks and breakers may react to something else. A service that
+# tells nothing of itself can show no symptom: what a caller's breaker found of it explains.
 _CHANGES: Mapping[str, float] = {
     "release": 0.7, "config": 0.7, "restart": 0.6, "health": 0.4, "breaker": 0.3,
+    CALLERS_BREAKER: 0.6,
 }  # fmt: skip
 _OTHER_CHANGE = 0.3
 # The least that a change must count to explain the symptoms of callers.

@@ -49,5 +49,27 @@ def release(service: str, now: datetime) -> None:
         )  # fmt: skip
 
 
+def graph_refuses(now: datetime) -> None:
+    """A planner whose calls to a Graph that sends no telemetry were answered for an hour; in the
+    last 10 minutes every second is refused, and others are kept back by its breaker."""
+    records = []
+    for number in range(140):
+        at = now - timedelta(seconds=30 * number + 15)
+        bad, kept_back = number < 20, number < 20 and number % 2 == 0
+        trace, ids = new_trace(), [new_span() for _ in range(3)]
+        planner = resource("planner", "planner-1")
+        web = span_record(trace, ids[0], at=at, failed=bad, source=resource("web", "web-1"))
+        called = span_record(
+            trace, ids[1], at=at, failed=bad, source=planner,
+            exceptions=[exception("CallNotPermitted", "breaker open")] if kept_back else None,
+        )  # fmt: skip
+        records += [web, called._replace(parent_span_id=ids[0])]
+        if not kept_back:
+            out = span_record(trace, ids[2], at=at, failed=bad, source=planner)
+            peer = {"peer.service": "microsoft-graph"}
+            records.append(out._replace(parent_span_id=ids[1], kind=3, attributes=peer))
+    store_spans(batch(*records), received_at=now)
+
+
 def told(entry: journal.Entry) -> None:
     journal.append([entry])

@@ -93,6 +93,26 @@ def test_what_people_and_checks_changed_is_evidence(ask: Callable[..., Any], now
     assert any('breaker db was overridden ("test") at' in text for text in texts)
 
 
+def test_a_silent_service_is_blamed_where_its_caller_opened_the_breaker_named_after_it(
+    ask: Callable[..., Any], now: datetime
+) -> None:
+    scenes.graph_refuses(now)
+    before = ask(since="10m")["items"]
+    assert before[0]["service"] == "planner"
+    opened = {"name": "microsoft_graph", "reason": "failure_threshold"}
+    with transaction.atomic():
+        journal.append(
+            [journal.Entry("breakers", "breaker.transition", "2", "open", "planner", opened)]
+        )
+    first, second = ask(since="10m")["items"][:2]
+    assert (first["service"], second["service"]) == ("microsoft-graph", "planner")
+    [found] = first["evidence"]
+    assert found["kind"] == "callers_breaker"
+    assert 'microsoft_graph opened ("failure_threshold") in planner at' in found["text"]
+    assert found["link"] == "/breakers?service=planner"
+    assert "breaker" not in kinds(second)
+
+
 def test_an_empty_store_is_not_enough_data(ask: Callable[..., Any]) -> None:
     answer = ask()
     assert answer["items"] == []
