@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import pairwise
 
 from analytics.domain.differences.table import Row
+from analytics.domain.times import seconds_read
 
 TIME, FAILED, ALL = "min", "value", "cnt"
-# Seconds since the epoch have ten digits until 2286; milliseconds thirteen, micro-, nanoseconds
-# more.
-_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
+# More than anything was ever counted, and thousands of such rows still add up exactly.
+_MOST = 1e12
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,26 +31,23 @@ def moments_of(
     The moment is as it stands in the time column, or any way of writing a time within the same
     step. Raises ValueError with a sentence where columns or the moment are missing.
     """
-    for needed in (TIME, FAILED, ALL):
-        if needed not in columns:
-            raise ValueError(
-                f"there is no column {needed!r}; needed are {TIME!r} (time), {FAILED!r} (failures) "
-                f"and {ALL!r} (all); all other columns are attributes"
-            )
-    attributes = [name for name in columns if name and name not in (TIME, FAILED, ALL)]
+    at_column, failed_column, all_column = needed = [
+        _column(columns, name) for name in (TIME, FAILED, ALL)
+    ]
+    attributes = [name for name in columns if name and name not in needed]
     given = list(lines)
-    wanted, order = _place(sorted({_text(line, TIME) for line in given}), at)
+    wanted, order = _place(sorted({_text(line, at_column) for line in given}), at)
     rows: list[Row] = []
     unread = 0
     earlier: set[str] = set()
     for line in given:
-        time = _text(line, TIME)
+        time = _text(line, at_column)
         when = order.get(time)
         if when is None or when > order[wanted]:
             continue
-        failed, total = _number(_text(line, FAILED)), _number(_text(line, ALL))
+        failed, total = _count(_text(line, failed_column)), _count(_text(line, all_column))
         unread += failed is None or total is None
-        values = {name: _text(line, name) for name in attributes}
+        values = {name.strip(): _text(line, name) for name in attributes}
         if time == wanted:
             rows.append(Row(values, failed or 0.0, total or 0.0))
         else:
@@ -60,7 +55,10 @@ def moments_of(
             rows.append(Row(values, 0.0, 0.0, failed or 0.0, total or 0.0))
     notes = []
     if unread:
-        notes.append(f"{unread} of {len(rows)} rows have counts that are no numbers: taken as 0.")
+        notes.append(
+            f"{unread} of {len(rows)} rows have counts that are no numbers of 0 or more: "
+            "taken as 0."
+        )
     if not earlier:
         notes.append(
             "There are no earlier rows to compare with: shares of failures are compared instead."
@@ -68,20 +66,26 @@ def moments_of(
     return Moments(tuple(rows), len(earlier), tuple(notes))
 
 
+def _column(columns: Sequence[str], wanted: str) -> str:
+    """The column of a name, in any case where it is not there as it is."""
+    if wanted in columns:
+        return wanted
+    for name in columns:
+        if name.strip().lower() == wanted:
+            return name
+    raise ValueError(
+        f"there is no column {wanted!r}; needed are {TIME!r} (time), {FAILED!r} (failures) "
+        f"and {ALL!r} (all); all other columns are attributes"
+    )
+
+
 def seconds_of(text: str) -> float | None:
     """Seconds since the epoch of a time: a number of seconds (milli-, micro-, nanoseconds), or
     ISO 8601 (UTC where it names no zone). None if it is neither."""
-    number = _number(text)
-    if number is not None:
-        for least, unit in _UNITS:
-            if abs(number) >= least:
-                return number / unit
-        return number
     try:
-        moment = datetime.fromisoformat(text.strip())
+        return seconds_read(text)
     except ValueError:
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _place(times: list[str], at: str) -> tuple[str, dict[str, float]]:
@@ -122,9 +126,9 @@ def _text(line: Mapping[str, str | None], name: str) -> str:
     return (line.get(name) or "").strip()
 
 
-def _number(text: str) -> float | None:
+def _count(text: str) -> float | None:
     try:
         number = float(text)
     except ValueError:
         return None
-    return number if math.isfinite(number) else None
+    return number if 0 <= number <= _MOST else None

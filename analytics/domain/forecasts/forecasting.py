@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -33,6 +33,7 @@ _OUTSIDE: Final = 0.05
 # Errors on the history that chose the weights are smaller than those to come.
 _OPTIMISM: Final = 1.2
 _LEAST: Final = 24
+_LARGEST: Final = 1e150
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,12 @@ def forecast(grid: Grid, horizon: int, *, ceiling: float = math.inf) -> Forecast
     wanted = needed(grid.step, horizon)
     if grid.step <= 0 or grid.observed < wanted:
         return NotEnough(f"not enough data: needs {wanted:,} values, has {grid.observed:,}")
+    peak = float(np.nanmax(np.abs(grid.values)))
+    if peak > _LARGEST:
+        # Differences and sums of such values would not be finite.
+        small = Grid(grid.step, grid.last, grid.values / peak)
+        found = forecast(small, horizon, ceiling=ceiling / peak)
+        return found if isinstance(found, NotEnough) else _times(found, peak)
     history, season, week = _prepared(grid)
     if np.isfinite(history[-wanted:]).sum() == 0 or len(history) < wanted:
         return NotEnough(f"not enough data: needs {wanted:,} values, has {len(history):,} of late")
@@ -90,14 +97,22 @@ def forecast(grid: Grid, horizon: int, *, ceiling: float = math.inf) -> Forecast
     lower, upper = value + low, value + high
     if shape.positive:
         value, lower, upper = (np.maximum(each, 0.0) for each in (value, lower, upper))
-    most = np.finfo(np.float64).max / scale if scale > 1 else np.inf
-    top = min(ceiling / scale, most)
+    top = ceiling / scale
     value, upper = np.minimum(value, top), np.minimum(upper, top)
-    lower = np.clip(lower, -most, value)
+    lower = np.minimum(lower, value)
     return Forecasted(
         value * scale, lower * scale, np.maximum(upper, value) * scale, season,
         _mase(history, season, past.errors), _coverage(past.errors),
     )  # fmt: skip
+
+
+def _times(found: Forecasted, peak: float) -> Forecasted:
+    """A forecast of values that were divided by `peak`, none of them too large for a number."""
+    most = np.finfo(np.float64).max / peak
+    value, lower, upper = (
+        np.clip(each, -most, most) * peak for each in (found.value, found.lower, found.upper)
+    )
+    return replace(found, value=value, lower=lower, upper=upper)
 
 
 def _prepared(grid: Grid) -> tuple[Floats, int, int]:

@@ -1,23 +1,19 @@
-"""Rows of `timestamp,value`, read strictly and written in the form in which times came."""
+"""Rows of `timestamp,value` on a grid, and of their forecast in the form in which times came."""
 
 from __future__ import annotations
 
-import csv
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from analytics.domain import series_rows
 from analytics.domain.forecasts.forecasting import Forecasted
 from analytics.domain.forecasts.grid import Grid, grid_of
+from analytics.domain.times import unit_of
 
 HEADER: Final = ("timestamp", "value", "lower", "upper")
-_MISSING: Final = frozenset({"", "nan", "null", "none", "na", "n/a"})
-
-
-class RowError(ValueError):
-    """A row that cannot be read; says which line, and what to do."""
+_DATE: Final = len("2026-01-31")
 
 
 @dataclass(frozen=True)
@@ -29,29 +25,10 @@ class Rows:
 
 
 def rows_read(lines: Iterable[str]) -> Rows:
-    """Rows in any order under a header with `timestamp` and `value`; raises `RowError`."""
-    reader = csv.reader(lines)
-    try:
-        header = [name.strip().lower() for name in next(reader, [])]
-        if "timestamp" not in header or "value" not in header:
-            raise RowError("line 1 is not a header with the columns timestamp and value; add one.")
-        at, value = header.index("timestamp"), header.index("value")
-        times: list[float] = []
-        values: list[float | None] = []
-        sample = ""
-        for row in reader:
-            if not any(cell.strip() for cell in row):
-                continue
-            if len(row) <= max(at, value):
-                raise RowError(
-                    f"line {reader.line_num} has {len(row)} of {len(header)} columns; complete it."
-                )
-            times.append(_seconds(row[at].strip(), reader.line_num))
-            values.append(_number(row[value].strip(), reader.line_num))
-            sample = sample or row[at].strip()
-    except csv.Error as problem:
-        raise RowError(f"line {reader.line_num} is not CSV ({problem}); mend it.") from problem
-    return Rows(grid_of(times, values), sample)
+    """Rows in any order; raises `series_rows.RowError`."""
+    rows = list(series_rows.rows_read(lines))
+    grid = grid_of([row.at for row in rows], [row.value for row in rows])
+    return Rows(grid, rows[0].timestamp if rows else "")
 
 
 def rows_of(found: Forecasted, rows: Rows) -> Iterator[tuple[str, str, str, str]]:
@@ -62,44 +39,21 @@ def rows_of(found: Forecasted, rows: Rows) -> Iterator[tuple[str, str, str, str]
         yield _written(at, rows.sample), f"{value:.10g}", f"{lower:.10g}", f"{upper:.10g}"
 
 
-def _seconds(text: str, line: int) -> float:
-    try:
-        number = float(text)
-        if math.isfinite(number) and abs(number) < 1e11:
-            return number
-    except ValueError:
-        pass
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise RowError(
-            f"line {line}: {text[:40]!r} is not a time; write 2026-01-31 23:59:59, RFC 3339 or "
-            "Unix seconds."
-        ) from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def _number(text: str, line: int) -> float | None:
-    if text.lower() in _MISSING:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise RowError(
-            f"line {line}: {text[:40]!r} is not a number; leave a missing value empty."
-        ) from None
-
-
 def _written(at: float, sample: str) -> str:
     try:
-        like = datetime.fromisoformat(sample)
+        unit = unit_of(float(sample))
     except ValueError:
-        return f"{at:.10g}" if at < 1e9 else f"{at:.3f}".rstrip("0").rstrip(".")
-    try:
-        float(sample)
-    except ValueError:
-        moment = datetime.fromtimestamp(0, like.tzinfo or UTC) + timedelta(seconds=at)
-        moment = moment if moment.microsecond else moment.replace(microsecond=0)
-        text = moment.replace(tzinfo=like.tzinfo).isoformat(sep="T" if "T" in sample else " ")
-        return text.replace("+00:00", "Z") if sample.endswith("Z") else text
-    return f"{at:.0f}"
+        return _as_iso(at, sample)
+    if unit > 1:
+        return f"{at * unit:.0f}"
+    return f"{at:.10g}" if at < 1e9 else f"{at:.3f}".rstrip("0").rstrip(".")
+
+
+def _as_iso(at: float, sample: str) -> str:
+    like = datetime.fromisoformat(sample)
+    moment = datetime.fromtimestamp(0, like.tzinfo or UTC) + timedelta(seconds=at)
+    moment = moment if moment.microsecond else moment.replace(microsecond=0)
+    if len(sample) <= _DATE and moment.time() == like.time():
+        return moment.date().isoformat()
+    text = moment.replace(tzinfo=like.tzinfo).isoformat(sep="T" if "T" in sample else " ")
+    return text.replace("+00:00", "Z") if sample.endswith("Z") else text

@@ -97,7 +97,7 @@ def fit(
     """
     count = len(answers)
     if not 0 < int(answers.sum()) < count:
-        raise TooFew("needs moments of both answers: before failures, and others")
+        raise TooFew("needs moments of both answers, before failures and otherwise")
     edges = tuple(_edges(column, growth.bins) for column in table.T)
     codes = _codes(table, edges)
     share = float(answers.mean())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from analytics.domain.anomalies.detector import Detector
-from analytics.domain.anomalies.rows import Row, RowError, rows_read
+from analytics.domain.series_rows import Row, RowError, rows_read
+from analytics.management.files import output_apart
 
 HEADER = ("timestamp", "value", "anomaly_score", "is_anomaly")
 
@@ -30,11 +30,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         source, target = Path(options["input"]), Path(options["output"])
-        if target.exists() and source.exists() and os.path.samefile(source, target):
-            raise CommandError(f"{target} is the input as well. Give another file as --output.")
+        output_apart(target, source)
         try:
             with source.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-                rows = rows_read(line.replace("\0", "") for line in lines)
+                rows = rows_read(lines)
                 with target.open("w", encoding="utf-8", newline="") as out:
                     writer = csv.writer(out, lineterminator="\n")
                     writer.writerow(HEADER)

@@ -13,6 +13,7 @@ from analytics.domain.foresight.evaluation import alarms_given
 from analytics.domain.foresight.histories import histories_of
 from analytics.domain.foresight.model import Aim
 from analytics.domain.foresight.tables import BadRow, rows_read, seconds_of
+from analytics.management.files import output_apart
 
 # One alarm a day and entity, however short the horizon is.
 _QUIET = 86_400.0
@@ -26,6 +27,8 @@ class Command(BaseCommand):
         "would be known at that moment. With fewer than 20 failures to learn from, a safe rule "
         "gives the alarms; which one it was is said on stderr."
     )
+
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--events", required=True, help="CSV: entity,timestamp,type")
@@ -41,6 +44,7 @@ class Command(BaseCommand):
             horizon = seconds_of(options["horizon"])
         except ValueError as error:
             raise CommandError(f"--horizon: {error}.") from None
+        output_apart(*(Path(options[name]) for name in ("output", "events", "failures")))
         events = _rows(options["events"], ("entity", "timestamp", "type"))
         failures = _rows(options["failures"], ("entity", "timestamp"))
         histories = histories_of(

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from analytics.domain.differences.explanation import Explanation, described, explain
 from analytics.domain.differences.rows import Moments, moments_of
 from analytics.domain.differences.table import table_of
+from analytics.management.files import output_apart
 
 
 class Command(BaseCommand):
@@ -40,6 +41,7 @@ class Command(BaseCommand):
         parser.add_argument("--output", required=True, help="JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        output_apart(Path(options["output"]), Path(options["input"]))
         found = _moments(options["input"], options["at"])
         table = table_of(found.rows)
         for note in found.notes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from analytics.domain.forecasts.forecasting import NotEnough, forecast
-from analytics.domain.forecasts.rows import HEADER, RowError, rows_of, rows_read
+from analytics.domain.forecasts.rows import HEADER, rows_of, rows_read
+from analytics.domain.series_rows import RowError
+from analytics.management.files import output_apart
 
 _FURTHEST = 10_000
 
@@ -30,8 +31,7 @@ class Command(BaseCommand):
         horizon = options["horizon"]
         if not 1 <= horizon <= _FURTHEST:
             raise CommandError(f"--horizon {horizon} is not within 1 and {_FURTHEST:,} steps.")
-        if target.exists() and source.exists() and os.path.samefile(source, target):
-            raise CommandError(f"{target} is the input as well. Give another file as --output.")
+        output_apart(target, source)
         try:
             with source.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
                 rows = rows_read(lines)

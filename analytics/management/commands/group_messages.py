@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from itertools import islice
@@ -12,6 +11,7 @@ from typing import Any, BinaryIO
 from django.core.management.base import BaseCommand, CommandError
 
 from analytics.domain.templates.miner import MAX_TEMPLATES, OTHERS, Miner
+from analytics.management.files import output_apart
 
 # Bytes of a line that are read; the rest of a longer one is skipped.
 _LONGEST = 65_536
@@ -55,8 +55,7 @@ def _check(source: Path, target: Path) -> None:
     if source.is_dir() or target.is_dir():
         folder = source if source.is_dir() else target
         raise CommandError(f"{folder} is a folder. Give files as --input and --output.")
-    if target.exists() and os.path.samefile(source, target):
-        raise CommandError(f"{target} is the input as well. Give another file as --output.")
+    output_apart(target, source)
 
 
 def _messages(lines: BinaryIO) -> Iterator[str]:

@@ -65,12 +65,22 @@ def test_few_rows_are_not_judged(tmp_path: Path, text: str) -> None:
         ("timestamp,value\nyesterday,1\n", "line 2: 'yesterday' is no time"),
         ("timestamp,value\n2026-01-01 00:00:00\n", "line 2 has one column"),
         ("timestamp,value\nnan,1\n", "line 2: 'nan' is no time"),
+        ("at,name,n\n1,a,2\n", "line 1 does not name the columns"),
         (b"timestamp,value\n\xff\xfe,1\n", "line 2"),
     ],
 )
 def test_a_bad_row_is_named(tmp_path: Path, text: str | bytes, said: str) -> None:
     with pytest.raises(CommandError, match=said):
         detect(tmp_path, text)
+
+
+def test_columns_are_found_by_their_names(tmp_path: Path) -> None:
+    text = "id,Value,Timestamp\n1,5.0,2026-01-01 00:00:00\n2,,2026-01-01 00:01:00\n"
+    rows = detect(tmp_path, text)
+    assert [(row["timestamp"], row["value"]) for row in rows] == [
+        ("2026-01-01 00:00:00", "5.0"),
+        ("2026-01-01 00:01:00", ""),
+    ]
 
 
 def test_a_missing_file_and_the_input_as_output_are_refused(tmp_path: Path) -> None:

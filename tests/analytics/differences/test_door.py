@@ -132,6 +132,18 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
         call_command("explain_difference", input="nowhere.csv", at="1", output=str(tmp_path / "o"))
 
 
+def test_columns_are_named_in_any_case_and_impossible_counts_are_none(door: Door) -> None:
+    times = [str(START + 60 * n) for n in range(4)]
+    head, _, rest = csv_of(times).partition("\n")
+    named = head.upper().replace(",", ", ").replace("MIN", " Min")
+    usual = door.ask(csv_of(times), times[-1])
+    odd = f"{times[-1]},us,1e308,1e308,6\n{times[-1]},ap,-5,10,6\n"
+    found = door.ask(f"{named}\n{rest}{odd}", times[-1])
+    assert [one["attributes"] for one in usual if one["leading"]] == [{"region": "eu"}]
+    assert [one["attributes"] for one in found if one["leading"]] == [{"REGION": "eu"}]
+    assert "2 of 26 rows have counts that are no numbers" in door.told
+
+
 def test_times_are_read_in_their_units() -> None:
     for text in ("1566397320", "1566397320000", "1566397320000000", "1566397320000000000"):
         assert seconds_of(text) == 1_566_397_320

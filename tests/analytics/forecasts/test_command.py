@@ -55,6 +55,38 @@ def test_unix_seconds_stay_unix_seconds(tmp_path: Path) -> None:
     assert _forecast(_write(tmp_path / "in.csv", rows), 3)[0]["timestamp"] == "1700012000"
 
 
+@pytest.mark.parametrize("unit", [10**3, 10**6, 10**9])
+def test_smaller_units_stay_what_they_are(tmp_path: Path, unit: int) -> None:
+    rows = [((1_700_000_000 + 60 * n) * unit, n % 7) for n in range(200)]
+    found = _forecast(_write(tmp_path / "in.csv", rows), 3)
+    assert [int(row["timestamp"]) for row in found] == [
+        (1_700_012_000 + 60 * n) * unit for n in range(3)
+    ]
+
+
+def test_days_stay_days(tmp_path: Path) -> None:
+    rows = [((datetime(2026, 1, 1) + n * 24 * _HOUR).date(), n % 7) for n in range(60)]
+    found = _forecast(_write(tmp_path / "in.csv", rows), 2)
+    assert [row["timestamp"] for row in found] == ["2026-03-02", "2026-03-03"]
+
+
+def test_columns_may_stand_in_any_order_and_without_names(tmp_path: Path) -> None:
+    rows = _hours(240)
+    usual = _forecast(_write(tmp_path / "usual.csv", rows))
+    swapped: list[tuple[object, object]] = [(value, f"{at},x") for at, value in rows]
+    assert _forecast(_write(tmp_path / "swapped.csv", swapped, "Value,Timestamp,name")) == usual
+    (at, value), *rest = rows
+    assert _forecast(_write(tmp_path / "bare.csv", rest, f"{at},{value}")) == usual
+
+
+def test_the_largest_numbers_are_forecast_like_others(tmp_path: Path) -> None:
+    rows = [(at, 1.7e308 * (-1) ** n) for n, (at, _) in enumerate(_hours(240))]
+    for row in _forecast(_write(tmp_path / "in.csv", rows)):
+        assert (
+            -1.8e308 < float(row["lower"]) <= float(row["value"]) <= float(row["upper"]) < 1.8e308
+        )
+
+
 def test_gaps_doubles_and_disorder_are_taken_as_they_come(tmp_path: Path) -> None:
     rows = _hours(240)
     rows[30] = (rows[30][0], "NaN")
@@ -71,9 +103,9 @@ def test_gaps_doubles_and_disorder_are_taken_as_they_come(tmp_path: Path) -> Non
     [
         ([("2026-01-01 00:00:00", 1)], "timestamp,value", "not enough data: needs"),
         ([], "timestamp,value", "not enough data"),
-        ([("yesterday", 1)], "timestamp,value", "line 2: 'yesterday' is not a time"),
-        ([("2026-01-01 00:00:00", "much")], "timestamp,value", "'much' is not a number"),
-        ([(1, 2)], "at,n", "columns timestamp and value"),
+        ([("yesterday", 1)], "timestamp,value", "line 2: 'yesterday' is no time"),
+        ([("2026-01-01 00:00:00", "much")], "timestamp,value", "'much' is no number"),
+        ([(1, "a,2")], "at,name,n", "columns timestamp and value"),
     ],
 )
 def test_what_cannot_be_used_is_named(

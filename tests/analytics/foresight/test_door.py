@@ -192,6 +192,16 @@ def test_a_missing_file_is_named(door: Door) -> None:
         door.run("a")
 
 
+def test_the_output_is_not_written_over_the_events(door: Door) -> None:
+    content = "entity,timestamp,type\na,2026-01-01,x\n"
+    door.write("alarms.csv", content)
+    (door.folder / "events.csv").symlink_to(door.folder / "alarms.csv")
+    door.write("failures.csv", "entity,timestamp\n")
+    with pytest.raises(CommandError, match="is the input as well"):
+        door.run("a")
+    assert (door.folder / "alarms.csv").read_text() == content
+
+
 @given(st.text(max_size=80))
 def test_any_text_is_rows_or_a_named_line(content: str) -> None:
     lines = ["entity,timestamp,type\n", *content.splitlines(keepends=True)]
