@@ -13,6 +13,7 @@ from resilience_site.core.choices import Topic
 
 FIRST_SEEN = "release_first_seen"
 # Versions of one service: one that names a new version with each start must not fill the store.
+# Those that were not seen for long are forgotten by retention.
 LIMIT = 1_000
 
 # In the order of the key, so that two writers never wait for each other in a circle.

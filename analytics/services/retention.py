@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 
-from analytics.models.partitions import error_retention
+from analytics.models.partitions import error_retention, hour_retention
 from analytics.services import receipts
 from analytics.services.metric_hours import metric_hours_sum
 from analytics.services.signs import HISTORY
@@ -52,6 +52,8 @@ def _prune(now: datetime) -> dict[str, int]:
         ("analytics_postedid", "received_at"): oldest,
         ("analytics_metricstream", "updated_at"): now - _STREAMS_KEPT,
         ("analytics_batchreceipt", "received_at"): now - receipts.KEPT,
+        # Versions are limited in number: those that run no more make room for new ones.
+        ("analytics_release", "last_seen"): now - hour_retention(),
         ("analytics_sign", "minute"): learnt,
         ("analytics_observedfailure", "at"): learnt,
         ("analytics_prediction", "due_at"): learnt,

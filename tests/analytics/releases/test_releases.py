@@ -12,6 +12,7 @@ from analytics.domain.differences.proportions import Change, change, p_value
 from analytics.models import ErrorPattern, Release
 from analytics.selectors.releases import release_effects, release_marks
 from analytics.services import ingest, releases
+from analytics.services.retention import retention_apply
 from health.services import Observed
 from resilience_site.core.models import JournalEntry
 from resilience_site.core.timerange import TimeRange
@@ -76,6 +77,16 @@ def test_versions_of_one_service_are_bounded(monkeypatch: pytest.MonkeyPatch) ->
     # One that is known is still seen.
     releases.releases_observe({Observed("planner", "test", "v0")}, NOW + 5 * MINUTE)
     assert Release.objects.get(version="v0").last_seen == NOW + 5 * MINUTE
+
+
+def test_versions_that_run_no_more_make_room_for_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(releases, "LIMIT", 2)
+    for version in ("old", "kept"):
+        releases.releases_observe({Observed("planner", "test", version)}, NOW - timedelta(days=100))
+    releases.releases_observe({Observed("planner", "test", "kept")}, NOW - timedelta(days=91))
+    retention_apply(now=NOW)
+    releases.releases_observe({Observed("planner", "test", "new")}, NOW)
+    assert {row.version for row in Release.objects.all()} == {"kept", "new"}
 
 
 def make_pattern(service: str, first_seen: datetime, count: int = 3) -> UUID:
