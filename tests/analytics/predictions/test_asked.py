@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from analytics.models import Prediction
+from health.models import Service
 from resilience_site.config import config
 from resilience_site.core import keys
 from resilience_site.core.audit import Actor
@@ -94,6 +95,13 @@ def test_the_page_says_what_is_foretold_why_and_how_often_that_came_true(
     assert "(6 in 40 service-days)" in text
     only = text_of(viewer, "/predictions?outcome=miss&kind=breaker_open", headers=PARTIAL)
     assert only.count('id="a-') == 6
+
+
+def test_false_alarms_of_the_first_hours_are_not_enough_data(viewer: Client, now: datetime) -> None:
+    Service.objects.create(name="young", first_seen=now - timedelta(hours=6), last_seen=now)
+    text = text_of(viewer, "/predictions")
+    assert "needs a service-day, has 0.25" in text
+    assert "0.000" not in text
 
 
 def test_an_empty_page_teaches_and_a_switched_off_one_says_so(
