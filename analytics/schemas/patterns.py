@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from ninja import Field, Schema
+from pydantic import AliasChoices, ConfigDict
 
 from analytics.choices import MergeOrigin, PatternState
 from analytics.selectors.patterns import NEWEST_FIRST, ORDERS
@@ -133,7 +134,16 @@ class ResolveIn(DecisionIn):
 class IgnoreIn(DecisionIn):
     """It is ignored until the first of these comes true, or it is reopened."""
 
-    for_: int | None = Field(None, alias="for", ge=1, le=366 * 86_400, description="Seconds")
+    # A misspelt end would be no end at all.
+    model_config = ConfigDict(extra="forbid")
+
+    for_: int | None = Field(
+        None,
+        validation_alias=AliasChoices("for", "expires_in"),
+        ge=1,
+        le=366 * 86_400,
+        description="Seconds; `expires_in` says the same",
+    )
     until_count: int | None = Field(None, ge=1, le=10**9, description="So many more errors")
     until_escalating: bool = Field(
         False, description="Until it has more errors an hour than its history explains"

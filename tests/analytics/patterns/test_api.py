@@ -50,6 +50,8 @@ def test_decisions_take_terms_and_answer_the_pattern(post: Post) -> None:
     assert ignored["resolved_in_version"] == ""
     assert post(pattern, "reopen")["state"] == "ongoing"
     assert post(pattern, "ignore", 422, **{"for": 0})["status"] == 422
+    assert "extra" in post(pattern, "ignore", 422, until="18:30")["detail"].lower()
+    assert post(pattern, "ignore", expires_in=60)["ignored_until"] is not None
     assert post(ErrorPattern(id="0" * 32), "resolve", 404)["status"] == 404
 
 
@@ -64,8 +66,9 @@ def test_merges_are_listed_with_who_and_why_and_can_be_undone(post: Post, viewer
         str(other.id), "person", "a-operator", "the same bug",
     )  # fmt: skip
     assert get(viewer, f"patterns/{other.id}")["merged_into"] == str(one.id)
-    since = (NOW - HOUR).isoformat().replace("+00:00", "Z")
-    assert len(get(viewer, f"errors?pattern={one.id}&since={since}")["items"]) == 3
+    since, until = (at.isoformat().replace("+00:00", "Z") for at in (NOW - HOUR, NOW + HOUR))
+    found = get(viewer, f"errors?pattern={one.id}&since={since}&until={until}")
+    assert len(found["items"]) == 3
     assert post(other, "resolve", 409)["current"] == {"merged_into": str(one.id)}
     assert post(other, "unmerge", reason="not so")["merged_into"] is None
     assert post(other, "unmerge", 409)["status"] == 409
