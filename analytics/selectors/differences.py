@@ -114,7 +114,7 @@ def _compared(
         sets, folded = _sets(now, before, failed, failed_before)
         left_out += folded
         if not sets:
-            missing = "no set of attributes differs from the baseline by more than chance"
+            missing = _nothing_found(failed, len(now.calls) + len(before.calls))
     return Difference(
         within=within,
         baseline=baseline,
@@ -128,6 +128,12 @@ def _compared(
         left_out=tuple(left_out),
         missing=missing,
     )
+
+
+def _nothing_found(failed: int, compared: int) -> str:
+    if failed == compared:
+        return "there is nothing that they could be compared with: no others are in both ranges"
+    return "no set of attributes differs from the baseline by more than chance"
 
 
 def _sets(

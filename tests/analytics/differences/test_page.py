@@ -52,6 +52,15 @@ def test_a_quiet_window_says_what_is_missing(viewer: Client) -> None:
     assert "No new version in this window" in text
 
 
+def test_errors_beside_which_there_are_no_others_say_that_nothing_can_be_compared(
+    viewer: Client,
+) -> None:
+    send(WITHIN.since, lambda name, number: name == "planner/eu", types=True)
+    text = page(viewer, type="euError")
+    assert "Nothing to compare with" in text
+    assert "All 60 errors of both ranges are the failures in question" in text
+
+
 def test_failures_that_are_as_before_say_that_nothing_stands_out(viewer: Client) -> None:
     send(BEFORE.since, one_in_twenty)
     send(WITHIN.since, one_in_twenty)

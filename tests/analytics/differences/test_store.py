@@ -119,9 +119,36 @@ def test_no_more_rows_are_read_than_are_wanted_and_it_is_said(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(call_attributes, "MOST_ROWS", 120)
+    monkeypatch.setattr(call_attributes, "_STEPS", 60)
     send(WITHIN.since, lambda name, number: name == "planner/eu")
     found = difference(WITHIN, BEFORE, FailureFilter())
     assert (found.total, found.cut) == (120, True)
+
+
+def test_of_a_busy_minute_its_end_is_read_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call_attributes, "MOST_ROWS", 1_200)
+    late = WITHIN.until - timedelta(seconds=10)
+    spans = [
+        span_record(
+            new_trace(),
+            new_span(),
+            at=at,
+            failed=at >= late,
+            source=resource("planner", "planner-1"),
+        )
+        for at in (WITHIN.until - timedelta(milliseconds=100 * (n + 1)) for n in range(600))
+    ]
+    ingest.store_spans(batch(*spans), received_at=NOW)
+    found = difference(WITHIN, BEFORE, FailureFilter())
+    assert (found.source, found.cut) == ("spans", True)
+    assert found.failed / found.total == pytest.approx(1 / 6, abs=0.05)
+
+
+def test_failures_beside_which_there_is_nothing_are_compared_with_nothing() -> None:
+    send(WITHIN.since, lambda name, number: name == "planner/eu", types=True)
+    found = difference(WITHIN, BEFORE, FailureFilter(type="euError"))
+    assert (found.source, found.failed, found.total) == ("errors", 60, 60)
+    assert found.missing.startswith("there is nothing that they could be compared with")
 
 
 def test_what_takes_too_long_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
