@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import OperationalError, connection, transaction
-from psycopg.errors import QueryCanceled
+from django.db import connection
 
 from analytics.selectors.pattern_families import FAMILY
-from resilience_site.core.problems import Invalid
+from analytics.selectors.reading import limited_time
 from resilience_site.core.timerange import TimeRange
 
 # Of each range; spread over its steps, so that a busy moment does not stand for all. Of an hour
@@ -106,18 +104,12 @@ def _read(query: str, within: TimeRange, parameters: dict[str, Any]) -> Calls:
     each = max(1, MOST_ROWS // steps)
     found = Calls()
     parameters |= {"since": within.since, "until": within.until, "step": step, "each": each}
-    try:
-        with _limited_time(), connection.cursor() as cursor:
-            cursor.execute(query, parameters)
-            rows = cursor.fetchall()
-    except OperationalError as error:
-        if not isinstance(error.__cause__, QueryCanceled):
-            raise
-        raise Invalid.field(
-            "query.since",
-            f"Reading this range took longer than {_TIMEOUT_MS // 1000} s: choose a shorter one, "
-            "or a service.",
-        ) from None
+    with (
+        limited_time(_TIMEOUT_MS, "choose a shorter one, or a service"),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(query, parameters)
+        rows = cursor.fetchall()
     for _, service, instance, environment, operation, failed, key, text in rows:
         named = {
             "service": service,
@@ -129,15 +121,6 @@ def _read(query: str, within: TimeRange, parameters: dict[str, Any]) -> Calls:
         found.calls.append(Call(attributes, bool(failed), key))
     found.cut = each in Counter(row[0] for row in rows).values()
     return found
-
-
-@contextmanager
-def _limited_time() -> Iterator[None]:
-    """A range that is too much work is refused by the database instead of holding it."""
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(_TIMEOUT_MS)])
-        yield
 
 
 def _texts(attributes: Mapping[str, Any], left_out: set[str]) -> Iterator[tuple[str, str]]:

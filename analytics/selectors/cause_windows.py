@@ -1,7 +1,8 @@
 """What the store knows of a stretch of time, as the ranking of causes reads it.
 
 Whatever the traffic, a bounded number of traces is read: some of each of many moments spread
-evenly over the window, with what was logged in them. Figures per minute are read whole.
+evenly over the window, with what was logged in them. Figures are read per minute, those of a long
+window in longer steps: of a resource the highest minute of each, of calls the mean minute.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from django.db import connection
 from analytics.domain.causes.events import event_of
 from analytics.domain.causes.incident import Call, Line, Points, Window
 from analytics.domain.causes.series import RESOURCE_NAMES
+from analytics.selectors.reading import limited_time
 from analytics.selectors.rollups import edge_list
 from resilience_site.core.timerange import TimeRange
 
@@ -24,6 +26,8 @@ MOST_TRACES = 300
 MOST_SPANS = 40_000
 MOST_LINES = 40_000
 MOST_SERIES = 500
+# Of one series; a window of up to six hours is read by the minute.
+MOST_POINTS = 360
 _MOMENTS = 24
 _SPANS_A_MOMENT = 1_000
 _BODY = 300
@@ -31,6 +35,8 @@ _STATUS_ERROR = 2
 _FIRST_ERROR = 17
 # Spans and records of one trace lie within this.
 _AROUND = timedelta(minutes=15)
+_MINUTE = timedelta(minutes=1)
+_TIMEOUT_MS = 15_000
 
 _CALLS = """
 SELECT trace_id, span_id, parent_span_id, service, operation,
@@ -46,20 +52,22 @@ WHERE trace_id = ANY(%(traces)s) AND time >= %(since)s AND time < %(until)s
 LIMIT %(limit)s
 """
 _SERVICE_FIGURES = """
-SELECT service, extract(epoch FROM minute)::float8, sum(calls)::float8,
-    sum(errors)::float8 / sum(calls), sum(duration_ns)::float8 / sum(calls) / 1e9
+SELECT service, extract(epoch FROM date_bin(%(step)s, minute, %(since)s))::float8,
+    sum(calls)::float8 / count(DISTINCT minute), sum(errors)::float8 / sum(calls),
+    sum(duration_ns)::float8 / sum(calls) / 1e9
 FROM analytics_callrollup
 WHERE operation = '' AND minute >= %(since)s AND minute < %(until)s
-GROUP BY service, minute HAVING sum(calls) > 0
+GROUP BY 1, 2 HAVING sum(calls) > 0
 """
 _RESOURCES = """
-SELECT s.service, s.name, extract(epoch FROM r.minute)::float8,
-    sum(coalesce(r.increase, r.total / NULLIF(r.points, 0), r.last))
+SELECT service, name, extract(epoch FROM date_bin(%(step)s, minute, %(since)s))::float8, max(value)
+FROM (SELECT s.service, s.name, r.minute,
+    sum(coalesce(r.increase, r.total / NULLIF(r.points, 0), r.last)) AS value
 FROM (SELECT id, service, name FROM analytics_metricseries WHERE name ~* %(names)s
     ORDER BY service, name, id LIMIT %(limit)s) AS s
 JOIN analytics_metricrollup AS r ON r.series_id = s.id
 WHERE r.minute >= %(since)s AND r.minute < %(until)s
-GROUP BY s.service, s.name, r.minute ORDER BY r.minute
+GROUP BY s.service, s.name, r.minute) AS minutes GROUP BY 1, 2, 3 ORDER BY 3
 """
 _FAILURES = """
 SELECT r.service, p.type || CASE WHEN p.template = '' THEN '' ELSE ': ' || p.template END,
@@ -85,7 +93,12 @@ class Observed:
 
 def window_read(within: TimeRange) -> Observed:
     """What was observed in a range; `instances` by service, each with when it was first seen in
-    the traces that were read."""
+    the traces that were read. Raises `Invalid` where reading takes too long."""
+    with limited_time(_TIMEOUT_MS):
+        return _window_read(within)
+
+
+def _window_read(within: TimeRange) -> Observed:
     traces, more = _traces(within)
     around = {"traces": traces, "since": within.since - _AROUND, "until": within.until + _AROUND}
     calls, instances, cut = _calls(around)
@@ -95,7 +108,8 @@ def window_read(within: TimeRange) -> Observed:
             _LINES, {**around, "limit": MOST_LINES, "body": _BODY}
         )
     ]
-    whole = {"since": _minute(within.since), "until": within.until}
+    step = max(1, -(-within.length // (MOST_POINTS * _MINUTE))) * _MINUTE
+    whole = {"since": _minute(within.since), "until": within.until, "step": step}
     failures: dict[tuple[str, str], int] = defaultdict(int)
     for service, what, errors in _rows(_FAILURES, whole):
         failures[service, what] += errors

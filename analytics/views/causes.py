@@ -76,9 +76,9 @@ def root_cause(request: HttpRequest) -> HttpResponse:
             request.GET.get("baseline_since"), until, now=now, default=selectors.BASELINE,
             longest=selectors.LONGEST,
         )  # fmt: skip
+        found = selectors.root_cause(within, baseline)
     except Problem as problem:
         return bad_question(request, problem)
-    found = selectors.root_cause(within, baseline)
     context = {
         "live_cursor": cursor,
         "found": found,
