@@ -61,18 +61,26 @@ def forecast_read(
     row = Forecast.objects.filter(service=service, metric=metric, span=span.value).first()
     kind = TREND_METRICS[metric]
     if row is None:
-        reason = (
-            f"not enough data: {service or 'the services'} had no calls in the last two days, "
-            "or too short a time ago"
-            if config.error_trend_analysis
-            else "switched off by ERROR_TREND_ANALYSIS"
-        )
+        reason = _why_none(service)
         return ForecastView(service, kind, span, None, _STEPS[span], [], reason, None, None)
     points = [ForecastPoint(datetime.fromisoformat(at), *band) for at, *band in row.points]
     return ForecastView(
         service, kind, span, row.made_at, row.step_seconds, points, row.reason, row.mase,
         row.coverage,
     )  # fmt: skip
+
+
+def _why_none(service: str) -> str:
+    for on, name in (
+        (config.error_trend_analysis, "ERROR_TREND_ANALYSIS"),
+        (config.error_analytics_enabled, "ERROR_ANALYTICS_ENABLED"),
+    ):
+        if not on:
+            return f"switched off by {name}"
+    return (
+        f"not enough data: {service or 'the services'} had no calls in the last two days, "
+        "or too short a time ago"
+    )
 
 
 def exhaustion_list(*, service: str = "", kind: str = "") -> QuerySet[Exhaustion]:

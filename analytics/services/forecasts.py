@@ -45,8 +45,8 @@ def forecasts_make(*, now: datetime) -> Generator[str, None, None]:
     """Make the forecasts that are due, one at a time, and yield the name of each.
 
     Whoever iterates decides when the turn is over; what is left is due at the next one. Those made
-    within the hour (of daily steps: the day) are not made again, and where another process is at it, nothing is. Forecasts of
-    services that fell silent are dropped.
+    within the hour (of daily steps: the day) are not made again, and where another process is at
+    it, nothing is. Forecasts of services that fell silent are dropped.
     """
     if not (config.error_trend_analysis and config.error_analytics_enabled):
         return

@@ -1,8 +1,8 @@
 """Moving patterns on by their figures, minute by minute.
 
-Only patterns that were seen in the last hour, that escalate, or for which something is due are looked
-at, and a limit is worked out once an hour for those that might pass it. What it decides rests on the
-figures alone, so a run that is missed or comes twice changes nothing.
+Only patterns that were seen in the last hour, that escalate, or for which something is due are
+looked at, and a limit is worked out once an hour for those that might pass it. What it decides
+rests on the figures alone, so a run that is missed or comes twice changes nothing.
 """
 
 from __future__ import annotations

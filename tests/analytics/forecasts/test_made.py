@@ -12,7 +12,7 @@ from django.test import Client
 
 from analytics.choices import ExhaustionKind, ForecastSpan
 from analytics.models import Exhaustion, Forecast
-from analytics.selectors.forecasts import FORECAST_METRICS
+from analytics.selectors.forecasts import FORECAST_METRICS, forecast_read
 from analytics.services.exhaustions import exhaustions_make
 from analytics.services.forecasts import forecasts_make
 from resilience_site.config import config
@@ -146,6 +146,15 @@ def test_a_disk_a_pool_a_budget_and_a_certificate_have_their_dates(
     assert len(items) == 4
     assert exhaustions_make(now=NOW + timedelta(days=3)) == 1
     assert Exhaustion.objects.get().kind == ExhaustionKind.CERTIFICATE
+
+
+@pytest.mark.parametrize("variable", ["error_trend_analysis", "error_analytics_enabled"])
+def test_what_is_switched_off_is_not_taken_for_too_few_data(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    assert forecast_read("traffic").reason.startswith("not enough data")
+    monkeypatch.setattr(config, variable, False)
+    assert forecast_read("traffic").reason == f"switched off by {variable.upper()}"
 
 
 def test_nothing_is_worked_out_while_trends_are_switched_off(
