@@ -21,6 +21,7 @@ from analytics.services import (
     pattern_states,
     prediction_models,
     predictions,
+    releases,
     retention,
     signs,
 )
@@ -114,8 +115,9 @@ def patterns_follow() -> None:
 
 @shared_task
 def pattern_releases_prune() -> None:
-    """Forget old versions of patterns that were seen in very many."""
+    """Forget old versions of services, and of patterns that were seen in very many."""
     pattern_states.pattern_releases_prune()
+    releases.releases_prune()
 
 
 @shared_task

@@ -15,16 +15,26 @@ FIRST_SEEN = "release_first_seen"
 # Versions of one service: one that names a new version with each start must not fill the store.
 # Those that were not seen for long are forgotten by retention.
 LIMIT = 1_000
+# Of those, the ones seen last stay, so that there is room for new ones again.
+KEPT = 500
 
 # In the order of the key, so that two writers never wait for each other in a circle.
 _KEEP = """
-WITH seen AS (
-    SELECT * FROM unnest(%(services)s::text[], %(environments)s::text[], %(versions)s::text[])
-        AS given (service, environment, version)
-    WHERE EXISTS (
-        SELECT FROM analytics_release r WHERE r.service = given.service
-        AND r.environment = given.environment AND r.version = given.version
-    ) OR (SELECT count(*) FROM analytics_release r WHERE r.service = given.service) < %(limit)s
+WITH given AS (
+    SELECT service, environment, version, EXISTS (
+        SELECT FROM analytics_release r WHERE r.service = g.service
+        AND r.environment = g.environment AND r.version = g.version
+    ) AS known
+    FROM unnest(%(services)s::text[], %(environments)s::text[], %(versions)s::text[])
+        AS g (service, environment, version)
+), numbered AS (
+    SELECT *, row_number() OVER (PARTITION BY service, known ORDER BY environment, version) AS nth
+    FROM given
+), seen AS (
+    SELECT service, environment, version FROM numbered
+    WHERE known OR nth + (
+        SELECT count(*) FROM analytics_release r WHERE r.service = numbered.service
+    ) <= %(limit)s
     ORDER BY service, environment, version
 ), kept AS (
     INSERT INTO analytics_release AS r (service, environment, version, first_seen, last_seen)
@@ -79,3 +89,22 @@ def releases_observe(observed: Collection[Observed], at: datetime) -> list[journ
         )
         for service, environment, version, previous in rows
     ]
+
+
+_PRUNE = """
+DELETE FROM analytics_release AS r USING (
+    SELECT id, row_number() OVER (
+        PARTITION BY service ORDER BY last_seen DESC, first_seen DESC, id) AS nth
+    FROM analytics_release
+    WHERE service IN (
+        SELECT service FROM analytics_release GROUP BY service HAVING count(*) > %(kept)s
+    )
+) AS ranked WHERE ranked.id = r.id AND ranked.nth > %(kept)s
+"""
+
+
+def releases_prune() -> int:
+    """Forget all but the versions of each service that were seen last; returns how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(_PRUNE, {"kept": KEPT})
+        return int(cursor.rowcount)

@@ -89,6 +89,35 @@ def test_versions_that_run_no_more_make_room_for_new_ones(monkeypatch: pytest.Mo
     assert {row.version for row in Release.objects.all()} == {"kept", "new"}
 
 
+def test_versions_of_one_request_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(releases, "LIMIT", 3)
+    releases.releases_observe({Observed("planner", "test", "v9")}, NOW)
+    flood = {Observed("planner", f"e{number}", f"v{number}") for number in range(40)}
+    known = {Observed("planner", "test", "v9"), Observed("mail", "test", "v1")}
+    entries = releases.releases_observe(flood | known, NOW + 5 * MINUTE)
+    assert [entry.key for entry in entries] == ["mail", "planner", "planner"]
+    assert Release.objects.filter(service="planner").count() == 3
+    assert Release.objects.get(version="v9", environment="test").last_seen == NOW + 5 * MINUTE
+
+
+def test_the_versions_seen_last_are_kept_and_make_room_for_new_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(releases, "LIMIT", 6)
+    monkeypatch.setattr(releases, "KEPT", 2)
+    for number in range(6):
+        releases.releases_observe({Observed("planner", "test", f"v{number}")}, NOW)
+    releases.releases_observe({Observed("planner", "test", "v0")}, NOW + 5 * MINUTE)
+    releases.releases_observe({Observed("planner", "test", "v1")}, NOW + 10 * MINUTE)
+    releases.releases_observe({Observed("mail", "test", "v1")}, NOW)
+    assert releases.releases_prune() == 4
+    assert set(Release.objects.values_list("service", "version")) == {
+        ("planner", "v0"), ("planner", "v1"), ("mail", "v1"),
+    }  # fmt: skip
+    assert releases.releases_observe({Observed("planner", "test", "v7")}, NOW + 15 * MINUTE)
+    assert releases.releases_prune() == 1
+
+
 def make_pattern(service: str, first_seen: datetime, count: int = 3) -> UUID:
     pattern = ErrorPattern.objects.create(
         id=uuid4(),
