@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from analytics.domain.differences.proportions import Change, change
 from analytics.selectors.call_attributes import Call, Calls, calls_read, errors_read
 from resilience_site.core.timerange import TimeRange
 
@@ -14,6 +15,7 @@ BASELINE = timedelta(hours=1)
 # Failures below which nothing is compared.
 FEWEST = 5
 EXAMPLES = 3
+_NO_CHANGE = (Change.SAME, Change.BETTER)
 
 
 @dataclass(frozen=True)
@@ -146,16 +148,25 @@ def _sets(
     rows = [Row(call.attributes, float(call.failed), 1.0) for call in now.calls]
     rows += [Row(call.attributes, 0.0, 0.0, float(call.failed), 1.0) for call in before.calls]
     table = table_of(rows)
-    folded = [(one.name, _left_out(one.values, one.kept)) for one in table.folded]
-    sets = []
+    # A name may be cut first and left out then: what came of it last is said of all its values.
+    values: dict[str, int] = {}
+    kept: dict[str, int] = {}
+    for each in table.folded:
+        values[each.name] = max(values.get(each.name, 0), each.values)
+        kept[each.name] = each.kept
+    folded = [(name, _left_out(values[name], kept[name])) for name in values]
+    sets: list[ChangedSet] = []
     for one in explain(table):
         count, count_before = round(one.failed), round(one.failed_before)
+        # What fails as often as in the baseline explains failures, but is no change.
+        if change(count, round(one.total), count_before, round(one.total_before)) in _NO_CHANGE:
+            continue
         sets.append(
             ChangedSet(
                 attributes=one.attributes,
-                also=one.also,
+                also={name: value for name, value in one.also.items() if value},
                 score=one.score,
-                leading=one.leading,
+                leading=one.leading or not sets,
                 p_value=one.p_value,
                 failed=count,
                 total=round(one.total),

@@ -61,6 +61,15 @@ def test_errors_beside_which_there_are_no_others_say_that_nothing_can_be_compare
     assert "All 60 errors of both ranges are the failures in question" in text
 
 
+def test_a_service_that_fails_as_always_is_no_change(viewer: Client) -> None:
+    for since in (BEFORE.since, WITHIN.since):
+        send(since, lambda name, number: name.startswith("planner") and number % 2 == 0)
+    text = page(viewer)
+    assert "60 failures of 240 calls (25 %)" in text
+    assert "Nothing stands out" in text
+    assert "(empty)" not in text
+
+
 def test_failures_that_are_as_before_say_that_nothing_stands_out(viewer: Client) -> None:
     send(BEFORE.since, one_in_twenty)
     send(WITHIN.since, one_in_twenty)
