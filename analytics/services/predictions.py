@@ -27,6 +27,7 @@ from analytics.domain.foresight.rules import Seen
 from analytics.domain.foresight.signs import FAMILIES
 from analytics.models import ObservedFailure, Prediction, PredictionModel, Sign
 from analytics.selectors.predictions import track
+from health.selectors import service_list
 from resilience_site.config import config
 from resilience_site.core import journal
 from resilience_site.core.choices import Topic
@@ -160,8 +161,10 @@ def _by_rules(kind: FailureKind, services: list[str], now: datetime) -> list[For
 
 
 def _seen(services: list[str], now: datetime) -> dict[str, dict[str, Seen]]:
-    """Counts of each family, as the rules want them."""
+    """Counts of each family, as the rules want them. The usual ones of a service that is younger
+    than a day are those of its own time."""
     found: dict[str, dict[str, Seen]] = {}
+    known = dict(service_list().filter(name__in=services).values_list("name", "first_seen"))
     with connection.cursor() as cursor:
         cursor.execute(_SEEN, {"now": _minute(now), "services": services})
         for service, family, five, fifteen, day in cursor.fetchall():
@@ -169,8 +172,12 @@ def _seen(services: list[str], now: datetime) -> dict[str, dict[str, Seen]]:
                 continue
             window = FAMILIES[family].window
             recent = float((five if window == 300 else fifteen) or 0)
-            usual = (float(day) - recent) * window / rules.USUAL_WINDOW
-            found.setdefault(service, {})[family] = Seen(np.array([recent]), np.array([usual]))
+            age = now - known.get(service, now - 2 * _DAY)
+            over = min(rules.USUAL_WINDOW, max(0.0, age.total_seconds() - window))
+            usual = (float(day) - recent) * window / max(over, window)
+            found.setdefault(service, {})[family] = Seen(
+                np.array([recent]), np.array([usual]), over
+            )
     return found
 
 

@@ -74,10 +74,11 @@ RULES: Final = (
 @dataclass(frozen=True, eq=False)
 class Seen:
     """Counts of a family at some moments: in its window, and as usual for such a window over the
-    day before it."""
+    day before it, or over as many seconds before it as its service is known."""
 
     recent: Floats
     usual: Floats
+    over: float = USUAL_WINDOW
 
     def outstanding(self, family: str) -> Flags:
         enough = self.recent >= FAMILIES[family].least
@@ -120,12 +121,18 @@ def reasons(rule: Rule, seen: Mapping[str, Seen]) -> list[str]:
         if each is None or not each.outstanding(family)[-1]:
             continue
         minutes = FAMILIES[family].window // 60
-        usual = float(each.usual[-1])
         found.append(
             f"{float(each.recent[-1]):,.0f} {FAMILIES[family].words} in the last {minutes} min; "
-            f"usually {usual:.2g} in {minutes} min, over the 24 h before"
+            + _usually(float(each.usual[-1]), minutes, each.over)
         )
     return found
+
+
+def _usually(usual: float, minutes: int, over: float) -> str:
+    if over < minutes * 60:
+        return "what is usual is not known yet"
+    length = f"{over / 3600:.0f} h" if over >= 7200 else f"{over // 60:.0f} min"
+    return f"usually {usual:.2g} in {minutes} min, over the {length} before"
 
 
 def probability(hits: int, settled: int) -> float:

@@ -184,6 +184,24 @@ def test_two_unusual_families_foretell_an_opening_breaker_with_reasons() -> None
             "due_at", "method", "reasons"} == set(payload)  # fmt: skip
 
 
+def test_the_usual_of_a_young_service_is_that_of_its_own_time() -> None:
+    failing()
+    sign("errors:TimeoutError", 20, 36)
+    young = Service.objects.create(
+        name="planner", first_seen=THIS - 35 * MINUTE, last_seen=NOW, environment="demo"
+    )
+    predictions_make(now=NOW)
+    # 12 errors are three times the usual of a whole day, not of half an hour.
+    assert not Prediction.objects.exists()
+    Service.objects.filter(pk=young.pk).update(first_seen=THIS - 3 * MINUTE)
+    Sign.objects.filter(minute__lt=THIS - 10 * MINUTE).delete()
+    predictions_make(now=NOW)
+    assert Prediction.objects.get().reasons == [
+        "30 retries in the last 5 min; what is usual is not known yet",
+        "12 stored errors in the last 5 min; what is usual is not known yet",
+    ]
+
+
 def test_what_is_usual_or_alone_foretells_nothing() -> None:
     sign("retries", 1, 30)
     assert predictions_make(now=NOW) == 0
