@@ -1,8 +1,8 @@
 """Failures foretold on generated machines, beside two rules and another's boosted trees on the
 very columns that ours see.
 
-Each scene of `failing_machines` is drawn with several seeds; odd machines are learnt from, even
-ones scored. The anchor (scikit-learn's histogram boosting, its defaults) goes through the same
+Each scene of `failing_machines` is drawn with so few machines that all of it ends within minutes;
+odd machines are learnt from, even ones scored. The anchor (scikit-learn's histogram boosting, its defaults) goes through the same
 folds, calibration and threshold, so that only the trees differ.
 """
 
@@ -22,11 +22,12 @@ from analytics.domain.foresight.alarms import Score, score, spaced
 from analytics.domain.foresight.evaluation import alarms_given, moments_of_rule
 from analytics.domain.foresight.histories import Histories, History, histories_of
 from analytics.domain.foresight.model import Aim, held_back_odds, judge, table_of
-from tests.bench.failing_machines import SCENES, Scene, generate
+from tests.bench.failing_machines import SCENES, Scene, generate, smaller
 
 Floats = NDArray[np.float64]
 AIM = Aim(48 * 3600.0, 24 * 3600.0)
-SEEDS = (1, 2)
+SEEDS = (1,)
+MACHINES, DAYS = 60, 365
 LEAST_F1, MOST_FALSE = 0.80, 0.01
 RULES: dict[str, Callable[[History], Floats]] = {
     "every error is an alarm": lambda history: history.moments,
@@ -38,8 +39,9 @@ WAYS = (*RULES, "HistGradientBoosting, same columns", "ours", "ours, their failu
 def measure(scenes: tuple[Scene, ...] = SCENES, seeds: tuple[int, ...] = SEEDS) -> dict[str, Any]:
     """Scores of each way in each scene and seed."""
     found: list[dict[str, Any]] = []
-    for scene in scenes:
+    for scene in (smaller(each, MACHINES, DAYS) for each in scenes):
         for seed in seeds:
+            print(f"  {scene.name}: seed {seed}", flush=True)
             ways = _ways(scene, seed)
             found.append(
                 {
@@ -123,7 +125,7 @@ def _sklearn(
 
 def table(figures: dict[str, Any]) -> str:
     """Means over seeds per scene, the worst of all, and the aim."""
-    lines = []
+    lines = [f"  {MACHINES} machines over {DAYS} days each, half of them learnt from"]
     scenes = list(dict.fromkeys(run["scene"] for run in figures["runs"]))
     for scene in scenes:
         lines.append(f"  {scene}")
