@@ -18,6 +18,9 @@ UNITS: Final = {
 }
 DEFAULT_LENGTH: Final = timedelta(hours=1)
 LONGEST: Final = timedelta(days=366)
+# Far enough from the ends of time to reckon with what lies before and after a range.
+EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
 
 _RELATIVE = re.compile(r"(?:now(?=-|$))?(?:-?(?P<count>[0-9]{1,9})(?P<unit>[smhdw]))?", re.ASCII)
 _UNIX = re.compile(r"[0-9]{1,11}(?:\.[0-9]{1,9})?", re.ASCII)
@@ -85,7 +88,8 @@ def parse_range(
 ) -> TimeRange:
     """The range of two optional parameters; without `since`, the `default` length before `until`.
 
-    Raises `Invalid` when a text is no time, the range is empty or longer than `longest`.
+    Raises `Invalid` when a text is no time, the range is empty, longer than `longest` or at one of
+    the ends of time.
     """
     end = parse_instant(until, now, "query.until") if until else now
     try:
@@ -95,6 +99,10 @@ def parse_range(
     if start >= end:
         raise Invalid.field(
             "query.since", f"since ({_text(start)}) must lie before until ({_text(end)})."
+        )
+    if start < EARLIEST or end > LATEST:
+        raise Invalid.field(
+            "query.since", f"The range must lie between {EARLIEST.year} and {LATEST.year}."
         )
     if end - start > longest:
         raise Invalid.field(

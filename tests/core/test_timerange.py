@@ -99,3 +99,17 @@ def test_the_range_before_has_the_same_length_and_ends_where_this_starts() -> No
 def test_a_range_that_runs_backwards_says_so() -> None:
     with pytest.raises(Invalid, match="must lie before"):
         parse_range("1h", "2h", now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("since", "until"),
+    [
+        (None, "9999-12-31T23:59:59Z"),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:10:00Z"),
+        (None, "0001-01-01T00:10:00Z"),
+        ("0001-01-01T00:00:00Z", None),
+    ],
+)
+def test_the_ends_of_time_are_refused(since: str | None, until: str | None) -> None:
+    with pytest.raises(Invalid):
+        parse_range(since, until, now=NOW)

@@ -76,3 +76,12 @@ def test_what_takes_too_long_to_read_is_refused_in_a_sentence(
     page = viewer.get("/root-cause")
     assert page.status_code == 400
     assert "choose a shorter one" in page.content.decode()
+
+
+@pytest.mark.parametrize("path", ["/root-cause", "/trends", "/report", "/charts/errors.json"])
+def test_a_range_at_the_end_of_time_is_a_bad_question(viewer: Client, path: str) -> None:
+    for question in (
+        "until=9999-12-31T23:59:59Z",
+        "since=0001-01-01T00:00:00Z&until=0001-01-01T00:30:00Z",
+    ):
+        assert viewer.get(f"{path}?{question}").status_code == 400
