@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from heapq import heappop, heappush
 from typing import NamedTuple
 
 from analytics.domain.relations import CLOCK_SKEW, attributable, chance_within, matches
@@ -104,14 +105,24 @@ def edge_chains(
 
 def causal_services(services: Iterable[str], edges: Collection[tuple[str, str]]) -> list[str]:
     """Services with those that are called before those that call them; circles are cut by name."""
-    left = sorted(set(services))
-    calls = {name: {b for a, b in edges if a == name and b != name and b in left} for name in left}
-    ordered: list[str] = []
-    while left:
-        free = [name for name in left if not calls[name] - set(ordered)]
-        ordered.append(free[0] if free else left[0])
-        left.remove(ordered[-1])
-    return ordered
+    names = sorted(set(services))
+    calls: dict[str, set[str]] = {name: set() for name in names}
+    callers: dict[str, set[str]] = {name: set() for name in names}
+    for caller, callee in edges:
+        if caller != callee and caller in calls and callee in calls:
+            calls[caller].add(callee)
+            callers[callee].add(caller)
+    free = [name for name in names if not calls[name]]
+    by_name = iter(names)
+    ordered: dict[str, None] = {}
+    while len(ordered) < len(names):
+        name = heappop(free) if free else next(each for each in by_name if each not in ordered)
+        ordered[name] = None
+        for caller in callers[name] - ordered.keys():
+            calls[caller].discard(name)
+            if not calls[caller]:
+                heappush(free, caller)
+    return list(ordered)
 
 
 def _spells(errors: Iterable[LooseError]) -> list[list[LooseError]]:
