@@ -63,7 +63,7 @@ def _words(found: Report, named: str) -> dict[str, Any]:
         "errors_href": f"{reverse('errors')}?{question}",
         "patterns_basis": f"with errors, {named}; {found.patterns_new:,} of them new",
         "patterns_href": f"{reverse('patterns')}?{question}",
-        "foreseen_basis": f"begun in the {named}; {predicted:,} failures predicted, "
+        "foreseen_basis": f"begun in the {named}; {predicted:,} failure{'' if predicted == 1 else 's'} predicted, "
         f"{found.predictions.get('hit', 0)} of {settled} settled came true",
         "top_note": f"the {len(found.patterns)} with most errors of {found.patterns_seen}",
         "range_query": question,

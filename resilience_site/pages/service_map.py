@@ -50,7 +50,7 @@ class Arrow:
         """Calls a second, and the 95th percentile of how long they took."""
         figures = self.edge.figures
         p95 = None if figures.p95_ms is None else figures.p95_ms / 1000
-        return f"{compact(round(figures.rate, 2))}/s · {duration(p95)}"
+        return f"{compact(figures.rate)}/s · {duration(p95)}"
 
     @property
     def errors(self) -> str:

@@ -52,6 +52,11 @@ def test_few_failed_calls_do_not_colour_an_arrow() -> None:
     assert [arrow.failing for arrow in drawing.arrows] == [False, True]
 
 
+def test_few_calls_of_an_hour_are_not_none_a_second() -> None:
+    seldom = Edge("a", "b", Figures(3600, 14, 0, 1.0, 1.0, 1.0, 1.0, 1.0))
+    assert draw([seldom], {}).arrows[0].rate.startswith("0.00389/s")
+
+
 def test_what_finds_no_room_is_counted() -> None:
     many = [edge(f"a{n}", f"b{n}") for n in range(50)]
     drawing = draw(many, {})

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from analytics.choices import FailureKind
 from analytics.models import Prediction
 from health.models import Service
 from resilience_site.config import config
@@ -95,6 +96,11 @@ def test_the_page_says_what_is_foretold_why_and_how_often_that_came_true(
     assert "(6 in 40 service-days)" in text
     only = text_of(viewer, "/predictions?outcome=miss&kind=breaker_open", headers=PARTIAL)
     assert only.count('id="a-') == 6
+
+
+def test_the_report_counts_one_prediction_as_one(viewer: Client, now: datetime) -> None:
+    scenes.prediction("planner", FailureKind.BREAKER_OPEN, now - timedelta(minutes=4))
+    assert "1 failure predicted, 0 of 0 settled" in text_of(viewer, "/report?since=1h")
 
 
 def test_false_alarms_of_the_first_hours_are_not_enough_data(viewer: Client, now: datetime) -> None:
