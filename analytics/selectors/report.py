@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from heapq import nsmallest
 from typing import Any
 from uuid import UUID
 
@@ -111,9 +112,7 @@ def report_read(within: TimeRange) -> Report:
     within = whole_minutes(within)
     by_pattern = _errors_by_pattern(within)
     before = _errors_by_service(within.before())
-    patterns = {
-        pattern.id: pattern for pattern in ErrorPattern.objects.filter(id__in=[*by_pattern])
-    }
+    patterns = _patterns(by_pattern)
     return Report(
         within=within,
         before=within.before(),
@@ -123,7 +122,7 @@ def report_read(within: TimeRange) -> Report:
         types=_types(by_pattern, patterns),
         patterns=_top_patterns(by_pattern, patterns),
         patterns_seen=len(patterns),
-        patterns_new=sum(within.since <= p.first_seen < within.until for p in patterns.values()),
+        patterns_new=sum(within.since <= at < within.until for _, at in patterns.values()),
         causes=_causes(within),
         anomalies=Anomaly.objects.filter(
             started_at__gte=within.since, started_at__lt=within.until
@@ -146,6 +145,16 @@ def _errors_by_pattern(within: TimeRange) -> dict[UUID, tuple[str, int]]:
             f"SELECT pattern_id, service, sum(errors)::bigint FROM ({rows}) r "
             "GROUP BY pattern_id, service HAVING sum(errors) > 0",
             parameters,
+        )
+        return {row[0]: (row[1], row[2]) for row in cursor.fetchall()}
+
+
+def _patterns(ids: Iterable[UUID]) -> dict[UUID, tuple[str, datetime]]:
+    """The type and the first error of each pattern: all that is asked of those not shown."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, type, first_seen FROM analytics_errorpattern WHERE id = ANY(%s)",
+            [list(ids)],
         )
         return {row[0]: (row[1], row[2]) for row in cursor.fetchall()}
 
@@ -185,13 +194,12 @@ def _services(
 
 
 def _types(
-    by_pattern: dict[UUID, tuple[str, int]], patterns: dict[UUID, ErrorPattern]
+    by_pattern: dict[UUID, tuple[str, int]], patterns: dict[UUID, tuple[str, datetime]]
 ) -> list[TypeLine]:
     errors: dict[str, int] = {}
     services: dict[str, set[str]] = {}
     for pattern_id, (service, count) in by_pattern.items():
-        pattern = patterns.get(pattern_id)
-        name = pattern.type if pattern else "(not grouped)"
+        name = patterns[pattern_id][0] if pattern_id in patterns else "(not grouped)"
         errors[name] = errors.get(name, 0) + count
         services.setdefault(name, set()).add(service)
     lines = [TypeLine(name, count, len(services[name])) for name, count in errors.items()]
@@ -199,10 +207,11 @@ def _types(
 
 
 def _top_patterns(
-    by_pattern: dict[UUID, tuple[str, int]], patterns: dict[UUID, ErrorPattern]
+    by_pattern: dict[UUID, tuple[str, int]], patterns: Iterable[UUID]
 ) -> list[PatternLine]:
-    lines = [PatternLine(pattern, by_pattern[key][1]) for key, pattern in patterns.items()]
-    return sorted(lines, key=lambda line: (-line.errors, str(line.pattern.id)))[:TOP]
+    top = nsmallest(TOP, patterns, key=lambda each: (-by_pattern[each][1], str(each)))
+    rows = ErrorPattern.objects.in_bulk(top)
+    return [PatternLine(rows[each], by_pattern[each][1]) for each in top if each in rows]
 
 
 def _causes(within: TimeRange) -> list[CauseLine]:

@@ -18,6 +18,7 @@ from django.db.models import Q
 from analytics.choices import PatternState
 from analytics.domain.pattern_limits import LEAST
 from analytics.domain.pattern_states import (
+    AGED,
     BACK,
     Change,
     Rules,
@@ -36,6 +37,8 @@ from resilience_site.core import journal
 _LOCK = 0x7061747465726E
 # More limits than these wait for the next minute.
 _MOST_LIMITS: Final = 500
+# So many patterns are moved in one transaction: ingest waits for those it holds.
+_MOST_MOVES: Final = 1_000
 MOST_VERSIONS: Final = 50
 
 
@@ -47,7 +50,8 @@ def rules() -> Rules:
 def patterns_follow(*, now: datetime) -> int:
     """Move on each pattern that its figures or its terms say so of; returns how many.
 
-    Where another worker is at it, this one leaves it to that.
+    A bounded number a run; the rest follows in the next. Where another worker is at it, this one
+    leaves it to that.
     """
     if not (config.error_analytics_enabled and config.error_pattern_analysis_enabled):
         return 0
@@ -59,11 +63,17 @@ def patterns_follow(*, now: datetime) -> int:
         family = members_of([pattern.id for pattern in patterns])
         hours = last_hours(family, now)
         _renew_limits(patterns, family, hours, now)
-        entries = []
+        changes = []
         for pattern in patterns:
-            before, (in_hour, hour_before) = str(pattern.state), hours[pattern.id]
-            change = _change(pattern, in_hour, hour_before, family[pattern.id], now)
-            if change is not None and _move(pattern, change, now):
+            change = _change(pattern, *hours[pattern.id], family[pattern.id], now)
+            if change is not None:
+                changes.append((pattern, change))
+        # What merely grew old can wait longest.
+        changes.sort(key=lambda each: each[1].kind == AGED)
+        entries = []
+        for pattern, change in sorted(changes[:_MOST_MOVES], key=lambda each: each[0].id):
+            before, (in_hour, _) = str(pattern.state), hours[pattern.id]
+            if _move(pattern, change, now):
                 entries.append(
                     told(
                         change.kind, pattern, before=before, in_hour=in_hour,

@@ -108,10 +108,14 @@ def _journal_read() -> int:
             if reader is None:
                 return found
             topics = [Topic.HEALTH, Topic.BREAKERS, Topic.ANOMALIES]
+            newest = journal.latest_cursor()
             entries = journal.read(reader.position, topics, _BATCH)
-            if not entries:
+            more = len(entries) == _BATCH
+            # Past the entries of other topics too, or all of them would be read again each time.
+            position = entries[-1].id if more else max(newest, *(each.id for each in entries), 0)
+            if position <= reader.position:
                 return found
-            reader.position = entries[-1].id
+            reader.position = position
             reader.save(update_fields=["position"])
             counts: Counter[SignKey] = Counter()
             for entry in entries:
@@ -121,6 +125,8 @@ def _journal_read() -> int:
             signs_add(counts)
             failures_add([each for each in map(_failure_of, entries) if each is not None])
         found += len(counts)
+        if not more:
+            break
     return found
 
 

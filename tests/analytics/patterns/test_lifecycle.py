@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from analytics.models import ErrorPattern, PatternRelease
+from analytics.services import pattern_states
 from analytics.services.pattern_states import (
     MOST_VERSIONS,
     pattern_releases_prune,
@@ -43,6 +44,21 @@ def test_a_pattern_is_ongoing_after_a_day() -> None:
     assert state(pattern) == "ongoing"
     assert patterns_follow(now=NOW + DAY + MINUTE) == 0
     assert [p["before"] for p in told(pattern.id, "pattern.ongoing")] == ["new"]
+
+
+def test_many_patterns_that_are_due_at_once_move_in_several_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pattern_states, "_MOST_MOVES", 2)
+    for kind in ("AError", "BError", "CError"):
+        fail(kind)
+    ignored = fail("DError")
+    decide(ignored, "ignore", ignore_for=HOUR)
+    later = NOW + DAY + MINUTE
+    assert patterns_follow(now=later) == 2
+    # What somebody waits for goes before what merely grew old.
+    assert state(ignored) != "ignored"
+    assert [patterns_follow(now=later + n * MINUTE) for n in (1, 2)] == [2, 0]
 
 
 def test_how_long_a_pattern_is_new_is_the_installations_choice() -> None:

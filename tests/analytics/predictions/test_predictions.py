@@ -133,6 +133,13 @@ def test_the_journal_tells_of_failures_and_of_changing_checks_once() -> None:
     assert ObservedFailure.objects.get(kind=FailureKind.HEALTH_DOWN).at.isoformat() == since
 
 
+def test_entries_of_other_topics_are_read_past_once() -> None:
+    tell(*[Entry("traffic", "seen", "planner")] * 3)
+    signs_collect(now=NOW)
+    reader = ReadCursor.objects.get(reader="signs-journal")
+    assert reader.position == journal.latest_cursor() > 0
+
+
 def test_a_burning_budget_is_a_sign_and_then_a_breach() -> None:
     start = THIS - timedelta(hours=2)
 
