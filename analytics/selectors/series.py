@@ -16,6 +16,7 @@ from django.db import connection
 from analytics.domain.histogram import BUCKETS, quantile_ns
 from analytics.selectors.rollups import step_for
 from analytics.selectors.sources import HOUR, figure_rows
+from health.models import Service
 from resilience_site.core.problems import Invalid
 from resilience_site.core.timerange import TimeRange
 
@@ -129,6 +130,15 @@ def active_services(within: TimeRange) -> list[str]:
             {"since": within.since, "until": within.until},
         )
         return [row[0] for row in cursor.fetchall()]
+
+
+def known_longest(services: Sequence[str], most: int) -> list[str]:
+    """Of some services, those that the catalogue knows longest, by name: where there is room for
+    `most` only, nobody takes the place of another by appearing under a name that sorts before it."""
+    known = Service.objects.filter(name__in=services).order_by("first_seen", "name")
+    names = list(known.values_list("name", flat=True)[:most])
+    rest = sorted(set(services).difference(names))
+    return sorted([*names, *rest[: most - len(names)]])
 
 
 # --- Rows per step -------------------------------------------------------------------------------

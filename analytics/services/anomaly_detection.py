@@ -23,7 +23,7 @@ from analytics.domain.anomalies.storing import VERSION, Unreadable, packed, unpa
 from analytics.domain.anomalies.watching import MINUTE, Spell, Watch
 from analytics.models import Anomaly, DetectorState
 from analytics.selectors.minute_figures import MinuteSeries, minute_figures, silent
-from analytics.selectors.series import active_services
+from analytics.selectors.series import active_services, known_longest
 from resilience_site.config import config
 from resilience_site.core import journal
 from resilience_site.core.choices import Topic
@@ -76,14 +76,15 @@ def anomalies_detect(
         return done
     until = (now - SETTLE).replace(second=0, microsecond=0)
     heard = active_services(TimeRange(until - IDLE, until))
-    done.left_out = max(0, len(heard) - MOST_SERVICES)
+    watched = known_longest(heard, MOST_SERVICES) if len(heard) > MOST_SERVICES else heard
+    done.left_out = len(heard) - len(watched)
     started = clock()
-    for since, services in _batches(heard[:MOST_SERVICES], until):
+    for since, services in _batches(watched, until):
         if clock() - started > turn_seconds:
             done.late += services
             continue
         _batch(services, TimeRange(since, until), now, done)
-    _close_left(heard[:MOST_SERVICES], now, done)
+    _close_left(watched, now, done)
     if done.left_out or done.late:
         _log.info(
             "%d services are not watched for anomalies, %d wait for a later turn.",

@@ -27,6 +27,7 @@ from analytics.domain.foresight.rules import Seen
 from analytics.domain.foresight.signs import FAMILIES
 from analytics.models import ObservedFailure, Prediction, PredictionModel, Sign
 from analytics.selectors.predictions import track
+from analytics.selectors.series import known_longest
 from health.selectors import service_list
 from resilience_site.config import config
 from resilience_site.core import journal
@@ -222,8 +223,8 @@ def _by_model(
 def _active(now: datetime) -> list[str]:
     """Services with signs in the last minutes that are over."""
     rows = Sign.objects.filter(minute__gte=_minute(now) - _FRESH, minute__lt=_minute(now))
-    names = rows.values_list("service", flat=True).distinct().order_by("service")
-    return list(names[:_MOST_SERVICES])
+    names = list(rows.values_list("service", flat=True).distinct().order_by("service"))
+    return known_longest(names, _MOST_SERVICES) if len(names) > _MOST_SERVICES else names
 
 
 def _busy(services: list[str], now: datetime) -> set[tuple[str, str]]:

@@ -18,6 +18,7 @@ from analytics.selectors import anomalies as selectors
 from analytics.selectors.anomalies import anomaly_marks, lacking, watched_series
 from analytics.services import anomaly_detection
 from analytics.services.anomaly_detection import SETTLE, Watched, anomalies_detect
+from health.models import Service
 from resilience_site.config import config
 from resilience_site.core import partitions
 from resilience_site.core.audit import Actor
@@ -277,6 +278,17 @@ def test_the_number_of_services_is_bounded_and_what_is_left_out_is_said(
     assert anomalies_detect(now=NOW).left_out == 1
     assert {each.service for each in watched_series()} == {"a"}
     assert selectors.services_left_out(now=NOW) == ["b"]
+
+
+def test_a_new_service_takes_no_place_from_those_that_are_known_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(anomaly_detection, "MOST_SERVICES", 1)
+    for age, name in enumerate(("!1", "planner")):
+        write_calls(name, UNTIL - timedelta(minutes=9), UNTIL, calm())
+        Service.objects.create(name=name, first_seen=NOW - timedelta(days=age), last_seen=NOW)
+    assert anomalies_detect(now=NOW).left_out == 1
+    assert {each.service for each in watched_series()} == {"planner"}
 
 
 def test_the_variable_switches_it_off(monkeypatch: pytest.MonkeyPatch) -> None:
