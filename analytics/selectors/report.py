@@ -112,7 +112,7 @@ def report_read(within: TimeRange) -> Report:
     within = whole_minutes(within)
     by_pattern = _errors_by_pattern(within)
     before = _errors_by_service(within.before())
-    patterns = _patterns(by_pattern)
+    patterns = _patterns(by_pattern, within)
     return Report(
         within=within,
         before=within.before(),
@@ -122,7 +122,7 @@ def report_read(within: TimeRange) -> Report:
         types=_types(by_pattern, patterns),
         patterns=_top_patterns(by_pattern, patterns),
         patterns_seen=len(patterns),
-        patterns_new=sum(within.since <= at < within.until for _, at in patterns.values()),
+        patterns_new=sum(new for _, new in patterns.values()),
         causes=_causes(within),
         anomalies=Anomaly.objects.filter(
             started_at__gte=within.since, started_at__lt=within.until
@@ -149,12 +149,14 @@ def _errors_by_pattern(within: TimeRange) -> dict[UUID, tuple[str, int]]:
         return {row[0]: (row[1], row[2]) for row in cursor.fetchall()}
 
 
-def _patterns(ids: Iterable[UUID]) -> dict[UUID, tuple[str, datetime]]:
-    """The type and the first error of each pattern: all that is asked of those not shown."""
+def _patterns(ids: Iterable[UUID], within: TimeRange) -> dict[UUID, tuple[str, bool]]:
+    """The type of each pattern, and whether it first appeared in the range: all that is asked of
+    those not shown."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id, type, first_seen FROM analytics_errorpattern WHERE id = ANY(%s)",
-            [list(ids)],
+            "SELECT id, type, first_seen >= %s AND first_seen < %s FROM analytics_errorpattern "
+            "WHERE id = ANY(%s)",
+            [within.since, within.until, list(ids)],
         )
         return {row[0]: (row[1], row[2]) for row in cursor.fetchall()}
 
@@ -194,7 +196,7 @@ def _services(
 
 
 def _types(
-    by_pattern: dict[UUID, tuple[str, int]], patterns: dict[UUID, tuple[str, datetime]]
+    by_pattern: dict[UUID, tuple[str, int]], patterns: dict[UUID, tuple[str, bool]]
 ) -> list[TypeLine]:
     errors: dict[str, int] = {}
     services: dict[str, set[str]] = {}
@@ -209,7 +211,7 @@ def _types(
 def _top_patterns(
     by_pattern: dict[UUID, tuple[str, int]], patterns: Iterable[UUID]
 ) -> list[PatternLine]:
-    top = nsmallest(TOP, patterns, key=lambda each: (-by_pattern[each][1], str(each)))
+    top = nsmallest(TOP, patterns, key=lambda each: (-by_pattern[each][1], each))
     rows = ErrorPattern.objects.in_bulk(top)
     return [PatternLine(rows[each], by_pattern[each][1]) for each in top if each in rows]
 
