@@ -308,7 +308,7 @@ def range_picker(context: Context) -> dict[str, Any]:
 def same_time(context: Context, url_name: str, **parameters: str) -> str:
     """The address of another screen over the time of this one: `{% same_time "trends" service=x %}`."""
     query = _query(context)
-    kept = {name: query[name] for name in ("since", "until") if query.get(name)}
+    kept = {name: str(query[name]) for name in ("since", "until") if query.get(name)}
     return f"{reverse(url_name)}{query_with(QueryDict(), **kept, **parameters)}".rstrip("?")
 
 
