@@ -196,6 +196,12 @@ def lacking(incident: Incident) -> list[str]:
             notes.append(f"Not enough data: {name} of the incident, but none of a normal window.")
         elif not now:
             notes.append(f"Not enough data: no {name} of the incident.")
+    calls = incident.window.calls
+    if calls and not incident.window.lines and not any(call.failed for call in calls):
+        notes.append(
+            "No span says that it failed and there are no logs: a service that answers wrongly, but "
+            "as fast as normally and after the same steps, cannot be told from one that is well."
+        )
     if incident.window.series and not incident.edges and not incident.window.calls:
         notes.append("Not enough data: without traces or a call graph no loss can be followed.")
     return notes

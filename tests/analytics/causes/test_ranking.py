@@ -212,6 +212,17 @@ def test_windows_without_anything_say_so() -> None:
     )
 
 
+def test_spans_without_failures_and_logs_say_what_they_cannot_show() -> None:
+    well = Call("t", "s", "", "web", "GET", 2, 5, False)
+    failed = well._replace(failed=True)
+    line = Line("web", False, "t", "s", "asked")
+    told = [
+        any("cannot be told from one that is well" in note for note in lacking(Incident(w, w)))
+        for w in (Window([well]), Window([failed]), Window([well], [line]), Window())
+    ]
+    assert told == [True, False, False, False]
+
+
 @pytest.mark.parametrize("wide", [True, False])
 def test_huge_and_deep_traces_are_ranked(wide: bool) -> None:
     def window(took: float) -> Window:
