@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from html import escape
 from typing import Any, Final
 
 from analytics.figures import Figure, errors_query
@@ -12,6 +13,7 @@ from analytics.selectors.forecasts import ForecastPoint
 
 # What a chart multiplies values by, and writes behind them, by the unit of the metric.
 SCALES: Final = {"1": (100.0, " %"), "ms": (1.0, " ms"), "1/s": (1.0, "/s"), "s": (1.0, " s")}
+_LONGEST_VERSION = 40
 _SHOWN_RELEASES = 20
 
 
@@ -58,7 +60,7 @@ def trend_figure(
                 "name": "anomaly",
                 "x": [_machine(mark.at) for mark in anomalies],
                 "y": [mark.value * scale for mark in anomalies],
-                "text": [mark.text for mark in anomalies],
+                "text": [_plain(mark.text) for mark in anomalies],
                 "customdata": [
                     f"/root-cause?{errors_query(mark.at - step, 3 * step, {})}"
                     for mark in anomalies
@@ -79,7 +81,7 @@ def trend_figure(
             "shapes": uprights,
             "annotations": [
                 {
-                    "x": _machine(at), "y": 1, "yref": "paper", "text": version, "showarrow": False,
+                    "x": _machine(at), "y": 1, "yref": "paper", "text": _plain(version[:_LONGEST_VERSION]), "showarrow": False,
                     "xanchor": "left", "yanchor": "top", "font": {"size": 10},
                 }
                 for at, version in releases[:_SHOWN_RELEASES]
@@ -119,6 +121,11 @@ def _upright(at: datetime, color: str, dash: str) -> dict[str, Any]:
         "type": "line", "x0": _machine(at), "x1": _machine(at), "y0": 0, "y1": 1, "yref": "paper",
         "line": {"color": color, "width": 1.5, "dash": dash},
     }  # fmt: skip
+
+
+def _plain(text: str) -> str:
+    """What senders wrote, as text: the charts' own markup would make links and styles of it."""
+    return escape(text, quote=False)
 
 
 def _machine(at: datetime) -> str:
