@@ -29,46 +29,79 @@ _SEVERITIES = {"DEBUG": 5, "INFO": 9, "WARN": 13, "ERROR": 17}
 _HEADERS = {"content-type": "application/json"}
 
 
+@pytest.fixture(scope="module")
+def case() -> dict[str, Any]:
+    """What was done to the system in the recorded fault."""
+    if not (DATA / f"{FAULT}.otlp.jsonl.gz").exists():
+        pytest.skip(f"no recording {DATA / FAULT}")
+    known = json.loads((RECORDED / "cases.json").read_text())
+    [found] = [each for each in known if each["case"] == FAULT]
+    return dict(found)
+
+
 @pytest.mark.shared
-def test_the_culprit_of_a_recorded_fault_leads(http: httpx.Client, site: LiveSite) -> None:
+def test_the_culprit_of_a_recorded_fault_leads(
+    http: httpx.Client, site: LiveSite, case: dict[str, Any]
+) -> None:
     """The traces are those kept as OTLP, the logs those recorded with them; both are old, so they
     are moved: the fault ends now, the normal minute ends ten minutes before."""
-    path = DATA / f"{FAULT}.otlp.jsonl.gz"
-    if not path.exists():
-        pytest.skip(f"no recording {path}")
-    [case] = [
-        each for each in json.loads((RECORDED / "cases.json").read_text()) if each["case"] == FAULT
-    ]
     now = datetime.now(UTC)
-    borders = {}
-    for name, folder, end in (
-        (FAULT, FAULT, now - timedelta(seconds=5)),
-        (NORMAL, case["normal"], now - timedelta(minutes=10)),
-    ):
-        requests = list(_traces(name))
-        times = [int(time) for request in requests for _, time in _TIMES.findall(request)]
-        shift = int(end.timestamp() * 1e9) - max(times)
-        for request in requests:
-            moved = _TIMES.sub(lambda m: f'"{m[1]}":"{int(m[2]) + shift}"', request)  # noqa: B023
-            _accepted(http, "/v1/traces", moved)
-        for request in _logs(RECORDED / folder / "logs.csv.gz", shift):
+    fault = _posted(http, FAULT, now - timedelta(seconds=5), logs=FAULT)
+    normal = _posted(http, NORMAL, now - timedelta(minutes=10), logs=case["normal"])
+    found = _asked(site, fault, normal)
+    assert found["items"][0]["service"] == case["root_cause_service"], found["items"][:3]
+    assert "failed" in found["items"][0]["evidence"][0]["text"]
+
+
+@pytest.mark.shared
+@pytest.mark.usefixtures("case")
+def test_without_the_logs_of_the_fault_nobody_is_accused(
+    http: httpx.Client, site: LiveSite
+) -> None:
+    """Its service answered wrongly, but as fast as normally and after the same steps: the spans
+    alone do not tell. The normal minute ends one minute before the fault begins."""
+    fault = _posted(http, FAULT, datetime.now(UTC) - timedelta(hours=3))
+    normal = _posted(http, NORMAL, datetime.fromtimestamp(fault[0] - 60, UTC))
+    found = _asked(site, fault, normal)
+    assert found["traces"] > 100
+    assert found["baseline_traces"] > 50
+    assert all(each["score"] < 0.5 for each in found["items"]), found["items"][:3]
+    assert "Not enough data: no logs of the incident." in found["missing"]
+    assert any("cannot be told from one that is well" in note for note in found["missing"])
+
+
+def _posted(
+    http: httpx.Client, name: str, end: datetime, logs: str | None = None
+) -> tuple[float, float]:
+    """Post a recording so moved that it ends at `end`; since and until in seconds of the epoch."""
+    requests = list(_traces(name))
+    times = [int(time) for request in requests for _, time in _TIMES.findall(request)]
+    shift = int(end.timestamp() * 1e9) - max(times)
+    for request in requests:
+        moved = _TIMES.sub(lambda m: f'"{m[1]}":"{int(m[2]) + shift}"', request)
+        _accepted(http, "/v1/traces", moved)
+    if logs is not None:
+        for request in _logs(RECORDED / logs / "logs.csv.gz", shift):
             _accepted(http, "/v1/logs", request)
-        borders[name] = (min(times) + shift) / 1e9 - 1, (max(times) + shift) / 1e9 + 1
+    return (min(times) + shift) / 1e9 - 1, (max(times) + shift) / 1e9 + 1
+
+
+def _asked(
+    site: LiveSite, fault: tuple[float, float], normal: tuple[float, float]
+) -> dict[str, Any]:
     answer = httpx.get(
         f"{site.url}/api/v1/root-cause",
         params={
-            "since": f"{borders[FAULT][0]:.3f}",
-            "until": f"{borders[FAULT][1]:.3f}",
-            "baseline_since": f"{borders[NORMAL][0]:.3f}",
-            "baseline_until": f"{borders[NORMAL][1]:.3f}",
+            "since": f"{fault[0]:.3f}",
+            "until": f"{fault[1]:.3f}",
+            "baseline_since": f"{normal[0]:.3f}",
+            "baseline_until": f"{normal[1]:.3f}",
         },
         headers={"authorization": f"Bearer {site.operator_key}"},
         timeout=30,
     )
     assert answer.status_code == 200, answer.text
-    found = answer.json()
-    assert found["items"][0]["service"] == case["root_cause_service"], found["items"][:3]
-    assert "failed" in found["items"][0]["evidence"][0]["text"]
+    return dict(answer.json())
 
 
 def _traces(name: str) -> Iterator[str]:
