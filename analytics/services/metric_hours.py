@@ -11,7 +11,7 @@ import orjson
 from django.db import connection, transaction
 
 from analytics.domain.distributions import add
-from analytics.models.partitions import METRIC_HOURS
+from analytics.models.partitions import METRIC_HOURS, METRIC_ROLLUPS, metric_minute_retention
 from resilience_site.core import partitions
 
 # A batch may have been stored, but not committed, while the last run was reading.
@@ -49,6 +49,9 @@ ON CONFLICT (hour, series_id) DO UPDATE SET
     last_at = excluded.last_at, distribution = excluded.distribution
 """
 
+# What is left of an hour whose minutes were dropped must not take the place of the whole of it.
+_WRITE_NEW = _WRITE[: _WRITE.index("DO UPDATE")] + "DO NOTHING"
+
 
 def metric_hours_sum(*, now: datetime) -> int:
     """Sum up again each series and hour whose minutes changed since the last run; returns how
@@ -62,19 +65,22 @@ def metric_hours_sum(*, now: datetime) -> int:
         for hour in {row[0] for row in changed}:
             partitions.ensure(METRIC_HOURS, hour, hour)
         # One transaction, as the newest row tells where the next run begins.
+        kept_since = METRIC_ROLLUPS.floor(now - metric_minute_retention())
         with transaction.atomic():
-            for start in range(0, len(changed), _CHUNK):
-                _sum_up(changed[start : start + _CHUNK], now)
+            for whole in (True, False):
+                keys = [key for key in changed if (key[0] >= kept_since) is whole]
+                for start in range(0, len(keys), _CHUNK):
+                    _sum_up(keys[start : start + _CHUNK], now, whole=whole)
     return len(changed)
 
 
-def _sum_up(keys: Sequence[tuple[datetime, str]], now: datetime) -> None:
+def _sum_up(keys: Sequence[tuple[datetime, str]], now: datetime, *, whole: bool) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_SUM, [[key[0] for key in keys], [key[1] for key in keys]])
         rows = [(*row[:-1], _merged(row[-1])) for row in cursor.fetchall()]
         if rows:
             columns: list[list[Any]] = [list(column) for column in zip(*rows, strict=True)]
-            cursor.execute(_WRITE, [now, *columns])
+            cursor.execute(_WRITE if whole else _WRITE_NEW, [now, *columns])
 
 
 def _merged(documents: list[str] | None) -> str | None:

@@ -358,3 +358,14 @@ def test_points_are_read_from_hours_once_the_minutes_are_gone() -> None:
     assert (only.at, only.seconds, only.count, only.mean) == (old, 3600, 16, 44 / 16)
     assert only.quantile(0.5) == pytest.approx(1.0)
     assert only.rate is None
+
+
+def test_what_comes_after_its_minutes_were_dropped_does_not_take_the_place_of_its_hour() -> None:
+    old = NOW - timedelta(days=9)
+    store(point(value=1.0, at=old), point(value=3.0, at=old + timedelta(seconds=1)))
+    metric_hours_sum(now=old + timedelta(hours=1))
+    assert MetricRollupHour.objects.get().points == 2
+    MetricRollup.objects.all().delete()
+    store(point(value=9.0, at=old + timedelta(seconds=2)))
+    metric_hours_sum(now=NOW)
+    assert MetricRollupHour.objects.get().points == 2
