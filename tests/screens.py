@@ -54,7 +54,7 @@ def say(page: Page, word: str | re.Pattern[str]) -> None:
 
 def press_until(page: Page, wanted: Locator) -> None:
     """Press Tab until the focus is where it is wanted."""
-    for _ in range(60):
+    for _ in range(200):
         if wanted.evaluate("element => element === document.activeElement"):
             return
         page.keyboard.press("Tab")

@@ -37,7 +37,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(holds: Callable[[], Any], seconds: float = 15.0) -> Any:
+def until(holds: Callable[[], Any], seconds: float = 60.0) -> Any:
     """What `holds` returns once that is true; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (found := holds()):

@@ -165,10 +165,11 @@ def test_a_site_that_never_answers_delays_neither_calls_nor_exit(sink: Sink) -> 
     started = time.monotonic()
     for _ in range(3000):
         tracer.start_span("call").end()
-    assert time.monotonic() - started < 2
+    # Waiting for the site even once would take longer.
+    assert time.monotonic() - started < 8
     started = time.monotonic()
     assert not connection.shutdown(0.3)
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 5
 
 
 @pytest.mark.usefixtures("short_timeout")

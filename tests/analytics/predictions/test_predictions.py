@@ -245,7 +245,9 @@ def test_the_switch_stops_collecting_and_foretelling(monkeypatch: pytest.MonkeyP
 def test_a_foreseen_failure_settles_its_prediction_as_a_hit_with_its_lead() -> None:
     failing()
     predictions_make(now=NOW - 10 * MINUTE) or predictions_make(now=NOW)
-    Prediction.objects.update(made_at=NOW - 10 * MINUTE, due_at=NOW + 20 * MINUTE)
+    # The journal tells of the failure by the real clock.
+    now = datetime.now(UTC)
+    Prediction.objects.update(made_at=now - 10 * MINUTE, due_at=now + 20 * MINUTE)
     tell(opened())
     signs_collect(now=NOW)
     assert ObservedFailure.objects.get().foreseen

@@ -17,6 +17,7 @@ from resilience_site.core.choices import Role
 from tests.analytics.figures.history import write_errors
 from tests.analytics.relations.scene import call_between, fail, request_of
 from tests.analytics.store.conftest import forget_all
+from tests.analytics.store.telemetry import NOW
 from tests.livesite import LiveSite
 from tests.screens import PATIENCE, problems
 
@@ -51,7 +52,7 @@ def viewer_page(page: Page, context: BrowserContext, site: LiveSite) -> Page:
     call_between()
     fail("web", 0)
     fail("planner", 3)
-    edge_chains_build(now=now + timedelta(minutes=2))
+    edge_chains_build(now=NOW + timedelta(minutes=2))
     return page
 
 
