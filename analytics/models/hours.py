@@ -6,9 +6,10 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from analytics.choices import EdgeVia, SpanKind
+from analytics.models.rollups import CallFigures
 
 
-class CallRollupHour(models.Model):
+class CallRollupHour(CallFigures):
     """As `CallRollup`, for an hour."""
 
     id = models.BigAutoField(primary_key=True)
@@ -16,10 +17,6 @@ class CallRollupHour(models.Model):
     service = models.TextField()
     operation = models.TextField()
     kind = models.SmallIntegerField(choices=SpanKind)
-    calls = models.BigIntegerField()
-    errors = models.BigIntegerField()
-    duration_ns = models.BigIntegerField()
-    duration_max_ns = models.BigIntegerField()
     buckets = ArrayField(models.BigIntegerField())
 
     class Meta:
@@ -30,7 +27,7 @@ class CallRollupHour(models.Model):
         return f"{self.hour} {self.service} {self.operation}"
 
 
-class EdgeRollupHour(models.Model):
+class EdgeRollupHour(CallFigures):
     """As `EdgeRollup`, for an hour."""
 
     id = models.BigAutoField(primary_key=True)
@@ -38,10 +35,6 @@ class EdgeRollupHour(models.Model):
     caller = models.TextField()
     callee = models.TextField()
     via = models.CharField(max_length=4, choices=EdgeVia)
-    calls = models.BigIntegerField()
-    errors = models.BigIntegerField()
-    duration_ns = models.BigIntegerField()
-    duration_max_ns = models.BigIntegerField()
     buckets = ArrayField(models.BigIntegerField())
 
     class Meta:

@@ -12,7 +12,19 @@ from django.db import models
 from analytics.choices import EdgeVia, Outcome, Signal, SpanKind
 
 
-class CallRollup(models.Model):
+class CallFigures(models.Model):
+    """Calls, those that failed, and how long they took."""
+
+    calls = models.BigIntegerField()
+    errors = models.BigIntegerField()
+    duration_ns = models.BigIntegerField()
+    duration_max_ns = models.BigIntegerField()
+
+    class Meta:
+        abstract = True
+
+
+class CallRollup(CallFigures):
     """Calls, errors and latency of one operation in one minute.
 
     The row with an empty operation sums the service's entry calls (server and consumer spans,
@@ -24,10 +36,6 @@ class CallRollup(models.Model):
     service = models.TextField()
     operation = models.TextField()
     kind = models.SmallIntegerField(choices=SpanKind)
-    calls = models.BigIntegerField()
-    errors = models.BigIntegerField()
-    duration_ns = models.BigIntegerField()
-    duration_max_ns = models.BigIntegerField()
     buckets = ArrayField(models.IntegerField())
 
     class Meta:
@@ -38,7 +46,7 @@ class CallRollup(models.Model):
         return f"{self.minute} {self.service} {self.operation}"
 
 
-class EdgeRollup(models.Model):
+class EdgeRollup(CallFigures):
     """Calls from one service to another (or to a named peer) in one minute."""
 
     id = models.BigAutoField(primary_key=True)
@@ -46,10 +54,6 @@ class EdgeRollup(models.Model):
     caller = models.TextField()
     callee = models.TextField()
     via = models.CharField(max_length=4, choices=EdgeVia)
-    calls = models.BigIntegerField()
-    errors = models.BigIntegerField()
-    duration_ns = models.BigIntegerField()
-    duration_max_ns = models.BigIntegerField()
     buckets = ArrayField(models.IntegerField())
 
     class Meta:
