@@ -1,4 +1,4 @@
-"""What an error or a pattern touched."""
+"""What an error, a pattern or an incident touched."""
 
 from __future__ import annotations
 
@@ -43,6 +43,17 @@ def pattern_impact(
     except ErrorPattern.DoesNotExist:
         raise NotFound(f"There is no pattern {pattern_id}.") from None
     return _out(selectors.pattern_impact(pattern, within, now))
+
+
+@router.get("/impact", auth=ApiAuth(Scope.READ), response=ImpactOut)
+def window_impact(
+    request: ApiRequest, service: str, since: str | None = None, until: str | None = None
+) -> dict[str, Any]:
+    """What all errors of a service touched in a range, as of an incident; the last 24 hours by
+    default."""
+    now = datetime.now(UTC)
+    within = parse_range(since, until, now=now, default=selectors.PATTERN_RANGE)
+    return _out(selectors.window_impact(within, now, service))
 
 
 def _out(found: selectors.Impact) -> dict[str, Any]:

@@ -60,6 +60,7 @@ TELEMETRY = [
     ),
     Row("GET", "/api/v1/what-changed", "/api/v1/what-changed", Api(Scope.READ)),
     Row("GET", "/api/v1/releases", "/api/v1/releases", Api(Scope.READ)),
+    Row("GET", "/api/v1/impact", "/api/v1/impact?service=planner", Api(Scope.READ)),
     Row("GET", "/api/v1/report", "/api/v1/report", Api(Scope.READ)),
     Row("GET", "/api/v1/services", "/api/v1/services", Api(Scope.READ)),
     Row("GET", "/api/v1/services/map", "/api/v1/services/map", Api(Scope.READ)),

@@ -67,6 +67,15 @@ def test_a_window_touches_all_requests_of_a_service(failures: list[str]) -> None
     assert nothing.budget.spent is None
 
 
+def test_the_api_tells_the_impact_of_an_incidents_window(
+    failures: list[str], admin_client: Client
+) -> None:
+    told = admin_client.get("/api/v1/impact?service=planner").json()
+    assert (told["requests"], told["users"], told["blast_radius"]) == (4, 2, ["web"])
+    assert admin_client.get("/api/v1/impact").status_code == 422
+    assert admin_client.get("/api/v1/impact?service=planner&since=x").status_code == 422
+
+
 def test_with_more_requests_than_are_looked_at_the_numbers_say_so(
     failures: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
