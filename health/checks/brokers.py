@@ -226,8 +226,13 @@ def _ask(
             # Once: kombu would otherwise sleep before it tries again.
             connection.ensure_connection(max_retries=0)
             with connection.channel() as channel:
-                found = {name: _queue(connection, name) for name in queues}
-                workers = _ping(connection, channel, exchange, wait) if wait else {}
+                try:
+                    found = {name: _queue(connection, name) for name in queues}
+                    workers = _ping(connection, channel, exchange, wait) if wait else {}
+                except BROKER_ERRORS:
+                    # A channel that is closed waits for what is still to come on its connections.
+                    wire.stop()
+                    raise
                 return Answers(workers, found)
         finally:
             connection.release()

@@ -157,6 +157,9 @@ class Faults:
         self._links.add(link)
         try:
             back, link.server = await asyncio.open_connection(*self.target)
+            if self._server is None:
+                # It was on its way in when the others were reset.
+                raise ConnectionResetError
             await asyncio.gather(
                 self._pump(reader, link.server, link, returning=False),
                 self._pump(back, writer, link, returning=True),
