@@ -34,6 +34,7 @@ APPS: Final = (
     "health",
     "breakers",
     "analytics",
+    "alerting",
     "healing",
 )
 

@@ -29,6 +29,7 @@ INSTALLED_APPS = [
     "health",
     "breakers",
     "analytics",
+    "alerting",
     "healing",
     "django.contrib.admin",
     "django.contrib.auth",

@@ -1,0 +1,1 @@
+"""Reads of alerts, routing, deliveries and incidents."""

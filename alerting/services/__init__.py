@@ -1,0 +1,1 @@
+"""What changes alerts, silences, channels, deliveries and incidents."""
