@@ -31,6 +31,18 @@ class Incident(models.Model):
     impact = models.JSONField(default=dict)
     # The incident of the public status page that was made of it (`health.PublicIncident`).
     public_incident_id = models.UUIDField(null=True)
+    # Whether what ends this incident, or opens it again, is told there, too.
+    public_follows = models.BooleanField(default=False)
+    # The incident that its alerts went to, as both turned out to have one cause.
+    merged_into = models.ForeignKey(
+        "self", null=True, on_delete=models.SET_NULL, related_name="merged"
+    )
+    # Empty where it ended by itself, with the last of its alerts.
+    resolved_by = models.TextField(blank=True, default="")
+    # The last entry of the journal that its timeline took up; 0 to read its time again.
+    cursor = models.BigIntegerField(default=0)
+    # When its cause and its impact were looked for last.
+    examined_at = models.DateTimeField(null=True)
     changed_at = models.DateTimeField()
     version = models.PositiveIntegerField(default=1)
 
