@@ -120,6 +120,28 @@ class Origins(Plain):
 
 
 @dataclass(frozen=True)
+class Origin(Plain):
+    """One origin: scheme, host, and port where it is not the usual one."""
+
+    allowed: str = "an origin like https://resilience.example.com, without a path"
+
+    def parse(self, text: str) -> str:
+        parts = urlsplit(text.rstrip("/"))
+        # Reading the port makes urlsplit check it.
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or "@" in parts.netloc
+            or parts.path
+            or parts.query
+            or parts.fragment
+            or parts.port == 0
+        ):
+            raise ValueError(text)
+        return text.rstrip("/")
+
+
+@dataclass(frozen=True)
 class Prefixes(Plain):
     """A comma-separated list of beginnings of names."""
 

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from breakers.runtime.variables import (
     CORRELATION,
@@ -24,6 +25,7 @@ from resilience_site.config.kinds import (
     Endpoints,
     Folder,
     Names,
+    Origin,
     Origins,
     Prefixes,
     Text,
@@ -63,6 +65,12 @@ def _port_beside(offset: int) -> Callable[[Any], int]:
 def _allowed_hosts(table: SiteConfig) -> list[str]:
     # A site bound to loopback answers only to loopback's names, against DNS rebinding.
     return ["localhost", "127.0.0.1", "[::1]"] if table.host in LOOPBACK else ["*"]
+
+
+def _public_url(table: SiteConfig) -> str:
+    # A site that listens everywhere is reached by this machine's own name for itself.
+    host = "localhost" if table.host in ("0.0.0.0", "::") else table.host  # noqa: S104
+    return f"http://{f'[{host}]' if ':' in host else host}:{table.port}"
 
 
 class SiteConfig(ClientVariables):
@@ -144,6 +152,22 @@ class SiteConfig(ClientVariables):
     )
     resilience_allow_private_targets = SITE.boolean(
         False, "Whether checks and webhooks may call loopback and private addresses"
+    )
+    resilience_public_url = SITE.variable(
+        Origin(),
+        _public_url,
+        "Where people and receivers of notifications reach the site (default: http://HOST:PORT)",
+    )
+    resilience_smtp_url = SITE.variable(
+        Url(("smtp", "smtps")),
+        "",
+        "Mail server of channels that name none: smtp://user:password@host:587 (STARTTLS where "
+        "offered) or smtps://; without it they cannot send",
+    )
+    resilience_mail_from = SITE.variable(
+        Text(3),
+        lambda table: f"resilience@{urlsplit(table.resilience_public_url).hostname}",
+        "Sender of mail (default: resilience@ the host of RESILIENCE_PUBLIC_URL)",
     )
     resilience_check_result_retention_days = SITE.integer(
         7, "Days that single results of health checks are kept", minimum=1, maximum=400

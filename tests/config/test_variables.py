@@ -47,6 +47,29 @@ def test_endpoints_that_are_none_stop_the_start(tmp_path: Path, text: str) -> No
         _ = site(tmp_path, RESILIENCE_CONNECTIVITY_TARGETS=text).resilience_connectivity_targets
 
 
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        ({}, "http://127.0.0.1:8000"),
+        ({"HOST": "0.0.0.0", "PORT": "80"}, "http://localhost:80"),
+        ({"HOST": "::1"}, "http://[::1]:8000"),
+        ({"RESILIENCE_PUBLIC_URL": "https://ops.example.com/"}, "https://ops.example.com"),
+    ],
+)
+def test_the_public_url_follows_where_the_site_listens(
+    tmp_path: Path, environ: dict[str, str], url: str
+) -> None:
+    assert site(tmp_path, **environ).resilience_public_url == url
+
+
+@pytest.mark.parametrize(
+    "text", ["ops.example.com", "https://u:p@ops", "https://ops/path", "ftp://ops", "https://ops:0"]
+)
+def test_a_public_url_that_is_no_origin_stops_the_start(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match="an origin like"):
+        _ = site(tmp_path, RESILIENCE_PUBLIC_URL=text).resilience_public_url
+
+
 @pytest.mark.parametrize("text", ["true", "TRUE", "1", "yes", "On"])
 def test_words_for_true(text: str) -> None:
     assert ClientVariables({"RETRY_ENABLED": text}).retry_enabled is True
