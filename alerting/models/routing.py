@@ -27,6 +27,8 @@ class Route(models.Model):
     repeat_interval_seconds = models.PositiveIntegerField(default=14_400)
     goes_on = models.BooleanField(default=False)
     channels = models.ManyToManyField("alerting.Channel", blank=True, related_name="routes")
+    # Tells every channel that is enabled, also those that are made later.
+    every_channel = models.BooleanField(default=False)
     enabled = models.BooleanField(default=True)
     origin = models.CharField(max_length=7, choices=Origin, default=Origin.PERSON)
     version = models.PositiveIntegerField(default=1)
@@ -87,16 +89,21 @@ class Silence(models.Model):
 
 
 class AlertGroup(models.Model):
-    """Alerts of one route with the same values of its `group_by` labels: told together."""
+    """Alerts of one route with the same values of its `group_by` labels: told together.
 
-    route = models.ForeignKey(Route, on_delete=models.CASCADE, related_name="groups")
+    A group outlives its alerts and even its route: whoever was told that an alert fires is told
+    when it is over.
+    """
+
+    route = models.ForeignKey(Route, null=True, on_delete=models.SET_NULL, related_name="groups")
+    route_name = models.CharField(max_length=100, default="")
     # SHA-256 of the sorted group labels, as hex.
     key = models.CharField(max_length=64)
     labels = models.JSONField(default=dict)
     created_at = models.DateTimeField()
     # When it is to be looked at next: `group_wait` after the first alert, then every
-    # `group_interval`.
-    due_at = models.DateTimeField()
+    # `group_interval`; null while no alert fires and all that was told is told as over.
+    due_at = models.DateTimeField(null=True)
     last_flush_at = models.DateTimeField(null=True)
     alerts = models.ManyToManyField("alerting.Alert", related_name="groups")
 
@@ -106,7 +113,7 @@ class AlertGroup(models.Model):
         indexes = [models.Index(fields=["due_at"], name="group_due")]
 
     def __str__(self) -> str:
-        return f"{self.route_id} {self.labels}"
+        return f"{self.route_name} {self.labels}"
 
 
 class Notified(models.Model):
