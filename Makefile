@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 # Test processes, each with engines and a site of its own; JOBS=0 runs all in one.
-JOBS ?= 2
+JOBS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -22,7 +22,7 @@ demo: $(VENV)/.site ## the same, with a planner MCP server, a Graph simulator an
 
 test: $(VENV)/.dev ## run all tests; finds or installs a browser
 	@./tests/browser.sh
-	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.dev ## lint, formatting, types, layers, migrations, templates
 	$(BIN)/ruff check .
@@ -40,7 +40,9 @@ LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version
 
 lock: $(VENV)/.dev ## renew the locked packages from pyproject.toml
 	$(LOCK) --extra site --group demo --output-file requirements/site.txt
-	$(LOCK) --extra site --group demo --group dev --constraint requirements/site.txt \
+	$(LOCK) --extra site --group demo --extra apprise --constraint requirements/site.txt \
+		--output-file requirements/apprise.txt
+	$(LOCK) --extra site --group demo --group dev --constraint requirements/apprise.txt \
 		--output-file requirements/dev.txt
 	$(LOCK) --extra site --group demo --group dev --group bench --constraint requirements/dev.txt \
 		--output-file requirements/bench.txt
