@@ -41,5 +41,8 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "Follow error patterns": _every(60, "analytics.tasks.patterns_follow"),
     "Forget old versions of patterns": _every(3600, "analytics.tasks.pattern_releases_prune"),
     "Forecast what services will do": _every(120, "analytics.tasks.forecasts_refresh"),
+    "End alerts of other systems that are not repeated": _every(
+        60, "alerting.tasks.inbound_expire"
+    ),
     "Drop what is past its retention": _every(3600, "analytics.tasks.retention_apply"),
 }

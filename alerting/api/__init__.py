@@ -4,4 +4,6 @@ from __future__ import annotations
 
 from ninja import Router
 
-routers: list[tuple[str, Router]] = []
+from alerting.api import inbound
+
+routers: list[tuple[str, Router]] = [("", inbound.router)]

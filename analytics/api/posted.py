@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-from django.http import HttpRequest
 from ninja import Field, Schema, Status
 from pydantic import ConfigDict, ValidationError, field_validator, model_validator
 
+from analytics.api.documents import posted_document
 from analytics.api.errors import router
 from analytics.choices import Signal
-from analytics.domain.bodies import GzipBody, PlainBody, TooLarge, Undecodable
 from analytics.domain.posted_errors import (
     MAX_DEPTH,
     PostedError,
@@ -23,13 +20,11 @@ from analytics.domain.posted_errors import (
 from analytics.domain.telemetry import Rejection
 from analytics.services.ingest_counters import record_refusal
 from analytics.services.ingest_posted import store_posted_errors
-from resilience_site.config import config
 from resilience_site.core.choices import Scope
 from resilience_site.core.permissions import ApiAuth, ApiRequest
-from resilience_site.core.problems import FieldError, Invalid, Malformed, Problem
+from resilience_site.core.problems import FieldError, Invalid, Problem
 
 MAX_ERRORS = 1_000
-_CHUNK = 1 << 20
 _MAX_MESSAGE = 8_192
 _LATEST_NS = 2**63 - 1
 _WRONG_FIELDS = "a field is missing or wrong"
@@ -91,14 +86,6 @@ class AcceptedOut(Schema):
     ids: list[Any]
 
 
-class ContentTooLarge(Problem):
-    status = 413
-
-
-class UnknownCoding(Problem):
-    status = 415
-
-
 @router.post("/errors", auth=ApiAuth(Scope.INGEST), response={202: AcceptedOut})
 def errors_post(request: ApiRequest) -> Status[dict[str, Any]]:
     """Take one error, or a list of at most 1,000, each stored once; bad ones are rejected one by
@@ -120,7 +107,7 @@ _REFUSALS = {
 
 
 def _take(request: ApiRequest) -> dict[str, Any]:
-    document = _document(request)
+    document = posted_document(request, "errors")
     many = isinstance(document, list)
     items = document if isinstance(document, list) else [document]
     if len(items) > MAX_ERRORS:
@@ -151,43 +138,6 @@ def _take(request: ApiRequest) -> dict[str, Any]:
         "rejected": [{"index": i, "reason": rejected[i]} for i in sorted(rejected)],
         "ids": ids,
     }
-
-
-def _document(request: HttpRequest) -> Any:
-    coding = request.headers.get("Content-Encoding", "").strip().lower()
-    if coding not in ("", "identity", "gzip"):
-        raise UnknownCoding("Send Content-Encoding gzip, or none.")
-    limit = config.resilience_max_body_mib << 20
-    body = GzipBody(limit) if coding == "gzip" else PlainBody(limit)
-    try:
-        while chunk := request.read(_CHUNK):
-            body.feed(chunk)
-        return _parsed(body.finish())
-    except TooLarge:
-        mib = limit >> 20
-        raise ContentTooLarge(f"The body is larger than {mib} MiB; send fewer errors.") from None
-    except Undecodable as error:
-        raise Malformed(f"The body cannot be read: {error}.") from None
-    except orjson.JSONDecodeError as error:
-        raise Malformed(f"The body is not JSON: {error}.") from None
-
-
-def _parsed(body: bytes) -> Any:
-    """The document of a JSON body; raises `orjson.JSONDecodeError`."""
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        # JavaScript that cuts a text in the middle of an emoji sends half of a surrogate pair, as
-        # an escape, which JSON allows and UTF-8 cannot hold.
-        if b"\\ud" not in body.lower():
-            raise
-        try:
-            whole = json.dumps(json.loads(body), ensure_ascii=False)
-        except (ValueError, RecursionError):
-            whole = ""
-        if not whole:
-            raise
-        return orjson.loads(whole.encode("utf-8", "replace"))
 
 
 def _posted(item: Any) -> PostedError:

@@ -169,6 +169,13 @@ class SiteConfig(ClientVariables):
         lambda table: f"resilience@{urlsplit(table.resilience_public_url).hostname}",
         "Sender of mail (default: resilience@ the host of RESILIENCE_PUBLIC_URL)",
     )
+    resilience_inbound_alert_hours = SITE.integer(
+        24,
+        "Hours after which an alert of Alertmanager or Grafana that is not repeated ends; longer "
+        "than their interval of repetition, which is 4 h as they come",
+        minimum=1,
+        maximum=2160,
+    )
     resilience_check_result_retention_days = SITE.integer(
         7, "Days that single results of health checks are kept", minimum=1, maximum=400
     )

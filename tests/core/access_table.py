@@ -18,6 +18,7 @@ from tests.core.access import (
     Row,
     SignOut,
 )
+from tests.core.access_alerting import ALERTING, ALERTING_PAGES
 from tests.core.access_analytics import ANALYTICS_PAGES, TELEMETRY
 
 KERNEL = [
@@ -306,8 +307,10 @@ SITE = [
 ROWS: list[Row] = [
     *KERNEL,
     *TELEMETRY,
+    *ALERTING,
     *PAGES,
     *ANALYTICS_PAGES,
+    *ALERTING_PAGES,
     *BREAKER_PAGES,
     *HEALTH_PAGES,
     *HEALTH_API,

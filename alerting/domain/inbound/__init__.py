@@ -1,0 +1,1 @@
+"""What Alertmanager and Grafana post: read, checked, and put into the terms of this site. Pure."""

@@ -1,0 +1,206 @@
+"""Alerts of other systems begin, go on and end here as their posts say."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from alerting.choices import AlertSource, AlertState
+from alerting.models import Alert
+from alerting.services.inbound import Taken, inbound_expire, inbound_take
+from health.models import Service
+from resilience_site.config import config
+from resilience_site.core import journal, keys
+from resilience_site.core.audit import Actor
+from resilience_site.core.choices import Scope
+from tests.alerting.inbound.bodies import (
+    alertmanager_post,
+    grafana_post,
+    prometheus_alert,
+    resolved,
+)
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 11, 20, 10, 5, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=7)
+
+
+@pytest.fixture(autouse=True)
+def planner() -> None:
+    Service.objects.create(name="planner", first_seen=NOW, last_seen=NOW)
+
+
+def take(
+    document: dict[str, Any], now: datetime = NOW, source: AlertSource = AlertSource.ALERTMANAGER
+) -> Taken:
+    return inbound_take(document=document, source=source, sender="prometheus", now=now)
+
+
+def test_a_posted_alert_fires_under_our_labels_and_in_the_journal() -> None:
+    cursor = journal.latest_cursor()
+    assert take(alertmanager_post(prometheus_alert())) == Taken(1, 0, 0, 0)
+    alert = Alert.objects.get()
+    assert (alert.state, alert.severity, alert.service) == ("firing", "page", "planner")
+    assert (alert.rule_name, alert.source, alert.rule_id) == ("HighErrorRate", "alertmanager", None)
+    assert (alert.started_at.minute, alert.fired_at) == (0, NOW)
+    assert alert.labels["service"] == "planner"
+    assert alert.labels["severity_sent"] == "critical"
+    assert alert.annotations["summary"] == "Planner fails"
+    assert alert.facts["received_from"] == "prometheus"
+    told = journal.read(cursor, ["alerts"])
+    assert [(each.kind, each.key, each.service) for each in told] == [
+        ("alert.firing", str(alert.id), "planner")
+    ]
+
+
+def test_the_same_post_again_changes_nothing_but_when_it_was_heard() -> None:
+    take(alertmanager_post(prometheus_alert()))
+    cursor = journal.latest_cursor()
+    take(alertmanager_post(prometheus_alert(), prometheus_alert()), LATER)
+    alert = Alert.objects.get()
+    assert (alert.fired_at, alert.changed_at) == (NOW, NOW)
+    assert alert.facts["last_received_at"] == LATER.isoformat()
+    assert journal.latest_cursor() == cursor
+
+
+def test_a_resolved_one_ends_when_the_sender_says() -> None:
+    take(alertmanager_post(prometheus_alert()))
+    over = resolved(prometheus_alert(), "2026-11-20T10:09:30Z")
+    assert take(alertmanager_post(over), LATER) == Taken(0, 1, 0, 0)
+    alert = Alert.objects.get()
+    assert alert.state == AlertState.RESOLVED
+    assert alert.ended_at == datetime(2026, 11, 20, 10, 9, 30, tzinfo=UTC)
+    assert alert.facts["ended_because"] == "told by the sender"
+    assert take(alertmanager_post(over), LATER) == Taken(0, 0, 1, 0)
+
+
+def test_an_end_in_the_future_is_now() -> None:
+    take(alertmanager_post(prometheus_alert()))
+    take(alertmanager_post(resolved(prometheus_alert(), "2027-01-01T00:00:00Z")), LATER)
+    assert Alert.objects.get().ended_at == LATER
+
+
+def test_an_end_told_late_does_not_end_the_alert_that_came_after() -> None:
+    again = {**prometheus_alert(), "startsAt": "2026-11-20T10:04:00Z"}
+    take(alertmanager_post(again))
+    late = resolved(prometheus_alert(), "2026-11-20T10:02:00Z")
+    assert take(alertmanager_post(late), LATER) == Taken(0, 0, 1, 0)
+    assert Alert.objects.get().state == AlertState.FIRING
+
+
+def test_firing_after_its_end_is_a_new_alert_also_with_the_old_start() -> None:
+    # Alertmanager ends what Prometheus cannot repeat for a while; it comes back with its old start.
+    for document, now in (
+        (alertmanager_post(prometheus_alert()), NOW),
+        (alertmanager_post(resolved(prometheus_alert(), "2026-11-20T10:06:00Z")), LATER),
+        (alertmanager_post(prometheus_alert()), LATER),
+    ):
+        take(document, now)
+    assert sorted(Alert.objects.values_list("state", flat=True)) == ["firing", "resolved"]
+
+
+def test_both_in_one_post_end_as_the_last_says() -> None:
+    over = resolved(prometheus_alert(), "2026-11-20T10:03:00Z")
+    assert take(alertmanager_post(prometheus_alert(), over)) == Taken(1, 1, 0, 0)
+    assert Alert.objects.get().state == AlertState.RESOLVED
+
+
+def test_an_alert_stays_the_same_when_its_service_enters_the_catalogue() -> None:
+    alert = prometheus_alert(job="shop/agent")
+    take(alertmanager_post(alert))
+    Service.objects.create(name="agent", first_seen=NOW, last_seen=NOW)
+    take(alertmanager_post(alert), LATER)
+    take(alertmanager_post(resolved(alert, "2026-11-20T10:11:00Z")), LATER)
+    assert [(each.state, each.service) for each in Alert.objects.all()] == [("resolved", "")]
+
+
+def test_two_systems_do_not_end_each_others_alerts() -> None:
+    take(alertmanager_post(prometheus_alert()))
+    take(alertmanager_post(prometheus_alert()), source=AlertSource.GRAFANA)
+    take(alertmanager_post(resolved(prometheus_alert(), "2026-11-20T10:06:00Z")), LATER)
+    states = dict(Alert.objects.values_list("source", "state"))
+    assert states == {"alertmanager": "resolved", "grafana": "firing"}
+
+
+def test_grafanas_values_and_links_are_kept_as_facts() -> None:
+    take(grafana_post(), source=AlertSource.GRAFANA)
+    alert = Alert.objects.get()
+    assert (alert.service, alert.severity) == ("planner", "ticket")
+    assert alert.facts["values"] == {"B": 2.4, "C": 1.0}
+    assert alert.facts["dashboard_url"] == "https://grafana.example.com/d/abc?orgId=1"
+    assert "panel_url" not in alert.facts
+
+
+def test_what_is_not_repeated_for_the_configured_time_ends() -> None:
+    take(alertmanager_post(prometheus_alert(), prometheus_alert(instance="b")))
+    take(alertmanager_post(prometheus_alert(instance="b")), NOW + timedelta(hours=1))
+    with config.override(resilience_inbound_alert_hours=2):
+        assert inbound_expire(now=NOW + timedelta(hours=2)) == 0
+        assert inbound_expire(now=NOW + timedelta(hours=2, minutes=1)) == 1
+        assert inbound_expire(now=NOW + timedelta(hours=2, minutes=2)) == 0
+    ended = Alert.objects.get(state="resolved")
+    assert ended.facts["ended_because"] == "not repeated for 2 h"
+    assert ended.labels["instance"] == "10.0.0.7:9100"
+
+
+def test_a_large_post_takes_few_queries(
+    django_assert_max_num_queries: Callable[..., Any],
+) -> None:
+    alerts = [prometheus_alert(instance=str(n)) for n in range(2_000)]
+    with django_assert_max_num_queries(16):
+        assert take(alertmanager_post(*alerts)).firing == 2_000
+
+
+# --- over HTTP ---
+
+
+def post(scope: Scope, sender: str, body: bytes, **headers: str) -> Any:
+    _, token = keys.key_create(name="prometheus", scope=scope, actor=Actor.system("test"))
+    return Client().post(
+        f"/api/v1/alerts/inbound/{sender}",
+        data=body,
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {token}", **headers},
+    )
+
+
+@pytest.mark.parametrize(
+    ("sender", "document"),
+    [("alertmanager", alertmanager_post(prometheus_alert())), ("grafana", grafana_post())],
+)
+def test_a_post_with_a_key_is_answered_by_what_it_came_to(
+    sender: str, document: dict[str, Any]
+) -> None:
+    answer = post(Scope.OPERATE, sender, json.dumps(document).encode())
+    assert answer.json() == {"firing": 1, "resolved": 0, "unknown": 0, "left_out": 0}
+    assert Alert.objects.get().source == sender
+
+
+def test_a_packed_body_is_read() -> None:
+    body = gzip.compress(json.dumps(alertmanager_post(prometheus_alert())).encode())
+    answer = post(Scope.OPERATE, "alertmanager", body, **{"Content-Encoding": "gzip"})
+    assert answer.status_code == 200
+
+
+def test_a_bad_body_is_refused_with_its_place_and_nothing_of_it_is_taken() -> None:
+    document = alertmanager_post(prometheus_alert(), {"status": "firing", "labels": {"a": 1}})
+    answer = post(Scope.OPERATE, "alertmanager", json.dumps(document).encode())
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [
+        {"field": "body.alerts.1.labels.a", "message": "must be a text."}
+    ]
+    assert not Alert.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"{", 400), (b" " * ((16 << 20) + 1), 413), (b"", 400)]
+)
+def test_what_is_no_json_or_too_large_is_refused(body: bytes, status: int) -> None:
+    assert post(Scope.OPERATE, "grafana", body).status_code == status
