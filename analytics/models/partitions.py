@@ -13,6 +13,16 @@ def error_retention() -> timedelta:
     return timedelta(days=config.error_retention_days)
 
 
+# Patterns go so long after the last of their errors.
+PATTERNS_BEYOND = timedelta(days=7)
+
+
+def decision_retention() -> timedelta:
+    """How long what people decided about a pattern is kept after it was last seen: as long as a
+    pattern can be ignored, or longer where errors are."""
+    return max(timedelta(days=366), error_retention() + PATTERNS_BEYOND)
+
+
 def span_retention() -> timedelta:
     """How long spans are kept; never longer than errors."""
     return min(timedelta(hours=config.resilience_span_retention_hours), error_retention())

@@ -39,7 +39,7 @@ _RECENT = timedelta(hours=1)
 _MOST_GROUPS = 100
 _MOST_PATTERNS = 2_000
 _MOST_MERGES = 500
-_LOCK = 0x6D65726765
+MERGE_LOCK = 0x6D65726765
 # Ingest took out what varies by its looks, and names of dependencies tell failures apart.
 _LIMITS = Limits(looks=False)
 _DECIDED = (PatternState.RESOLVED, PatternState.IGNORED)
@@ -73,7 +73,7 @@ def patterns_merge(*, now: datetime) -> int:
 def _group_merge(service: str, type_: str, most: int, now: datetime) -> int:
     """Merge the patterns of one service and type, in a transaction of its own."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [MERGE_LOCK])
         if not cursor.fetchone()[0]:
             return 0
         merges = _as_decided(_merges_of(service, type_)[:most])

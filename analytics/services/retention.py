@@ -10,6 +10,7 @@ from django.db import connection
 from analytics.models.partitions import error_retention, hour_retention
 from analytics.services import receipts
 from analytics.services.metric_hours import metric_hours_sum
+from analytics.services.pattern_pruning import patterns_prune
 from analytics.services.signs import HISTORY
 from resilience_site.core import partitions
 from resilience_site.core.pruning import delete_before
@@ -36,7 +37,9 @@ def retention_apply(*, now: datetime) -> Dropped:
     try:
         # Minutes of metrics are dropped long before their hours.
         metric_hours_sum(now=now)
-        return Dropped(partitions.drop_expired(now), _prune(now))
+        dropped = Dropped(partitions.drop_expired(now), _prune(now))
+        dropped.rows["analytics_errorpattern"] = patterns_prune(now=now)
+        return dropped
     finally:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
