@@ -36,6 +36,17 @@ MAX_TEMPLATE = 500
 FRAMES_RULE = "same exception type and in-app frames"
 MESSAGE_RULE = "same exception type and masked message"
 TYPE_RULE = "same exception type, without message or in-app frames"
+# Patterns of one service that are kept apart: as many as the second pass over messages compares with
+# each other, and far more than anybody reads. A sender whose types or messages hold an id or a name
+# would make one for each error.
+MOST_PATTERNS = 2_000
+# The type of the pattern of all that came after a service had its fill, and its rule.
+OTHERS = "(other patterns)"
+OTHERS_RULE = "too many patterns to keep them apart"
+_OTHERS_TEMPLATE = (
+    f"errors that fit none of the {MOST_PATTERNS:,} patterns this service has, the most that are "
+    "kept apart"
+)
 
 
 class Fingerprint(NamedTuple):
@@ -99,6 +110,11 @@ def fingerprint(service: str, type_: str, message: str, signature: str = "") -> 
         return Fingerprint(_key(service, type_, "type", ""), template, TYPE_RULE)
     key = _key(service, type_, "message", _alike(masked))
     return Fingerprint(key, template, MESSAGE_RULE)
+
+
+def others(service: str) -> Fingerprint:
+    """The group of a service's errors for whose own group there is no room."""
+    return Fingerprint(_key(service, OTHERS, "others", ""), _OTHERS_TEMPLATE, OTHERS_RULE)
 
 
 def _key(*parts: str) -> UUID:

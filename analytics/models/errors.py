@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from analytics.choices import ErrorSource, PatternState
+from analytics.domain.fingerprints import OTHERS_RULE
 
 
 class ErrorEvent(models.Model):
@@ -94,6 +95,11 @@ class ErrorPattern(models.Model):
                 fields=["merged_into"],
                 condition=models.Q(merged_into__isnull=False),
                 name="pattern_merged",
+            ),
+            models.Index(
+                fields=["-last_seen"],
+                condition=models.Q(rule=OTHERS_RULE),
+                name="pattern_others",
             ),
         ]
 

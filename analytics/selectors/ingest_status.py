@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,10 +12,14 @@ import redis
 from django.db import connection
 
 from analytics.choices import Outcome, Signal
+from analytics.domain.fingerprints import MOST_PATTERNS, OTHERS, OTHERS_RULE
 from resilience_site.config import config
 from resilience_site.core.taskqueue import QueueState, queue_state, quick_client
 
 WINDOWS = (5, 60)
+# A service in whose `(other patterns)` an error happened within this is said to have its fill.
+FOLDING_WITHIN = timedelta(hours=1)
+_MOST_FOLDING = 20
 
 
 @dataclass(frozen=True)
@@ -40,12 +45,25 @@ class SignalCounts:
 
 
 @dataclass(frozen=True)
+class Folding:
+    """A service with as many patterns as are kept apart; `errors` were counted as others so far."""
+
+    service: str
+    errors: int
+
+    def __str__(self) -> str:
+        return f"{self.service} ({self.errors:,} errors)"
+
+
+@dataclass(frozen=True)
 class IngestStatus:
     """The last minutes of ingest (by window in minutes, then by signal), and its lag.
 
     Ages are seconds of the oldest thing that waits, 0 when nothing does: of errors due to be
     chained, of calls whose caller has not been seen (which give up by themselves), and of
-    background tasks (None when the broker cannot be asked, or does not tell).
+    background tasks (None when the broker cannot be asked, or does not tell). `folding` are the
+    services whose errors of the last hour were counted as `(other patterns)`, most first, at most
+    20.
     """
 
     at: datetime
@@ -53,6 +71,19 @@ class IngestStatus:
     chains_age: float
     edges_age: float
     queue: QueueState | None
+    folding: tuple[Folding, ...] = ()
+
+    @property
+    def folding_words(self) -> str:
+        """Which services have too many patterns and what becomes of their errors; "" if none."""
+        if not self.folding:
+            return ""
+        named = ", ".join(map(str, self.folding[:3]))
+        more = f" and {len(self.folding) - 3} more" if len(self.folding) > 3 else ""
+        return (
+            f"more than {MOST_PATTERNS:,} patterns of errors in {named}{more}: the errors of further "
+            f'patterns are stored, but counted under "{OTHERS}"'
+        )
 
     @property
     def oldest_age(self) -> float:
@@ -61,17 +92,34 @@ class IngestStatus:
         return max(self.chains_age, queued or 0.0)
 
 
+_FOLDING = f"""
+SELECT jsonb_agg(jsonb_build_array(service, count) ORDER BY count DESC, service) FROM (
+    SELECT service, count FROM analytics_errorpattern
+    WHERE rule = '{OTHERS_RULE}' AND last_seen > %(since)s
+    ORDER BY count DESC, service LIMIT %(most)s
+) AS folding
+"""
+
+
 def ingest_status(*, now: datetime) -> IngestStatus:
     """The state of ingest at `now`."""
     windows = {minutes: _counts(now, timedelta(minutes=minutes)) for minutes in WINDOWS}
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT (SELECT min(due_at) FROM analytics_chainpending WHERE due_at <= %(now)s), "
-            "(SELECT min(created_at) FROM analytics_edgepending)",
-            {"now": now},
+            "(SELECT min(created_at) FROM analytics_edgepending), "
+            f"coalesce(({_FOLDING}), '[]'::jsonb)::text",
+            {"now": now, "since": now - FOLDING_WITHIN, "most": _MOST_FOLDING},
         )
-        chain_due, edge_created = cursor.fetchone()
-    return IngestStatus(now, windows, _age(chain_due, now), _age(edge_created, now), _queue())
+        chain_due, edge_created, folding = cursor.fetchone()
+    return IngestStatus(
+        now,
+        windows,
+        _age(chain_due, now),
+        _age(edge_created, now),
+        _queue(),
+        tuple(Folding(*each) for each in json.loads(folding)),
+    )
 
 
 def _age(since: datetime | None, now: datetime) -> float:

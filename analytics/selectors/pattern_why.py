@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from analytics.choices import MergeOrigin
-from analytics.domain.fingerprints import FRAMES_RULE, counted
+from analytics.domain.fingerprints import (
+    FRAMES_RULE,
+    MOST_PATTERNS,
+    OTHERS_RULE,
+    counted,
+)
 from analytics.domain.stacktraces import Frame, ParsedStack
 from analytics.domain.stacktraces.base import CAUSE, CONTEXT, MEMBER, ParsedException
 from analytics.domain.templates.explaining import why as why_alike
 from analytics.domain.together import Variable, variables
 from analytics.models import ErrorEvent, ErrorPattern, PatternMerge, StackTrace
+from analytics.models.partitions import PATTERNS_BEYOND, error_retention
 from analytics.selectors.errors import error_get, stack_get
 from analytics.selectors.pattern_families import members, merges_standing
 
@@ -70,7 +76,8 @@ def pattern_why(pattern: ErrorPattern, messages: Iterable[str] = ()) -> PatternW
     merges = merges_standing([each.id for each in found])
     family = [Member(each, merges.get(each.id)) for each in found[:MOST_MEMBERS]]
     exceptions = _exceptions(pattern) if pattern.rule == FRAMES_RULE else []
-    varying = [] if exceptions else variables(pattern.template, messages)
+    plain = exceptions or pattern.rule == OTHERS_RULE
+    varying = [] if plain else variables(pattern.template, messages)
     return PatternWhy(
         pattern.rule, pattern.version, pattern.template,
         _sentences(pattern, exceptions, varying, family),
@@ -116,6 +123,8 @@ def _sentences(
     varying: Sequence[Variable],
     family: Sequence[Member],
 ) -> list[str]:
+    if pattern.rule == OTHERS_RULE:
+        return _why_folded(pattern)
     said = [f"They are of one service, {pattern.service}, and have the {pattern.rule}."]
     if exceptions:
         frames = sum(len(each.frames) for each in exceptions)
@@ -141,6 +150,20 @@ def _sentences(
         if machine:
             said += why_alike({**alike, pattern.template: pattern.count}).sentences
     return said
+
+
+def _why_folded(pattern: ErrorPattern) -> list[str]:
+    days = (error_retention() + PATTERNS_BEYOND).days
+    return [
+        f"They are not alike: {pattern.service} has {MOST_PATTERNS:,} patterns, the most that are kept "
+        f"apart, and {_number(pattern.count, 'error')} of further ones had no room.",
+        "Each of them is stored, and found among the errors; the patterns that were known before are "
+        "counted as ever.",
+        "What to do: look in the newest errors for what varies in the type or the message, such as an "
+        "id, a name or a whole sentence, and let the service send it as an attribute instead.",
+        f"Room comes again as patterns go, {days} days after they were last seen unless somebody "
+        "decided about them.",
+    ]
 
 
 def _number(number: int, noun: str) -> str:

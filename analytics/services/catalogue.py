@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from psycopg import sql
 
 _MAX_REMEMBERED = 50_000
+
+
+class Fit(NamedTuple):
+    """Which ids are in a catalogue as this thread knows, which others are, and which may come in."""
+
+    known: set[str]
+    present: set[str]
+    made: set[str]
+
+    @property
+    def admitted(self) -> set[str]:
+        """All that have, or may have, an entry."""
+        return self.known | self.present | self.made
 
 
 class Catalogue:
@@ -38,20 +51,28 @@ class Catalogue:
     ) -> set[str]:
         """Which of the ids (32 hex digits, each with its columns) have an entry, made if there is
         room; adds those that it makes to `made`. Runs inside the caller's transaction."""
+        fit = self.fit(service, rows, at)
+        if made is not None:
+            made.update(fit.made)
+        self.add(service, {key: rows[key] for key in fit.present | fit.made}, at)
+        return fit.admitted
+
+    def fit(self, service: str, keys: Iterable[str], at: datetime) -> Fit:
+        """Which of the ids are there and which have room, for a caller that makes the entries."""
         if at.date() != self._day or len(self._known) > _MAX_REMEMBERED:
             self._day, self._known = at.date(), set()
-        known = {key for key in rows if key in self._known}
-        strange = [key for key in rows if key not in known]
-        if not strange:
-            return known
-        present = self._present(strange)
+        wanted = list(keys)
+        known = {key for key in wanted if key in self._known}
+        strange = [key for key in wanted if key not in known]
+        present = self._present(strange) if strange else set()
         absent = [key for key in strange if key not in present]
         room = max(0, self._limit - self._count(service)) if absent else 0
-        admitted = present.union(absent[:room])
-        if made is not None:
-            made.update(absent[:room])
-        self.add(service, {key: rows[key] for key in admitted}, at)
-        return admitted | known
+        return Fit(known, present, set(absent[:room]))
+
+    def remember(self, keys: Iterable[str]) -> None:
+        """Know the ids to be there, once the caller's transaction has been committed."""
+        remembered, new = self._known, list(keys)
+        transaction.on_commit(lambda: remembered.update(new))
 
     def add(self, service: str, rows: Mapping[str, Sequence[Any]], at: datetime) -> None:
         """Make entries whatever room there is; those that exist were seen again today."""
@@ -59,8 +80,7 @@ class Catalogue:
         if not strange:
             return
         self._write(service, {key: rows[key] for key in strange}, at)
-        remembered = self._known
-        transaction.on_commit(lambda: remembered.update(strange))
+        self.remember(strange)
 
     def _present(self, keys: Sequence[str]) -> set[str]:
         query = sql.SQL("SELECT replace(id::text, '-', '') FROM {} WHERE id = ANY(%s::uuid[])")

@@ -12,17 +12,20 @@ from psycopg import errors as pg
 
 from analytics.choices import Outcome, Signal
 from analytics.domain.errors import ErrorRecord, errors_of_span
+from analytics.domain.fingerprints import MOST_PATTERNS, OTHERS_RULE
 from analytics.domain.telemetry import Decoded, Rejection, Resource, SpanRecord
 from analytics.models import partitions as tables
 from analytics.services import (
     copying,
     edges,
     error_store,
+    pattern_room,
     patterns,
     rollups,
     same_failure,
     span_rows,
 )
+from analytics.services.catalogue import Catalogue
 from analytics.services.error_store import PreparedError, SeenStacks
 from analytics.services.grouping import Grouper
 from analytics.services.releases import releases_observe
@@ -53,6 +56,9 @@ class Memory(threading.local):
         self.grouper = Grouper()
         self.operations = rollups.Operations()
         self.seen_stacks = SeenStacks()
+        self.patterns = Catalogue(
+            "analytics_errorpattern", (), MOST_PATTERNS, f"rule <> '{OTHERS_RULE}'"
+        )
         self.observed: dict[Observed, datetime] = {}
 
 
@@ -170,7 +176,8 @@ def store_spans(decoded: Decoded, *, received_at: datetime) -> StoreResult:
         waiting, aliases = edges.edges_collect(fresh, figures)
         edges.edges_queue(waiting, received_at)
         requeue_late(fresh, novel, received_at)
-        result = StoreResult(len(fresh), len(spans) - len(fresh), rejections)
+        warnings = pattern_room.warnings_of(novel)
+        result = StoreResult(len(fresh), len(spans) - len(fresh), [*rejections, *warnings])
         finish(
             Signal.TRACES, result, novel, [s.resource for s in fresh], received_at,
             before_journal=figures.write, aliases=aliases,
@@ -193,9 +200,10 @@ def write_errors(
     errors: list[PreparedError], received_at: datetime, *, direct: bool
 ) -> list[PreparedError]:
     """Store errors and their stacks, inside the caller's transaction; returns those not there
-    before."""
+    before, each with the group that there is room for."""
     if not errors:
         return []
+    errors = pattern_room.errors_fold(errors, memory.patterns, received_at)
     rows = error_store.rows_of(errors, received_at)
     if direct:
         copying.copy_rows(error_store.TABLE, error_store.COLUMNS, rows)

@@ -10,7 +10,7 @@ from analytics.choices import Signal
 from analytics.domain.errors import time_uuid_hex
 from analytics.domain.telemetry import Decoded, LogRecord
 from analytics.models import partitions as tables
-from analytics.services import copying, error_store, log_rows, same_failure
+from analytics.services import copying, error_store, log_rows, pattern_room, same_failure
 from analytics.services.catalogue import Catalogue
 from analytics.services.error_store import PreparedError
 from analytics.services.ingest import (
@@ -85,7 +85,8 @@ def store_logs(decoded: Decoded, *, received_at: datetime) -> StoreResult:
             # As late as can be: batches with failures of the same service wait from here on.
             novel = _without_told(novel)
         novel = write_errors(novel, received_at, direct=direct)
-        result = StoreResult(len(fresh), len(logs) - len(fresh), rejections)
+        warnings = pattern_room.warnings_of(novel)
+        result = StoreResult(len(fresh), len(logs) - len(fresh), [*rejections, *warnings])
         finish(
             Signal.LOGS, result, novel, [log.record.resource for log in fresh], received_at,
             before_journal=lambda: log_rows.write_log_counts(fresh, template_ids),

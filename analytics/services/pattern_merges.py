@@ -19,6 +19,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from analytics.choices import MergeOrigin
+from analytics.domain.fingerprints import OTHERS_RULE
 from analytics.models import ErrorPattern, PatternMerge
 from resilience_site.core import journal
 from resilience_site.core.audit import Actor, audit_record
@@ -35,12 +36,18 @@ def pattern_merge(
     """Show a pattern as part of another one; returns that one, or what it is part of itself.
 
     Doing so again changes nothing. Raises `ErrorPattern.DoesNotExist` for the first, `Invalid` where
-    the second is not there or is of another service, and `Conflict` where the first is part of a
-    third one, or the second of the first.
+    the second is not there, is of another service or either is of all kinds, and `Conflict` where
+    the first is part of a third one, or the second of the first.
     """
     with transaction.atomic():
         _lock()
         pattern, into = _both(pattern_id, into_id)
+        if OTHERS_RULE in (pattern.rule, into.rule):
+            raise Invalid.field(
+                "body.into",
+                "Errors for whose patterns there was no room have nothing in common: they stay by "
+                "themselves.",
+            )
         root_id = into.merged_into or into.id
         if root_id == pattern.id:
             raise Conflict(

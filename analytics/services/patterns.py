@@ -20,7 +20,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from analytics.domain.fingerprints import GROUPING_VERSION
+from analytics.domain.fingerprints import GROUPING_VERSION, OTHERS, OTHERS_RULE
 from analytics.domain.pattern_states import AGED, BACK, BACK_BY_TIME, comes_back
 from analytics.selectors.pattern_releases import versions_known
 from resilience_site.config import config
@@ -129,8 +129,9 @@ def _seen(key: UUID, members: Sequence[PreparedError]) -> tuple[Any, ...]:
     first, last = min(members, key=_time), max(members, key=_time)
     group, record = last.group, last.record
     assert group is not None
+    type_ = OTHERS if group.rule == OTHERS_RULE else record.type
     return (
-        key, record.resource.service, record.type, group.template, group.rule,
+        key, record.resource.service, type_, group.template, group.rule,
         len(members), _at(first), _at(last), last.id,
     )  # fmt: skip
 

@@ -117,6 +117,12 @@ def backlog(is_down: bool) -> list[Outcome]:
     if lag > LAG_WARNING:
         late = f"the oldest waiting trace is {lag:.0f} s late"
     found = [Outcome("ingest:lag", WARN if late else PASS, late, round(lag, 3), "s")]
+    folding = status.folding_words
+    found.append(
+        Outcome(
+            "ingest:patterns", WARN if folding else PASS, folding, len(status.folding), "services"
+        )
+    )
     if status.queue is not None:
         found.append(_queue(status.queue))
     if config.health_checks_enabled:

@@ -161,6 +161,11 @@ def backlog(now: datetime) -> Iterator[Metric]:
         "Age of the oldest thing received and due, but not yet worked through",
         value=status.chains_age,
     )
+    yield GaugeMetricFamily(
+        "resilience_ingest_folding_services",
+        "Services with too many patterns of errors, whose further ones are counted together",
+        value=len(status.folding),
+    )
     if status.queue is None:
         return
     yield GaugeMetricFamily(
