@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 
@@ -26,6 +27,8 @@ MOST_TRACES = 300
 MOST_SPANS = 40_000
 MOST_LINES = 40_000
 MOST_SERIES = 500
+# Patterns of stored errors, those with the most errors in the incident.
+MOST_FAILURES = 2_000
 # Of one series; a window of up to six hours is read by the minute.
 MOST_POINTS = 360
 _MOMENTS = 24
@@ -69,14 +72,23 @@ JOIN analytics_metricrollup AS r ON r.series_id = s.id
 WHERE r.minute >= %(since)s AND r.minute < %(until)s
 GROUP BY s.service, s.name, r.minute) AS minutes GROUP BY 1, 2, 3 ORDER BY 3
 """
+# The patterns are added up before their words are looked up: these are long, and the same again.
+# Failures go by their words, so patterns of the same words as the chosen ones are read with them.
 _FAILURES = """
-SELECT r.service, p.type || CASE WHEN p.template = '' THEN '' ELSE ': ' || p.template END,
-    sum(r.errors)::bigint
-FROM analytics_errorrollup AS r
-JOIN analytics_errorpattern AS own ON own.id = r.pattern_id
-JOIN analytics_errorpattern AS p ON p.id = coalesce(own.merged_into, own.id)
-WHERE r.minute >= %(since)s AND r.minute < %(until)s
-GROUP BY 1, 2
+SELECT counted.service, p.type || CASE WHEN p.template = '' THEN '' ELSE ': ' || p.template END,
+    counted.errors, p.id
+FROM (
+    SELECT r.service, coalesce(own.merged_into, own.id) AS shown, sum(r.errors)::bigint AS errors
+    FROM analytics_errorrollup AS r
+    JOIN analytics_errorpattern AS own ON own.id = r.pattern_id
+    WHERE r.minute >= %(since)s AND r.minute < %(until)s
+        AND (%(shown)s::uuid[] IS NULL OR coalesce(own.merged_into, own.id) IN (
+            SELECT alike.id FROM analytics_errorpattern AS chosen
+            JOIN analytics_errorpattern AS alike USING (service, type, template)
+            WHERE chosen.id = ANY(%(shown)s)
+        ))
+    GROUP BY 1, 2 ORDER BY 3 DESC, 2 LIMIT %(limit)s
+) AS counted JOIN analytics_errorpattern AS p ON p.id = counted.shown
 """
 
 
@@ -89,16 +101,20 @@ class Observed:
     instances: dict[str, dict[str, float]]
     traces: int
     folded: bool
+    patterns: tuple[UUID, ...] = ()
+    failures_cut: bool = False
 
 
-def window_read(within: TimeRange) -> Observed:
+def window_read(within: TimeRange, patterns: Sequence[UUID] | None = None) -> Observed:
     """What was observed in a range; `instances` by service, each with when it was first seen in
-    the traces that were read. Raises `Invalid` where reading takes too long."""
+    the traces that were read. Stored errors are those of the given patterns, else of those with the
+    most errors, which `patterns` of the answer names. Raises `Invalid` where reading takes too
+    long."""
     with limited_time(_TIMEOUT_MS):
-        return _window_read(within)
+        return _window_read(within, patterns)
 
 
-def _window_read(within: TimeRange) -> Observed:
+def _window_read(within: TimeRange, patterns: Sequence[UUID] | None) -> Observed:
     traces, more = _traces(within)
     around = {"traces": traces, "since": within.since - _AROUND, "until": within.until + _AROUND}
     calls, instances, cut = _calls(around)
@@ -110,8 +126,10 @@ def _window_read(within: TimeRange) -> Observed:
     ]
     step = max(1, -(-within.length // (MOST_POINTS * _MINUTE))) * _MINUTE
     whole = {"since": _minute(within.since), "until": within.until, "step": step}
+    shown = None if patterns is None else list(patterns)
+    stored = _rows(_FAILURES, {**whole, "shown": shown, "limit": MOST_FAILURES + 1})
     failures: dict[tuple[str, str], int] = defaultdict(int)
-    for service, what, errors in _rows(_FAILURES, whole):
+    for service, what, errors, _ in stored[:MOST_FAILURES]:
         failures[service, what] += errors
     return Observed(
         Window(calls, lines, _series(whole), failures, within.length.total_seconds()),
@@ -119,6 +137,8 @@ def _window_read(within: TimeRange) -> Observed:
         instances,
         len(traces),
         more or cut or len(lines) == MOST_LINES,
+        tuple(pattern for *_, pattern in stored[:MOST_FAILURES]),
+        len(stored) > MOST_FAILURES,
     )
 
 

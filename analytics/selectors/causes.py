@@ -15,6 +15,7 @@ from analytics.domain.causes.ranking import lacking, rank
 from analytics.models import CorrelationChain
 from analytics.selectors.cause_changes import changes_read
 from analytics.selectors.cause_windows import (
+    MOST_FAILURES,
     MOST_LINES,
     MOST_SPANS,
     MOST_TRACES,
@@ -55,7 +56,9 @@ def baseline_of(within: TimeRange) -> TimeRange:
 
 def root_cause(within: TimeRange, baseline: TimeRange) -> RootCause:
     """Rank the services by what speaks for each as the cause of what `within` shows."""
-    now, then = window_read(within), window_read(baseline)
+    now = window_read(within)
+    # What normally happens is asked of the same patterns, so that none looks new that was not read.
+    then = window_read(baseline, now.patterns)
     edges = now.edges | then.edges
     heard = {service for service, _ in (*now.window.series, *then.window.series)}
     unheard = frozenset((caller, callee) for caller, callee in edges if callee not in heard)
@@ -101,12 +104,18 @@ def _mean(points: Points) -> float:
 
 
 def _folded(now: Observed, then: Observed) -> str:
-    if not (now.folded or then.folded):
-        return ""
-    return (
-        f"Of each window at most {MOST_TRACES} traces, {MOST_SPANS:,} spans and {MOST_LINES:,} log "
-        "records of these traces are read, taken evenly over its length."
-    )
+    said = []
+    if now.folded or then.folded:
+        said.append(
+            f"Of each window at most {MOST_TRACES} traces, {MOST_SPANS:,} spans and {MOST_LINES:,} log "
+            "records of these traces are read, taken evenly over its length."
+        )
+    if now.failures_cut:
+        said.append(
+            f"The stored errors are those of the {MOST_FAILURES:,} patterns with the most of them in "
+            "the window; the others were not weighed."
+        )
+    return " ".join(said)
 
 
 # --- Links ---------------------------------------------------------------------------------------
