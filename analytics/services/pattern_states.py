@@ -1,8 +1,9 @@
 """Moving patterns on by their figures, minute by minute.
 
 Only patterns that were seen in the last hour, that escalate, or for which something is due are
-looked at, and a limit is worked out once an hour for those that might pass it. What it decides
-rests on the figures alone, so a run that is missed or comes twice changes nothing.
+looked at, batch by batch in the order of their ids, and a limit is worked out once an hour for those
+that might pass it. What it decides rests on the figures alone, so a run that is missed or comes
+twice changes nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Final
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from analytics.choices import PatternState
 from analytics.domain.pattern_limits import LEAST
@@ -37,8 +38,10 @@ from resilience_site.core import journal
 _LOCK = 0x7061747465726E
 # More limits than these wait for the next minute.
 _MOST_LIMITS: Final = 500
-# So many patterns are moved in one transaction: ingest waits for those it holds.
-_MOST_MOVES: Final = 1_000
+# So many patterns are read and moved in one transaction: ingest waits for those it holds.
+_BATCH: Final = 1_000
+# Of those that merely grew old, which can wait, in one run.
+_MOST_AGED: Final = 1_000
 MOST_VERSIONS: Final = 50
 
 
@@ -50,30 +53,54 @@ def rules() -> Rules:
 def patterns_follow(*, now: datetime) -> int:
     """Move on each pattern that its figures or its terms say so of; returns how many.
 
-    A bounded number a run; the rest follows in the next. Where another worker is at it, this one
-    leaves it to that.
+    A bounded number of those that merely grew old; the rest follows in the next run. Where another
+    worker is at it, this one leaves it to that.
     """
     if not (config.error_analytics_enabled and config.error_pattern_analysis_enabled):
         return 0
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
         if not cursor.fetchone()[0]:
             return 0
-        patterns = _candidates(now)
+    try:
+        return _Run(now).all_batches()
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+
+
+class _Run:
+    """One run over all patterns that may have to be moved on, and what is left of its bounds."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+        self._limits_left = _MOST_LIMITS
+        self._aged_left = _MOST_AGED
+
+    def all_batches(self) -> int:
+        """Look at every candidate; returns how many were moved on."""
+        moved, after = 0, UUID(int=0)
+        while True:
+            with transaction.atomic():
+                patterns = _candidates(self._now, after)
+                moved += self._batch(patterns)
+            if len(patterns) < _BATCH:
+                return moved
+            after = patterns[-1].id
+
+    def _batch(self, patterns: Sequence[ErrorPattern]) -> int:
+        now = self._now
         family = members_of([pattern.id for pattern in patterns])
         hours = last_hours(family, now)
-        _renew_limits(patterns, family, hours, now)
-        changes = []
+        self._limits_left -= _renew_limits(patterns, family, hours, now, self._limits_left)
+        entries = []
         for pattern in patterns:
             change = _change(pattern, *hours[pattern.id], family[pattern.id], now)
-            if change is not None:
-                changes.append((pattern, change))
-        # What merely grew old can wait longest.
-        changes.sort(key=lambda each: each[1].kind == AGED)
-        entries = []
-        for pattern, change in sorted(changes[:_MOST_MOVES], key=lambda each: each[0].id):
+            if change is None or (change.kind == AGED and not self._aged_left):
+                continue
             before, (in_hour, _) = str(pattern.state), hours[pattern.id]
             if _move(pattern, change, now):
+                self._aged_left -= change.kind == AGED
                 entries.append(
                     told(
                         change.kind, pattern, before=before, in_hour=in_hour,
@@ -81,35 +108,26 @@ def patterns_follow(*, now: datetime) -> int:
                     )
                 )  # fmt: skip
         journal.append(entries)
-    return len(entries)
+        return len(entries)
 
 
-# Whatever a family's members do, the one that it is shown as is asked about.
-_RECENT = """
-SELECT DISTINCT coalesce(merged_into, id) FROM analytics_errorpattern WHERE last_seen >= %s
-"""
-
-
-def _candidates(now: datetime) -> list[ErrorPattern]:
+def _candidates(now: datetime, after: UUID) -> list[ErrorPattern]:
+    """The next patterns that something may be due for, in the order of ids as ingest locks them.
+    Whatever a family's members do, the one that it is shown as is asked about."""
     lasts = rules()
+    members = ErrorPattern.objects.filter(merged_into=OuterRef("id"))
     due = (
-        Q(state=PatternState.ESCALATING)
+        Q(last_seen__gte=now - HOUR)
+        | Exists(members.filter(last_seen__gte=now - HOUR))
+        | Q(state=PatternState.ESCALATING)
         | Q(state=PatternState.NEW, first_seen__lte=now - lasts.new_for)
         | Q(state=PatternState.REGRESSED, state_changed_at__lte=now - lasts.regressed_for)
         | Q(state=PatternState.IGNORED, ignored_until__lte=now)
         | Q(state=PatternState.IGNORED, ignored_until_count__isnull=False)
+        | Q(state=PatternState.RESOLVED)
+        & Exists(members.filter(last_seen__gt=OuterRef("state_changed_at")))
     )
-    with connection.cursor() as cursor:
-        cursor.execute(_RECENT, [now - HOUR])
-        recent = [row[0] for row in cursor.fetchall()]
-        cursor.execute(
-            "SELECT DISTINCT p.id FROM analytics_errorpattern AS p "
-            "JOIN analytics_errorpattern AS member ON member.merged_into = p.id "
-            "WHERE p.state = 'resolved' AND member.last_seen > p.state_changed_at"
-        )
-        recent += [row[0] for row in cursor.fetchall()]
-    # In the order of ids, as ingest locks them.
-    return as_whole(families().filter(due | Q(id__in=recent)).order_by("id"))
+    return as_whole(families().filter(due, id__gt=after).order_by("id")[:_BATCH])
 
 
 def _change(
@@ -159,8 +177,10 @@ def _renew_limits(
     family: Mapping[UUID, Sequence[UUID]],
     hours: Mapping[UUID, tuple[int, int]],
     now: datetime,
-) -> None:
-    """Work out the limits of this hour. That of an escalation stays what it was exceeded at."""
+    most: int,
+) -> int:
+    """Work out the limits of this hour, at most so many; returns how many. That of an escalation
+    stays what it was exceeded at."""
     hour = hour_of(now)
     closed = (PatternState.ESCALATING, PatternState.RESOLVED)
     stale = [
@@ -171,7 +191,7 @@ def _renew_limits(
         and (pattern.limit_at is None or pattern.limit_at < hour)
     ]
     stale.sort(key=lambda pattern: (pattern.limit_at is not None, pattern.limit_at or hour))
-    chosen = {pattern.id: pattern for pattern in stale[:_MOST_LIMITS]}
+    chosen = {pattern.id: pattern for pattern in stale[:most]}
     found = limits(
         {key: family[key] for key in chosen},
         {key: pattern.first_seen for key, pattern in chosen.items()},
@@ -181,6 +201,7 @@ def _renew_limits(
         limit = found[key].value
         ErrorPattern.objects.filter(id=key).update(escalates_above=limit, limit_at=now)
         chosen[key].escalates_above = limit
+    return len(found)
 
 
 _PRUNE = """

@@ -49,16 +49,17 @@ def test_a_pattern_is_ongoing_after_a_day() -> None:
 def test_many_patterns_that_are_due_at_once_move_in_several_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pattern_states, "_MOST_MOVES", 2)
+    monkeypatch.setattr(pattern_states, "_BATCH", 2)
+    monkeypatch.setattr(pattern_states, "_MOST_AGED", 2)
     for kind in ("AError", "BError", "CError"):
         fail(kind)
     ignored = fail("DError")
     decide(ignored, "ignore", ignore_for=HOUR)
     later = NOW + DAY + MINUTE
-    assert patterns_follow(now=later) == 2
-    # What somebody waits for goes before what merely grew old.
+    # What somebody waits for does not wait with what merely grew old.
+    assert patterns_follow(now=later) == 3
     assert state(ignored) != "ignored"
-    assert [patterns_follow(now=later + n * MINUTE) for n in (1, 2)] == [2, 0]
+    assert [patterns_follow(now=later + n * MINUTE) for n in (1, 2)] == [1, 0]
 
 
 def test_how_long_a_pattern_is_new_is_the_installations_choice() -> None:
