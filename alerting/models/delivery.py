@@ -23,6 +23,8 @@ class Channel(models.Model):
     target = models.JSONField(default=dict)
     sealed = models.TextField(blank=True, default="")
     send_resolved = models.BooleanField(default=True)
+    # Whether it gets the weekly report; of e-mail alone.
+    send_reports = models.BooleanField(default=False)
     enabled = models.BooleanField(default=True)
     # Failures in a row, since the first of them; a channel that keeps failing is paused, and said
     # so on `fallback` or another channel.
