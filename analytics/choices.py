@@ -119,3 +119,24 @@ class DirectedBy(models.TextChoices):
 
     LAG = "lag", "the time between them"
     DEPENDENCY = "dependency", "one service calls the other"
+
+
+class SloKind(models.TextChoices):
+    """What an objective is about."""
+
+    AVAILABILITY = "availability", "availability"
+    LATENCY = "latency", "latency"
+
+
+class SloSource(models.TextChoices):
+    """What an objective is measured by."""
+
+    TRACES = "traces", "calls seen in traces"
+    CHECKS = "checks", "time measured by checks"
+
+
+class SloOrigin(models.TextChoices):
+    """Who set an objective."""
+
+    DEFAULT = "default", "the site, by its availability target"
+    PERSON = "person", "a person"

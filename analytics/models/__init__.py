@@ -28,6 +28,7 @@ from analytics.models.rollups import (
     IngestRollup,
     PeerAlias,
 )
+from analytics.models.slos import Slo
 from analytics.models.spans import Span
 
 __all__ = [
@@ -67,6 +68,7 @@ __all__ = [
     "ReadCursor",
     "Release",
     "Sign",
+    "Slo",
     "Span",
     "StackTrace",
 ]

@@ -38,6 +38,7 @@ class Topic(TextChoices):
     CHAINS = "chains", "Correlation chains (key: chain id)"
     ANOMALIES = "anomalies", "Anomalies of figures (key: service)"
     PREDICTIONS = "predictions", "Failures foreseen (key: service)"
+    SLOS = "slos", "Service level objectives (key: objective id)"
     RELEASES = "releases", "Versions of services (key: service)"
     TRAFFIC = "traffic", "Calls and latency (key: service)"
     SERVICES = "services", "Service catalogue (key: service)"

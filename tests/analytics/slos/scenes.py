@@ -1,0 +1,73 @@
+"""Objectives, and services with a history of calls or of checks behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connection
+
+from analytics.domain.histogram import bucket, empty
+from analytics.models import Slo
+from analytics.models.partitions import CALL_ROLLUPS
+from analytics.services.call_hours import call_hours_sum
+from health.models import Service
+from resilience_site.core import partitions
+
+NOW = datetime(2026, 6, 10, 12, 34, tzinfo=UTC)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+def slo(service: str = "planner", **fields: Any) -> Slo:
+    """An availability objective of 99.9 % over 30 days."""
+    given: dict[str, Any] = {
+        "objective": 0.999, "min_bad": 10, "created_at": NOW, "created_by": "ann",
+        "changed_at": NOW, "changed_by": "ann",
+    }  # fmt: skip
+    return Slo.objects.create(service=service, **given | fields)
+
+
+def known(service: str, at: datetime = NOW) -> Service:
+    """A service of the catalogue."""
+    found, _ = Service.objects.get_or_create(
+        name=service, defaults={"first_seen": at - 40 * DAY, "last_seen": at}
+    )
+    return found
+
+
+def calls(
+    service: str,
+    since: datetime,
+    until: datetime,
+    of: Callable[[datetime], tuple[int, int] | None],
+    *,
+    every: timedelta = MINUTE,
+    slow: int = 0,
+    slow_ms: float = 900.0,
+    now: datetime | None = None,
+) -> None:
+    """Calls and failed ones of each step; `slow` of the calls take `slow_ms`, the others 20 ms.
+    With `now`, what is over by then is summed up into hours."""
+    partitions.ensure(CALL_ROLLUPS, since, until)
+    rows = []
+    at = since
+    while at < until:
+        found = of(at)
+        if found is not None:
+            total, failed = found
+            buckets = empty()
+            buckets[bucket(20_000_000)] += total - min(slow, total)
+            buckets[bucket(int(slow_ms * 1e6))] += min(slow, total)
+            rows.append((at, service, total, failed, "{" + ",".join(map(str, buckets)) + "}"))
+        at += every
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO analytics_callrollup (minute, service, operation, kind, calls, errors, "
+            "duration_ns, duration_max_ns, buckets) SELECT at, service, '', 0, calls, errors, 0, 0, "
+            "buckets::integer[] FROM unnest(%s::timestamptz[], %s::text[], %s::bigint[], "
+            "%s::bigint[], %s::text[]) AS rows (at, service, calls, errors, buckets)",
+            [list(column) for column in zip(*rows, strict=True)],
+        )
+    if now is not None:
+        call_hours_sum(now=now)
