@@ -60,3 +60,22 @@ class ErrorRollupHour(models.Model):
 
     def __str__(self) -> str:
         return f"{self.hour} {self.service} {self.pattern_id}"
+
+
+class ErrorTotal(models.Model):
+    """Errors in a step of so many hours, and how many patterns they belong to: of a service, and of
+    all of them together under the empty name. Steps are aligned to the epoch."""
+
+    hours = models.SmallIntegerField()
+    service = models.TextField(db_collation="C")
+    at = models.DateTimeField()
+    errors = models.BigIntegerField()
+    patterns = models.IntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["hours", "service", "at"], name="errortotal_step")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.at} {self.service}"

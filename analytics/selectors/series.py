@@ -14,8 +14,9 @@ from typing import Any, Final
 from django.db import connection
 
 from analytics.domain.histogram import BUCKETS, quantile_ns
+from analytics.selectors.error_totals import error_rows
 from analytics.selectors.rollups import step_for
-from analytics.selectors.sources import HOUR, figure_rows
+from analytics.selectors.sources import figure_rows, whole_hours
 from health.models import Service
 from resilience_site.core.problems import Invalid
 from resilience_site.core.timerange import TimeRange
@@ -176,8 +177,7 @@ def _errors(
 ) -> dict[datetime, _Row]:
     if operation:
         raise Invalid.field("query.metric", "Stored errors are counted by service, not operation.")
-    condition = "(%(service)s = '' OR service = %(service)s)"
-    source, parameters = _rows("errorrollup", "errors", condition, condition, within, step)
+    source, parameters = error_rows(within, hourly=whole_hours(step))
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT date_bin(%(step)s::interval, at, 'epoch'::timestamptz), sum(errors)::bigint "
@@ -190,7 +190,7 @@ def _errors(
 def _rows(
     table: str, columns: str, where: str, where_hours: str, within: TimeRange, step: timedelta
 ) -> tuple[str, dict[str, Any]]:  # fmt: skip
-    if step >= HOUR and step % HOUR == timedelta():
+    if whole_hours(step):
         return figure_rows(table, columns, where=where, where_hours=where_hours, within=within)
     return (
         f"SELECT minute AS at, {columns} FROM analytics_{table} "

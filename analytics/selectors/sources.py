@@ -17,6 +17,11 @@ _SETTLED = (
 )
 
 
+def whole_hours(step: timedelta) -> bool:
+    """Whether hours add up to the step."""
+    return step >= HOUR and step % HOUR == timedelta()
+
+
 def figure_rows(
     table: str,
     columns: str,

@@ -10,10 +10,10 @@ from typing import Final
 from django.db import connection
 from django.db.models import Q
 
+from analytics.selectors.error_totals import pattern_counts
 from analytics.selectors.resources import saturation_series
 from analytics.selectors.rollups import step_for
 from analytics.selectors.series import (
-    HOUR,
     METRICS,
     Metric,
     Series,
@@ -21,7 +21,7 @@ from analytics.selectors.series import (
     series_read,
     steps,
 )
-from analytics.selectors.sources import figure_rows
+from analytics.selectors.sources import HOUR
 from health.domain.availability import DEFAULT, Availability, total
 from health.domain.reliability import Failure, Reliability, joined, reliability
 from health.models import Outage
@@ -42,7 +42,7 @@ SHORTEST: Final = timedelta(minutes=5)
 LONGEST: Final = timedelta(days=92)
 MOST_STEPS: Final = 2_500
 _DEFAULT: Final = timedelta(hours=24)
-_BY_HOURS: Final = timedelta(hours=24)
+_BY_HOURS: Final = timedelta(hours=12)
 _HEALTH: Final = frozenset({"health_score", "mttr", "mtbf"})
 _HEALTH_BY_HOURS: Final = timedelta(hours=6)
 TREND_METRICS: Final = METRICS | {metric.name: metric for metric in _FURTHER}
@@ -79,8 +79,8 @@ def trend_range(
 
 
 def trend_step(name: str, within: TimeRange) -> timedelta:
-    """The steps of a range: whole hours from a day on (from 6 hours on for figures of health), as
-    those are summed up already and cost the same however many services there are."""
+    """The steps of a range: whole hours from half a day on (from 6 hours on for figures of health),
+    as those are summed up already and cost the same however many services there are."""
     step = step_for(within)
     by_hours = _HEALTH_BY_HOURS if name in _HEALTH else _BY_HOURS
     return max(step, HOUR) if within.length >= by_hours else step
@@ -116,24 +116,8 @@ def trend_series(
 
 
 def _patterns(at: Sequence[datetime], step: timedelta, service: str, now: datetime) -> _Found:
-    condition = "(%(service)s = '' OR service = %(service)s)"
-    within = TimeRange(at[0], at[-1] + step)
-    if step >= HOUR:
-        rows, parameters = figure_rows("errorrollup", "pattern_id", where=condition, within=within)
-    else:
-        rows = (
-            "SELECT minute AS at, pattern_id FROM analytics_errorrollup "
-            f"WHERE {condition} AND minute >= %(since)s AND minute < %(until)s"
-        )
-        parameters = {"since": within.since, "until": within.until}
-    with connection.cursor() as cursor:
-        # Hashed in two steps: counting distinct values directly would sort all rows.
-        cursor.execute(
-            "SELECT step, count(*) FROM (SELECT DISTINCT date_bin(%(step)s::interval, at, "
-            f"'epoch'::timestamptz) AS step, pattern_id FROM ({rows}) r) d GROUP BY 1",
-            {**parameters, "step": str(step), "service": service},
-        )
-        return {moment: (float(count), count) for moment, count in cursor.fetchall()}
+    counted = pattern_counts(TimeRange(at[0], at[-1] + step), step, service)
+    return {moment: (float(count), count) for moment, count in counted.items()}
 
 
 def _impact_radius(at: Sequence[datetime], step: timedelta, service: str, now: datetime) -> _Found:

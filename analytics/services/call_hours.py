@@ -1,17 +1,22 @@
 """Summing up the minutes of calls, edges and errors into hours.
 
 The hours of calls hold a row for all services together as well, under the empty name: a quarter
-of a year of a fleet is then read as quickly as that of one service.
+of a year of a fleet is then read as quickly as that of one service. Errors are told by pattern, of
+which there are many: what they add up to is kept apart, for the steps that charts have, as distinct
+patterns of a day cannot be told from those of its hours.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from django.db import connection, transaction
 
 from analytics.domain.histogram import BUCKETS
-from analytics.models.partitions import CALL_HOURS, EDGE_HOURS, ERROR_HOURS
+from analytics.models import ErrorTotal
+from analytics.models.partitions import CALL_HOURS, EDGE_HOURS, ERROR_HOURS, hour_retention
+from analytics.selectors.error_totals import TOTAL_HOURS
 from resilience_site.core import partitions
 
 # A batch may have been stored, but not committed, while the last run was reading.
@@ -60,6 +65,20 @@ GROUP BY service, pattern_id ORDER BY service, pattern_id
 ON CONFLICT (hour, service, pattern_id) DO UPDATE SET
     changed_at = excluded.changed_at, errors = excluded.errors
 """
+# An hour without a row of errors any more has a total of none.
+_TOTALS = """
+INSERT INTO analytics_errortotal AS t (hours, service, at, errors, patterns)
+SELECT %(hours)s, coalesce(service, ''), %(at)s, coalesce(sum(errors), 0)::bigint,
+    count(*) FILTER (WHERE errors > 0)
+FROM (
+    SELECT service, pattern_id, sum(errors) AS errors FROM analytics_errorrolluphour
+    WHERE hour >= %(at)s AND hour < %(at)s + make_interval(hours => %(hours)s)
+    GROUP BY service, pattern_id
+) AS by_pattern
+GROUP BY GROUPING SETS ((service), ()) ORDER BY 2
+ON CONFLICT (hours, service, at) DO UPDATE SET
+    errors = excluded.errors, patterns = excluded.patterns
+"""
 _LOCK = 0x686F757273
 
 
@@ -91,4 +110,19 @@ def call_hours_sum(*, now: datetime) -> int:
                 partitions.ensure(table, hour, hour)
                 cursor.execute(statement, {"now": now, "hour": hour})
             done += len(hours)
+            if table is ERROR_HOURS:
+                _totals(hours, now)
     return done
+
+
+def _totals(hours: Iterable[datetime], now: datetime) -> None:
+    """Add up again the steps that hold these hours; forget those that are past their time."""
+    steps = {
+        (length, at - (at - _EPOCH) % timedelta(hours=length))
+        for at in hours
+        for length in TOTAL_HOURS
+    }
+    with connection.cursor() as cursor:
+        for length, at in sorted(steps):
+            cursor.execute(_TOTALS, {"hours": length, "at": at})
+    ErrorTotal.objects.filter(at__lt=now - hour_retention() - timedelta(days=1)).delete()

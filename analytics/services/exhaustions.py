@@ -16,7 +16,8 @@ from analytics.domain.forecasts.grid import Floats, Grid
 from analytics.domain.trends.passage import Passage, passage_of
 from analytics.models import Exhaustion
 from analytics.selectors.resources import Level, Resource, resource_levels, resources_of
-from analytics.selectors.series import HOUR, active_services, series_read
+from analytics.selectors.series import active_services, series_read
+from analytics.selectors.sources import HOUR
 from analytics.services.forecasts import MOST_SERVICES
 from health.models import CheckStatus
 from health.selectors.availability import target

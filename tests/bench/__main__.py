@@ -29,6 +29,7 @@ from tests.bench import (
     runtime,
     runtime_shared,
     screens,
+    trends,
 )
 from tests.bench.payloads import SPANS_PER_REQUEST
 from tests.bench.running import ROOT, running_site
@@ -93,6 +94,7 @@ PARTS = (
     "anomalies",
     "forecasts",
     "predictions",
+    "trends",
     "runtime",
     "control",
     "checks",
@@ -145,6 +147,11 @@ def main() -> None:
         figures = predictions.measure()
         write("predictions", figures)
         print(predictions.table(figures), flush=True)
+    if "trends" in parts:
+        print("Reading trends of a quarter of a year", flush=True)
+        figures = trends.measure()
+        write("trends", figures)
+        print(trends.table(figures), flush=True)
     if "runtime" in parts:
         print("Measuring the runtime beside its peers", flush=True)
         figures = runtime.measure()

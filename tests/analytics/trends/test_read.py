@@ -9,10 +9,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.test import Client
 
+from analytics.models import ErrorTotal
 from analytics.selectors.trend_series import TREND_METRICS
 from analytics.selectors.trends import Trend, trend_read
+from analytics.services.call_hours import call_hours_sum
 from health.models import Outage
 from resilience_site.config import config
 from resilience_site.core import keys
@@ -84,6 +87,53 @@ def test_patterns_are_counted_by_step() -> None:
     values = {point.at: point.value for point in found.points if point.value}
     assert values[NOW.replace(minute=0) - 5 * HOUR] == 3
     assert values[NOW.replace(minute=0) - 7 * HOUR] == 1
+
+
+def counted(length: timedelta, step: timedelta, service: str = "") -> dict[datetime, float]:
+    found = read("patterns", length, step=step, service=service)
+    return {point.at: point.value for point in found.points if point.value is not None}
+
+
+@pytest.mark.parametrize("service", ["", "planner"])
+@pytest.mark.parametrize("hours", [1, 2, 3, 6, 12, 24])
+def test_patterns_of_long_steps_are_distinct_and_outlive_their_minutes(
+    service: str, hours: int
+) -> None:
+    for each in range(4):
+        seen = range(1, 70, each + 2)
+        name = "planner" if each else "graph"
+        write_errors(name, uuid4(), [(NOW - hour * HOUR, 1) for hour in seen])
+    before = counted(3 * DAY, hours * HOUR, service)
+    assert max(before.values()) == (3 if service else 4) or hours == 1
+    call_hours_sum(now=NOW)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM analytics_errorrollup WHERE minute < %s",
+            [NOW.replace(minute=0) - 2 * HOUR],
+        )
+    assert counted(3 * DAY, hours * HOUR, service) == before
+
+
+def test_errors_that_are_moved_away_leave_their_pattern_without_any() -> None:
+    pattern, other = uuid4(), uuid4()
+    write_errors("planner", pattern, [(NOW - 30 * HOUR, 2), (NOW - 40 * HOUR, 2)])
+    write_errors("planner", other, [(NOW - HOUR, 1), (NOW - 30 * HOUR, 2)])
+    call_hours_sum(now=datetime.now(UTC))
+    write_errors("planner", pattern, [(NOW - 30 * HOUR, -2)])
+    write_errors("planner", other, [(NOW - 30 * HOUR, -2)])
+    call_hours_sum(now=datetime.now(UTC))
+    assert sum(counted(3 * DAY, HOUR).values()) == 2
+    errors = read("errors", 3 * DAY, step=HOUR)
+    assert sum(point.value or 0 for point in errors.points) == 3
+
+
+def test_totals_are_forgotten_with_their_hours() -> None:
+    write_errors("planner", uuid4(), [(NOW - DAY, 1)])
+    call_hours_sum(now=NOW)
+    assert ErrorTotal.objects.filter(service="").count() == 5
+    write_errors("planner", uuid4(), [(NOW, 1)])
+    call_hours_sum(now=NOW + 93 * DAY)
+    assert not ErrorTotal.objects.filter(at__lt=NOW - 2 * HOUR, hours=1).exists()
 
 
 def test_the_fullest_resource_is_the_saturation() -> None:
