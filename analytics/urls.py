@@ -33,6 +33,7 @@ urlpatterns = [
     path("chains", chains.chain_list, name="chains"),
     path("chains/<str:key>", chains.chain_detail, name="chain"),
     path("errors/<uuid:error_id>/impact", impact.error_impact, name="error-impact"),
+    path("impact", impact.window_impact, name="impact"),
     path("root-cause", causes.root_cause, name="root-cause"),
     path("relations", relations.relation_map, name="relations"),
     path("what-changed", differences.what_changed, name="what-changed"),

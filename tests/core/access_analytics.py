@@ -69,6 +69,7 @@ TELEMETRY = [
 ANALYTICS_PAGES = [
     Row("GET", "/errors/<uuid:error_id>/impact", f"/errors/{UUID}/impact", Page()),
     Row("GET", "/patterns/<uuid:pattern_id>/impact", f"/patterns/{UUID}/impact", Page()),
+    Row("GET", "/impact", "/impact?service=planner", Page()),
     Row("GET", "/relations", "/relations", Page()),
     Row("GET", "/root-cause", "/root-cause", Page()),
     Row("GET", "/predictions", "/predictions", Page()),

@@ -47,7 +47,7 @@ def fail(message: str = "429 Too Many Requests") -> scenes.Call:
 
 EMPTY = [
     "/", "/errors", "/patterns", "/chains", "/services", "/services/map", "/settings/keys",
-    "/report", "/trends?since=24h",
+    "/report", "/trends?since=24h", "/impact",
 ]  # fmt: skip
 
 
@@ -64,6 +64,7 @@ def test_busy_screens_are_accessible_and_fit_a_phone(busy: Page) -> None:
         "/", "/errors?service=planner-mcp-server", f"/errors/{error.id}", "/patterns",
         f"/patterns/{error.pattern_id}", "/chains", f"/chains/{error.trace_id}", "/services",
         "/services/planner-mcp-server", "/services/map", "/report", "/trends?since=24h",
+        "/impact", "/impact?service=planner-mcp-server",
     ):  # fmt: skip
         assert problems(busy, path) == []
 

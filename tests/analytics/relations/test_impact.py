@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -119,6 +120,53 @@ def test_the_page_says_every_number_with_its_denominator(
     assert f'hx-get="/errors/{error.id}/impact"' in page
     part = admin_client.get(f"/errors/{error.id}/impact", headers={"HX-Request": "true"})
     assert "<html" not in part.content.decode()
+
+
+def test_a_window_has_a_screen_with_every_figure_and_what_it_is_out_of(
+    failures: list[str], viewer: Client
+) -> None:
+    since, until = (int(at.timestamp()) for at in (WITHIN.since, WITHIN.until))
+    question = f"since={since}&until={until}"
+    text = viewer.get(f"/impact?service=planner&{question}").content.decode()
+    words = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", text))
+    for told in (
+        "Requests that failed 4 4 errors in 1 h 1 min",
+        "Share of traffic 40 % of 10 calls in 1 h 1 min",
+        "Users 2 named by 4 requests",
+        "Served degraded 25 % 1 of 4 requests",
+        "Blast radius 1 service depends on planner",
+        "Error budget spent 300 × of 0.01 failures, 30 d at 99.9 %",
+        "premium: 2 requests",
+    ):
+        assert told in words
+    assert '<a class="break" href="/services/web">web</a>' in text
+    assert f'href="/errors?since={since}&amp;until={until}&amp;service=planner"' in text
+    # Without a service there are those to choose from.
+    text = viewer.get(f"/impact?{question}").content.decode()
+    assert f'href="/impact?since={since}&amp;until={until}&amp;service=planner"' in text
+    assert '100 % <span class="muted">of 4</span>' in text
+
+
+def test_the_screen_of_a_window_without_errors_makes_up_no_figure(
+    failures: list[str], viewer: Client
+) -> None:
+    text = viewer.get("/impact?service=nobody").content.decode()
+    assert "Nothing was touched" in text
+    assert "not enough data to say that all was well" in text
+    assert "Error budget spent" not in text
+    assert "Nothing was touched" in viewer.get("/impact?since=3d&until=2d").content.decode()
+    assert viewer.get("/impact?since=soon").status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/root-cause", "/what-changed", "/errors"])
+def test_its_neighbours_lead_to_the_impact_of_the_same_time(
+    failures: list[str], viewer: Client, path: str
+) -> None:
+    text = viewer.get(f"{path}?since=2h").content.decode()
+    assert 'href="/impact?since=2h"' in text
+    if path != "/root-cause":
+        text = viewer.get(f"{path}?since=2h&service=planner").content.decode()
+        assert 'href="/impact?since=2h&amp;service=planner"' in text
 
 
 def pattern_of(trace: str) -> Any:
