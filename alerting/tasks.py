@@ -6,7 +6,13 @@ from datetime import UTC, datetime
 
 from celery import shared_task
 
-from alerting.services import inbound
+from alerting.services import dispatch, inbound
+
+
+@shared_task
+def alerts_dispatch() -> None:
+    """Route and group the alerts that fire, and tell of the groups that are due."""
+    dispatch.alerts_dispatch(now=datetime.now(UTC))
 
 
 @shared_task

@@ -100,6 +100,7 @@ class AlertGroup(models.Model):
     # SHA-256 of the sorted group labels, as hex.
     key = models.CharField(max_length=64)
     labels = models.JSONField(default=dict)
+    # When its first alert came, or the first after it had come to rest.
     created_at = models.DateTimeField()
     # When it is to be looked at next: `group_wait` after the first alert, then every
     # `group_interval`; null while no alert fires and all that was told is told as over.

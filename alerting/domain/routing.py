@@ -1,0 +1,67 @@
+"""Which routes an alert takes: the first that matches, and those after it as long as they go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from alerting.domain.matchers import Matcher, all_match
+from alerting.domain.pipeline import Candidate, Place, group_key
+
+
+@dataclass(frozen=True)
+class RouteRule:
+    """A route that is enabled."""
+
+    id: int
+    name: str
+    matchers: tuple[Matcher, ...]
+    group_by: tuple[str, ...]
+    group_wait: timedelta
+    group_interval: timedelta
+    repeat_interval: timedelta
+    goes_on: bool = False
+    channels: tuple[UUID, ...] = ()
+    every_channel: bool = False
+
+
+# In `group_by`: each label, so that every alert is told by itself.
+EACH_LABEL: Final = "..."
+
+
+def routes_of(routes: Sequence[RouteRule], labels: Mapping[str, str]) -> list[RouteRule]:
+    """The routes that an alert with these labels takes, of `routes` in their order."""
+    taken = []
+    for route in routes:
+        if all_match(route.matchers, labels):
+            taken.append(route)
+            if not route.goes_on:
+                break
+    return taken
+
+
+def group_labels(route: RouteRule, labels: Mapping[str, str]) -> dict[str, str]:
+    """What the alerts of a group have in common; a label that is missing is left out."""
+    if EACH_LABEL in route.group_by:
+        return dict(labels)
+    return {name: labels[name] for name in route.group_by if labels.get(name)}
+
+
+@dataclass(frozen=True)
+class Router:
+    """The stage that finds the places of alerts: a group of each route that they take."""
+
+    routes: Sequence[RouteRule]
+
+    def __call__(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        return [replace(each, places=self._places(each.labels)) for each in candidates]
+
+    def _places(self, labels: Mapping[str, str]) -> tuple[Place, ...]:
+        found = []
+        for route in routes_of(self.routes, labels):
+            common = group_labels(route, labels)
+            found.append(Place(route.id, group_key(common), common))
+        return tuple(found)

@@ -1,0 +1,109 @@
+"""How a group of alerts is told in words, for every channel alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from alerting.domain.messages import AlertTold, Message, Occasion, Why
+
+# Alerts that a message lists; beyond them it counts.
+MOST_LISTED: Final = 30
+# Lines of the plain text.
+_MOST_LINES: Final = 10
+_MOST_TITLE: Final = 200
+_URGENCY: Final = ("page", "ticket", "info")
+_WHY: Final[Mapping[Occasion, str]] = {
+    "first": "This is the first that you hear of it.",
+    "grown": "More of it has begun to fire since you were told.",
+    "resolved": "All that you were told of is over.",
+    "shrunk": "Some of what you were told of is over.",
+    "repeated": "It still goes on; you were told before.",
+}
+
+
+def why_told(
+    occasion: Occasion, *, route: str, matchers: str, group_labels: Mapping[str, str], others: bool
+) -> Why:
+    """Why a channel is told, now. `others` says that the group takes what was too much to tell
+    one by one."""
+    text = f"{_WHY[occasion]} It came by the route {route}"
+    text += f" ({matchers})." if matchers else ", which takes all alerts."
+    if others:
+        text += " So many different alerts fire that the rest of them is told together."
+    return Why(occasion, text, route, dict(group_labels), matchers)
+
+
+def message_of(
+    *,
+    firing: Sequence[AlertTold],
+    firing_count: int,
+    over: Sequence[AlertTold],
+    over_count: int,
+    why: Why,
+    group_key: str,
+    url: str,
+) -> Message:
+    """The message of a group: of the alerts that fire and are over, those listed and how many."""
+    listed = (*firing, *over)[:MOST_LISTED]
+    title = _title(firing, firing_count, over, over_count, why.group_labels)
+    return Message(
+        title=title,
+        text="\n".join(_lines(listed, firing_count, over_count, why)),
+        status="firing" if firing_count else "resolved",
+        severity=_worst(firing or over),
+        url=url,
+        group_key=group_key,
+        alerts=tuple(listed),
+        left_out=firing_count + over_count - len(listed),
+        why=why,
+    )
+
+
+def _title(
+    firing: Sequence[AlertTold],
+    firing_count: int,
+    over: Sequence[AlertTold],
+    over_count: int,
+    common: Mapping[str, str],
+) -> str:
+    told, count = (firing, firing_count) if firing_count else (over, over_count)
+    about = f" of {common['service']}" if common.get("service") else ""
+    first = told[0].summary if told else ""
+    if count > 1:
+        verb = "fire" if firing_count else "are over"
+        title = f"{count:,} alerts{about} {verb}: {first}" if first else f"{count:,} alerts {verb}"
+    else:
+        title = first if firing_count else f"Over: {first}"
+    return title if len(title) <= _MOST_TITLE else f"{title[: _MOST_TITLE - 1]}…"
+
+
+def _lines(listed: Sequence[AlertTold], firing: int, over: int, why: Why) -> list[str]:
+    lines = [_line(each) for each in listed[:_MOST_LINES]]
+    rest = firing + over - len(lines)
+    if rest > 0:
+        lines.append(f"… and {rest:,} more.")
+    if len(listed) == 1 and listed[0].details:
+        lines += ["", listed[0].details]
+    if len(listed) == 1 and listed[0].runbook_url:
+        lines.append(f"What to do: {listed[0].runbook_url}")
+    counts = " and ".join(
+        f"{count:,} {words}" for count, words in ((firing, "firing"), (over, "over")) if count
+    )
+    return [*lines, "", f"{counts}. {why.text}"]
+
+
+def _line(each: AlertTold) -> str:
+    if each.status == "resolved":
+        return f"Over{_moment(each.ended_at)}: {each.summary}"
+    return f"[{each.severity}] {each.summary}, since{_moment(each.started_at)}"
+
+
+def _moment(at: datetime | None) -> str:
+    return f" {at:%Y-%m-%d %H:%M:%S} UTC" if at else ""
+
+
+def _worst(alerts: Sequence[AlertTold]) -> str:
+    found = {each.severity for each in alerts}
+    return next((each for each in _URGENCY if each in found), "info")

@@ -1,0 +1,83 @@
+"""The message of a group: which of its alerts are listed, and why it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from typing import Final, Literal
+from uuid import UUID
+
+from django.db.models import Case, IntegerField, Value, When
+
+from alerting.choices import Severity
+from alerting.domain.dedup import Decision
+from alerting.domain.grouping import EVERYTHING_ELSE
+from alerting.domain.matchers import matchers_stored, matchers_text
+from alerting.domain.messages import AlertTold, Message
+from alerting.domain.wording import MOST_LISTED, message_of, why_told
+from alerting.models import Alert, AlertGroup
+from resilience_site.core.links import absolute
+
+_URGENCY: Final = Case(
+    *(When(severity=each, then=Value(n)) for n, each in enumerate(Severity.values)),
+    default=Value(len(Severity.values)),
+    output_field=IntegerField(),
+)
+
+
+def message_compose(group: AlertGroup, decision: Decision, firing: Set[UUID]) -> Message:
+    """What a channel is told of `group`: what is new first, the most urgent first in each.
+
+    Where all that still fires is held back, it is listed beside what is over: the receiver knows of
+    it, and must not take its end for the end of the rest.
+    """
+    assert decision.occasion is not None
+    open_now = firing or decision.firing
+    listed = _listed(decision.new)
+    if len(listed) < MOST_LISTED:
+        listed += _listed(open_now - decision.new, MOST_LISTED - len(listed))
+    route = group.route
+    matchers = matchers_text(matchers_stored(route.matchers)) if route else ""
+    return message_of(
+        firing=[alert_told(each, "firing") for each in listed],
+        firing_count=len(open_now),
+        over=[alert_told(each, "resolved") for each in _listed(decision.ended)],
+        over_count=len(decision.ended),
+        why=why_told(
+            decision.occasion,
+            route=group.route_name,
+            matchers=matchers,
+            group_labels=group.labels,
+            others=group.key == EVERYTHING_ELSE,
+        ),
+        group_key=f"{group.route_name}:{group.key}",
+        url=absolute(f"/alerts?group={group.pk}"),
+    )
+
+
+def alert_told(alert: Alert, status: Literal["firing", "resolved"]) -> AlertTold:
+    """An alert as messages tell it."""
+    texts = alert.annotations
+    incident = f"/incidents/{alert.incident_id}" if alert.incident_id else ""
+    return AlertTold(
+        id=str(alert.id),
+        rule=alert.rule_name,
+        status=status,
+        severity=alert.severity,
+        labels=alert.labels,
+        summary=texts.get("summary") or alert.rule_name,
+        started_at=alert.started_at,
+        fingerprint=alert.fingerprint,
+        ended_at=alert.ended_at,
+        details=texts.get("details", ""),
+        runbook_url=texts.get("runbook_url", ""),
+        url=absolute(f"/alerts/{alert.id}"),
+        incident_url=absolute(incident) if incident else "",
+        facts=alert.facts,
+    )
+
+
+def _listed(ids: Set[UUID], most: int = MOST_LISTED) -> list[Alert]:
+    if not ids:
+        return []
+    found = Alert.objects.filter(pk__in=ids).order_by(_URGENCY, "-started_at", "id")
+    return list(found[:most])
