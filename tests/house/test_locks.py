@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE, DEV = "requirements/site.txt", "requirements/dev.txt"
+APPRISE = "requirements/apprise.txt"
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 
 
@@ -29,16 +30,17 @@ def locked(path: str) -> dict[str, list[Requirement]]:
     return found
 
 
-def asked_for(extra: str, *groups: str) -> list[Requirement]:
+def asked_for(*groups: str, extras: tuple[str, ...] = ("site",)) -> list[Requirement]:
     document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     texts = [*document["project"]["dependencies"]]
-    texts += document["project"]["optional-dependencies"][extra]
+    for extra in extras:
+        texts += document["project"]["optional-dependencies"][extra]
     for group in groups:
         texts += document["dependency-groups"][group]
     return [Requirement(text) for text in texts]
 
 
-@pytest.mark.parametrize("path", [SITE, DEV])
+@pytest.mark.parametrize("path", [SITE, DEV, APPRISE])
 def test_each_line_pins_one_version_by_hash_and_names_no_place(path: str) -> None:
     for line in logical_lines(path):
         rest = HASH.sub("", line).strip()
@@ -50,10 +52,19 @@ def test_each_line_pins_one_version_by_hash_and_names_no_place(path: str) -> Non
         assert re.fullmatch(r"[A-Za-z0-9._-]+(\[[a-z0-9,_-]+\])?==[^ ;]+( ; .+)?", rest), line
 
 
-@pytest.mark.parametrize(("path", "groups"), [(SITE, ("demo",)), (DEV, ("demo", "dev"))])
-def test_everything_that_the_project_asks_for_is_locked(path: str, groups: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("path", "extras", "groups"),
+    [
+        (SITE, ("site",), ("demo",)),
+        (APPRISE, ("site", "apprise"), ("demo",)),
+        (DEV, ("site", "apprise"), ("demo", "dev")),
+    ],
+)
+def test_everything_that_the_project_asks_for_is_locked(
+    path: str, extras: tuple[str, ...], groups: tuple[str, ...]
+) -> None:
     known = locked(path)
-    for wanted in asked_for("site", *groups):
+    for wanted in asked_for(*groups, extras=extras):
         found = known.get(canonicalize_name(wanted.name), [])
         assert found, f"{wanted} is not in {path}: make lock"
         for each in found:
@@ -61,9 +72,10 @@ def test_everything_that_the_project_asks_for_is_locked(path: str, groups: tuple
             assert wanted.specifier.contains(version, prereleases=True), f"{each} is not {wanted}"
 
 
-def test_development_runs_on_the_very_packages_of_the_site() -> None:
+@pytest.mark.parametrize("path", [SITE, APPRISE])
+def test_development_runs_on_the_very_packages_of_the_site(path: str) -> None:
     development = locked(DEV)
-    for name, requirements in locked(SITE).items():
+    for name, requirements in locked(path).items():
         pins = {(str(each.specifier), str(each.marker)) for each in requirements}
         assert pins <= {(str(e.specifier), str(e.marker)) for e in development.get(name, [])}
 
