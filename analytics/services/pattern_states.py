@@ -82,7 +82,7 @@ class _Run:
         moved, after = 0, UUID(int=0)
         while True:
             with transaction.atomic():
-                patterns = _candidates(self._now, after)
+                patterns = _candidates(self._now, after, aged=self._aged_left > 0)
                 moved += self._batch(patterns)
             if len(patterns) < _BATCH:
                 return moved
@@ -111,22 +111,24 @@ class _Run:
         return len(entries)
 
 
-def _candidates(now: datetime, after: UUID) -> list[ErrorPattern]:
-    """The next patterns that something may be due for, in the order of ids as ingest locks them.
-    Whatever a family's members do, the one that it is shown as is asked about."""
+def _candidates(now: datetime, after: UUID, *, aged: bool) -> list[ErrorPattern]:
+    """The next patterns that something may be due for, in the order of ids as ingest locks them;
+    with `aged` those too that merely grew old. Whatever a family's members do, the one that it is
+    shown as is asked about."""
     lasts = rules()
     members = ErrorPattern.objects.filter(merged_into=OuterRef("id"))
     due = (
         Q(last_seen__gte=now - HOUR)
         | Exists(members.filter(last_seen__gte=now - HOUR))
         | Q(state=PatternState.ESCALATING)
-        | Q(state=PatternState.NEW, first_seen__lte=now - lasts.new_for)
         | Q(state=PatternState.REGRESSED, state_changed_at__lte=now - lasts.regressed_for)
         | Q(state=PatternState.IGNORED, ignored_until__lte=now)
         | Q(state=PatternState.IGNORED, ignored_until_count__isnull=False)
         | Q(state=PatternState.RESOLVED)
         & Exists(members.filter(last_seen__gt=OuterRef("state_changed_at")))
     )
+    if aged:
+        due |= Q(state=PatternState.NEW, first_seen__lte=now - lasts.new_for)
     return as_whole(families().filter(due, id__gt=after).order_by("id")[:_BATCH])
 
 
