@@ -161,8 +161,8 @@ def _why_folded(pattern: ErrorPattern) -> list[str]:
         "counted as ever.",
         "What to do: look in the newest errors for what varies in the type or the message, such as an "
         "id, a name or a whole sentence, and let the service send it as an attribute instead.",
-        f"Room comes again as patterns go, {days} days after they were last seen unless somebody "
-        "decided about them.",
+        "Room comes again within the hour as patterns go about which nobody decided: those that had "
+        f"few errors and none for a day, and any {days} days after it was last seen.",
     ]
 
 

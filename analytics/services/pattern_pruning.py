@@ -19,9 +19,13 @@ from analytics.services.pattern_merging import MACHINE, MERGE_LOCK
 # Of patterns that are shown, with those put into them; ingest waits for no more than these.
 _BATCH: Final = 500
 
+# Of a row `d` of merges: that a person put these together, or parted them.
+BY_PEOPLE: Final = (
+    f"(d.origin = 'person' OR (d.undone_at IS NOT NULL AND d.undone_by <> '{MACHINE}'))"
+)
 # By the last error of the pattern itself; those put into it and decisions are asked about for the
 # few that are old enough.
-_OLD = """
+_OLD = f"""
 SELECT id, last_seen FROM analytics_errorpattern AS p
 WHERE merged_into IS NULL AND last_seen < %(oldest)s AND (last_seen, id) > (%(at)s, %(after)s)
     AND NOT EXISTS (
@@ -32,7 +36,7 @@ WHERE merged_into IS NULL AND last_seen < %(oldest)s AND (last_seen, id) > (%(at
         OR (state NOT IN ('resolved', 'ignored') AND id NOT IN (
             SELECT coalesce(m.merged_into, m.id) FROM analytics_patternmerge AS d
             JOIN analytics_errorpattern AS m ON m.id = d.pattern_id OR m.id = d.into_id
-            WHERE d.origin = 'person' OR (d.undone_at IS NOT NULL AND d.undone_by <> %(machine)s)
+            WHERE {BY_PEOPLE}
         ))
     )
 ORDER BY last_seen, id LIMIT %(batch)s
@@ -78,7 +82,7 @@ def _old(now: datetime, at: datetime, after: UUID) -> list[tuple[UUID, datetime]
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [MERGE_LOCK])
         cursor.execute(
             _OLD,
-            {"machine": MACHINE, "at": at, "after": after, "batch": _BATCH, **_limits(now)},
+            {"at": at, "after": after, "batch": _BATCH, **_limits(now)},
         )
         return cursor.fetchall()
 
@@ -97,7 +101,12 @@ def _forget(ids: list[UUID], now: datetime) -> int:
         cursor.execute(_LOCK_THEM, {"ids": [key for key, _ in families], **_limits(now)})
         locked = {key for (key,) in cursor.fetchall()}
         seen = {family for key, family in families if key not in locked}
-        gone = {"ids": [key for key, family in families if family not in seen]}
+    return patterns_forget([key for key, family in families if family not in seen])
+
+
+def patterns_forget(ids: list[UUID]) -> int:
+    """Forget patterns that the caller's transaction has locked; returns how many."""
+    with connection.cursor() as cursor:
         for statement in _FORGET:
-            cursor.execute(statement, gone)
+            cursor.execute(statement, {"ids": ids})
         return int(cursor.rowcount)

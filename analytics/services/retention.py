@@ -11,6 +11,7 @@ from analytics.models.partitions import error_retention, hour_retention
 from analytics.services import receipts
 from analytics.services.metric_hours import metric_hours_sum
 from analytics.services.pattern_pruning import patterns_prune
+from analytics.services.pattern_thinning import patterns_thin
 from analytics.services.signs import HISTORY
 from resilience_site.core import partitions
 from resilience_site.core.pruning import delete_before
@@ -38,7 +39,8 @@ def retention_apply(*, now: datetime) -> Dropped:
         # Minutes of metrics are dropped long before their hours.
         metric_hours_sum(now=now)
         dropped = Dropped(partitions.drop_expired(now), _prune(now))
-        dropped.rows["analytics_errorpattern"] = patterns_prune(now=now)
+        # What is past its time goes first, so that less has to be given up.
+        dropped.rows["analytics_errorpattern"] = patterns_prune(now=now) + patterns_thin(now=now)
         return dropped
     finally:
         with connection.cursor() as cursor:
