@@ -19,7 +19,7 @@ from django.db import connection
 from numpy.typing import NDArray
 
 from analytics.choices import SloKind, SloSource
-from analytics.domain.histogram import UPPER_NS, bucket
+from analytics.domain.histogram import BUCKETS, UPPER_NS, bucket
 from analytics.domain.slos.objectives import MILLION, Count
 from analytics.models import Slo
 from health.domain.availability import DEFAULT, Segment
@@ -33,13 +33,8 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 # With more cuts than this, the minutes of the whole range are read.
 _MOST_SPANS: Final = 48
 
-# What of a call's row is bad: those that failed, or those in the buckets beyond the threshold.
-_BAD: Final = (
-    "CASE WHEN s.slow_from IS NULL THEN r.errors "
-    "ELSE (SELECT sum(each) FROM unnest(r.buckets[s.slow_from:]) AS each)::bigint END"
-)
 _PART: Final = (
-    f"SELECT s.number, r.{{column}} AS at, r.calls, {_BAD} AS bad "
+    "SELECT s.number, r.{column} AS at, r.calls, {bad} AS bad "
     "FROM wanted AS s JOIN {table} AS r ON r.service = s.service "
     "WHERE r.operation = '' AND r.service = ANY(%(services)s::text[]) "
     "AND r.{column} >= %(from_{place})s AND r.{column} < %(to_{place})s"
@@ -49,14 +44,19 @@ _CALLS: Final = """
 WITH wanted (number, service, slow_from) AS (
     SELECT * FROM unnest(%(numbers)s::int[], %(names)s::text[], %(slow_from)s::int[])
 ), bands AS (
-    SELECT number, width_bucket(at, %(bounds)s::timestamptz[]) AS band,
-        sum(calls)::bigint AS calls, sum(bad)::bigint AS bad
-    FROM ({parts}) AS rows GROUP BY 1, 2
+    SELECT number, width_bucket(at, %(bounds)s::timestamptz[]) AS band, {calls} AS calls, {bad} AS bad
+    FROM ({parts}) AS rows {grouped}
 )
 SELECT number, string_agg(band::text, ','), string_agg(bad::text, ','),
     string_agg(calls::text, ',')
 FROM bands GROUP BY number
 """
+# With so many bounds hardly two rows lie between the same two: to sort them would cost more.
+_DENSE: Final = 1_000
+_SINGLE: Final = {"calls": "calls", "bad": "bad", "grouped": ""}
+_GROUPED: Final = {
+    "calls": "sum(calls)::bigint", "bad": "sum(bad)::bigint", "grouped": "GROUP BY 1, 2",
+}  # fmt: skip
 _SETTLED: Final = "SELECT max(hour) - interval '1 hour' FROM analytics_callrolluphour"
 
 
@@ -114,7 +114,7 @@ def _of_calls(slos: Sequence[Slo], bounds: Sequence[datetime]) -> dict[UUID, Sum
     if not slos:
         return {}
     bands = np.zeros((2, len(slos), len(bounds)), dtype=np.int64)
-    parts, parameters = _parts(bounds)
+    parts, parameters = _parts(bounds, _bad(slos))
     services = sorted({each.service for each in slos})
     parameters |= {
         "numbers": list(range(len(slos))),
@@ -124,10 +124,12 @@ def _of_calls(slos: Sequence[Slo], bounds: Sequence[datetime]) -> dict[UUID, Sum
         "bounds": list(bounds),
     }
     with connection.cursor() as cursor:
-        cursor.execute(_CALLS.format(parts=" UNION ALL ".join(parts)), parameters)
+        how = _SINGLE if len(bounds) > _DENSE else _GROUPED
+        cursor.execute(_CALLS.format(parts=" UNION ALL ".join(parts), **how), parameters)
         for number, *texts in cursor.fetchall():
             band, bad, calls = (np.fromstring(text, np.int64, sep=",") for text in texts)
-            bands[0, number, band], bands[1, number, band] = bad, calls
+            np.add.at(bands[0, number], band, bad)
+            np.add.at(bands[1, number], band, calls)
     summed = np.cumsum(bands, axis=2)
     return {each.id: Sums(summed[0, number], summed[1, number]) for number, each in enumerate(slos)}
 
@@ -139,7 +141,18 @@ def _first_slow_bucket(slo: Slo) -> int | None:
     return bucket(round(slo.threshold_ms * 1e6)) + 2
 
 
-def _parts(bounds: Sequence[datetime]) -> tuple[list[str], dict[str, Any]]:
+def _bad(slos: Iterable[Slo]) -> str:
+    """What of a row of calls is bad: those that failed, or those in the buckets that are too slow.
+    Adding each bucket by its subscript is several times faster than unnesting."""
+    cases = [
+        f"WHEN s.slow_from = {first} THEN "
+        + (" + ".join(f"r.buckets[{each}]::bigint" for each in range(first, BUCKETS + 1)) or "0")
+        for first in sorted({_first_slow_bucket(each) or 0 for each in slos} - {0})
+    ]
+    return f"CASE {' '.join(cases)} ELSE r.errors END" if cases else "r.errors"
+
+
+def _parts(bounds: Sequence[datetime], bad: str) -> tuple[list[str], dict[str, Any]]:
     """The SQL of the rows that a range with these bounds is made of, and its parameters."""
     with connection.cursor() as cursor:
         cursor.execute(_SETTLED)
@@ -154,7 +167,7 @@ def _parts(bounds: Sequence[datetime]) -> tuple[list[str], dict[str, Any]]:
     ):
         for since, until in spans:
             place = len(parts)
-            parts.append(_PART.format(table=table, column=column, place=place))
+            parts.append(_PART.format(table=table, column=column, place=place, bad=bad))
             parameters |= {f"from_{place}": since, f"to_{place}": until}
     return parts, parameters
 

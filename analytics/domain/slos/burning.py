@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
 
-from analytics.domain.slos.objectives import LATENCY, TABLE, WINDOWS, Count, Objective, Row
+from analytics.domain.slos.objectives import (
+    LATENCY,
+    MILLION,
+    RATE_PARTS,
+    TABLE,
+    WINDOWS,
+    Count,
+    Objective,
+    Row,
+)
 from resilience_site.core.formatting import duration, percent, three_digits
 
 _PLACES: Final = {window: place for place, window in enumerate(WINDOWS)}
@@ -77,14 +86,47 @@ def burning(objective: Objective, windows: Windows) -> list[BurnRow]:
     return [_row(row, objective, windows) for row in TABLE]
 
 
-def held_rows(objective: Objective, windows: Windows) -> Iterator[Row]:
+def held_rows(objective: Objective, windows: Windows) -> list[Row]:
     """The rows of the table that hold, the most urgent first: as `burning`, without the words,
     for thousands of moments."""
+    bad, total = windows.bad, windows.total
     # Nothing bad within the longest window is nothing bad within any.
-    if windows.bad[-1]:
-        for row in TABLE:
-            if _over(row, objective, windows) and _guarded(row, objective, windows):
-                yield row
+    if not bad[-1]:
+        return []
+    return [
+        limit.row
+        for limit in _limits(objective)
+        if bad[limit.long] >= limit.least
+        and bad[limit.long] * limit.of_bad >= limit.of_total * total[limit.long]
+        and bad[limit.short] * limit.of_bad >= limit.of_total * total[limit.short] > 0
+    ]
+
+
+class _Limit(NamedTuple):
+    """What a row asks for: `least` bad ones in the long window, and in both (each by its place)
+    `of_bad` times the bad ones to be at least `of_total` times all."""
+
+    row: Row
+    long: int
+    short: int
+    least: int
+    of_bad: int
+    of_total: int
+
+
+@lru_cache(maxsize=1_024)
+def _limits(objective: Objective) -> tuple[_Limit, ...]:
+    return tuple(
+        _Limit(
+            row,
+            _PLACES[row.long],
+            _PLACES[row.short],
+            max(1, objective.min_bad) * objective.scale,
+            MILLION * RATE_PARTS,
+            row.rate_parts(objective.window_days) * objective.allowed_millionths,
+        )
+        for row in TABLE
+    )
 
 
 def _over(row: Row, objective: Objective, windows: Windows) -> bool:

@@ -104,7 +104,7 @@ def test_rows_hold_exactly_where_a_model_of_seconds_says_so(
         for window, burn in zip((told.long, told.short), burns, strict=True):
             assert window.burn == (None if burn is None else pytest.approx(float(burn)))
     held = [row for row, told in zip(TABLE, found, strict=True) if told.holds]
-    assert list(held_rows(terms, model.windows())) == held
+    assert held_rows(terms, model.windows()) == held
 
 
 def test_the_table_of_30_days_is_that_of_the_workbook() -> None:
