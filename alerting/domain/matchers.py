@@ -18,9 +18,11 @@ MOST_MATCHERS: Final = 20
 MOST_VALUE: Final = 1_000
 MOST_PATTERN: Final = 200
 # What a pattern is matched against: labels of other systems may be long.
-_MOST_MATCHED: Final = 500
-# Each of them may try every length, and one inside another every split of it.
-MOST_REPEATS: Final = 3
+_MOST_MATCHED: Final = 300
+# Each repeat may try every length, each group or question mark every way: what they cost multiplies,
+# and one pattern is matched against thousands of alerts.
+MOST_REPEATS: Final = 2
+MOST_CHOICES: Final = 4
 
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/-]{0,99}", re.ASCII)
 _WRITTEN = re.compile(
@@ -156,9 +158,12 @@ def _pattern_check(label: str, pattern: str) -> None:
         )
     if re.search(r"\)(?:[*+]|\{)", bare):
         raise MatcherError(f"The pattern of the label {label} may not repeat a whole group.")
-    if len(_REPEAT.findall(bare)) > MOST_REPEATS:
+    repeats = len(_REPEAT.findall(bare))
+    choices = repeats + bare.replace("(?:", "(").count("?") + bare.count("(")
+    if repeats > MOST_REPEATS or choices > MOST_CHOICES:
         raise MatcherError(
-            f"The pattern of the label {label} may hold at most {MOST_REPEATS} of * + and {{n}}."
+            f"The pattern of the label {label} may hold at most {MOST_REPEATS} of * + {{n}}, and "
+            f"{MOST_CHOICES} of these, ? and groups together; alternatives are free."
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -94,12 +93,3 @@ class _Covering:
     def __call__(self, check_id: UUID | None, service: str) -> bool:
         window = self.window
         return window.everything or check_id in window.checks or service in window.services
-
-
-def check_of(facts: Any) -> UUID | None:
-    """The check that an alert is about, as its facts name it."""
-    text = facts.get("check_id") if isinstance(facts, dict) else None
-    try:
-        return UUID(text) if isinstance(text, str) else None
-    except ValueError:
-        return None

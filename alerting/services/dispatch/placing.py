@@ -22,11 +22,11 @@ from alerting.choices import AlertState
 from alerting.domain.grouping import EVERYTHING_ELSE, Grouper
 from alerting.domain.inhibition import InhibitionRule, Inhibitor, Sources, sources_of
 from alerting.domain.muting import MaintenanceMuter, Silencer
-from alerting.domain.pipeline import Candidate, Stage, labels_matched, run
+from alerting.domain.pipeline import Candidate, Stage, run
 from alerting.domain.routing import Router, RouteRule
 from alerting.models import Alert, AlertGroup, Silence
+from alerting.selectors.labels import MATCHED_COLUMNS, alert_check, alert_labels, matcher_columns
 from alerting.selectors.routing import (
-    check_of,
     inhibition_rules,
     maintenance_rules,
     routes_enabled,
@@ -40,7 +40,6 @@ from resilience_site.core.choices import Topic
 BATCH: Final = 1_000
 # Any constant that no other advisory lock of the site uses.
 _LOCK: Final = 0x706C616365
-_COLUMNS: Final = ("id", "rule_name", "source", "labels", "severity", "service", "facts")
 _Membership = AlertGroup.alerts.through
 
 
@@ -85,35 +84,14 @@ def _sources(rules: Sequence[InhibitionRule]) -> list[Sources]:
     """What holds others now; the database sorts out alerts that are no source of any rule."""
     possible = Q(pk__in=[])
     for rule in rules:
-        possible |= _prefilter(rule)
-    rows = Alert.objects.filter(possible, state=AlertState.FIRING).only(*_COLUMNS)
-    return sources_of(rules, ((each.id, _labels(each)) for each in rows.iterator(BATCH)))
-
-
-def _prefilter(rule: InhibitionRule) -> Q:
-    """What each source of a rule fulfils, as far as columns can say it."""
-    fulfils = ~Q(pk__in=[])
-    for matcher in rule.source:
-        if matcher.op == "=" and matcher.value and matcher.label == "severity":
-            fulfils &= Q(severity=matcher.value)
-        elif matcher.op == "=" and matcher.value and matcher.label == "alertname":
-            fulfils &= Q(rule_name=matcher.value) | Q(labels__alertname=matcher.value)
-    return fulfils
+        possible |= matcher_columns(rule.source)
+    rows = Alert.objects.filter(possible, state=AlertState.FIRING).only(*MATCHED_COLUMNS)
+    return sources_of(rules, ((each.id, alert_labels(each)) for each in rows.iterator(BATCH)))
 
 
 def _firing_after(alert_id: UUID) -> list[Alert]:
     rows = Alert.objects.filter(state=AlertState.FIRING, id__gt=alert_id)
-    return list(rows.only(*_COLUMNS, "suppressed_by").order_by("id")[:BATCH])
-
-
-def _labels(alert: Alert) -> dict[str, str]:
-    return labels_matched(
-        alert.labels,
-        rule=alert.rule_name,
-        severity=alert.severity,
-        service=alert.service,
-        source=alert.source,
-    )
+    return list(rows.only(*MATCHED_COLUMNS).order_by("id")[:BATCH])
 
 
 def _locked() -> bool:
@@ -126,7 +104,7 @@ def _batch_place(batch: Sequence[Alert], world: _World, now: datetime) -> None:
     member = _memberships(batch)
     live, recent = _live(world.routes, now)
     grouper = Grouper(live, recent, {alert: set(places) for alert, places in member.items()})
-    candidates = [Candidate(each.id, _labels(each), check_of(each.facts)) for each in batch]
+    candidates = [Candidate(each.id, alert_labels(each), alert_check(each)) for each in batch]
     placed = run((*world.stages, grouper), candidates)
     _groups_keep(placed, member, world.routes, now)
     _held_keep(placed, batch, now)

@@ -14,4 +14,5 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", interactive=False)
         call_command("bootstrap")
+        call_command("ship_alerting")
         self.stdout.write(collect_if_changed())

@@ -1,0 +1,60 @@
+"""What the site comes with: applied at each start, and never over what a person decided."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from alerting.models import Inhibition, Route
+from alerting.services.shipped_routing import SHIPPED, routing_ship
+from tests.alerting.pipeline.scene import WAIT, Scene, channel_made, names_of
+
+pytestmark = pytest.mark.django_db
+
+
+def test_it_is_made_once_and_then_changes_nothing() -> None:
+    made = routing_ship()
+    shipped = yaml.safe_load(SHIPPED.read_text())
+    assert len(made) == len(shipped["routes"]) + len(shipped["inhibitions"])
+    assert routing_ship() == []
+    assert Route.objects.get().origin == "shipped"
+
+
+def test_a_newer_form_renews_what_nobody_changed_alone() -> None:
+    routing_ship()
+    Route.objects.update(group_wait_seconds=1)
+    name = "failure-over-signs"
+    Inhibition.objects.filter(name=name).update(equal=[], enabled=False)
+    assert routing_ship() == ["renewed the route default", f"renewed the inhibition {name}"]
+    Route.objects.update(group_wait_seconds=1, version=2)
+    assert routing_ship() == []
+    assert Route.objects.get().group_wait_seconds == 1
+    assert not Inhibition.objects.get(name=name).enabled
+
+
+def test_as_shipped_every_channel_hears_of_a_page_in_a_message_of_its_own() -> None:
+    routing_ship()
+    channel_made("chat")
+    channel_made("pager")
+    channel_made("off", enabled=False)
+    scene = Scene()
+    scene.fire("breaker_open", "slo_burn_fast")
+    scene.fire("check_failed", severity="ticket")
+    scene.turn()
+    told = scene.wait(WAIT)
+    assert [name for name, _ in told] == ["chat", "chat", "pager", "pager"]
+    assert {message.severity for _, message in told} == {"page", "ticket"}
+
+
+def test_as_shipped_the_higher_burn_rate_holds_the_lower_ones() -> None:
+    routing_ship()
+    channel_made()
+    scene = Scene()
+    scene.fire("slo_burn_fast", "slo_burn", slo="1", kind="availability")
+    scene.fire("slo_burn_slow", slo="1", kind="availability", severity="ticket")
+    scene.fire("slo_burn_slow", slo="2", kind="latency", severity="ticket")
+    scene.turn()
+    told = {rule for _, message in scene.wait(WAIT) for rule in names_of(message, "firing")}
+    assert told == {"slo_burn_fast", "slo_burn_slow"}
+    ((_, ticket),) = [each for each in scene.told if each[1].severity == "ticket"]
+    assert [each.labels["slo"] for each in ticket.alerts] == ["2"]
