@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from celery import shared_task
 
 from alerting.services import dispatch, inbound
+from alerting.services.rules import evaluate
 
 
 @shared_task
@@ -19,3 +20,9 @@ def alerts_dispatch() -> None:
 def inbound_expire() -> None:
     """End alerts of other systems that these do not repeat."""
     inbound.inbound_expire(now=datetime.now(UTC))
+
+
+@shared_task
+def rules_evaluate() -> None:
+    """Evaluate all enabled rules up to now."""
+    evaluate.rules_evaluate(now=datetime.now(UTC))

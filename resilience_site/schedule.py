@@ -44,6 +44,7 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "End alerts of other systems that are not repeated": _every(
         60, "alerting.tasks.inbound_expire"
     ),
+    "Evaluate alert rules": _every(5, "alerting.tasks.rules_evaluate"),
     "Tell people of alerts": _every(2, "alerting.tasks.alerts_dispatch"),
     "Drop what is past its retention": _every(3600, "analytics.tasks.retention_apply"),
 }

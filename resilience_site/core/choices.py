@@ -55,6 +55,7 @@ class Topic(TextChoices):
     PROBES = "probes", "Results of checks, at most once in 5 s (key: empty)"
     DEPENDENCIES = "dependencies", "Edges of the dependency graph (key: edge id)"
     MAINTENANCE = "maintenance", "Maintenance windows (key: window id)"
+    HEALING = "healing", "Runs of self-healing (key: run id)"
     INCIDENTS = "incidents", "Incidents, and what the status page tells of them (key: incident id)"
     ALERTS = "alerts", "Alerts, silences and rules (key: that of the alert or rule)"
     DELIVERIES = "deliveries", "Deliveries and channels (key: that of the channel)"

@@ -1,0 +1,1 @@
+"""Rules: kept, shipped, evaluated live and tried on history."""

@@ -1,0 +1,97 @@
+"""A rule as somebody writes it: read, and refused with reasons where it could not work."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from django.core.exceptions import ValidationError as NotAUrl
+from django.core.validators import URLValidator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from alerting.choices import Severity
+from alerting.domain.rules.checking import OWN_LABELS, condition_check, examples
+from alerting.domain.rules.conditions import Condition, LabelName, Wrong, condition_read
+from alerting.services.rules.texts import MOST_TEMPLATE, TextFailed, text_render
+
+LONGEST: Final = 86_400
+_URL: Final = URLValidator(["http", "https"])
+Text = Annotated[str, Field(max_length=MOST_TEMPLATE)]
+
+
+class RuleForm(BaseModel):
+    """The fields of a rule that a person can set; see `AlertRule` for what they mean."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,99}$")]
+    title: Annotated[str, Field(min_length=1, max_length=200)]
+    description: Text = ""
+    severity: Severity
+    condition: dict[str, Any]
+    for_seconds: Annotated[int, Field(ge=0, le=LONGEST)] = 0
+    keep_firing_seconds: Annotated[int, Field(ge=0, le=LONGEST)] = 0
+    labels: Annotated[dict[LabelName, Text], Field(max_length=20)] = {}
+    summary: Annotated[str, Field(min_length=1, max_length=MOST_TEMPLATE)]
+    details: Text = ""
+    runbook_url: Annotated[str, Field(max_length=500)] = ""
+    enabled: bool = True
+
+    def fields(self) -> dict[str, Any]:
+        """As columns of the model."""
+        return {**self.model_dump(mode="json"), "severity": self.severity.value}
+
+
+def form_read(data: Any) -> RuleForm:
+    """Raises `Wrong` for fields that are missing, unknown or out of bounds."""
+    try:
+        return RuleForm.model_validate(data)
+    except ValidationError as error:
+        raise Wrong(
+            [(".".join(map(str, each["loc"])), each["msg"]) for each in error.errors()[:20]]
+        ) from None
+
+
+def form_check(form: RuleForm) -> Condition:
+    """The condition of a rule that can be evaluated, and whose texts succeed on examples.
+
+    Raises `Wrong` with a reason for each field.
+    """
+    condition = condition_read(form.condition)
+    condition_check(condition)
+    errors: list[tuple[str, str]] = []
+    for name in form.labels:
+        if name in OWN_LABELS:
+            errors.append((f"labels.{name}", f"The site itself sets the label {name}."))
+    for labels, facts in examples(condition):
+        errors += _texts(form, labels, facts)
+    if form.runbook_url:
+        try:
+            _URL(form.runbook_url)
+        except NotAUrl:
+            errors.append(("runbook_url", "Give a whole URL that begins with https:// or http://."))
+    if errors:
+        raise Wrong(list(dict.fromkeys(errors)))
+    return condition
+
+
+def _texts(form: RuleForm, found: dict[str, str], facts: dict[str, Any]) -> list[tuple[str, str]]:
+    errors = []
+    labels = dict(found)
+    for name, template in form.labels.items():
+        try:
+            value = text_render(template, found, {})
+        except TextFailed as error:
+            errors.append((f"labels.{name}", f"{error} Labels are made of labels alone."))
+            continue
+        if not value:
+            errors.append((f"labels.{name}", "This label would have no value."))
+        labels[name] = value
+    for field, template in (("summary", form.summary), ("details", form.details)):
+        try:
+            text = text_render(template, labels, facts)
+        except TextFailed as error:
+            errors.append((field, str(error)))
+            continue
+        if field == "summary" and not text:
+            errors.append((field, "This would say nothing."))
+    return errors

@@ -1,0 +1,59 @@
+"""Texts of rules: templates over the labels and facts of an alert, with very little allowed.
+
+No template is loaded, no tag but `if` and no filter but a few exist, so that what a person types
+can neither read files nor run for ever. What a template names must be there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from django.template import Context, Engine, Template, TemplateSyntaxError
+from django.template.base import VariableDoesNotExist
+
+MOST_TEMPLATE: Final = 2_000
+MOST_TEXT: Final = 4_000
+
+
+class TextFailed(ValueError):
+    """A template that cannot be read, or names what is not there; its message says which."""
+
+
+class _Missing(str):
+    """Stands for a variable that is not there: Django asks it for its own text."""
+
+    __slots__ = ()
+
+    def __contains__(self, text: object) -> bool:
+        return True
+
+    def __mod__(self, variable: object) -> str:
+        raise TextFailed(f"There is no {str(variable)[:100]} here.")
+
+
+_ENGINE: Final = Engine(
+    dirs=[],
+    loaders=[],
+    libraries={},
+    autoescape=False,
+    string_if_invalid=_Missing("missing"),
+)
+_ENGINE.template_builtins = _ENGINE.get_template_builtins(["alerting.templatetags.texts"])
+
+
+def text_render(template: str, labels: Mapping[str, str], facts: Mapping[str, Any]) -> str:
+    """The text of an alert; raises `TextFailed`."""
+    try:
+        context = Context({"labels": dict(labels), "facts": dict(facts)}, autoescape=False)
+        return _parsed(template).render(context).strip()[:MOST_TEXT]
+    except (TemplateSyntaxError, VariableDoesNotExist, ValueError, TypeError) as error:
+        raise TextFailed(str(error)[:300] or type(error).__name__) from None
+
+
+@lru_cache(maxsize=500)
+def _parsed(template: str) -> Template:
+    if len(template) > MOST_TEMPLATE:
+        raise TextFailed(f"A text has at most {MOST_TEMPLATE} characters.")
+    return Template(template, engine=_ENGINE)

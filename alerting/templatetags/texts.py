@@ -1,0 +1,33 @@
+"""All tags and filters that texts of rules may use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+from django.template import defaultfilters, defaulttags
+
+from resilience_site.core import formatting
+
+register = template.Library()
+register.tag("if", defaulttags.do_if)
+for _name in ("default", "join", "lower", "pluralize", "truncatechars", "upper"):
+    register.filter(_name, getattr(defaultfilters, _name))
+
+
+@register.filter
+def duration(seconds: Any) -> str:
+    """`90` as `1 min 30 s`."""
+    return formatting.duration(float(seconds))
+
+
+@register.filter
+def percent(share: Any) -> str:
+    """`0.052` as `5.2 %`."""
+    return f"{float(share) * 100:.3g} %"
+
+
+@register.filter
+def number(value: Any) -> str:
+    """`0.05237` as `0.0524`: three digits."""
+    return formatting.three_digits(float(value))
