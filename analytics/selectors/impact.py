@@ -29,6 +29,8 @@ BUDGET_DAYS = 30
 PATTERN_RANGE = timedelta(hours=24)
 # Looked at one by one.
 MOST_REQUESTS = 1_000
+# Of their traces, those that tell something: some traces are huge.
+MOST_SPANS = 20_000
 # Of one scope, newest first; with more of them, requests and budget are at least so many.
 MOST_ERRORS = 20_000
 _AROUND = timedelta(hours=1)
@@ -77,11 +79,12 @@ class Impact:
     budget: Budget
     blast_radius: list[str]
     capped: bool
+    spans_cut: bool = False
 
     @property
     def approximate(self) -> bool:
         """Whether the numbers of users and tiers are at least so many, not exactly."""
-        return self.capped or self.examined < self.requests
+        return self.capped or self.spans_cut or self.examined < self.requests
 
     @property
     def share_of_traffic(self) -> float | None:
@@ -151,7 +154,7 @@ def _impact(scope: _Scope, now: datetime) -> Impact:
     traces = [request for request in newest if requests[request]]
     told = _Told()
     told.errors(members, set(newest))
-    told.spans(traces, scope.within)
+    cut = told.spans(traces, scope.within)
     month = TimeRange(now - timedelta(days=BUDGET_DAYS), now)
     edges = [(each.caller, each.callee) for each in edge_list(TimeRange(now - PATTERN_RANGE, now))]
     degraded = _served_degraded(traces, scope.within)
@@ -182,6 +185,7 @@ def _impact(scope: _Scope, now: datetime) -> Impact:
         ),
         blast_radius=sorted(blast),
         capped=errors >= MOST_ERRORS,
+        spans_cut=cut,
     )
 
 
@@ -222,22 +226,24 @@ class _Told:
             if request in newest:
                 self._take(request, service, attributes)
 
-    def spans(self, traces: Sequence[str], within: TimeRange) -> None:
-        """The spans of the traces that name a user or a tier, or failed."""
+    def spans(self, traces: Sequence[str], within: TimeRange) -> bool:
+        """The spans of the traces that name a user or a tier, or failed; whether some were left."""
         if not traces:
-            return
+            return False
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT trace_id, CASE WHEN status = 2 THEN service ELSE '' END, attributes "
                 "FROM analytics_span WHERE trace_id = ANY(%s) AND started_at BETWEEN %s AND %s "
-                "AND (status = 2 OR attributes ?| %s::text[])",
+                "AND (status = 2 OR attributes ?| %s::text[]) LIMIT %s",
                 [
                     list(traces), within.since - _AROUND, within.until + _AROUND,
-                    [*USER_KEYS, *TIER_KEYS],
+                    [*USER_KEYS, *TIER_KEYS], MOST_SPANS + 1,
                 ],
             )  # fmt: skip
-            for request, service, attributes in cursor.fetchall():
-                self._take(request, service, _read(attributes))
+            rows = cursor.fetchall()
+        for request, service, attributes in rows[:MOST_SPANS]:
+            self._take(request, service, _read(attributes))
+        return len(rows) > MOST_SPANS
 
     def _take(self, request: str, service: str, attributes: dict[str, Any]) -> None:
         if service:

@@ -50,7 +50,8 @@ def edges_collect(
         if span.kind in (CLIENT, PRODUCER):
             peer = peer_of(span.attributes)
             if peer:
-                figures.add_edge(span.start_ns, service, peer, EdgeVia.PEER, duration, failed)
+                called = figures.peer(service, peer)
+                figures.add_edge(span.start_ns, service, called, EdgeVia.PEER, duration, failed)
         elif span.kind in (SERVER, CONSUMER) and span.parent_span_id:
             parent = by_id.get((span.trace_id, span.parent_span_id))
             if parent is None:
@@ -58,10 +59,16 @@ def edges_collect(
             elif parent.resource.service != service:
                 caller = parent.resource.service
                 figures.add_edge(span.start_ns, caller, service, EdgeVia.LINK, duration, failed)
-                peer = peer_of(parent.attributes)
-                if peer:
-                    aliases.add((caller, peer, service))
+                _alias(aliases, figures, caller, peer_of(parent.attributes), service)
     return waiting, aliases
+
+
+def _alias(
+    aliases: set[tuple[str, str, str]], figures: CallFigures, caller: str, peer: str, service: str
+) -> None:
+    """Note which service answers at a peer that has figures of its own."""
+    if peer and figures.peer(caller, peer) == peer:
+        aliases.add((caller, peer, service))
 
 
 def edges_queue(waiting: Sequence[SpanRecord], received_at: datetime) -> None:
@@ -89,7 +96,9 @@ def aliases_write(aliases: set[tuple[str, str, str]], at: datetime) -> None:
             "INSERT INTO analytics_peeralias (caller, peer, service, updated_at) "
             "VALUES (%s, %s, %s, %s) ON CONFLICT (caller, peer) DO UPDATE "
             "SET service = excluded.service, updated_at = excluded.updated_at "
-            "WHERE analytics_peeralias.service <> excluded.service",
+            "WHERE analytics_peeralias.service <> excluded.service "
+            # Once a day is enough to know that it is still in use.
+            "OR analytics_peeralias.updated_at < excluded.updated_at - interval '1 day'",
             [(*alias, at) for alias in sorted(aliases)],
         )
 
@@ -129,8 +138,7 @@ def edges_resolve(*, now: datetime) -> int:
             start_ns = int(started_at.timestamp() * 1e9)
             figures.add_edge(start_ns, caller, service, EdgeVia.LINK, duration_ns, failed)
             peer = peer_of(copying.orjson.loads(attributes))
-            if peer:
-                aliases.add((caller, peer, service))
+            _alias(aliases, figures, caller, peer, service)
         if figures.edges:
             starts = [row[2] for row in found]
             partitions.ensure(EDGE_ROLLUPS, min(starts), max(starts))

@@ -170,7 +170,7 @@ def store_spans(decoded: Decoded, *, received_at: datetime) -> StoreResult:
             unique = {i: s for i, s in zip(ids, spans, strict=True) if i in new}
             fresh = list(unique.values())
         novel = write_errors(novel, received_at, direct=direct)
-        figures = rollups.CallFigures(memory.operations)
+        figures = rollups.CallFigures(memory.operations.on(received_at.date()))
         for span in fresh:
             figures.add(span)
         waiting, aliases = edges.edges_collect(fresh, figures)

@@ -59,6 +59,9 @@ def _prune(now: datetime) -> dict[str, int]:
         ("analytics_batchreceipt", "received_at"): now - receipts.KEPT,
         # Versions are limited in number: those that run no more make room for new ones.
         ("analytics_release", "last_seen"): now - hour_retention(),
+        # Who calls whom is drawn from the hours.
+        ("analytics_peeralias", "updated_at"): now - hour_retention(),
+        ("analytics_edgesighting", "told_at"): now - hour_retention(),
         ("analytics_sign", "minute"): learnt,
         ("analytics_observedfailure", "at"): learnt,
         ("analytics_prediction", "due_at"): learnt,
