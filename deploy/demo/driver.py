@@ -3,20 +3,24 @@
     python -m deploy.demo.driver
 
 PLANNER_MCP_URL, GRAPH_URL, RESILIENCE_URL and RESILIENCE_INGEST_KEY say where everything is.
-With DEMO_SCENARIO=off faults are left alone.
+With PLANNER_VERSION_FILE the scenario deploys the planner anew from time to time. With
+DEMO_SCENARIO=off faults and versions are left alone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 import signal
 
-from deploy.demo import telemetry
+from deploy.demo import deploys, telemetry
 from deploy.demo.agent import User, use
 from deploy.demo.scenario import FaultSwitch, walk
 from deploy.demo.telemetry import required
+
+logger = logging.getLogger(__name__)
 
 SERVICE = "planner-agent"
 _STOP_SECONDS = 5.0
@@ -59,13 +63,19 @@ async def _scenario(stop: asyncio.Event) -> None:
         await stop.wait()
         return
     switch = FaultSwitch(required(os.environ, "GRAPH_URL"))
-    walking = asyncio.create_task(walk(switch))
+    walking = asyncio.create_task(walk(switch, deploy=_deploy))
     try:
         await stop.wait()
     finally:
         walking.cancel()
         await asyncio.wait([walking])
         await switch.close()
+
+
+def _deploy() -> None:
+    path = os.environ.get("PLANNER_VERSION_FILE")
+    if path:
+        logger.info("Scenario: deploying the planner %s", deploys.deploy(path))
 
 
 async def _run() -> None:
@@ -77,7 +87,7 @@ async def _run() -> None:
 
 
 def main() -> None:
-    connection = telemetry.start(SERVICE)
+    connection = telemetry.start(SERVICE, deploys.AGENT)
     try:
         asyncio.run(_run())
     finally:

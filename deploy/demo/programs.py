@@ -42,6 +42,7 @@ def programs(context: DemoContext) -> list[Program]:
     def export_log(service: str) -> str:
         return str(context.state_dir / "demo" / f"{service}-errors.log")
 
+    version = {"PLANNER_VERSION_FILE": str(context.state_dir / "demo" / "planner-version")}
     return [
         module(
             GRAPH_SIMULATOR,
@@ -60,6 +61,7 @@ def programs(context: DemoContext) -> list[Program]:
                 "PLANNER_DATABASE_URL": context.database_url,
                 "PLANNER_REDIS_URL": context.redis_url,
                 "PLANNER_EXPORT_LOG": export_log(PLANNER_MCP),
+                **version,
                 # Short enough that a breaker is seen to open and close within one round of faults.
                 **_unless_set(GRAPH_API_TIMEOUT_SECONDS="10", RETRY_BASE_DELAY_MS="200"),
                 # The simulator takes any secret; a real tenant would not.
@@ -75,6 +77,7 @@ def programs(context: DemoContext) -> list[Program]:
                 **reports,
                 "PLANNER_MCP_URL": f"http://{local}:{context.planner_mcp_port}/mcp",
                 "PLANNER_EXPORT_LOG": export_log(DRIVER),
+                **version,
                 "DEMO_SCENARIO": context.scenario,
             },
             "deploy.demo.driver",

@@ -1,4 +1,4 @@
-"""The faults that the demo walks through in a loop, by the Graph simulator's switch."""
+"""The faults that the demo walks through in a loop, by the Graph simulator's switch, and its deploys."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 
 import httpx
 
@@ -13,6 +14,8 @@ logger = logging.getLogger(__name__)
 
 # A fault outlives its phase by this many seconds where nobody is left to switch it off.
 _GRACE = 5.0
+# Rounds, about half an hour: what was before a version and what after it are both seen.
+DEPLOY_EVERY = 13
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,12 @@ class Fault:
 
 @dataclass(frozen=True)
 class Phase:
-    """`seconds` with these faults."""
+    """`seconds` with these faults; `deploys` begins, every so many rounds, with a new version."""
 
     name: str
     seconds: float
     faults: tuple[Fault, ...] = ()
+    deploys: bool = False
 
 
 PHASES = (
@@ -43,7 +47,9 @@ PHASES = (
     Phase("outage", 25, (Fault("unavailable", rate=0.7), Fault("reset", rate=0.4))),
     # No new token matters only to those whose old one is refused.
     Phase("auth outage", 25, (Fault("auth"), Fault("token", seconds=5))),
-    Phase("recovery", 25),
+    Phase("recovery", 10),
+    # Far from the faults: what comes of it is told apart from what comes of them.
+    Phase("deploy", 15, deploys=True),
 )
 
 
@@ -77,13 +83,16 @@ async def walk(
     switch: FaultSwitch,
     phases: Sequence[Phase] = PHASES,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    deploy: Callable[[], object] = lambda: None,
 ) -> None:
     """Walk through the phases again and again until cancelled; then clear what was set."""
     try:
-        while True:
+        for walked in count():
             for phase in phases:
                 logger.info("Scenario: %s for %g s", phase.name, phase.seconds)
                 await _try(switch.apply(phase))
+                if phase.deploys and walked % DEPLOY_EVERY == 0:
+                    deploy()
                 await sleep(phase.seconds)
     finally:
         await _try(switch.clear())

@@ -102,8 +102,10 @@ def _failure(span: ReadableSpan) -> str:
     return ""
 
 
-def start(service: str, environ: Mapping[str, str] = os.environ) -> resilience.Connection:
-    """Connect this process to the site of RESILIENCE_URL with the key RESILIENCE_INGEST_KEY.
+def start(
+    service: str, version: str, environ: Mapping[str, str] = os.environ
+) -> resilience.Connection:
+    """Connect this process, which runs `version`, to the site of RESILIENCE_URL with the key RESILIENCE_INGEST_KEY.
 
     Where PLANNER_EXPORT_LOG names a file, each failure that is reported also gets a line there.
     """
@@ -121,6 +123,7 @@ def start(service: str, environ: Mapping[str, str] = os.environ) -> resilience.C
         required(environ, "RESILIENCE_URL"),
         key=required(environ, "RESILIENCE_INGEST_KEY"),
         service=service,
+        version=version,
         environment="demo",
         # The same after a restart, as a container orchestrator would have it.
         instance=environ.get("RESILIENCE_INSTANCE", ""),

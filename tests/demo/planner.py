@@ -65,6 +65,7 @@ class PlannerProcess:
         self.graph = graph
         self.sink = sink
         self.export_log = folder / "demo" / "errors.log"
+        self.version_file = folder / "planner-version"
         self.port = free_port()
         self.database = conninfo.make_conninfo(
             os.environ["DATABASE_URL"], dbname=f"planner_test_{self.port}"
@@ -95,6 +96,7 @@ class PlannerProcess:
             "PLANNER_CACHE_SECONDS": "60",
             "PLANNER_SNAPSHOT_SECONDS": "60",
             "PLANNER_EXPORT_LOG": str(self.export_log),
+            "PLANNER_VERSION_FILE": str(self.version_file),
             "OTEL_BSP_SCHEDULE_DELAY": "50",
             "OTEL_BLRP_SCHEDULE_DELAY": "50",
             **self.protection,
@@ -121,6 +123,24 @@ class PlannerProcess:
         assert self._server is not None
         self._server.send_signal(signal.SIGTERM)
         return self._server.wait(10)
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended by itself."""
+        assert self._server is not None
+        return self._server.wait(20)
+
+    def versions(self) -> set[str]:
+        """The versions of the planner that have told of themselves."""
+        told = (
+            attributes(group.resource.attributes)
+            for _, _, message in self.sink.of("/v1/traces")
+            for group in message.resource_spans
+        )
+        return {
+            str(each["service.version"])
+            for each in told
+            if each["service.name"] == "planner-mcp-server"
+        }
 
     def _healthy(self) -> bool:
         assert self._server is not None

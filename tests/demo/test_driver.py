@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from deploy.demo import deploys
 from deploy.demo.programs import programs
-from deploy.demo.scenario import PHASES, Fault, FaultSwitch, Phase, walk
+from deploy.demo.scenario import DEPLOY_EVERY, PHASES, Fault, FaultSwitch, Phase, walk
 from resilience_site.embedded.programs import DemoContext
 from tests.demo.graph import Graph
 from tests.demo.planner import (
@@ -55,6 +56,32 @@ async def test_the_scenario_walks_its_phases_in_a_loop_and_clears_up(graph: Grap
     expected = [(phase.seconds, {fault.kind for fault in phase.faults}) for phase in PHASES]
     assert steps.seen == [*expected, *expected[:2]]
     assert graph.simulator.faults.active() == []
+
+
+async def test_the_scenario_deploys_in_its_first_round_and_seldom_after(graph: Graph) -> None:
+    deployed: list[float] = []
+    switch = FaultSwitch(graph.url)
+    steps = Steps(graph, 2 * DEPLOY_EVERY + 2)
+    with pytest.raises(asyncio.CancelledError):
+        await walk(
+            switch, (Phase("calm", 1), Phase("deploy", 1, deploys=True)), steps,
+            lambda: deployed.append(len(steps.seen)),
+        )  # fmt: skip
+    await switch.close()
+    assert deployed == [1, 2 * DEPLOY_EVERY + 1]
+    assert [phase.name for phase in PHASES if phase.deploys] == ["deploy"]
+    assert not any(phase.faults for phase in PHASES[-2:])
+
+
+async def test_a_deploy_is_seen_by_what_it_replaces(tmp_path: Path) -> None:
+    path = str(tmp_path / "demo" / "planner-version")
+    assert deploys.deployed(path) == deploys.deployed("") == deploys.PLANNER
+    waiting = asyncio.create_task(deploys.replaced(path, deploys.PLANNER, seconds=0.01))
+    await asyncio.sleep(0)
+    assert deploys.deploy(path) == "2.4.1"
+    await asyncio.wait_for(waiting, 5)
+    assert deploys.deploy(path) == deploys.deployed(path) == "2.4.2"
+    assert [each.name for each in (tmp_path / "demo").iterdir()] == ["planner-version"]
 
 
 async def test_faults_switched_on_by_hand_outlive_the_scenario(graph: Graph) -> None:
@@ -122,8 +149,11 @@ def test_the_driver_makes_real_errors_survives_a_restart_and_stops_clean(
         assert len(failures(planner)) == before
         assert graph.simulator.faults.active() == []
 
-        planner.stop()
+        # A new version is deployed: the planner ends in order, and is started as that one.
+        deploys.deploy(str(planner.version_file))
+        assert planner.wait() == 0
         planner.start()
+        until(lambda: "2.4.1" in planner.versions())
         restarted = len(agent_spans(planner))
         until(lambda: len(agent_spans(planner)) > restarted + 20)
 

@@ -1,7 +1,8 @@
 """Run the planner MCP server: `python -m deploy.demo.planner_mcp`.
 
 PLANNER_MCP_PORT, PLANNER_REDIS_URL, PLANNER_DATABASE_URL, GRAPH_URL, RESILIENCE_URL and
-RESILIENCE_INGEST_KEY say where everything is; PLANNER_EXPORT_LOG names the log of failures.
+RESILIENCE_INGEST_KEY say where everything is; PLANNER_EXPORT_LOG names the log of failures,
+PLANNER_VERSION_FILE the file that says which version is deployed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from deploy.demo import signals, telemetry
+from deploy.demo import deploys, signals, telemetry
 from deploy.demo.planner_mcp import store, tools
 from deploy.demo.planner_mcp.cache import Cache
 from deploy.demo.planner_mcp.graph import GraphClient
@@ -81,7 +82,7 @@ async def _probe(step: Awaitable[None]) -> str:
     return "pass"
 
 
-async def serve() -> None:
+async def serve(version: str) -> None:
     async with _engines() as (graph, cache, database):
         planner = Planner(
             graph,
@@ -103,19 +104,34 @@ async def serve() -> None:
             access_log=False,
             timeout_graceful_shutdown=5,
         )
-        recording = asyncio.create_task(planner.keep_recording())
+        web = uvicorn.Server(config)
+        beside = [
+            asyncio.create_task(planner.keep_recording()),
+            asyncio.create_task(_leave_when_replaced(web, version)),
+        ]
         try:
-            await uvicorn.Server(config).serve()
+            await web.serve()
         finally:
-            recording.cancel()
+            for task in beside:
+                task.cancel()
+
+
+async def _leave_when_replaced(web: uvicorn.Server, version: str) -> None:
+    await deploys.replaced(_version_file(), version)
+    web.should_exit = True
+
+
+def _version_file() -> str:
+    return os.environ.get("PLANNER_VERSION_FILE", "")
 
 
 def main() -> None:
     signals.exit_on_signals()
-    connection = telemetry.start(SERVICE)
+    version = deploys.deployed(_version_file())
+    connection = telemetry.start(SERVICE, version)
     store.instrument()
     try:
-        asyncio.run(serve())
+        asyncio.run(serve(version))
     finally:
         connection.shutdown()
 
