@@ -47,6 +47,8 @@ MAX_SETS = 10
 _FRONT = 6
 # What a few rows have in common may be chance.
 _ROWS_IN_COMMON = 3
+# Keys for each row up to which a table of them is made.
+_SPREAD = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,12 +306,30 @@ def _groupings(codes: Codes) -> list[tuple[tuple[int, ...], Codes, Codes]]:
     """For every combination of attributes: its values that occur, and the one of each row."""
     width = codes.shape[1]
     sizes = codes.max(axis=0) + 2
+    # The place of each row among the values of the combination without its last attribute.
+    before = {(): np.zeros(len(codes), dtype=np.int64)}
     result = []
     for count in range(1, min(MAX_CONDITIONS, width) + 1):
         for attributes in combinations(range(width), count):
-            key = np.zeros(len(codes), dtype=np.int64)
-            for at in attributes:
-                key = key * sizes[at] + codes[:, at] + 1
-            _, first, where = np.unique(key, return_index=True, return_inverse=True)
+            at = attributes[-1]
+            keys = before[attributes[:-1]] * sizes[at] + codes[:, at] + 1
+            first, where = _distinct(keys)
             result.append((attributes, codes[np.ix_(first, np.array(attributes))], where))
+            if count < MAX_CONDITIONS:
+                before[attributes] = where
     return result
+
+
+def _distinct(keys: Codes) -> tuple[Codes, Codes]:
+    """A row of each key that occurs, by rising key, and the place of each row's key among them."""
+    limit = int(keys.max()) + 1
+    if limit > _SPREAD * len(keys):
+        _, first, where = np.unique(keys, return_index=True, return_inverse=True)
+        return first, where
+    # A table of all keys that there may be is several times faster than sorting.
+    row_of = np.full(limit, -1, dtype=np.int64)
+    row_of[keys] = np.arange(len(keys))
+    present = np.flatnonzero(row_of >= 0)
+    place_of = np.zeros(limit, dtype=np.int64)
+    place_of[present] = np.arange(len(present))
+    return row_of[present], place_of[keys]

@@ -124,12 +124,18 @@ def sums_of(rows: Codes, weights: Floats, size: int) -> Floats:
 
 def _names(rows: Sequence[Row], numbers: Floats) -> tuple[list[str], int]:
     """The names of attributes that most failures have, in order, and how many more there are."""
+    # Most calls have the same names: those are counted at once.
+    alike: dict[tuple[str, ...], list[float]] = {}
+    for row, (failed, total, _, before) in zip(rows, numbers.tolist(), strict=True):
+        counts = alike.setdefault(tuple(row.attributes), [0.0, 0.0])
+        counts[0] += failed
+        counts[1] += total + before
     failures: Counter[str] = Counter()
     calls: Counter[str] = Counter()
-    for row, (failed, total, _, before) in zip(rows, numbers.tolist(), strict=True):
-        for name in row.attributes:
+    for names, (failed, total) in alike.items():
+        for name in names:
             failures[name] += failed
-            calls[name] += total + before
+            calls[name] += total
     found = nsmallest(MAX_NAMES, calls, key=lambda name: (-failures[name], -calls[name], name))
     return sorted(found), len(calls) - len(found)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from analytics.domain.differences import explanation
 from analytics.domain.differences.explanation import described, explain
 from analytics.domain.differences.likelihood import (
     gain_of_factors,
@@ -231,3 +234,23 @@ def test_names_that_are_another_for_each_call_are_left_out_together() -> None:
     assert len(table.folded) <= MAX_NAMES + 1
     assert table.folded[-1] == Folded(f"{600 * 8 + 1 - MAX_NAMES:,} more", 0, 0)
     assert explain(table)[0].attributes == {"region": "eu"}
+
+
+def test_values_are_grouped_alike_by_a_table_of_keys_and_by_sorting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chance = random.Random(5)
+    rows = [
+        Row(
+            {name: str(chance.randrange(size)) for name, size in (("a", 3), ("b", 40), ("c", 150))},
+            failed=float(chance.random() < 0.2),
+            total=1.0,
+        )
+        for _ in range(600)
+    ]
+    rows += [Row({"a": "1", "b": "7", "c": str(each % 9)}, 1.0, 1.0) for each in range(60)]
+    table = table_of(rows)
+    by_table = explain(table)
+    assert by_table
+    monkeypatch.setattr(explanation, "_SPREAD", 0)
+    assert explain(table) == by_table
