@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from celery import shared_task
 
-from alerting.services import dispatch, inbound
+from alerting.services import dispatch, inbound, incident_follow, incident_timeline, reports
 from alerting.services.rules import evaluate
 
 
@@ -23,6 +23,19 @@ def inbound_expire() -> None:
 
 
 @shared_task
+def incidents_follow() -> None:
+    """Make new alerts part of incidents, end those that are over, and go on with timelines."""
+    incident_follow.incidents_follow(now=datetime.now(UTC))
+    incident_timeline.timelines_follow(now=datetime.now(UTC))
+
+
+@shared_task
 def rules_evaluate() -> None:
     """Evaluate all enabled rules up to now."""
     evaluate.rules_evaluate(now=datetime.now(UTC))
+
+
+@shared_task
+def reports_make() -> None:
+    """Make and mail the weekly report once it is due."""
+    reports.report_weekly_make(now=datetime.now(UTC))

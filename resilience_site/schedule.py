@@ -46,5 +46,7 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     ),
     "Evaluate alert rules": _every(5, "alerting.tasks.rules_evaluate"),
     "Tell people of alerts": _every(2, "alerting.tasks.alerts_dispatch"),
+    "Make alerts of one cause incidents": _every(5, "alerting.tasks.incidents_follow"),
+    "Make the weekly report": _every(300, "alerting.tasks.reports_make"),
     "Drop what is past its retention": _every(3600, "analytics.tasks.retention_apply"),
 }

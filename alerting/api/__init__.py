@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from ninja import Router
 
-from alerting.api import inbound
+from alerting.api import inbound, incidents, reports
 
-routers: list[tuple[str, Router]] = [("", inbound.router)]
+routers: list[tuple[str, Router]] = [
+    ("", inbound.router),
+    ("", incidents.router),
+    ("", reports.router),
+]

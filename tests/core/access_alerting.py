@@ -2,10 +2,68 @@
 
 from __future__ import annotations
 
-from resilience_site.core.choices import Scope
-from tests.core.access import Api, Row
+from resilience_site.core.choices import Role, Scope
+from tests.core.access import UUID, Api, Page, Row
+
+INCIDENTS = [
+    Row("GET", "/api/v1/incidents", "/api/v1/incidents", Api(Scope.READ)),
+    Row(
+        "GET",
+        "/api/v1/incidents/<uuidstr:incident_id>",
+        f"/api/v1/incidents/{UUID}",
+        Api(Scope.READ),
+    ),
+    *(
+        Row(
+            "POST",
+            f"/api/v1/incidents/<uuidstr:incident_id>/{act}",
+            f"/api/v1/incidents/{UUID}/{act}",
+            Api(Scope.OPERATE),
+        )
+        for act in ("acknowledge", "assign", "note", "resolve")
+    ),
+]
+
+REPORTS = [
+    Row("GET", "/api/v1/reports", "/api/v1/reports", Api(Scope.READ)),
+    Row("POST", "/api/v1/reports", "/api/v1/reports", Api(Scope.OPERATE)),
+    Row("GET", "/api/v1/reports/<uuidstr:report_id>", f"/api/v1/reports/{UUID}", Api(Scope.READ)),
+    Row(
+        "POST",
+        "/api/v1/reports/<uuidstr:report_id>/mail",
+        f"/api/v1/reports/{UUID}/mail",
+        Api(Scope.OPERATE),
+    ),
+    Row(
+        "PUT",
+        "/api/v1/reports/channels/<uuidstr:channel_id>",
+        f"/api/v1/reports/channels/{UUID}",
+        Api(Scope.OPERATE),
+    ),
+]
+
+REPORT_PAGES = [
+    Row("GET", "/reports", "/reports", Page()),
+    Row("GET", "/reports/<uuid:report_id>", f"/reports/{UUID}", Page()),
+    *(
+        Row(method, route, path, Page(Role.OPERATOR))
+        for method in ("GET", "POST")
+        for route, path in (
+            ("/reports/new", "/reports/new"),
+            ("/reports/<uuid:report_id>/mail", f"/reports/{UUID}/mail"),
+        )
+    ),
+    Row(
+        "POST",
+        "/reports/channels/<uuid:channel_id>",
+        f"/reports/channels/{UUID}",
+        Page(Role.OPERATOR),
+    ),
+]
 
 ALERTING = [
+    *REPORTS,
+    *INCIDENTS,
     *(
         Row(
             "POST",
@@ -17,4 +75,6 @@ ALERTING = [
     ),
 ]
 
-ALERTING_PAGES: list[Row] = []
+ALERTING_PAGES = [
+    *REPORT_PAGES,
+]

@@ -1,0 +1,161 @@
+"""Incidents: what they are, what happened in them, and what people do with them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.http import HttpResponse
+from ninja import Query, Router
+
+from alerting.models import Alert, Incident
+from alerting.schemas.incidents import (
+    AssignIn,
+    IncidentDetailOut,
+    IncidentOut,
+    IncidentQuery,
+    NoteIn,
+)
+from alerting.selectors.incidents import (
+    incident_alerts,
+    incident_find,
+    incident_list,
+    incident_timeline,
+)
+from alerting.services import incident_acts
+from alerting.services.incident_entries import alert_words
+from resilience_site.core.choices import Scope
+from resilience_site.core.links import absolute
+from resilience_site.core.pagination import Page, PageOut, keyset_page
+from resilience_site.core.permissions import ApiAuth, ApiRequest
+from resilience_site.core.problems import NotFound
+from resilience_site.core.timerange import parse_range
+from resilience_site.core.versions import if_match, set_version
+
+router = Router(tags=["incidents"])
+
+DEFAULT_RANGE: Final = timedelta(days=30)
+_SAME: Final = (
+    "id", "title", "state", "severity", "started_at", "ended_at", "acknowledged_at",
+    "acknowledged_by", "assigned_to", "resolved_by", "culprit", "services", "cause", "impact",
+    "alert_count", "firing_count", "public_incident_id", "version",
+)  # fmt: skip
+
+
+@router.get("/incidents", auth=ApiAuth(Scope.READ), response=PageOut[IncidentOut])
+def incidents(request: ApiRequest, query: Query[IncidentQuery]) -> Page:
+    """Incidents that began in a range, the newest first; the last 30 days by default."""
+    within = parse_range(query.since, query.until, now=datetime.now(UTC), default=DEFAULT_RANGE)
+    rows = incident_list(
+        state=query.state, severity=query.severity, service=query.service, q=query.q
+    ).filter(started_at__gte=within.since, started_at__lt=within.until)
+    page = keyset_page(
+        rows, by=("-started_at", "-id"), types=(datetime, UUID), cursor=query.cursor,
+        limit=query.limit,
+    )  # fmt: skip
+    return Page([_shown(each) for each in page.items], page.next_cursor)
+
+
+@router.get("/incidents/{uuid:incident_id}", auth=ApiAuth(Scope.READ), response=IncidentDetailOut)
+def incident(request: ApiRequest, response: HttpResponse, incident_id: UUID) -> dict[str, Any]:
+    """One incident with its alerts and its timeline; one that was joined with another answers as
+    that one. Its ETag is the version that a write may name in `If-Match`."""
+    return _found(response, incident_id)
+
+
+@router.post(
+    "/incidents/{uuid:incident_id}/acknowledge",
+    auth=ApiAuth(Scope.OPERATE),
+    response=IncidentDetailOut,
+)
+def acknowledge(
+    request: ApiRequest, response: HttpResponse, incident_id: UUID, body: NoteIn | None = None
+) -> dict[str, Any]:
+    """Say that somebody looks at it; answers the incident."""
+    incident_acts.incident_acknowledge(
+        incident_id=incident_id,
+        note=body.note if body else "",
+        if_match=if_match(request),
+        actor=request.auth,
+        now=datetime.now(UTC),
+    )
+    return _found(response, incident_id)
+
+
+@router.post(
+    "/incidents/{uuid:incident_id}/assign", auth=ApiAuth(Scope.OPERATE), response=IncidentDetailOut
+)
+def assign(
+    request: ApiRequest, response: HttpResponse, incident_id: UUID, body: AssignIn
+) -> dict[str, Any]:
+    """Give it to somebody; answers the incident."""
+    incident_acts.incident_assign(
+        incident_id=incident_id,
+        to=body.to,
+        note=body.note,
+        if_match=if_match(request),
+        actor=request.auth,
+        now=datetime.now(UTC),
+    )
+    return _found(response, incident_id)
+
+
+@router.post(
+    "/incidents/{uuid:incident_id}/note", auth=ApiAuth(Scope.OPERATE), response=IncidentDetailOut
+)
+def note(
+    request: ApiRequest, response: HttpResponse, incident_id: UUID, body: NoteIn
+) -> dict[str, Any]:
+    """Add a note to the timeline; answers the incident."""
+    incident_acts.incident_note(
+        incident_id=incident_id,
+        note=body.note,
+        if_match=if_match(request),
+        actor=request.auth,
+        now=datetime.now(UTC),
+    )
+    return _found(response, incident_id)
+
+
+@router.post(
+    "/incidents/{uuid:incident_id}/resolve", auth=ApiAuth(Scope.OPERATE), response=IncidentDetailOut
+)
+def resolve(
+    request: ApiRequest, response: HttpResponse, incident_id: UUID, body: NoteIn | None = None
+) -> dict[str, Any]:
+    """End it, whatever its alerts do; answers the incident."""
+    incident_acts.incident_resolve(
+        incident_id=incident_id,
+        note=body.note if body else "",
+        if_match=if_match(request),
+        actor=request.auth,
+        now=datetime.now(UTC),
+    )
+    return _found(response, incident_id)
+
+
+def _found(response: HttpResponse, incident_id: UUID) -> dict[str, Any]:
+    found = incident_find(incident_id)
+    if found is None:
+        raise NotFound(f"There is no incident {incident_id}.")
+    set_version(response, found.version)
+    return {
+        **_shown(found),
+        "alerts": [_alert(each) for each in incident_alerts(found.id)],
+        "timeline": incident_timeline(found.id),
+    }
+
+
+def _shown(found: Incident) -> dict[str, Any]:
+    shown = {name: getattr(found, name) for name in _SAME}
+    return {**shown, "url": absolute(f"/incidents/{found.id}")}
+
+
+def _alert(alert: Alert) -> dict[str, Any]:
+    same = (
+        "id", "severity", "state", "labels", "service", "started_at", "ended_at", "incident_id",
+        "suppressed_by",
+    )  # fmt: skip
+    shown = {name: getattr(alert, name) for name in same}
+    return {**shown, "rule": alert.rule_name, "summary": alert_words(alert)}

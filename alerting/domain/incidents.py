@@ -1,0 +1,241 @@
+"""Which alerts are of one cause: what each points at, and which incident that makes it part of.
+
+An alert points at its cause by keys. A strong one names the cause itself: `root:SERVICE` (where the
+chain of errors began, or the service of the check that explains the others), `check:ID`,
+`breaker:SERVICE/NAME`, `pattern:ID`, `slo:ID`. A weak one names only where it shows: `service:NAME`,
+`dependency:NAME`, `part:NAME`, `rule:NAME`; it joins what begins within a few minutes, so that a
+ticket that stands open for days does not take in every later outage of its service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+_STRONG: Final = frozenset({"root", "check", "breaker", "pattern", "slo"})
+# Most urgent first.
+SEVERITIES: Final = ("page", "ticket", "info")
+# Of these alone an incident is made; others only join one.
+OPENING: Final = frozenset({"page", "ticket"})
+# How far apart two alerts may begin that only a weak key joins.
+NEAR: Final = timedelta(minutes=15)
+# An incident whose alerts ended opens again for one that fires within this.
+REOPENS: Final = timedelta(minutes=10)
+MOST_TITLE: Final = 300
+MOST_KEY: Final = 300
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An alert as far as its cause is asked for."""
+
+    id: UUID
+    rule: str
+    severity: str
+    labels: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    service: str
+    started_at: datetime
+    ended_at: datetime | None = None
+    summary: str = ""
+
+
+@dataclass(frozen=True)
+class Around:
+    """What the site knows about the place of an alert: in which services the chains of its errors
+    began, and the checks that explain why its service fails, as id → service."""
+
+    roots: frozenset[str] = frozenset()
+    checks: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def known(self) -> bool:
+        return bool(self.roots or self.checks)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What an alert points at, and the services that are named in it."""
+
+    strong: frozenset[str]
+    weak: frozenset[str]
+    roots: frozenset[str]
+    services: frozenset[str]
+
+    @property
+    def all(self) -> frozenset[str]:
+        return self.strong | self.weak
+
+
+def keys_of(alert: Seen, around: Around) -> Keys:
+    """What an alert points at. Where its root is known, its own service is only where it shows."""
+    roots = set(around.roots) | set(around.checks.values())
+    if named := _text(alert.facts.get("root_service")):
+        roots.add(named)
+    strong = {f"root:{each}" for each in roots} | {f"check:{each}" for each in around.checks}
+    strong |= set(_named(alert))
+    weak = {f"service:{each}" for each in roots or {alert.service} if each}
+    if breaker := _text(alert.labels.get("breaker")):
+        weak.add(f"dependency:{breaker}")
+    if part := _text(alert.labels.get("part")):
+        weak.add(f"part:{part}")
+    if not strong and not weak:
+        weak.add(f"rule:{alert.rule}")
+    return Keys(
+        _cut(strong), _cut(weak), frozenset(roots), frozenset({alert.service, *roots} - {""})
+    )
+
+
+def _named(alert: Seen) -> Iterable[str]:
+    """Strong keys by what labels and facts name."""
+    if check := _id_of(alert, "check"):
+        yield f"check:{check}"
+    if culprit := _id_of(alert, "culprit"):
+        yield f"check:{culprit}"
+    if breaker := _text(alert.labels.get("breaker")):
+        yield f"breaker:{alert.service}/{breaker}"
+    if pattern := _id_of(alert, "pattern"):
+        yield f"pattern:{pattern}"
+    if slo := _id_of(alert, "slo"):
+        yield f"slo:{slo}"
+
+
+def _id_of(alert: Seen, what: str) -> str:
+    """The id of a thing: from `facts.what.id`, or `what_id` or `what` of facts or labels."""
+    found = alert.facts.get(what)
+    if isinstance(found, Mapping):
+        return _text(found.get("id")) or _text(found.get("name"))
+    for place in (alert.facts, alert.labels):
+        for name in (f"{what}_id", what):
+            if text := _text(place.get(name)):
+                return text
+    return ""
+
+
+def is_root(key: str) -> bool:
+    """Whether a key names the service in which it began."""
+    return key.startswith("root:")
+
+
+def is_strong(key: str) -> bool:
+    """Whether a key names the cause itself, not only where it shows."""
+    return key.partition(":")[0] in _STRONG
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _cut(keys: Iterable[str]) -> frozenset[str]:
+    return frozenset(key[:MOST_KEY] for key in keys)
+
+
+@dataclass
+class Held:
+    """An incident as far as others may be part of it: open, or ended by itself lately.
+
+    `last_at` is when the last of its alerts began.
+    """
+
+    id: UUID
+    started_at: datetime
+    last_at: datetime
+    ended_at: datetime | None = None
+    keys: set[str] = field(default_factory=set)
+
+
+class Ledger:
+    """The incidents that alerts may become part of, found by their keys."""
+
+    def __init__(self, held: Iterable[Held] = ()) -> None:
+        self._held: dict[UUID, Held] = {}
+        self._by_key: dict[str, set[UUID]] = {}
+        for each in held:
+            self.add(each)
+
+    def add(self, held: Held) -> None:
+        self._held[held.id] = held
+        self.point(held.id, held.keys)
+
+    def get(self, incident_id: UUID) -> Held:
+        return self._held[incident_id]
+
+    def point(self, incident_id: UUID, keys: Iterable[str]) -> set[str]:
+        """Give an incident more keys; the ones that it did not have."""
+        held = self._held[incident_id]
+        new = set()
+        for key in keys:
+            others = self._by_key.setdefault(key, set())
+            if incident_id not in others:
+                others.add(incident_id)
+                new.add(key)
+        held.keys |= new
+        return new
+
+    def forget(self, incident_id: UUID) -> None:
+        for key in self._held.pop(incident_id).keys:
+            self._by_key[key].discard(incident_id)
+
+    def matching(self, alert: Seen, keys: Keys) -> list[UUID]:
+        """The incidents of the alert's cause, the oldest first: all that a strong key names, else
+        the one that a weak key does."""
+        strong = [each for each in self._named(keys.strong) if _overlap(each, alert)]
+        if strong:
+            return [each.id for each in strong]
+        weak = [
+            each
+            for each in self._named(keys.weak)
+            if _overlap(each, alert) and abs(alert.started_at - each.last_at) <= NEAR
+        ]
+        return [each.id for each in weak[:1]]
+
+    def merge(self, kept: UUID, gone: UUID) -> None:
+        """Let the first incident be what the second was, too."""
+        other = self._held[gone]
+        self.forget(gone)
+        self.point(kept, other.keys)
+        held = self._held[kept]
+        held.started_at = min(held.started_at, other.started_at)
+        held.last_at = max(held.last_at, other.last_at)
+
+    def same_cause(self, active: Iterable[UUID]) -> list[tuple[UUID, UUID]]:
+        """Those of the `active` that share a strong key, as (the older, the younger)."""
+        among = set(active)
+        pairs = []
+        for ids in self._by_key_strong().values():
+            held = sorted((self._held[each] for each in ids & among), key=_age)
+            pairs += [(held[0].id, each.id) for each in held[1:]]
+        return pairs
+
+    def _by_key_strong(self) -> dict[str, set[UUID]]:
+        return {key: ids for key, ids in self._by_key.items() if is_strong(key) and len(ids) > 1}
+
+    def _named(self, keys: Iterable[str]) -> list[Held]:
+        found = {each for key in keys for each in self._by_key.get(key, ())}
+        return sorted((self._held[each] for each in found), key=_age)
+
+
+def _age(held: Held) -> tuple[datetime, str]:
+    return held.started_at, str(held.id)
+
+
+def _overlap(held: Held, alert: Seen) -> bool:
+    """Whether the alert began before the incident was over for good, and ended after it began."""
+    if held.ended_at is not None and alert.started_at > held.ended_at + REOPENS:
+        return False
+    return alert.ended_at is None or alert.ended_at >= held.started_at - REOPENS
+
+
+def worst(severities: Iterable[str]) -> str:
+    """The most urgent of severities; info of none."""
+    return min(severities, key=SEVERITIES.index, default="info")
+
+
+def title_of(alerts: Sequence[Seen]) -> str:
+    """The words of the most urgent alert, of those the first."""
+    first = min(alerts, key=lambda each: (SEVERITIES.index(each.severity), each.started_at))
+    words = first.summary or f"{first.rule} of {first.service or 'no service'}"
+    return " ".join(words.split())[:MOST_TITLE]

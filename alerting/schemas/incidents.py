@@ -1,0 +1,108 @@
+"""What the paths of incidents take and give."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from ninja import Field, Schema
+
+from alerting.choices import AlertState, EntryKind, IncidentState, Severity
+from resilience_site.core.pagination import RangeQuery
+
+
+class IncidentQuery(RangeQuery):
+    """Filters of the incidents; `active` are those that are open or acknowledged."""
+
+    state: Literal["", "active", "open", "acknowledged", "resolved"] = ""
+    severity: Severity | Literal[""] = ""
+    service: str = ""
+    q: str = ""
+
+
+class EvidenceOut(Schema):
+    kind: str
+    text: str
+    link: str
+
+
+class CauseOut(Schema):
+    """The probable cause; `confidence` lies in 0..1. Empty texts where nothing is known."""
+
+    text: str = ""
+    service: str = ""
+    confidence: float | None = None
+    evidence: list[EvidenceOut] = []
+
+
+class IncidentAlertOut(Schema):
+    id: UUID
+    rule: str
+    severity: Severity
+    state: AlertState
+    labels: dict[str, Any]
+    service: str
+    summary: str
+    started_at: datetime
+    ended_at: datetime | None
+    incident_id: UUID
+    suppressed_by: list[dict[str, Any]]
+
+
+class EntryOut(Schema):
+    """One line of the timeline; `link` is a path of this site, `actor` who did it."""
+
+    at: datetime
+    kind: EntryKind
+    text: str
+    link: str
+    actor: str
+
+
+class IncidentOut(Schema):
+    id: UUID
+    title: str
+    state: IncidentState
+    severity: Severity
+    started_at: datetime
+    ended_at: datetime | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str
+    assigned_to: str
+    resolved_by: str = Field(description="Empty where it ended with the last of its alerts")
+    culprit: str
+    services: list[str]
+    cause: CauseOut
+    impact: dict[str, Any] = Field(description="As of `impact`; empty before it was looked for")
+    alert_count: int
+    firing_count: int
+    public_incident_id: UUID | None
+    version: int
+    url: str
+
+
+class IncidentDetailOut(IncidentOut):
+    """`alerts` has the first 200, `timeline` the newest 1,000, the oldest first."""
+
+    alerts: list[IncidentAlertOut]
+    timeline: list[EntryOut]
+
+
+class NoteIn(Schema):
+    note: Any = Field("", description="What is to stand in the timeline")
+
+
+class AssignIn(Schema):
+    to: Any = Field("", description="A name; empty takes it from whoever has it")
+    note: Any = ""
+
+
+class PublishIn(Schema):
+    """What the public is told; what is not said is made from the incident."""
+
+    title: Any = None
+    text: Any = None
+    impact: Any = Field(None, description="degraded, partial_outage or major_outage")
+    services: Any = Field(None, description="Names of the catalogue")
+    follow: bool = Field(True, description="Whether the end of the incident is told, too")

@@ -1,0 +1,373 @@
+"""Incidents follow alerts: those of one cause are joined, and an incident ends with the last of them.
+
+It reads the rows of alerts, not events, so that nothing is lost while nobody follows: an alert that
+fired and ended meanwhile becomes part of an incident all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet, TextField, Value
+from django.db.models.functions import Cast, Concat
+
+from alerting.choices import AlertState, EntryKind, IncidentState
+from alerting.domain.incidents import (
+    OPENING,
+    REOPENS,
+    SEVERITIES,
+    Held,
+    Keys,
+    Ledger,
+    Seen,
+    is_root,
+    keys_of,
+    title_of,
+    worst,
+)
+from alerting.models import Alert, Incident, IncidentEntry, IncidentKey
+from alerting.selectors.surroundings import surroundings
+from alerting.services.incident_entries import alert_entries, alert_words, entries_add, entry
+from alerting.services.incident_journal import BEGAN, CHANGED, ENDED, incident_told
+from alerting.services.incident_merging import incident_merge
+from resilience_site.core import journal
+from resilience_site.core.formatting import duration
+
+# Alerts that one transaction looks at, and how many rounds one call makes.
+BATCH: Final = 1_000
+_ROUNDS: Final = 20
+# Alerts that ended before anybody followed are looked at for so long.
+LATE: Final = timedelta(hours=1)
+MOST_SERVICES: Final = 50
+# Alerts of incidents without a root that are asked about anew, the newest.
+MOST_LEARNT: Final = 200
+# Alerts beyond these are counted, but have no lines of their own in the timeline.
+MOST_ALERT_ENTRIES: Final = 400
+# Any constant that no other advisory lock of the site uses.
+_LOCK: Final = 0x696E636964656E74
+
+
+@dataclass
+class Followed:
+    """What one call did."""
+
+    opened: int = 0
+    joined: int = 0
+    merged: int = 0
+    reopened: int = 0
+    ended: int = 0
+
+
+def incidents_follow(*, now: datetime) -> Followed:
+    """Make new alerts part of incidents, join incidents of one cause, end those that are over.
+
+    Of two callers at a time, one does nothing.
+    """
+    done = Followed()
+    for _ in range(_ROUNDS):
+        with transaction.atomic():
+            if not _alone():
+                break
+            work = _Work(now, done)
+            work.learn()
+            more = work.take()
+            work.join()
+            work.end()
+            work.save()
+        if not more:
+            break
+    return done
+
+
+def seen_of(alert: Alert) -> Seen:
+    """An alert as the domain looks at it."""
+    return Seen(
+        id=alert.id,
+        rule=alert.rule_name,
+        severity=str(alert.severity),
+        labels=alert.labels,
+        facts=alert.facts,
+        service=alert.service,
+        started_at=alert.started_at,
+        ended_at=alert.ended_at,
+        summary=alert_words(alert),
+    )
+
+
+class _Work:
+    """The incidents that alerts may become part of, and what becomes of them, until `save`."""
+
+    def __init__(self, now: datetime, done: Followed) -> None:
+        self.now = now
+        self.done = done
+        self.rows = {each.id: each for each in _open_or_lately_ended(now)}
+        self.ledger = _ledger(self.rows)
+        self.keys: list[IncidentKey] = []
+        self.entries: list[IncidentEntry] = []
+        # What is told of each incident that changed, in this order.
+        self.told: dict[UUID, list[str]] = {}
+        self.gone: list[Incident] = []
+
+    # --- Alerts
+
+    def learn(self) -> None:
+        """Ask again where incidents began of which that is not known: chains of errors are complete
+        only a while after the first alert."""
+        unknown = [
+            each.id
+            for each in self.rows.values()
+            if each.ended_at is None and not any(map(is_root, self.ledger.get(each.id).keys))
+        ]
+        rows = Alert.objects.filter(incident__in=unknown, state=AlertState.FIRING)
+        alerts = list(rows.order_by("-started_at", "-id")[:MOST_LEARNT]) if unknown else []
+        seen = {each.id: seen_of(each) for each in alerts}
+        around = surroundings(list(seen.values()), self.now)
+        for alert in alerts:
+            if around[alert.id].known:
+                keys = keys_of(seen[alert.id], around[alert.id])
+                self._point(self.rows[alert.incident_id], keys, seen[alert.id])  # type: ignore[index]
+
+    def take(self) -> bool:
+        """Make alerts part of incidents; whether there may be more of them."""
+        alerts = _candidates(self.now)
+        seen = {each.id: seen_of(each) for each in alerts}
+        around = surroundings(list(seen.values()), self.now)
+        joined: dict[UUID, list[Alert]] = {}
+        for alert in alerts:
+            keys = keys_of(seen[alert.id], around[alert.id])
+            target = self._target(seen[alert.id], keys)
+            if target is not None:
+                joined.setdefault(target.id, []).append(alert)
+                self._point(target, keys, seen[alert.id])
+        for incident_id, group in joined.items():
+            self._join(self._row(incident_id), group, seen)
+        return sum(each.severity in OPENING for each in alerts) >= BATCH
+
+    def _target(self, alert: Seen, keys: Keys) -> Incident | None:
+        """The incident that the alert is part of; a new one where it is of none and may open one."""
+        found = [self.rows[each] for each in self.ledger.matching(alert, keys)]
+        live = [each for each in found if each.ended_at is None]
+        if live:
+            for other in live[1:]:
+                self._merge(live[0], other)
+            return live[0]
+        if alert.severity not in OPENING:
+            return None
+        return self._reopen(found[-1], alert) if found else self._open(alert)
+
+    def _open(self, alert: Seen) -> Incident:
+        # Stored at once: keys and entries refer to it.
+        incident = Incident.objects.create(
+            title=title_of([alert]),
+            severity=alert.severity,
+            started_at=alert.started_at,
+            changed_at=self.now,
+        )
+        self.rows[incident.id] = incident
+        self.ledger.add(Held(incident.id, alert.started_at, alert.started_at))
+        self._tell(incident, BEGAN)
+        self.done.opened += 1
+        return incident
+
+    def _reopen(self, incident: Incident, alert: Seen) -> Incident:
+        if alert.ended_at is not None:
+            # It was over before anybody followed: no more than a part of the account.
+            incident.ended_at = max(incident.ended_at or alert.ended_at, alert.ended_at)
+            return incident
+        known = incident.acknowledged_at is not None
+        incident.state = IncidentState.ACKNOWLEDGED if known else IncidentState.OPEN
+        incident.ended_at = self.ledger.get(incident.id).ended_at = None
+        self._say(incident, self.now, f"Open again: {alert.summary}", f"reopened:{alert.id}")
+        self._tell(incident, CHANGED)
+        self.done.reopened += 1
+        return incident
+
+    def _point(self, incident: Incident, keys: Keys, alert: Seen) -> None:
+        held = self.ledger.get(incident.id)
+        held.last_at = max(held.last_at, alert.started_at)
+        new = sorted(self.ledger.point(incident.id, keys.all))
+        self.keys += [IncidentKey(incident=incident, key=key) for key in new]
+        services = list(dict.fromkeys([*incident.services, *sorted(keys.services)]))
+        if services[:MOST_SERVICES] != incident.services:
+            self._tell(incident, CHANGED)
+            incident.services = services[:MOST_SERVICES]
+            # Its time is read again for what happened in them.
+            incident.cursor = 0
+
+    def _join(self, incident: Incident, alerts: Sequence[Alert], seen: dict[UUID, Seen]) -> None:
+        Alert.objects.filter(id__in=[each.id for each in alerts]).update(incident=incident)
+        self.done.joined += len(alerts)
+        opening = [seen[each.id] for each in alerts if each.severity in OPENING]
+        graver = worst(each.severity for each in opening)
+        if opening and SEVERITIES.index(graver) < SEVERITIES.index(incident.severity):
+            incident.severity, incident.title = graver, title_of(opening)
+        incident.started_at = min([incident.started_at, *(each.started_at for each in opening)])
+        room = MOST_ALERT_ENTRIES - incident.entries.filter(kind=EntryKind.ALERT).count()
+        for alert in alerts[: max(0, room)]:
+            self.entries += alert_entries(alert, incident.id)
+        self._tell(incident, CHANGED)
+
+    # --- Incidents
+
+    def join(self) -> None:
+        """Join open incidents of which it has turned out that they have one cause."""
+        active = [each.id for each in self.rows.values() if each.ended_at is None]
+        for older, younger in self.ledger.same_cause(active):
+            # Of three with one cause, one may be gone already.
+            if older in self.rows and younger in self.rows:
+                self._merge(self.rows[older], self.rows[younger])
+
+    def _merge(self, kept: Incident, gone: Incident) -> None:
+        self._flush()
+        incident_merge(kept, gone, now=self.now)
+        self.ledger.merge(kept.id, gone.id)
+        del self.rows[gone.id]
+        self.gone.append(gone)
+        self._tell(kept, CHANGED)
+        self._tell(gone, ENDED)
+        self.done.merged += 1
+
+    def _row(self, incident_id: UUID) -> Incident:
+        """The incident, or that which it was merged into since."""
+        moved = {each.id: each.merged_into_id for each in self.gone}
+        while incident_id in moved:
+            incident_id = moved[incident_id]  # type: ignore[assignment]
+        return self.rows[incident_id]
+
+    def end(self) -> None:
+        """Tell of alerts that ended, and end the incidents of which none that may open one fires."""
+        self._flush()
+        active = [each for each in self.rows.values() if each.ended_at is None]
+        self.entries += _ends_of_alerts([each.id for each in active])
+        standing = _standing([each.id for each in active])
+        over = [each for each in active if each.id not in standing]
+        ends = _last_ends([each.id for each in over])
+        for incident in over:
+            incident.state = IncidentState.RESOLVED
+            incident.ended_at = max(ends.get(incident.id) or self.now, incident.started_at)
+            lasted = duration((incident.ended_at - incident.started_at).total_seconds())
+            text = f"All alerts are over; the incident ended after {lasted}."
+            self._say(incident, incident.ended_at, text, f"ended:{incident.ended_at.isoformat()}")
+            self._tell(incident, ENDED)
+            self.done.ended += 1
+
+    def save(self) -> None:
+        """Write what changed, and tell the journal last."""
+        self._flush()
+        told = []
+        gone = {each.id: each for each in self.gone}
+        for incident_id, kinds in self.told.items():
+            incident = self.rows.get(incident_id)
+            if incident is None:
+                merged = gone[incident_id]
+                told.append(incident_told(merged, ENDED, merged_into=str(merged.merged_into_id)))
+                continue
+            incident.version += 1
+            incident.changed_at = max(self.now, incident.changed_at)
+            incident.save()
+            told += [incident_told(incident, kind) for kind in kinds]
+        journal.append(told)
+
+    # --- What they share
+
+    def _flush(self) -> None:
+        IncidentKey.objects.bulk_create(self.keys, ignore_conflicts=True, batch_size=1_000)
+        entries_add(self.entries)
+        self.keys, self.entries = [], []
+
+    def _say(self, incident: Incident, at: datetime, text: str, ref: str) -> None:
+        self.entries.append(entry(incident.id, EntryKind.STATE, at, text, ref=f"state:{ref}"))
+
+    def _tell(self, incident: Incident, kind: str) -> None:
+        kinds = self.told.setdefault(incident.id, [])
+        # A new incident says all that it is with its first word.
+        if kind not in kinds and not (kind == CHANGED and BEGAN in kinds):
+            kinds.append(kind)
+
+
+# --- Reads ------------------------------------------------------------------------------------
+
+
+def _alone() -> bool:
+    """Whether no other worker follows until this transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
+        return bool(cursor.fetchone()[0])
+
+
+def _candidates(now: datetime) -> list[Alert]:
+    """Alerts that fired and are of no incident yet, in the order in which they began; first those
+    that may open one."""
+    rows = Alert.objects.filter(
+        Q(state=AlertState.FIRING) | Q(state=AlertState.RESOLVED, ended_at__gte=now - LATE),
+        incident=None,
+        fired_at__isnull=False,
+    ).order_by("started_at", "id")
+    opening = rows.filter(severity__in=OPENING)[:BATCH]
+    others = rows.exclude(severity__in=OPENING).filter(state=AlertState.FIRING)[:BATCH]
+    return [*opening, *others]
+
+
+def _open_or_lately_ended(now: datetime) -> QuerySet[Incident]:
+    lately = Q(state=IncidentState.RESOLVED, resolved_by="", ended_at__gte=now - REOPENS - LATE)
+    return (
+        Incident.objects.select_for_update()
+        .filter(~Q(state=IncidentState.RESOLVED) | lately, merged_into=None)
+        .order_by("started_at", "id")
+    )
+
+
+def _ledger(rows: Mapping[UUID, Incident]) -> Ledger:
+    begun = dict(
+        Alert.objects.filter(incident__in=list(rows))
+        .values_list("incident_id")
+        .annotate(Max("started_at"))
+    )
+    ledger = Ledger(
+        Held(each.id, each.started_at, begun.get(each.id) or each.started_at, each.ended_at)
+        for each in rows.values()
+    )
+    keys = IncidentKey.objects.filter(incident__in=list(rows))
+    for incident_id, key in keys.values_list("incident_id", "key"):
+        ledger.point(incident_id, [key])
+    return ledger
+
+
+def _ends_of_alerts(incident_ids: Sequence[UUID]) -> list[IncidentEntry]:
+    """Lines for alerts that ended and whose line that they fired stands alone."""
+    if not incident_ids:
+        return []
+    told = IncidentEntry.objects.filter(incident=OuterRef("incident"))
+    fired, ended = (told.filter(ref=_ref_of_alert(what)) for what in ("fired", "ended"))
+    rows = Alert.objects.filter(
+        Exists(fired), ~Exists(ended), incident__in=incident_ids, state=AlertState.RESOLVED
+    )[:BATCH]
+    return [
+        each
+        for alert in rows
+        for each in alert_entries(alert, alert.incident_id)  # type: ignore[arg-type]
+        if each.ref.endswith(":ended")
+    ]
+
+
+def _ref_of_alert(what: str) -> Concat:
+    alert_id = Cast(OuterRef("id"), TextField())
+    return Concat(Value("alert:"), alert_id, Value(f":{what}"), output_field=TextField())
+
+
+def _standing(incident_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the incidents that an alert keeps open."""
+    rows = Alert.objects.filter(
+        incident__in=incident_ids, state=AlertState.FIRING, severity__in=OPENING
+    )
+    return set(rows.order_by().values_list("incident_id", flat=True).distinct())
+
+
+def _last_ends(incident_ids: Sequence[UUID]) -> dict[UUID, datetime | None]:
+    rows = Alert.objects.filter(incident__in=incident_ids, severity__in=OPENING)
+    return dict(rows.order_by().values_list("incident_id").annotate(Max("ended_at")))

@@ -1,0 +1,179 @@
+"""Alerts of one cause become one incident, which ends with the last of them."""
+
+from __future__ import annotations
+
+from alerting.models import Alert, Incident, IncidentEntry
+from resilience_site.core import journal
+from tests.alerting.incidents import scene
+from tests.alerting.incidents.scene import chains, check, fire, follow, incident_of, over
+
+
+def told(cursor: int) -> list[tuple[str, str]]:
+    return [(each.kind, each.state) for each in journal.read(cursor, ["incidents"])]
+
+
+def test_alerts_whose_chains_began_in_one_service_are_one_incident() -> None:
+    chains(4, "graph", "planner", root="graph")
+    chains(4, "graph", "agent", root="graph")
+    first = fire(service="planner", minute=-2, severity="ticket", summary="planner fails")
+    second = fire("error-rate", service="agent", minute=-1, summary="agent fails")
+    cursor = journal.latest_cursor()
+    follow()
+    incident = incident_of(first)
+    assert incident_of(second) == incident
+    assert (incident.severity, incident.title) == ("page", "agent fails")
+    assert set(incident.services) == {"graph", "planner", "agent"}
+    assert incident.started_at == first.started_at
+    assert told(cursor) == [("incident.began", "open")]
+
+
+def test_a_trace_of_the_alert_says_where_it_began() -> None:
+    (trace,) = chains(1, "graph", "planner", root="graph")
+    first = fire(service="planner", facts={"trace_id": trace})
+    second = fire(service="graph", minute=-40, rule="slow")
+    follow()
+    assert incident_of(first) != incident_of(second)
+    assert "root:graph" in incident_of(first).keys.values_list("key", flat=True)
+
+
+def test_alerts_that_one_failing_check_explains_are_one_incident() -> None:
+    database = check("pg", "database", "down")
+    check("planner", "planner", "unreachable", culprit=database)
+    check("agent", "agent", "unreachable", culprit=database)
+    alerts = [fire("slo-burn", name) for name in ("planner", "agent", "database")]
+    follow()
+    assert len({incident_of(each).id for each in alerts}) == 1
+    assert f"check:{database.id}" in incident_of(alerts[0]).keys.values_list("key", flat=True)
+
+
+def test_the_same_breaker_is_the_same_cause_however_late() -> None:
+    first = fire(breaker="graph", minute=-90)
+    follow(-89)
+    other = fire(breaker="redis", minute=-40)
+    follow(-39)
+    second = fire("breaker-flaps", breaker="graph")
+    follow()
+    assert incident_of(first) == incident_of(second)
+    assert incident_of(other) != incident_of(first)
+
+
+def test_what_only_shows_in_the_same_service_must_begin_about_then() -> None:
+    ticket = fire("certificate-ends", minute=-600, severity="ticket")
+    outage = fire("slo-burn", minute=-1)
+    soon = fire("error-rate", minute=0)
+    follow()
+    assert incident_of(ticket) != incident_of(outage)
+    assert incident_of(outage) == incident_of(soon)
+
+
+def test_other_causes_are_other_incidents() -> None:
+    first, second = fire(service="planner"), fire(service="billing")
+    follow()
+    assert incident_of(first) != incident_of(second)
+
+
+def test_an_alert_for_the_record_joins_but_opens_nothing() -> None:
+    info = fire("release-seen", severity="info")
+    follow()
+    info.refresh_from_db()
+    assert info.incident is None
+    page = fire(minute=1)
+    follow(1)
+    assert incident_of(info) == incident_of(page)
+    over(page, 3)
+    follow(3)
+    assert incident_of(info).state == "resolved"
+
+
+def test_an_incident_ends_with_the_last_of_its_alerts() -> None:
+    first, second = fire(minute=-9), fire("error-rate", minute=-8)
+    follow(-7)
+    over(first, -5)
+    follow(-4)
+    assert incident_of(first).state == "open"
+    over(second, -2)
+    cursor = journal.latest_cursor()
+    follow(-1)
+    incident = incident_of(first)
+    assert (incident.state, incident.ended_at) == ("resolved", scene.at(-2))
+    assert told(cursor) == [("incident.ended", "resolved")]
+    lines = scene.texts(incident.entries.all())
+    assert lines[-1] == "All alerts are over; the incident ended after 7 min."
+    assert sum(line.startswith("Over after") for line in lines) == 2
+    follow()
+    assert incident.entries.count() == len(lines)
+
+
+def test_an_alert_soon_after_the_end_opens_the_incident_again() -> None:
+    first = fire(minute=-20, breaker="graph")
+    follow(-20)
+    over(first, -15)
+    follow(-15)
+    again = fire(minute=-10, breaker="graph", summary="open again")
+    follow(-10)
+    incident = incident_of(again)
+    assert incident == incident_of(first)
+    assert (incident.state, incident.ended_at) == ("open", None)
+    over(again, -9)
+    follow(-9)
+    late = fire(minute=8, breaker="graph")
+    follow(8)
+    assert incident_of(late) != incident_of(first)
+
+
+def test_an_alert_that_was_over_before_anybody_followed_is_part_of_an_incident() -> None:
+    alert = fire(minute=-30)
+    over(alert, -25)
+    follow()
+    incident = incident_of(alert)
+    assert (incident.state, incident.ended_at) == ("resolved", scene.at(-25))
+    assert incident.entries.filter(kind="alert").count() == 2
+
+
+def test_incidents_that_turn_out_to_have_one_cause_are_joined() -> None:
+    first = fire(service="planner", minute=-5, breaker="graph")
+    second = fire(service="agent", minute=-4, severity="ticket")
+    follow(-4)
+    older, younger = incident_of(first), incident_of(second)
+    assert older != younger
+    Incident.objects.filter(id=younger.id).update(
+        state="acknowledged", acknowledged_at=scene.at(-3), acknowledged_by="ada"
+    )
+    chains(4, "graph", "agent", root="graph", minute=-4)
+    chains(4, "graph", "planner", root="graph", minute=-4)
+    third, fourth = fire("slow", "planner", minute=-2), fire("slow", "agent", minute=-2)
+    done = follow(-2)
+    assert done.merged == 1
+    assert len({incident_of(each).id for each in (first, second, third, fourth)}) == 1
+    older.refresh_from_db()
+    younger.refresh_from_db()
+    assert younger.merged_into == older
+    assert (older.state, older.acknowledged_by) == ("acknowledged", "ada")
+    assert any("Joined with the incident" in each for each in scene.texts(older.entries.all()))
+
+
+def test_following_twice_changes_nothing() -> None:
+    alert = fire()
+    follow()
+    incident, lines = incident_of(alert), IncidentEntry.objects.count()
+    cursor = journal.latest_cursor()
+    assert follow() == type(follow())()
+    assert IncidentEntry.objects.count() == lines
+    incident.refresh_from_db()
+    assert (incident.version, told(cursor)) == (incident_of(alert).version, [])
+
+
+def test_thousands_of_alerts_of_one_cause_are_one_incident(
+    django_assert_max_num_queries,  # type: ignore[no-untyped-def]
+) -> None:
+    one = fire()
+    fields = [f for f in Alert._meta.concrete_fields if f.name not in ("id", "fingerprint")]
+    copied = {field.attname: getattr(one, field.attname) for field in fields}
+    Alert.objects.bulk_create(
+        [Alert(**{**copied, "fingerprint": f"{n:064}"}) for n in range(2_500)]
+    )
+    with django_assert_max_num_queries(150):
+        follow()
+    assert Incident.objects.count() == 1
+    assert Alert.objects.filter(incident=Incident.objects.get()).count() == 2_501
+    assert IncidentEntry.objects.filter(kind="alert").count() == 400

@@ -1,0 +1,110 @@
+"""One timeline of all that happened to the services of an incident, each thing once."""
+
+from __future__ import annotations
+
+from alerting.models import AlertGroup, Channel, Delivery, Incident, Route
+from alerting.services.incident_timeline import timelines_follow
+from breakers.domain.keys import breaker_key
+from resilience_site.core.journal import Entry
+from tests.alerting.incidents import scene
+from tests.alerting.incidents.scene import fire, follow, incident_of, opened, tell
+
+
+def lines(incident: Incident) -> list[tuple[str, str]]:
+    return [(each.kind, each.text) for each in incident.entries.order_by("at", "id")]
+
+
+def test_everything_that_happened_to_its_services_stands_in_it_once() -> None:
+    key = breaker_key("planner", "graph")
+    release = {"version": "1.5", "previous": "1.4", "environment": "prod"}
+    check = {"name": "planner-http", "from_state": "up", "culprit": "pg"}
+    forced = {"name": "graph", "actor": "ada", "reason": "Graph is down"}
+    toggled = {"actor": "bo", "reason": "stop writes"}
+    anomaly = {"metric": "error_rate", "value": 0.31, "expected": 0.01}
+    tell(
+        Entry("releases", "release_first_seen", "planner", "", "planner", release),
+        opened(reason="6 of 10 calls failed"),
+        Entry("health", "state_changed", "c-1", "unreachable", "planner", check),
+        Entry("breakers", "override.set", key, "forced_open", "planner", forced),
+        Entry("toggles", "toggle.set", "planner.write", "set", "", toggled),
+        Entry("anomalies", "anomaly_started", "planner", "error_rate", "planner", anomaly),
+        Entry("degraded", "degraded.set", "planner", "reduced", "planner", {"actor": "ada"}),
+        Entry("traffic", "traffic.changed", "planner"),
+        Entry("patterns", "pattern.seen", "p", "ongoing", "planner"),
+        opened("billing"),
+    )
+    alert = fire(summary="the breaker graph is open")
+    follow()
+    assert timelines_follow(now=scene.at(1)) == 7
+    incident = incident_of(alert)
+    told = lines(incident)
+    assert set(told) == {
+        ("alert", "Page: the breaker graph is open"),
+        ("release", "planner runs version 1.5, after 1.4 in prod"),
+        (
+            "transition",
+            "Breaker graph of planner went from closed to open in a-1: 6 of 10 calls failed",
+        ),
+        ("check", "Check planner-http of planner went from up to unreachable, as pg fails"),
+        (
+            "override",
+            "Breaker graph of planner was set to forced open by ada: Graph is down",
+        ),
+        ("override", "Toggle planner.write was set by bo: stop writes"),
+        ("anomaly", "Unusual error rate of planner: 0.31, 0.01 expected"),
+        ("degraded", "planner is in the mode reduced by ada"),
+    }
+    transition = incident.entries.get(kind="transition")
+    assert transition.link == f"/breakers/{key}"
+    assert incident.entries.get(text__contains="Toggle").actor == "bo"
+    assert timelines_follow(now=scene.at(1)) == 0
+    # Read anew from the beginning, nothing is there twice.
+    Incident.objects.update(cursor=0)
+    assert timelines_follow(now=scene.at(1)) == 0
+    tell(opened(name="redis"))
+    assert timelines_follow(now=scene.at(2)) == 1
+    assert len(lines(incident)) == len(told) + 1
+
+
+def test_a_service_that_it_turns_out_to_concern_is_read_from_the_beginning() -> None:
+    tell(opened("graph", "pool"))
+    alert = fire(service="planner", breaker="graph")
+    follow()
+    assert timelines_follow(now=scene.at(1)) == 0
+    fire("slow", service="agent", facts={"root_service": "graph"}, breaker="pool")
+    fire("slow", service="planner", facts={"root_service": "graph"}, breaker="graph", minute=1)
+    follow(1)
+    assert timelines_follow(now=scene.at(1)) == 1
+    assert ("transition" in dict(lines(incident_of(alert)))) is True
+
+
+def test_who_was_told_stands_in_it() -> None:
+    alert = fire()
+    follow()
+    channel = Channel.objects.create(
+        kind="webhook", name="ops", created_at=scene.NOW, changed_at=scene.NOW
+    )
+    route = Route.objects.create(name="all", position=1)
+    group = AlertGroup.objects.create(route=route, key="k", created_at=scene.NOW, due_at=scene.NOW)
+    group.alerts.add(alert)
+    for state, error in (("delivered", ""), ("failed", "410 Gone"), ("pending", "")):
+        Delivery.objects.create(
+            channel=channel, channel_name="ops", purpose="alerts", group=group, state=state,
+            message={"title": "planner fails"}, next_at=scene.NOW, created_at=scene.NOW,
+            attempts=2, last_error=error,
+        )  # fmt: skip
+    for _ in range(2):
+        timelines_follow(now=scene.at(1))
+    told = [text for kind, text in lines(incident_of(alert)) if kind == "delivery"]
+    assert sorted(told) == [
+        "ops could not be told (410 Gone): planner fails",
+        "ops was told at attempt 2: planner fails",
+    ]
+
+
+def test_what_goes_up_and_down_all_the_time_does_not_drown_the_rest() -> None:
+    alert = fire()
+    follow()
+    tell(*(opened(instance=f"a-{n}") for n in range(400)), opened())
+    timelines_follow(now=scene.at(1))
+    assert incident_of(alert).entries.filter(kind="transition").count() == 300
