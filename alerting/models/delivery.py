@@ -63,6 +63,10 @@ class Delivery(models.Model):
         "alerting.AlertGroup", null=True, on_delete=models.SET_NULL, related_name="deliveries"
     )
     message = models.JSONField()
+    # The delivery by another channel in whose place this one goes, as that could not be made.
+    fallback_of = models.ForeignKey(
+        "self", null=True, on_delete=models.SET_NULL, related_name="fallbacks"
+    )
     state = models.CharField(max_length=9, choices=DeliveryState, default=DeliveryState.PENDING)
     attempts = models.PositiveIntegerField(default=0)
     next_at = models.DateTimeField()
