@@ -1,0 +1,1 @@
+"""What a resilience report holds, when one is due, and how it is put into words. Pure."""

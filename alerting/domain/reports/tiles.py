@@ -1,0 +1,113 @@
+"""The numbers at the head of a resilience report, each with its denominator and the time before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from alerting.domain.reports.figures import Figures, Healing, Totals
+from health.domain.availability import percent_text
+from resilience_site.core.formatting import ABSENT, compact, duration, percent
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A number as text; `basis` says what it is of and what it was before; `tone` may be bad."""
+
+    label: str
+    value: str
+    basis: str
+    tone: str = ""
+
+
+def tiles(figures: Figures) -> list[Tile]:
+    """The head of the report, the most important first."""
+    now, before = figures.totals, figures.before
+    return [
+        *_availability(now, before),
+        *_repairs(now, before),
+        Tile(
+            "Failed calls",
+            percent(now.calls.failed, now.calls.calls),
+            f"{compact(now.calls.failed)} of {compact(now.calls.calls)} calls; "
+            f"{percent(before.calls.failed, before.calls.calls)} before",
+        ),
+        Tile(
+            "Incidents",
+            f"{now.incidents:,}",
+            f"{_time('acknowledged in', now.acknowledge_seconds)}, "
+            f"{_time('over in', now.resolve_seconds)} on average; {before.incidents:,} before",
+            "bad" if now.incidents else "",
+        ),
+        Tile(
+            "Alerts fired",
+            f"{now.alerts:,}",
+            f"{now.pages:,} of them pages; {now.told:,} notifications arrived, "
+            f"{now.untold:,} did not; {before.alerts:,} alerts before",
+            "bad" if now.untold else "",
+        ),
+        Tile(
+            "Breaker openings",
+            f"{now.openings:,}",
+            f"in all instances together; {before.openings:,} before",
+        ),
+        Tile("Healing success", *_healing(now.healing, before.healing)),
+        Tile(
+            "Stored errors",
+            f"{now.errors:,}",
+            f"in {now.patterns:,} patterns, {now.patterns_new:,} of them new; "
+            f"{before.errors:,} errors before",
+        ),
+    ]
+
+
+def _availability(now: Totals, before: Totals) -> Iterator[Tile]:
+    measured = now.measured
+    bad = "bad" if measured.met is False else ""
+    if measured.ratio is None:
+        yield Tile("Availability", ABSENT, "no critical check measured anything in this time")
+        yield Tile("Error budget spent", ABSENT, "nothing was measured")
+        return
+    yield Tile(
+        "Availability",
+        percent_text(measured.ratio),
+        f"{duration(measured.good)} good of {duration(measured.counted)} measured of "
+        f"{now.services:,} service{'' if now.services == 1 else 's'}, target "
+        f"{percent_text(measured.target)}; {percent_text(before.measured.ratio)} before",
+        bad,
+    )
+    yield Tile(
+        "Error budget spent",
+        percent(measured.bad, measured.allowed),
+        f"{duration(measured.bad)} bad of {duration(measured.allowed)} allowed; "
+        f"{percent(before.measured.bad, before.measured.allowed)} before",
+        bad,
+    )
+
+
+def _repairs(now: Totals, before: Totals) -> Iterator[Tile]:
+    repairs = now.repairs
+    yield Tile(
+        "MTTR",
+        duration(repairs.mttr),
+        f"mean of {repairs.repaired:,} repaired failure{'' if repairs.repaired == 1 else 's'}; "
+        f"{duration(before.repairs.mttr)} before",
+    )
+    yield Tile(
+        "MTBF",
+        duration(repairs.mtbf),
+        f"{duration(repairs.good)} good per {repairs.failures:,} failure"
+        f"{'' if repairs.failures == 1 else 's'} that began; {duration(before.repairs.mtbf)} before",
+    )
+
+
+def _healing(now: Healing, before: Healing) -> tuple[str, str]:
+    over = now.succeeded + now.failed
+    then = percent(before.succeeded, before.succeeded + before.failed)
+    if not now.runs:
+        return ABSENT, f"no healing runs in this time; {then} before"
+    return percent(now.succeeded, over), f"{now.succeeded:,} of {over:,} ended runs; {then} before"
+
+
+def _time(words: str, seconds: float | None) -> str:
+    return f"{words} {duration(seconds)}"

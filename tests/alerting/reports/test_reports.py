@@ -1,0 +1,227 @@
+"""Reports hold what the store says of their time, are made once a week, and are mailed."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.test import Client
+
+from alerting.models import Channel, Delivery, ResilienceReport
+from alerting.selectors.report_counts import healing_runs
+from alerting.selectors.report_figures import figures_from_json, figures_json, figures_read
+from alerting.services.reports import channel_reports_set, report_make, report_weekly_make
+from health.models import Service
+from resilience_site.config import config
+from resilience_site.core import journal
+from resilience_site.core.audit import Actor
+from resilience_site.core.choices import Topic
+from resilience_site.core.models import AuditEntry
+from resilience_site.core.problems import Invalid
+from resilience_site.core.timerange import TimeRange
+from tests.alerting.reports import scene
+from tests.alerting.reports.scene import NOW, SINCE, UNTIL, mail_channel
+from tests.pages.html import text_of
+
+pytestmark = pytest.mark.usefixtures("store")
+
+ACTOR = Actor.system("tests")
+
+
+def test_the_figures_are_those_of_the_store() -> None:
+    scene.week()
+    found = figures_read(TimeRange(SINCE, UNTIL))
+    now, before = found.totals, found.before
+    assert (now.measured.good, now.measured.bad, now.services) == (7 * 3_600 - 600, 600, 1)
+    assert (before.measured.good, before.measured.bad) == (7 * 3_600 - 3, 3)
+    assert (now.repairs.mttr, now.repairs.mtbf) == (300, (7 * 3_600 - 600) / 2)
+    assert (before.repairs.mttr, before.repairs.failures) == (60, 1)
+    assert (now.calls.calls, now.calls.failed, before.calls.calls) == (60, 6, 20)
+    assert (now.errors, before.errors, now.patterns, now.patterns_new) == (40, 5, 1, 1)
+    assert (now.openings, before.openings) == (2, 1)
+    assert (now.incidents, now.acknowledge_seconds, now.resolve_seconds) == (1, 240, 2_400)
+    assert (now.alerts, now.pages, before.alerts, before.pages) == (2, 1, 1, 1)
+    planner, agent = found.services
+    assert (planner.service, planner.measured.bad, planner.measured_before.bad) == (
+        "planner", 600, 3,
+    )  # fmt: skip
+    assert (agent.measured.ratio, agent.errors, agent.errors_before) == (None, 40, 5)
+    assert [(line.errors, line.before, line.new) for line in found.patterns] == [(40, 5, True)]
+    assert [(line.openings, line.probes_failed, line.before) for line in found.breakers] == [
+        (2, 1, 1)
+    ]
+    assert [(line.title, line.seconds, line.cause) for line in found.incidents] == [
+        ("planner fails", 2_400, "pg does not answer")
+    ]
+    assert [
+        (line.rule, line.fired, line.before, line.seconds, line.open) for line in found.alerts
+    ] == [("burn", 1, 1, 1_800, 0), ("new-pattern", 1, 0, 86_400, 1)]
+
+
+def test_figures_are_read_back_as_they_were() -> None:
+    scene.week()
+    found = figures_read(TimeRange(SINCE, UNTIL))
+    assert figures_from_json(json.loads(json.dumps(figures_json(found)))) == found
+
+
+def test_healing_runs_are_counted_by_how_they_stand_last() -> None:
+    with transaction.atomic():
+        journal.append(
+            [
+                journal.Entry(Topic.HEALING, "run.started", "a", "running"),
+                journal.Entry(Topic.HEALING, "run.ended", "a", "succeeded"),
+                journal.Entry(Topic.HEALING, "run.failed", "b", "failed"),
+                journal.Entry(Topic.HEALING, "run.started", "c", "running"),
+            ]
+        )
+    now = datetime.now(UTC)
+    found = healing_runs(TimeRange(now - timedelta(minutes=1), now + timedelta(minutes=1)))
+    assert (found.runs, found.succeeded, found.failed, found.ratio) == (3, 1, 1, 0.5)
+
+
+def test_the_weekly_report_is_made_once_also_late_and_mailed_to_who_wants_it() -> None:
+    scene.week()
+    mail_channel("team")
+    mail_channel("others", reports=False)
+    mail_channel("off", enabled=False)
+    assert report_weekly_make(now=UNTIL + timedelta(days=3)) is not None
+    assert report_weekly_make(now=UNTIL + timedelta(days=4)) is None
+    report = ResilienceReport.objects.get()
+    assert (report.since, report.until, report.made_by) == (SINCE, UNTIL, "")
+    delivery = Delivery.objects.get()
+    assert (delivery.channel_name, delivery.purpose) == ("team", "report")
+    message = delivery.message
+    assert message["title"].startswith("Resilience report 16 to 22 November 2026: 97.619 % ")
+    assert f"/reports/{report.id}" in message["text"]
+    assert "<h1>Resilience report</h1>" in message["html"]
+    assert "pg does not answer" not in message["title"]
+
+
+def test_a_site_that_had_seen_nothing_makes_no_report() -> None:
+    Service.objects.create(name="late", first_seen=UNTIL, last_seen=UNTIL)
+    assert report_weekly_make(now=NOW) is None
+    assert not ResilienceReport.objects.exists()
+
+
+def test_nothing_is_mailed_while_alerting_is_off() -> None:
+    scene.week()
+    mail_channel("team")
+    with config.override(proactive_alerting_enabled=False):
+        assert report_weekly_make(now=NOW) is not None
+    assert not Delivery.objects.exists()
+
+
+def test_one_by_hand_is_widened_to_minutes_ends_now_and_is_audited() -> None:
+    report = report_make(
+        since=NOW - timedelta(hours=1, seconds=30),
+        until=NOW + timedelta(hours=5),
+        actor=ACTOR,
+        now=NOW + timedelta(seconds=1),
+    )
+    assert report.since == NOW - timedelta(hours=1, minutes=1)
+    assert report.until == NOW + timedelta(minutes=1)
+    assert AuditEntry.objects.get().action == "report.make"
+
+
+@pytest.mark.parametrize(
+    ("since", "until"),
+    [
+        (NOW, NOW - timedelta(days=1)),
+        (NOW + timedelta(days=1), NOW + timedelta(days=2)),
+        (NOW - timedelta(days=400), NOW),
+    ],
+)
+def test_an_impossible_range_is_refused_and_that_is_audited(
+    since: datetime, until: datetime
+) -> None:
+    with pytest.raises(Invalid):
+        report_make(since=since, until=until, actor=ACTOR, now=NOW)
+    assert AuditEntry.objects.get().action == "report.make.refused"
+
+
+def test_only_mail_channels_get_reports() -> None:
+    channel = mail_channel("team", reports=False)
+    channel_reports_set(channel_id=channel.id, wanted=True, actor=ACTOR, now=NOW)
+    channel.refresh_from_db()
+    assert (channel.send_reports, channel.version, channel.changed_by) == (True, 2, "tests")
+    hook = Channel.objects.create(kind="webhook", name="hook", created_at=NOW, changed_at=NOW)
+    with pytest.raises(Invalid, match="e-mail"):
+        channel_reports_set(channel_id=hook.id, wanted=True, actor=ACTOR, now=NOW)
+
+
+# --- Screens and the API ---
+
+
+def api(client: Client, method: str, path: str, body: Any = None) -> Any:
+    return client.generic(
+        method, f"/api/v1/{path}", json.dumps(body) if body else "", "application/json"
+    )
+
+
+def test_a_report_is_made_shown_and_mailed_over_the_api(operator: Client) -> None:
+    scene.week()
+    channel = mail_channel("team", reports=False)
+    made = api(
+        operator, "POST", "reports", {"since": "2026-11-16T00:00Z", "until": "2026-11-23T00:00Z"}
+    )
+    assert made.status_code == 201
+    report = made.json()
+    assert report["figures"]["totals"]["repairs"] == {
+        "repaired": 2, "seconds": 600.0, "failures": 2, "good": 24_600.0,
+    }  # fmt: skip
+    assert api(operator, "GET", f"reports/{report['id']}").json() == report
+    (line,) = api(operator, "GET", "reports").json()["items"]
+    assert line == {name: report[name] for name in line}
+    mailed = api(operator, "POST", f"reports/{report['id']}/mail", {"channels": [str(channel.id)]})
+    assert mailed.json() == {"deliveries": 1}
+    assert Delivery.objects.get().channel_id == channel.id
+
+
+def test_a_report_is_made_and_read_on_its_pages(operator: Client) -> None:
+    scene.week()
+    mail_channel("team", reports=False)
+    assert "No report yet" in text_of(operator, "/reports")
+    answer = operator.post(
+        "/reports/new", {"since": "2026-11-16T00:00Z", "until": "2026-11-23T00:00Z"}
+    )
+    report = ResilienceReport.objects.get()
+    assert answer.headers["Location"] == f"/reports/{report.id}"
+    page = text_of(operator, f"/reports/{report.id}")
+    for said in (
+        "16 to 22 November 2026",
+        "97.619 %",
+        "planner",
+        "not checked",
+        "10 % (6/60)",
+        "pg does not answer",
+        "no healing runs in this time",
+        "httpx.HTTPStatusError",
+        "microsoft_graph",
+    ):
+        assert said in page
+    assert "16 to 22 November 2026" in text_of(operator, "/reports")
+
+
+def test_a_wrong_range_keeps_what_was_typed_and_says_why(operator: Client) -> None:
+    answer = operator.post("/reports/new", {"since": "yesterday", "until": "now"})
+    assert answer.status_code == 422
+    page = answer.content.decode()
+    assert 'value="yesterday"' in page
+    assert "is not a time" in page
+
+
+def test_the_page_says_that_nothing_is_sent_while_alerting_is_off(operator: Client) -> None:
+    with config.override(proactive_alerting_enabled=False):
+        assert "Nothing is sent while" in text_of(operator, "/reports")
+
+
+def test_an_operator_says_who_gets_the_weekly_report(operator: Client, viewer: Client) -> None:
+    channel = mail_channel("team", reports=False)
+    path = f"/reports/channels/{channel.id}"
+    assert viewer.post(path, {"wanted": "yes"}).status_code == 403
+    operator.post(path, {"wanted": "yes"})
+    channel.refresh_from_db()
+    assert channel.send_reports
