@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -134,6 +135,7 @@ def _explain(
     if not incident.changes:
         return {}
     callers = _callers(incident.edges, now)
+    leading = {service: case.leading().kind for service, case in cases.items()}
     troubled = set(cases)
     changes: dict[str, list[Change]] = defaultdict(list)
     for change in sorted(incident.changes, key=lambda each: each.at):
@@ -145,16 +147,23 @@ def _explain(
         # Changes of one kind are counted once: ten restarts are no tenfold reason.
         counted: set[str] = set()
         for change in made[:_SHOWN]:
-            weight = _CHANGES.get(change.kind, _OTHER_CHANGE) if explains else _CHANGE_ALONE
+            weight = _weight(change) if explains else _CHANGE_ALONE
             evidence = Evidence(change.kind, change.text, round(change.at, 3), None, change.link)
             cases[service].reasons.append((0.0 if change.kind in counted else weight, evidence))
             counted.add(change.kind)
-        if max(_CHANGES.get(kind, _OTHER_CHANGE) for kind in counted) < _EXPLAINS:
+        since = min((each.at for each in made if _weight(each) >= _EXPLAINS), default=None)
+        if since is None:
             continue
-        for caller in (troubled & above) - changes.keys() - {service}:
-            if cases[caller].leading().kind in _SYMPTOMS:
+        for caller in (troubled & above) - {service}:
+            # A caller that changed as well is explained by what it calls only where that came first.
+            first = min((each.at for each in changes.get(caller, ())), default=math.inf)
+            if first > since and leading[caller] in _SYMPTOMS:
                 explained[caller].add(service)
     return explained
+
+
+def _weight(change: Change) -> float:
+    return _CHANGES.get(change.kind, _OTHER_CHANGE)
 
 
 def _callers(

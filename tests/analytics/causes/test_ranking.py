@@ -145,6 +145,26 @@ def test_a_caller_whose_errors_a_change_below_explains_comes_after_it() -> None:
     assert names(found) == ["cache", "web"]
 
 
+@pytest.mark.parametrize(
+    ("released_at", "order"), [(2.0, ["cache", "web"]), (0.5, ["web", "cache"])]
+)
+def test_a_change_that_came_after_that_of_what_it_calls_explains_nothing_more(
+    released_at: float, order: list[str]
+) -> None:
+    window, normal = Traffic(), Traffic()
+    for number in range(40):
+        for traffic, bad in ((window, number % 2 == 0), (normal, False)):
+            web = traffic.call("web", took=10, failed=bad)
+            traffic.call("cache", web, took=1)
+    changes = [
+        Change("cache", "restart", 1.0, "a new instance came up"),
+        Change("web", "release", released_at, "version 2 was first seen"),
+    ]
+    found = suspects(window.window(), normal.window(), changes=changes)
+    assert names(found) == order
+    assert "release" in {each.kind for one in found for each in one.evidence}
+
+
 def test_a_change_where_nothing_is_wrong_is_only_a_hint() -> None:
     elsewhere = Change("billing", "release", 1.0, "version 2 was first seen")
     found = suspects(shop(network=500), shop(), changes=[elsewhere])
