@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from ninja import Router
 
-from alerting.api import inbound, incidents, reports
+from alerting.api import alerts, inbound, incidents, reports, routes, silences
 
 routers: list[tuple[str, Router]] = [
+    ("", silences.router),
+    ("", routes.router),
+    ("", alerts.router),
     ("", inbound.router),
     ("", incidents.router),
     ("", reports.router),

@@ -44,6 +44,11 @@ def routes_enabled() -> list[RouteRule]:
     return [route_rule(each) for each in route_list().filter(enabled=True)]
 
 
+def inhibition_list() -> QuerySet[Inhibition]:
+    """All inhibitions by name."""
+    return Inhibition.objects.order_by("name")
+
+
 def inhibition_rules() -> list[InhibitionRule]:
     """The inhibitions that are enabled."""
     return [

@@ -44,9 +44,16 @@ def silence_state(silence: Silence, now: datetime) -> SilenceState:
     return "active" if silence.starts_at <= now else "pending"
 
 
-def silence_list() -> QuerySet[Silence]:
-    """All silences, the newest first."""
-    return Silence.objects.order_by("-created_at", "-id")
+def silence_list(state: str, now: datetime) -> QuerySet[Silence]:
+    """Silences of a `SilenceState`, or all of them, the newest first."""
+    rows = Silence.objects.order_by("-created_at", "-id")
+    if state == "over":
+        return rows.filter(ends_at__lte=now)
+    if state == "active":
+        return rows.filter(starts_at__lte=now, ends_at__gt=now)
+    if state == "pending":
+        return rows.filter(starts_at__gt=now, ends_at__gt=now)
+    return rows
 
 
 def silence_find(silence_id: UUID) -> Silence | None:

@@ -61,7 +61,42 @@ REPORT_PAGES = [
     ),
 ]
 
+_ROUTE, _THIS_ROUTE = "/api/v1/alerts/routes/<str:name>", "/api/v1/alerts/routes/pages"
+_SILENCE, _THIS_SILENCE = (
+    "/api/v1/alerts/silences/<uuidstr:silence_id>",
+    f"/api/v1/alerts/silences/{UUID}",
+)
+
+PIPELINE = [
+    *(
+        Row(method, path, path, Api(scope))
+        for method, path, scope in (
+            ("GET", "/api/v1/alerts", Scope.READ),
+            ("GET", "/api/v1/alerts/silences", Scope.READ),
+            ("POST", "/api/v1/alerts/silences", Scope.OPERATE),
+            ("POST", "/api/v1/alerts/silences/preview", Scope.READ),
+            ("GET", "/api/v1/alerts/routes", Scope.READ),
+            ("POST", "/api/v1/alerts/routes", Scope.OPERATE),
+            ("POST", "/api/v1/alerts/routes/test", Scope.READ),
+            ("GET", "/api/v1/alerts/inhibitions", Scope.READ),
+        )
+    ),
+    Row("GET", "/api/v1/alerts/<uuidstr:alert_id>", f"/api/v1/alerts/{UUID}", Api(Scope.READ)),
+    Row("GET", _SILENCE, _THIS_SILENCE, Api(Scope.READ)),
+    Row("DELETE", _SILENCE, _THIS_SILENCE, Api(Scope.OPERATE)),
+    Row("GET", _ROUTE, _THIS_ROUTE, Api(Scope.READ)),
+    Row("PUT", _ROUTE, _THIS_ROUTE, Api(Scope.OPERATE)),
+    Row("DELETE", _ROUTE, _THIS_ROUTE, Api(Scope.OPERATE)),
+    Row(
+        "PUT",
+        "/api/v1/alerts/inhibitions/<str:name>",
+        "/api/v1/alerts/inhibitions/failure-over-signs",
+        Api(Scope.OPERATE),
+    ),
+]
+
 ALERTING = [
+    *PIPELINE,
     *REPORTS,
     *INCIDENTS,
     *(

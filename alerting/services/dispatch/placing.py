@@ -9,30 +9,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import Case, F, Value, When
 from django.db.models.functions import Coalesce
 
 from alerting.choices import AlertState
 from alerting.domain.grouping import EVERYTHING_ELSE, Grouper
-from alerting.domain.inhibition import InhibitionRule, Inhibitor, Sources, sources_of
-from alerting.domain.muting import MaintenanceMuter, Silencer
-from alerting.domain.pipeline import Candidate, Stage, run
-from alerting.domain.routing import Router, RouteRule
+from alerting.domain.pipeline import Candidate, run
+from alerting.domain.routing import RouteRule
 from alerting.models import Alert, AlertGroup, Silence
-from alerting.selectors.labels import MATCHED_COLUMNS, alert_check, alert_labels, matcher_columns
-from alerting.selectors.routing import (
-    inhibition_rules,
-    maintenance_rules,
-    routes_enabled,
-    silence_rules,
-    silences_active,
-)
+from alerting.selectors.labels import MATCHED_COLUMNS, alert_check, alert_labels
+from alerting.selectors.pipeline import PipelineNow, pipeline_now
 from alerting.services.alerts import alert_journal_payload
 from resilience_site.core import journal
 from resilience_site.core.choices import Topic
@@ -43,21 +34,13 @@ _LOCK: Final = 0x706C616365
 _Membership = AlertGroup.alerts.through
 
 
-@dataclass(frozen=True)
-class _World:
-    """What every batch of one turn is judged by."""
-
-    routes: dict[int, RouteRule]
-    stages: Sequence[Stage]
-
-
 def alerts_place(*, now: datetime) -> None:
     """Put each alert that fires into its groups, and say of each why nobody is told of it."""
     after = UUID(int=0)
     batch = _firing_after(after)
     if not batch:
         return
-    world = _world(now)
+    world = pipeline_now(now)
     while batch:
         with transaction.atomic():
             # Two that place at a time would make more groups than there may be.
@@ -65,28 +48,6 @@ def alerts_place(*, now: datetime) -> None:
                 return
             _batch_place(batch, world, now)
         batch = _firing_after(batch[-1].id) if len(batch) == BATCH else []
-
-
-def _world(now: datetime) -> _World:
-    routes = routes_enabled()
-    return _World(
-        routes={each.id: each for each in routes},
-        stages=(
-            Router(routes),
-            Inhibitor(_sources(inhibition_rules())),
-            Silencer(silence_rules(silences_active(now))),
-            MaintenanceMuter(maintenance_rules(now)),
-        ),
-    )
-
-
-def _sources(rules: Sequence[InhibitionRule]) -> list[Sources]:
-    """What holds others now; the database sorts out alerts that are no source of any rule."""
-    possible = Q(pk__in=[])
-    for rule in rules:
-        possible |= matcher_columns(rule.source)
-    rows = Alert.objects.filter(possible, state=AlertState.FIRING).only(*MATCHED_COLUMNS)
-    return sources_of(rules, ((each.id, alert_labels(each)) for each in rows.iterator(BATCH)))
 
 
 def _firing_after(alert_id: UUID) -> list[Alert]:
@@ -100,7 +61,7 @@ def _locked() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _batch_place(batch: Sequence[Alert], world: _World, now: datetime) -> None:
+def _batch_place(batch: Sequence[Alert], world: PipelineNow, now: datetime) -> None:
     member = _memberships(batch)
     live, recent = _live(world.routes, now)
     grouper = Grouper(live, recent, {alert: set(places) for alert, places in member.items()})
@@ -138,7 +99,7 @@ def _live(
 def _groups_keep(
     placed: Sequence[Candidate],
     member: dict[UUID, dict[tuple[int, str], int]],
-    routes: dict[int, RouteRule],
+    routes: Mapping[int, RouteRule],
     now: datetime,
 ) -> None:
     """Bring the members of groups to what the candidates say, and wake the groups that grow."""
