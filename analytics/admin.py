@@ -1,4 +1,5 @@
-"""The stock admin's view of telemetry: read only, as only the ingest writes it.
+"""The stock admin's view of telemetry: read only, as only the ingest writes it. Objectives are
+edited by the same services as everywhere.
 
 The big tables are searched by exact ids, which have an index, and never counted in full.
 """
@@ -7,10 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from analytics import models
+from analytics.services.slos import slo_change, slo_create, slo_delete
+from health.admin.serviced import Given, ServicedAdmin, ServiceForm, who
 from resilience_site.core.admin import BigTableAdmin, ReadOnlyAdmin
 
 
@@ -146,3 +151,48 @@ class SmallTableAdmin(ReadOnlyAdmin):
 
     def get_list_display(self, request: HttpRequest) -> Any:
         return [field.name for field in self.model._meta.concrete_fields][:8]
+
+
+class SloForm(ServiceForm):
+    """An objective; what it is of stays once it is set."""
+
+    min_bad = forms.IntegerField(
+        required=False, help_text="Empty: 10 calls, or the seconds of three probes."
+    )
+
+    class Meta:
+        model = models.Slo
+        fields = [
+            "service", "kind", "source", "objective", "window_days", "threshold_ms", "min_bad",
+            "enabled",
+        ]  # fmt: skip
+
+
+@admin.register(models.Slo)
+class SloAdmin(ServicedAdmin):
+    form = SloForm
+    list_display = [
+        "service", "kind", "source", "objective", "window_days", "threshold_ms", "enabled",
+        "origin", "changed_by", "changed_at",
+    ]  # fmt: skip
+    list_filter = ["kind", "source", "origin", "enabled"]
+    search_fields = ["service"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[models.Slo]:
+        rows: QuerySet[models.Slo] = super().get_queryset(request)
+        return rows.filter(deleted_at=None)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any | None = None) -> list[str]:
+        return [] if obj is None else ["service", "kind", "source"]
+
+    def create(self, request: HttpRequest, given: Given) -> Model:
+        return slo_create(**given, reason="set in the admin", **who(request))
+
+    def change(self, request: HttpRequest, row: Any, changes: Given, version: int | None) -> Model:
+        return slo_change(
+            slo_id=row.id, changes=changes, reason="changed in the admin", if_match=version,
+            **who(request),
+        )  # fmt: skip
+
+    def remove(self, request: HttpRequest, row: Any) -> None:
+        slo_delete(slo_id=row.id, reason="deleted in the admin", **who(request))

@@ -24,6 +24,7 @@ from analytics.services import (
     releases,
     retention,
     signs,
+    slos,
 )
 from resilience_site.core import partitions
 
@@ -129,6 +130,12 @@ def forecasts_refresh() -> None:
         for _ in made:
             if datetime.now(UTC) - now > _TURN:
                 break
+
+
+@shared_task
+def slo_defaults_make() -> None:
+    """Give an objective to each service that has calls or checks and never had one."""
+    slos.slo_defaults_make(now=datetime.now(UTC))
 
 
 @shared_task

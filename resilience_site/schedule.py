@@ -45,8 +45,10 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         60, "alerting.tasks.inbound_expire"
     ),
     "Evaluate alert rules": _every(5, "alerting.tasks.rules_evaluate"),
+    "Send what waits in the outbox": _every(2, "alerting.tasks.deliveries_send"),
     "Tell people of alerts": _every(2, "alerting.tasks.alerts_dispatch"),
     "Make alerts of one cause incidents": _every(5, "alerting.tasks.incidents_follow"),
     "Make the weekly report": _every(300, "alerting.tasks.reports_make"),
+    "Set objectives of new services": _every(60, "analytics.tasks.slo_defaults_make"),
     "Drop what is past its retention": _every(3600, "analytics.tasks.retention_apply"),
 }

@@ -16,6 +16,7 @@ from analytics.api import (
     releases,
     report,
     services,
+    slos,
     trends,
 )
 
@@ -29,6 +30,7 @@ routers = [
         chains.router,
         causes.router,
         services.router,
+        slos.router,
         report.router,
         relations.router,
         releases.router,

@@ -1,0 +1,121 @@
+"""What the API takes and gives of service level objectives."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from ninja import Field, Schema
+
+from analytics.choices import SloKind, SloOrigin, SloSource
+from resilience_site.core.pagination import PageQuery
+
+
+class SloQuery(PageQuery):
+    """Filters of the list of objectives."""
+
+    service: str = ""
+    kind: SloKind | None = None
+
+
+class SloReasonQuery(Schema):
+    reason: str = ""
+
+
+class SloIn(Schema):
+    """An objective. `objective` is a share (0.5 to 0.999999), `window_days` 7 to 90.
+
+    Without `source`, availability is measured by the calls of a service, or by its critical checks
+    where it has no calls. `threshold_ms` belongs to latency alone. `min_bad` calls or seconds must
+    be bad in the long window of a burn rate before it calls anybody.
+    """
+
+    service: Any = None
+    kind: Any = "availability"
+    objective: Any = None
+    window_days: Any = 30
+    source: Any = None
+    threshold_ms: Any = None
+    min_bad: Any = None
+    enabled: Any = True
+    reason: Any = ""
+
+
+class SloChange(Schema):
+    """The fields that are sent are changed; what the objective is of stays as it is."""
+
+    service: Any = None
+    kind: Any = None
+    source: Any = None
+    objective: Any = None
+    window_days: Any = None
+    threshold_ms: Any = None
+    min_bad: Any = None
+    enabled: Any = None
+    reason: Any = ""
+
+
+class BurnRateOut(Schema):
+    """How fast the budget burnt over a window up to `at`: `bad` of `total` calls (or seconds);
+    `rate` 1 spends exactly the budget, null is without data."""
+
+    window_seconds: int
+    bad: float
+    total: float
+    rate: float | None
+
+
+class BurnRowOut(Schema):
+    """A row of the table of burn rates. It `holds` while both windows burn at `threshold` or faster
+    and at least `needed` calls or seconds were bad in the long one (`guard`)."""
+
+    severity: str = Field(description="page or ticket")
+    threshold: float
+    long_seconds: int
+    short_seconds: int
+    needed: int
+    over: bool
+    guard: bool
+    holds: bool
+    words: str
+
+
+class SloOut(Schema):
+    """An objective with its figures at `at`; `unit` says what `bad`, `total` and `allowed` count.
+
+    `budget_left` is the share of the budget that is left, below 0 where the objective is missed,
+    null without enough data. `exhausted_at` is when it will be gone if things go on as they do, or
+    `at` where it is gone; null where that is not within the window, or cannot be told (`forecast`
+    says why). `counted_slow_from_ms` is from where on calls count as too slow: durations are kept
+    in buckets, and that of the threshold counts as quick enough.
+    """
+
+    id: UUID
+    service: str
+    kind: SloKind
+    source: SloSource
+    objective: float
+    window_days: int
+    threshold_ms: float | None
+    counted_slow_from_ms: float | None
+    min_bad: int
+    enabled: bool
+    origin: SloOrigin
+    version: int
+    created_at: datetime
+    created_by: str
+    changed_at: datetime
+    changed_by: str
+    at: datetime
+    since: datetime = Field(description="From when on the budget counts")
+    state: str = Field(description="burning, exhausted, spending, ok, no_data or off")
+    unit: str = Field(description="calls or seconds")
+    bad: float
+    total: float
+    allowed: float
+    budget_left: float | None
+    burn_rates: list[BurnRateOut]
+    rows: list[BurnRowOut]
+    exhausted_at: datetime | None
+    forecast: str
