@@ -6,7 +6,14 @@ from datetime import UTC, datetime
 
 from celery import shared_task
 
-from alerting.services import dispatch, inbound, incident_follow, incident_timeline, reports
+from alerting.services import (
+    dispatch,
+    inbound,
+    incident_follow,
+    incident_timeline,
+    reports,
+    sending,
+)
 from alerting.services.rules import evaluate
 
 
@@ -39,3 +46,9 @@ def rules_evaluate() -> None:
 def reports_make() -> None:
     """Make and mail the weekly report once it is due."""
     reports.report_weekly_make(now=datetime.now(UTC))
+
+
+@shared_task
+def deliveries_send() -> None:
+    """Begin to send what is due, beside the tasks of this worker."""
+    sending.sending_begin()

@@ -30,6 +30,8 @@ class Channel(models.Model):
     # so on `fallback` or another channel.
     failures = models.PositiveIntegerField(default=0)
     failing_since = models.DateTimeField(null=True, blank=True)
+    # Until when its receiver asked to be left alone (`Retry-After`).
+    not_before = models.DateTimeField(null=True, blank=True)
     paused_at = models.DateTimeField(null=True, blank=True)
     paused_why = models.TextField(blank=True, default="")
     fallback = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL)

@@ -7,7 +7,7 @@ import ipaddress
 import socket
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 from health.checks.addresses import Addresses, IPAddress, judge, literal_address
@@ -31,10 +31,14 @@ class HostJudge:
         A name that cannot be resolved now is accepted: it may come to be, and is judged at each
         run.
         """
+        self.require(host for host, _ in kind.hosts(options))
+
+    def require(self, hosts: Iterable[str]) -> None:
+        """Refuse hosts that may not be called, as for a check. Raises `Invalid`."""
         allow_private = config.resilience_allow_private_targets
         allowed = Addresses(allow_private=allow_private)
         names = []
-        for host in dict.fromkeys(host for host, _ in kind.hosts(options)):
+        for host in dict.fromkeys(hosts):
             _refuse(allowed.refusal(host))
             if literal_address(host) is None:
                 names.append(host)

@@ -9,13 +9,23 @@ from __future__ import annotations
 import bisect
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import unquote
 
-from health.checks.base import CheckKind
 from health.checks.options import OptionError
 
 MASK: Final = "***"
+
+
+class Secretive(Protocol):
+    """What has options with secrets: those that are secret whole, and URLs that hold some."""
+
+    @property
+    def secrets(self) -> frozenset[str]: ...
+
+    @property
+    def url_secrets(self) -> frozenset[str]: ...
+
 
 _REFERENCE_ALONE: Final = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 _IN_URL: Final = (
@@ -35,7 +45,7 @@ _IN_URL: Final = (
 )
 
 
-def mask(kind: CheckKind[Any], whole: Mapping[str, Any]) -> dict[str, Any]:
+def mask(kind: Secretive, whole: Mapping[str, Any]) -> dict[str, Any]:
     """The target as people see it."""
     shown = {}
     for name, value in whole.items():
@@ -88,9 +98,7 @@ def _apart(span: tuple[int, int], others: list[tuple[int, int]]) -> bool:
     return start < end and before and (place == len(others) or others[place][0] >= end)
 
 
-def unmask(
-    kind: CheckKind[Any], given: Mapping[str, Any], former: Mapping[str, Any]
-) -> dict[str, Any]:
+def unmask(kind: Secretive, given: Mapping[str, Any], former: Mapping[str, Any]) -> dict[str, Any]:
     """The given target with masks replaced by the secrets of the former one.
 
     Raises `OptionError` for a mask in whose place there was no secret.
@@ -136,7 +144,7 @@ def _kept_url(option: str, value: str, former: Any) -> str:
     return "".join([*parts, value[last:]])
 
 
-def secret_texts(kind: CheckKind[Any], resolved: Mapping[str, Any]) -> frozenset[str]:
+def secret_texts(kind: Secretive, resolved: Mapping[str, Any]) -> frozenset[str]:
     """Every secret of a target with its variables put in, as it may turn up in messages."""
     found: set[str] = set()
     for name, value in resolved.items():

@@ -1,0 +1,40 @@
+"""When a delivery is tried again, when it is given up, and when its channel is paused."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+from typing import Final
+
+# Seconds before the second, third … attempt; the last one goes on.
+PAUSES: Final = (5.0, 15.0, 60.0, 180.0, 600.0)
+# A receiver may ask for a longer pause, but not for ever.
+LONGEST_ASKED: Final = 3600.0
+# Each pause is longer by up to this part, so that what failed together does not return together.
+_JITTER: Final = 0.3
+# An alert that is older than this is news to nobody; a report may come a day late.
+EXPIRY: Final = timedelta(hours=2)
+_EXPIRY_OF_REPORTS: Final = timedelta(days=1)
+
+FAILURES_TO_PAUSE: Final = 5
+FAILING_TO_PAUSE: Final = timedelta(minutes=10)
+
+
+def pause_seconds(attempt: int, *, asked: float | None, rng: random.Random) -> float:
+    """Seconds after the `attempt`-th attempt failed; `asked` is the receiver's `Retry-After`,
+    which makes the pause longer, up to `LONGEST_ASKED`, never shorter."""
+    usual = PAUSES[min(max(attempt, 1), len(PAUSES)) - 1]
+    usual = max(usual, min(asked or 0.0, LONGEST_ASKED))
+    return usual * (1 + _JITTER * rng.random())
+
+
+def expiry_of(purpose: str) -> timedelta:
+    """How long after it was made a delivery for `purpose` is tried."""
+    return _EXPIRY_OF_REPORTS if purpose == "report" else EXPIRY
+
+
+def is_to_be_paused(*, failures: int, failing_since: datetime, gone: bool, now: datetime) -> bool:
+    """Whether a channel has failed for so long and so often that nothing more is tried on it; one
+    whose receiver is gone (410) at once."""
+    lasting = failures >= FAILURES_TO_PAUSE and now - failing_since >= FAILING_TO_PAUSE
+    return gone or lasting

@@ -1,0 +1,130 @@
+"""Claims of due deliveries: each is sent by one sender at a time, however many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import connection
+
+from alerting.channels.base import ATTEMPT_SECONDS
+from alerting.choices import Purpose
+from alerting.models import Delivery
+from resilience_site.config import config
+
+# Beyond an attempt, what a sender may take until it has written down what came of it.
+LEASE: Final = timedelta(seconds=ATTEMPT_SECONDS + 45)
+MOST_AT_ONCE: Final = 50
+# Attempts of one channel at the same time; a channel that fails is tried with one message alone.
+PER_CHANNEL: Final = 10
+# What is sent also while PROACTIVE_ALERTING_ENABLED is off.
+_ALWAYS: Final = (Purpose.TEST.value, Purpose.REPORT.value)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A delivery that the caller sends now; `attempt` counts from 1. What comes of it is taken
+    only while `fence` is still the delivery's own."""
+
+    delivery: Delivery
+    fence: int
+    attempt: int
+
+
+_FREE: Final = (
+    "{d}.state IN ('pending', 'sending') AND {d}.next_at <= %(now)s "
+    "AND ({d}.lease_until IS NULL OR {d}.lease_until < %(now)s)"
+)
+_TAKE: Final = """
+UPDATE alerting_delivery d SET
+    state = 'sending', lease_until = %(now)s + %(lease)s,
+    fence = d.fence + 1, attempts = d.attempts + 1
+FROM picked WHERE d.id = picked.id
+RETURNING d.id
+"""
+# Of one group on one channel the oldest goes first: an end must not overtake its beginning.
+_DUE: Final = f"""
+WITH busy AS (
+    SELECT channel_id, count(*) AS sending FROM alerting_delivery
+    WHERE state = 'sending' AND lease_until >= %(now)s GROUP BY channel_id
+), candidate AS (
+    SELECT d.id, c.failures, coalesce(busy.sending, 0)
+        + row_number() OVER (PARTITION BY d.channel_id ORDER BY d.next_at, d.created_at) AS place
+    FROM alerting_delivery d
+    JOIN alerting_channel c ON c.id = d.channel_id
+    LEFT JOIN busy ON busy.channel_id = d.channel_id
+    WHERE {_FREE.format(d="d")} AND d.purpose = ANY(%(purposes)s)
+    AND c.enabled AND c.paused_at IS NULL
+    AND (c.not_before IS NULL OR c.not_before <= %(now)s)
+    AND NOT EXISTS (
+        SELECT 1 FROM alerting_delivery e
+        WHERE e.channel_id = d.channel_id AND e.group_id = d.group_id
+        AND e.state IN ('pending', 'sending')
+        AND (e.created_at, e.id) < (d.created_at, d.id)
+    )
+), picked AS (
+    SELECT d.id FROM alerting_delivery d JOIN candidate ON candidate.id = d.id
+    WHERE {_FREE.format(d="d")}
+    AND candidate.place <= CASE WHEN candidate.failures > 0 THEN 1 ELSE %(per_channel)s END
+    ORDER BY d.next_at, d.created_at LIMIT %(limit)s
+    FOR UPDATE OF d SKIP LOCKED
+)
+{_TAKE}
+"""
+_ONE: Final = f"""
+WITH picked AS (
+    SELECT d.id FROM alerting_delivery d
+    WHERE d.id = %(id)s AND {_FREE.format(d="d")} FOR UPDATE OF d SKIP LOCKED
+)
+{_TAKE}
+"""
+
+
+def purposes_sent() -> list[str]:
+    """What may be sent now: without proactive alerting only what people asked for."""
+    return list(Purpose.values) if config.proactive_alerting_enabled else list(_ALWAYS)
+
+
+def due_exists(now: datetime) -> bool:
+    """Whether a sender would find anything to do."""
+    open_ones = Delivery.objects.filter(
+        state__in=["pending", "sending"], next_at__lte=now, purpose__in=purposes_sent()
+    )
+    return open_ones.exclude(lease_until__gte=now).exists()
+
+
+def claim_due(*, now: datetime, limit: int = MOST_AT_ONCE) -> list[Claim]:
+    """Claim at most `limit` deliveries that are due, the longest due first."""
+    return _claimed(
+        _DUE,
+        {
+            "now": now,
+            "lease": LEASE,
+            "limit": limit,
+            "per_channel": PER_CHANNEL,
+            "purposes": purposes_sent(),
+        },
+    )
+
+
+def claim_one(*, delivery_id: UUID, now: datetime) -> Claim | None:
+    """Claim a delivery whatever the state of its channel; None while somebody else has it."""
+    values = {"id": delivery_id, "now": now, "lease": LEASE}
+    return next(iter(_claimed(_ONE, values)), None)
+
+
+def _claimed(statement: str, values: dict[str, Any]) -> list[Claim]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        ids = [row[0] for row in cursor.fetchall()]
+    return [Claim(each, each.fence, each.attempts) for each in _rows(ids)]
+
+
+def _rows(ids: Sequence[UUID]) -> list[Delivery]:
+    if not ids:
+        return []
+    found = Delivery.objects.filter(pk__in=ids).select_related("channel")
+    return list(found.order_by("next_at", "created_at"))

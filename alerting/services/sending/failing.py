@@ -1,0 +1,150 @@
+"""What follows when a delivery fails for good, or a channel keeps failing: somebody else is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db.models import DateTimeField, F, QuerySet, Value
+from django.db.models.functions import Greatest
+
+from alerting.choices import DeliveryState, Purpose
+from alerting.domain.messages import Message
+from alerting.domain.retrying import EXPIRY
+from alerting.models import Channel, Delivery
+from alerting.services.outbox import delivery_enqueue
+from alerting.services.sending.entries import channel_entry, delivery_entry
+from resilience_site.core.journal import Entry
+from resilience_site.core.links import absolute
+
+# How often at most the others are told that something could not be sent by one channel.
+_NOTICE_EVERY: Final = timedelta(hours=1)
+# A fallback may have a fallback; a ring of them ends here.
+_MOST_STEPS: Final = 5
+
+
+def delivery_fail(
+    delivery: Delivery, channel: Channel | None, why: str, now: datetime
+) -> list[Entry]:
+    """End a delivery for good; it goes by the channel's fallback, or another channel is told of
+    it. Tests and notices have neither."""
+    delivery.state, delivery.ended_at, delivery.lease_until = DeliveryState.FAILED, now, None
+    delivery.last_error = why
+    delivery.save(update_fields=["state", "ended_at", "lease_until", "last_error"])
+    entries = [delivery_entry("delivery.failed", delivery)]
+    if delivery.purpose in (Purpose.TEST, Purpose.NOTICE):
+        return entries
+    if not fall_back(delivery, channel, why, now) and channel is not None:
+        text = (
+            f"“{delivery.message['title']}” could not be sent by the channel {channel.name}: {why}."
+            f"\n\nIt is kept here: {absolute(f'/alerts/deliveries/{delivery.pk}')}"
+        )
+        _notice(channel, f"A message could not be sent by {channel.name}", text, now)
+    return entries
+
+
+def fall_back(delivery: Delivery, channel: Channel | None, why: str, now: datetime) -> bool:
+    """Send the message of a delivery by the fallback of its channel, where it has one that can be
+    used and has not failed with it already."""
+    tried = _tried(delivery)
+    other = fallback_of(channel, tried) if channel is not None else None
+    if other is None:
+        return False
+    message = Message.from_json(delivery.message)
+    note = f"Sent here because the channel {delivery.channel_name} failed: {why}."
+    delivery_enqueue(
+        channel=other,
+        message=replace(message, text=f"{note}\n\n{message.text}"),
+        purpose=Purpose(delivery.purpose),
+        group=delivery.group,
+        fallback_of=delivery,
+        now=now,
+    )
+    return True
+
+
+def channel_pause(channel: Channel, why: str, now: datetime) -> list[Entry]:
+    """Try nothing more on a channel that keeps failing, and say so on another one."""
+    channel.paused_at, channel.paused_why = now, why
+    channel.save(update_fields=["paused_at", "paused_why"])
+    # What waits is looked at now: it goes by the fallback, where there is one.
+    _open(channel).update(next_at=now)
+    other = fallback_of(channel, {channel.pk})
+    what = (
+        f"What was to go by it goes by {other.name}."
+        if other is not None
+        else f"It has no fallback: what was to go by it waits, and is given up after "
+        f"{EXPIRY.total_seconds() / 3600:g} hours."
+    )
+    since = channel.failing_since or now
+    text = (
+        f"The channel {channel.name} has failed {channel.failures} times in a row since "
+        f"{since:%Y-%m-%d %H:%M:%S} UTC, and nothing more is sent by it. The last time: {why}."
+        f"\n\n{what}\n\nMend it and press Test, or Resume: "
+        f"{absolute(f'/alerts/channels/{channel.pk}')}"
+    )
+    _notice(channel, f"The channel {channel.name} is paused: it keeps failing", text, now)
+    return [channel_entry("channel.paused", channel)]
+
+
+def channel_recover(channel: Channel, now: datetime) -> None:
+    """A channel works again: what waits for it goes at once."""
+    channel.failures, channel.failing_since = 0, None
+    channel.paused_at, channel.paused_why, channel.not_before = None, "", None
+    channel.save(
+        update_fields=["failures", "failing_since", "paused_at", "paused_why", "not_before"]
+    )
+    _open(channel).update(next_at=now)
+
+
+def channel_put_off(channel: Channel, until: datetime) -> None:
+    """What waits for a channel that has just failed waits until then: it would only fail, too."""
+    later = Greatest(F("next_at"), Value(until, output_field=DateTimeField()))
+    _open(channel).update(next_at=later)
+
+
+def fallback_of(channel: Channel, tried: set[object]) -> Channel | None:
+    """The first channel along the fallbacks that can be used and was not tried."""
+    each: Channel | None = channel
+    for _ in range(_MOST_STEPS):
+        each = each.fallback if each is not None else None
+        if each is None:
+            return None
+        if each.enabled and each.paused_at is None and each.pk not in tried:
+            return each
+    return None
+
+
+def _open(channel: Channel) -> QuerySet[Delivery]:
+    return Delivery.objects.filter(channel=channel, state=DeliveryState.PENDING)
+
+
+def _tried(delivery: Delivery) -> set[object]:
+    tried: set[object] = {delivery.channel_id}
+    before = delivery.fallback_of
+    while before is not None and len(tried) <= _MOST_STEPS:
+        tried.add(before.channel_id)
+        before = before.fallback_of
+    return tried
+
+
+def _notice(channel: Channel, title: str, text: str, now: datetime) -> None:
+    """Tell another channel, unless one was told so lately. Where there is no other one, the
+    screens and the journal alone say it."""
+    usable = Channel.objects.filter(enabled=True, paused_at=None).exclude(pk=channel.pk)
+    other = fallback_of(channel, {channel.pk}) or usable.order_by("failures", "name").first()
+    key = f"channel:{channel.pk}:{title}"
+    lately = Delivery.objects.filter(
+        purpose=Purpose.NOTICE, created_at__gt=now - _NOTICE_EVERY, message__group_key=key
+    )
+    if other is None or lately.exists():
+        return
+    message = Message(
+        title=title,
+        text=text,
+        severity="ticket",
+        url=absolute(f"/alerts/channels/{channel.pk}"),
+        group_key=key,
+    )
+    delivery_enqueue(channel=other, message=message, purpose=Purpose.NOTICE, now=now)

@@ -1,0 +1,93 @@
+"""Before a turn: deliveries that cannot go by their channel, or are too old, are dealt with."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from alerting.choices import DeliveryState, Purpose
+from alerting.domain.retrying import EXPIRY, expiry_of
+from alerting.models import Channel, Delivery
+from alerting.services.sending.claims import purposes_sent
+from alerting.services.sending.entries import delivery_entry
+from alerting.services.sending.failing import delivery_fail, fall_back
+from resilience_site.core import journal
+from resilience_site.core.journal import Entry
+
+_AT_ONCE: Final = 200
+# Seconds until one that waits for its channel is looked at again.
+_LOOK_AGAIN: Final = timedelta(seconds=60)
+
+
+def settle(*, now: datetime) -> None:
+    """Deal with due deliveries whose channel is gone, paused or switched off, and with old ones.
+
+    They go by the fallback; without one they wait until the channel is used again, and fail when
+    they are too old or the channel is gone.
+    """
+    while _settle_some(now) == _AT_ONCE:
+        pass
+
+
+def _settle_some(now: datetime) -> int:
+    if not _unsendable(now).exists():
+        return 0
+    with transaction.atomic():
+        ids = _unsendable(now).order_by("next_at").values_list("pk", "channel_id")[:_AT_ONCE]
+        found = dict(ids)
+        # Channels before deliveries, in every transaction that locks both.
+        locked = Channel.objects.select_for_update().filter(pk__in=set(found.values()) - {None})
+        channels = {each.pk: each for each in locked.order_by("pk")}
+        rows = _unsendable(now).select_for_update(skip_locked=True, of=("self",))
+        entries: list[Entry] = []
+        for delivery in rows.filter(pk__in=list(found)).order_by("created_at", "pk"):
+            channel = channels.get(delivery.channel_id) if delivery.channel_id else None
+            entries += _settled(delivery, channel, now)
+        journal.append(entries)
+    return len(found)
+
+
+def _unsendable(now: datetime) -> QuerySet[Delivery]:
+    unusable = Q(channel=None) | Q(channel__enabled=False) | Q(channel__paused_at__isnull=False)
+    report = Q(purpose=Purpose.REPORT)
+    old = (~report & Q(created_at__lte=now - EXPIRY)) | (
+        report & Q(created_at__lte=now - expiry_of(Purpose.REPORT))
+    )
+    free = Q(lease_until=None) | Q(lease_until__lt=now)
+    return Delivery.objects.filter(
+        free,
+        old | (unusable & ~Q(purpose=Purpose.TEST)),
+        state__in=[DeliveryState.PENDING, DeliveryState.SENDING],
+        next_at__lte=now,
+        purpose__in=purposes_sent(),
+    )
+
+
+def _settled(delivery: Delivery, channel: Channel | None, now: datetime) -> list[Entry]:
+    why = _why(channel)
+    if channel is None:
+        return delivery_fail(delivery, None, why, now)
+    if delivery.created_at <= now - expiry_of(delivery.purpose):
+        return delivery_fail(delivery, channel, f"Not sent in time: {why}", now)
+    if fall_back(delivery, channel, why, now):
+        delivery.state, delivery.ended_at, delivery.lease_until = DeliveryState.FAILED, now, None
+        delivery.last_error = why
+        delivery.save(update_fields=["state", "ended_at", "lease_until", "last_error"])
+        return [delivery_entry("delivery.failed", delivery)]
+    delivery.state, delivery.lease_until = DeliveryState.PENDING, None
+    delivery.next_at, delivery.last_error = now + _LOOK_AGAIN, f"Waiting: {why}"
+    delivery.save(update_fields=["state", "next_at", "lease_until", "last_error"])
+    return []
+
+
+def _why(channel: Channel | None) -> str:
+    if channel is None:
+        return "the channel was deleted"
+    if not channel.enabled:
+        return "the channel is switched off"
+    if channel.paused_at is not None:
+        return f"the channel is paused ({channel.paused_why})"
+    return "it was tried until it was too old"
