@@ -20,8 +20,10 @@ from analytics.domain.posted_errors import (
 from analytics.domain.telemetry import Rejection
 from analytics.services.ingest_counters import record_refusal
 from analytics.services.ingest_posted import store_posted_errors
+from analytics.services.keys_heard import key_note
 from resilience_site.core.choices import Scope
-from resilience_site.core.permissions import ApiAuth, ApiRequest
+from resilience_site.core.keys import key_check
+from resilience_site.core.permissions import ApiAuth, ApiRequest, bearer_token
 from resilience_site.core.problems import FieldError, Invalid, Problem
 
 MAX_ERRORS = 1_000
@@ -106,6 +108,13 @@ _REFUSALS = {
 }
 
 
+def _note_key(request: ApiRequest) -> None:
+    token = bearer_token(request.headers.get("Authorization", ""))
+    key = key_check(token) if token else None
+    if key is not None:
+        key_note(key.id)
+
+
 def _take(request: ApiRequest) -> dict[str, Any]:
     document = posted_document(request, "errors")
     many = isinstance(document, list)
@@ -127,6 +136,7 @@ def _take(request: ApiRequest) -> dict[str, Any]:
         correlation=request_correlation_id(request.headers),
         rejections=[Rejection(len(rejected), _WRONG_FIELDS)] if rejected else [],
     )
+    _note_key(request)
     ids: list[Any] = [None] * len(items)
     for position, (index, error_id) in enumerate(zip(good, result.ids, strict=True)):
         ids[index] = error_id

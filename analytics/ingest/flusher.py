@@ -1,13 +1,16 @@
-"""Writes the counts of refused requests, once a second in each web process."""
+"""Writes the counts of refused requests, and with which keys telemetry came, once a second in each
+web process."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import UTC, datetime
 
 from django.db import InterfaceError, OperationalError, connections
 
 from analytics.services.ingest_counters import flush_refusals
+from analytics.services.keys_heard import keys_tell
 from resilience_site.core import background
 
 log = logging.getLogger(__name__)
@@ -41,6 +44,7 @@ def _flush() -> bool:
     """Whether the counts were written; they stay in memory otherwise."""
     try:
         flush_refusals()
+        keys_tell(now=datetime.now(UTC))
     except (OperationalError, InterfaceError):
         return False
     finally:

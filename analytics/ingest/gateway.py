@@ -18,6 +18,7 @@ from analytics.domain.bodies import TooLarge, Undecodable
 from analytics.domain.otlp_responses import JSON, PROTOBUF, Violation, status
 from analytics.ingest.bodies import Disconnected, Receive, read_body
 from analytics.services.ingest_counters import record_refusal
+from analytics.services.keys_heard import key_note
 from breakers.runtime import CallNotPermitted, CircuitBreaker, default
 from resilience_site.config import config
 from resilience_site.core.choices import Scope as KeyScope
@@ -122,7 +123,7 @@ class OtlpGateway:
         send: Send,
     ) -> int:
         """Check, read and hand on; the status that was answered."""
-        await _check_key(headers)
+        key_id = await _check_key(headers)
         limit = config.resilience_max_body_mib << 20
         if self._in_flight > _MAX_IN_FLIGHT:
             raise Refusal(
@@ -132,9 +133,12 @@ class OtlpGateway:
         body = await _body(receive, request, limit)
         self._in_flight += len(body)
         try:
-            return await self._hand_on(scope, request, body, receive, send)
+            answered = await self._hand_on(scope, request, body, receive, send)
         finally:
             self._in_flight -= len(body)
+        if answered < 300:
+            key_note(key_id)
+        return answered
 
     async def _hand_on(
         self, scope: Message, request: _Request, body: bytes, receive: Receive, send: Send
@@ -237,7 +241,8 @@ def _request(scope: Message, headers: dict[bytes, str]) -> _Request:
     return _Request(signal, encoding, coding == "gzip")
 
 
-async def _check_key(headers: dict[bytes, str]) -> None:
+async def _check_key(headers: dict[bytes, str]) -> int:
+    """The id of the key that may post telemetry; refuses others."""
     token = bearer_token(headers.get(b"authorization", ""))
     try:
         key = await key_check_async(token) if token else None
@@ -250,6 +255,7 @@ async def _check_key(headers: dict[bytes, str]) -> None:
         )  # fmt: skip
     if not scope_allows(key.scope, KeyScope.INGEST):
         raise Refusal(403, "scope", f"This needs a key with scope ingest, not {key.scope}.")
+    return key.id
 
 
 def store_down(wait: float | None = None) -> Refusal:

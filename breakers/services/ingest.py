@@ -28,7 +28,7 @@ from resilience_site.core.partitions import PartitionedTable
 from resilience_site.core.taps import EventSeen, PointSeen
 
 PREFIX = "resilience."
-_MOST_HINTS = 200
+_MOST_HINTS = 1_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _GAUGES_OF_BULKHEADS = {
     f"resilience.bulkhead.{name}": name for name in ("active", "queued", "limit")
@@ -85,13 +85,16 @@ class EventBatch:
         self.breaches: dict[str, tuple[Any, ...]] = {}
         self.outcomes: list[tuple[Any, ...]] = []
         self.reports: list[tuple[signals.Reported, EventSeen]] = []
-        self.entries: dict[tuple[str, str, str, str], Entry] = {}
+        self.entries: dict[tuple[str, str, str, str, str], Entry] = {}
 
     def tell(
         self, topic: str, kind: str, key: str, service: str, state: str = "", **more: Any
     ) -> None:
-        """One hint for all that happened alike; the newest says what."""
-        self.entries[(topic, kind, key, state)] = Entry(topic, kind, key, state, service, more)
+        """One hint for all that happened alike, of each instance that says so; the newest says
+        what, and stands in its own place."""
+        alike = (topic, kind, key, state, str(more.get("instance", "")))
+        self.entries.pop(alike, None)
+        self.entries[alike] = Entry(topic, kind, key, state, service, more)
 
     def within(self, table: PartitionedTable, event: EventSeen) -> bool:
         return _holds(table, event.at_ns, self.received_at)
@@ -221,7 +224,7 @@ def _served(batch: EventBatch, event: EventSeen) -> None:
     seen = signals.served(event.attributes)
     if seen is not None:
         batch.counts.add_served(event.at_ns, event.service, *seen)
-        batch.tell("fallbacks", "fallback.served", event.service, event.service)
+        batch.tell("fallbacks", "fallback.served", event.service, event.service, seen.dependency)
 
 
 def _turned(batch: EventBatch, event: EventSeen) -> None:

@@ -15,6 +15,7 @@ from channels.db import database_sync_to_async
 from django.db import transaction
 from django.db.models import Q
 
+from resilience_site.core import journal
 from resilience_site.core.audit import Actor, audit_record
 from resilience_site.core.choices import Scope
 from resilience_site.core.models import ApiKey
@@ -152,6 +153,8 @@ def key_revoke(*, key_id: int, actor: Actor, reason: str = "") -> ApiKey:
                 reason=reason,
                 before={"name": key.name, "scope": key.scope},
             )
+            told = {"name": key.name, "prefix": key.prefix}
+            journal.append([journal.Entry("ingest", "key.retired", str(key.pk), payload=told)])
     _cache.clear()
     return key
 
