@@ -43,6 +43,7 @@ REPORTS = [
 ]
 
 REPORT_PAGES = [
+    Row("GET", "/alerts/inbound", "/alerts/inbound", Page()),
     Row("GET", "/reports", "/reports", Page()),
     Row("GET", "/reports/<uuid:report_id>", f"/reports/{UUID}", Page()),
     *(

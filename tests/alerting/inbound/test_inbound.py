@@ -13,7 +13,8 @@ from django.test import Client
 
 from alerting.choices import AlertSource, AlertState
 from alerting.models import Alert
-from alerting.services.inbound import Taken, inbound_expire, inbound_take
+from alerting.selectors.inbound import senders_heard
+from alerting.services.inbound import SOURCES, Taken, inbound_expire, inbound_take
 from health.models import Service
 from resilience_site.config import config
 from resilience_site.core import journal, keys
@@ -25,6 +26,7 @@ from tests.alerting.inbound.bodies import (
     prometheus_alert,
     resolved,
 )
+from tests.pages.html import PARTIAL, text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -156,6 +158,20 @@ def test_a_large_post_takes_few_queries(
     alerts = [prometheus_alert(instance=str(n)) for n in range(2_000)]
     with django_assert_max_num_queries(16):
         assert take(alertmanager_post(*alerts)).firing == 2_000
+
+
+def test_the_screen_says_what_to_paste_and_what_has_come(viewer: Client) -> None:
+    empty = text_of(viewer, "/alerts/inbound")
+    assert "http://testserver/api/v1/alerts/inbound/alertmanager" in empty
+    assert empty.count("nothing yet") == 2
+    now = datetime.now(UTC)
+    take(alertmanager_post(prometheus_alert(), prometheus_alert(instance="b")), now)
+    take(alertmanager_post(resolved(prometheus_alert(), now.isoformat())), now)
+    assert [
+        (each.open, each.alerts, each.last_at)
+        for each in senders_heard(SOURCES, now - timedelta(days=7))
+    ] == [(1, 2, now), (0, 0, None)]
+    assert text_of(viewer, "/alerts/inbound", headers=PARTIAL).count("nothing yet") == 1
 
 
 # --- over HTTP ---
