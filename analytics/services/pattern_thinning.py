@@ -105,7 +105,7 @@ def patterns_thin(*, now: datetime) -> int:
 
 
 def _thin(service: str, now: datetime) -> int:
-    wanted = {
+    wanted: dict[str, Any] = {
         "service": service, "others": others(service).key, "few": FEW, "quiet": now - QUIET,
         "kept": KEPT,
     }  # fmt: skip
