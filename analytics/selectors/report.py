@@ -5,10 +5,8 @@ All counts are of whole minutes, and equal those of the stored errors in the sam
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from heapq import nsmallest
 from typing import Any
 from uuid import UUID
 
@@ -110,19 +108,18 @@ def whole_minutes(within: TimeRange) -> TimeRange:
 def report_read(within: TimeRange) -> Report:
     """The report of a range, widened to whole minutes."""
     within = whole_minutes(within)
-    by_pattern = _errors_by_pattern(within)
+    counted = _counted(within)
     before = _errors_by_service(within.before())
-    patterns = _patterns(by_pattern, within)
     return Report(
         within=within,
         before=within.before(),
-        errors=sum(count for _, count in by_pattern.values()),
+        errors=sum(counted.errors.values()),
         errors_before=sum(before.values()),
-        services=_services(within, by_pattern.values(), before),
-        types=_types(by_pattern, patterns),
-        patterns=_top_patterns(by_pattern, patterns),
-        patterns_seen=len(patterns),
-        patterns_new=sum(new for _, new in patterns.values()),
+        services=_services(within, counted, before),
+        types=_types(counted),
+        patterns=_top_patterns(counted),
+        patterns_seen=counted.patterns,
+        patterns_new=counted.new,
         causes=_causes(within),
         anomalies=Anomaly.objects.filter(
             started_at__gte=within.since, started_at__lt=within.until
@@ -136,29 +133,49 @@ def report_read(within: TimeRange) -> Report:
     )
 
 
-def _errors_by_pattern(within: TimeRange) -> dict[UUID, tuple[str, int]]:
+# Added up by the database, and once: of a hundred thousand patterns, hardly one is shown.
+_COUNTED = """
+WITH counted AS (
+    SELECT pattern_id, service, sum(errors)::bigint AS errors FROM ({rows}) r
+    GROUP BY pattern_id, service HAVING sum(errors) > 0
+), told AS MATERIALIZED (
+    SELECT pattern_id, counted.service, errors, type,
+        first_seen >= %(since)s AND first_seen < %(until)s AS new
+    FROM counted LEFT JOIN analytics_errorpattern pattern ON pattern.id = pattern_id
+)
+SELECT NULL, service, type, sum(errors)::bigint, count(type), count(*) FILTER (WHERE new)
+FROM told GROUP BY service, type
+UNION ALL
+(SELECT pattern_id, service, type, errors, 1, 0 FROM told WHERE type IS NOT NULL
+ORDER BY errors DESC, pattern_id LIMIT %(top)s)
+"""
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """Stored errors by service and type, None where they are not grouped, with how many patterns
+    they belong to and how many of those are new; and the patterns with most errors."""
+
+    errors: dict[tuple[str, str | None], int]
+    patterns: int
+    new: int
+    top: dict[UUID, int]
+
+
+def _counted(within: TimeRange) -> _Counted:
     rows, parameters = figure_rows(
         "errorrollup", "service, pattern_id, errors", where="true", within=within
     )
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT pattern_id, service, sum(errors)::bigint FROM ({rows}) r "
-            "GROUP BY pattern_id, service HAVING sum(errors) > 0",
-            parameters,
-        )
-        return {row[0]: (row[1], row[2]) for row in cursor.fetchall()}
-
-
-def _patterns(ids: Iterable[UUID], within: TimeRange) -> dict[UUID, tuple[str, bool]]:
-    """The type of each pattern, and whether it first appeared in the range: all that is asked of
-    those not shown."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id, type, first_seen >= %s AND first_seen < %s FROM analytics_errorpattern "
-            "WHERE id = ANY(%s)",
-            [within.since, within.until, list(ids)],
-        )
-        return {row[0]: (row[1], row[2]) for row in cursor.fetchall()}
+        cursor.execute(_COUNTED.format(rows=rows), {**parameters, "top": TOP})
+        found = cursor.fetchall()
+    groups = [row for row in found if row[0] is None]
+    return _Counted(
+        errors={(row[1], row[2]): row[3] for row in groups},
+        patterns=sum(row[4] for row in groups),
+        new=sum(row[5] for row in groups),
+        top={row[0]: row[3] for row in found if row[0] is not None},
+    )
 
 
 def _errors_by_service(within: TimeRange) -> dict[str, int]:
@@ -170,11 +187,9 @@ def _errors_by_service(within: TimeRange) -> dict[str, int]:
         return dict(cursor.fetchall())
 
 
-def _services(
-    within: TimeRange, counted: Iterable[tuple[str, int]], before: dict[str, int]
-) -> list[ServiceLine]:
+def _services(within: TimeRange, counted: _Counted, before: dict[str, int]) -> list[ServiceLine]:
     errors: dict[str, int] = {}
-    for service, count in counted:
+    for (service, _), count in counted.errors.items():
         errors[service] = errors.get(service, 0) + count
     figures = service_figures(within)
     checked = critical_services()
@@ -195,25 +210,21 @@ def _services(
     return sorted(lines, key=lambda line: (-line.errors, -line.before, line.service))
 
 
-def _types(
-    by_pattern: dict[UUID, tuple[str, int]], patterns: dict[UUID, tuple[str, bool]]
-) -> list[TypeLine]:
+def _types(counted: _Counted) -> list[TypeLine]:
     errors: dict[str, int] = {}
     services: dict[str, set[str]] = {}
-    for pattern_id, (service, count) in by_pattern.items():
-        name = patterns[pattern_id][0] if pattern_id in patterns else "(not grouped)"
+    for (service, type_), count in counted.errors.items():
+        name = "(not grouped)" if type_ is None else type_
         errors[name] = errors.get(name, 0) + count
         services.setdefault(name, set()).add(service)
     lines = [TypeLine(name, count, len(services[name])) for name, count in errors.items()]
     return sorted(lines, key=lambda line: (-line.errors, line.type))[:TOP]
 
 
-def _top_patterns(
-    by_pattern: dict[UUID, tuple[str, int]], patterns: Iterable[UUID]
-) -> list[PatternLine]:
-    top = nsmallest(TOP, patterns, key=lambda each: (-by_pattern[each][1], each))
-    rows = ErrorPattern.objects.in_bulk(top)
-    return [PatternLine(rows[each], by_pattern[each][1]) for each in top if each in rows]
+def _top_patterns(counted: _Counted) -> list[PatternLine]:
+    rows = ErrorPattern.objects.in_bulk(counted.top)
+    lines = [PatternLine(rows[each], count) for each, count in counted.top.items() if each in rows]
+    return sorted(lines, key=lambda line: (-line.errors, line.pattern.id))
 
 
 def _causes(within: TimeRange) -> list[CauseLine]:
