@@ -131,7 +131,8 @@ def edges_resolve(*, now: datetime) -> int:
         cursor.execute(
             "DELETE FROM analytics_edgepending WHERE created_at < %s", [now - GIVE_UP_AFTER]
         )
-        figures, aliases = CallFigures(Operations()), set()
+        figures = CallFigures(Operations())
+        aliases: set[tuple[str, str, str]] = set()
         for service, caller, started_at, duration_ns, failed, attributes in found:
             if caller == service:
                 continue

@@ -117,8 +117,10 @@ def _candidates(now: datetime, after: UUID, *, aged: bool) -> list[ErrorPattern]
     shown as is asked about."""
     lasts = rules()
     members = ErrorPattern.objects.filter(merged_into=OuterRef("id"))
+    old = Q(state=PatternState.NEW, first_seen__lte=now - lasts.new_for)
     due = (
-        Q(last_seen__gte=now - HOUR)
+        (old if aged else Q(id__in=[]))
+        | Q(last_seen__gte=now - HOUR)
         | Exists(members.filter(last_seen__gte=now - HOUR))
         | Q(state=PatternState.ESCALATING)
         | Q(state=PatternState.REGRESSED, state_changed_at__lte=now - lasts.regressed_for)
@@ -127,8 +129,6 @@ def _candidates(now: datetime, after: UUID, *, aged: bool) -> list[ErrorPattern]
         | Q(state=PatternState.RESOLVED)
         & Exists(members.filter(last_seen__gt=OuterRef("state_changed_at")))
     )
-    if aged:
-        due |= Q(state=PatternState.NEW, first_seen__lte=now - lasts.new_for)
     return as_whole(families().filter(due, id__gt=after).order_by("id")[:_BATCH])
 
 
