@@ -9,7 +9,9 @@ from celery import shared_task
 from alerting.services import (
     dispatch,
     inbound,
+    incident_examine,
     incident_follow,
+    incident_publish,
     incident_timeline,
     reports,
     sending,
@@ -34,6 +36,13 @@ def incidents_follow() -> None:
     """Make new alerts part of incidents, end those that are over, and go on with timelines."""
     incident_follow.incidents_follow(now=datetime.now(UTC))
     incident_timeline.timelines_follow(now=datetime.now(UTC))
+    incident_publish.publications_follow(now=datetime.now(UTC))
+
+
+@shared_task
+def incidents_examine() -> None:
+    """Look for the cause of incidents, and for what they touched."""
+    incident_examine.incidents_examine(now=datetime.now(UTC))
 
 
 @shared_task

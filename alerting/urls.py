@@ -10,7 +10,11 @@ urlpatterns = [
     path("alerts/inbound", inbound.inbound, name="inbound-alerts"),
     path("incidents", incidents.incidents, name="incidents"),
     path("incidents/<uuid:incident_id>", incidents.incident, name="incident"),
-    path("incidents/<uuid:incident_id>/text/<slug:form>", incidents.incident_text, name="incident-text"),
+    path(
+        "incidents/<uuid:incident_id>/text/<slug:form>",
+        incidents.incident_text,
+        name="incident-text",
+    ),
     *(
         path(f"incidents/<uuid:incident_id>/{act}", view, name=f"incident-{act}")
         for act, view in (

@@ -48,6 +48,7 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "Send what waits in the outbox": _every(2, "alerting.tasks.deliveries_send"),
     "Tell people of alerts": _every(2, "alerting.tasks.alerts_dispatch"),
     "Make alerts of one cause incidents": _every(5, "alerting.tasks.incidents_follow"),
+    "Find causes and impact of incidents": _every(15, "alerting.tasks.incidents_examine"),
     "Make the weekly report": _every(300, "alerting.tasks.reports_make"),
     "Set objectives of new services": _every(60, "analytics.tasks.slo_defaults_make"),
     "Drop what is past its retention": _every(3600, "analytics.tasks.retention_apply"),

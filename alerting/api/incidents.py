@@ -7,23 +7,27 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.http import HttpResponse
-from ninja import Query, Router
+from ninja import Query, Router, Status
 
+from alerting.domain.incident_text import post_mortem_markdown, summary_markdown
 from alerting.models import Alert, Incident
 from alerting.schemas.incidents import (
     AssignIn,
     IncidentDetailOut,
     IncidentOut,
     IncidentQuery,
+    MarkdownOut,
     NoteIn,
+    PublishIn,
 )
+from alerting.selectors.incident_accounts import incident_account
 from alerting.selectors.incidents import (
     incident_alerts,
     incident_find,
     incident_list,
     incident_timeline,
 )
-from alerting.services import incident_acts
+from alerting.services import incident_acts, incident_publish
 from alerting.services.incident_entries import alert_words
 from resilience_site.core.choices import Scope
 from resilience_site.core.links import absolute
@@ -133,6 +137,41 @@ def resolve(
         now=datetime.now(UTC),
     )
     return _found(response, incident_id)
+
+
+@router.post(
+    "/incidents/{uuid:incident_id}/publish",
+    auth=ApiAuth(Scope.OPERATE),
+    response={201: IncidentDetailOut},
+)
+def publish(
+    request: ApiRequest, response: HttpResponse, incident_id: UUID, body: PublishIn | None = None
+) -> Status[dict[str, Any]]:
+    """Tell the public of it on the status page; answers the incident."""
+    said = body or PublishIn()
+    incident_publish.incident_publish(
+        incident_id=incident_id,
+        title=said.title,
+        text=said.text,
+        impact=said.impact,
+        services=said.services,
+        follow=said.follow,
+        if_match=if_match(request),
+        actor=request.auth,
+        now=datetime.now(UTC),
+    )
+    return Status(201, _found(response, incident_id))
+
+
+@router.get(
+    "/incidents/{uuid:incident_id}/markdown", auth=ApiAuth(Scope.READ), response=MarkdownOut
+)
+def markdown(request: ApiRequest, incident_id: UUID) -> dict[str, str]:
+    """The incident as Markdown, short and as the draft of a post-mortem."""
+    account = incident_account(incident_id, now=datetime.now(UTC))
+    if account is None:
+        raise NotFound(f"There is no incident {incident_id}.")
+    return {"summary": summary_markdown(account), "post_mortem": post_mortem_markdown(account)}
 
 
 def _found(response: HttpResponse, incident_id: UUID) -> dict[str, Any]:

@@ -73,13 +73,15 @@ class Keys:
 def keys_of(alert: Seen, around: Around) -> Keys:
     """What an alert points at. Where its root is known, its own service is only where it shows."""
     roots = set(around.roots) | set(around.checks.values())
-    if named := _text(alert.facts.get("root_service")):
+    # A figure of the whole site names the service that most of it came from.
+    if named := "" if alert.service else _text(alert.facts.get("culprit")):
         roots.add(named)
     strong = {f"root:{each}" for each in roots} | {f"check:{each}" for each in around.checks}
     strong |= set(_named(alert))
     weak = {f"service:{each}" for each in roots or {alert.service} if each}
-    if breaker := _text(alert.labels.get("breaker")):
-        weak.add(f"dependency:{breaker}")
+    for name in ("breaker", "dependency"):
+        if dependency := _text(alert.labels.get(name)):
+            weak.add(f"dependency:{dependency}")
     if part := _text(alert.labels.get("part")):
         weak.add(f"part:{part}")
     if not strong and not weak:
@@ -93,8 +95,9 @@ def _named(alert: Seen) -> Iterable[str]:
     """Strong keys by what labels and facts name."""
     if check := _id_of(alert, "check"):
         yield f"check:{check}"
-    if culprit := _id_of(alert, "culprit"):
-        yield f"check:{culprit}"
+    culprit = alert.facts.get("culprit")
+    if isinstance(culprit, Mapping) and (of := _text(culprit.get("id"))):
+        yield f"check:{of}"
     if breaker := _text(alert.labels.get("breaker")):
         yield f"breaker:{alert.service}/{breaker}"
     if pattern := _id_of(alert, "pattern"):

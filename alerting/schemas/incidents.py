@@ -89,6 +89,11 @@ class IncidentDetailOut(IncidentOut):
     timeline: list[EntryOut]
 
 
+class MarkdownOut(Schema):
+    summary: str
+    post_mortem: str
+
+
 class NoteIn(Schema):
     note: Any = Field("", description="What is to stand in the timeline")
 

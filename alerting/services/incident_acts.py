@@ -36,7 +36,7 @@ def incident_acknowledge(
     Raises `Invalid` for one that is resolved, `NotFound` and `Conflict`.
     """
     said = _text(note, "body.note")
-    with _acting("acknowledge", incident_id, actor, now, if_match, said) as act:
+    with incident_acting("acknowledge", incident_id, actor, now, if_match, said) as act:
         incident = act.incident
         if incident.state == IncidentState.RESOLVED:
             raise Invalid("The incident is resolved; nobody needs to look at it any more.")
@@ -63,7 +63,7 @@ def incident_assign(
     Raises `Invalid`, `NotFound` and `Conflict`.
     """
     name, said = _name(to), _text(note, "body.note")
-    with _acting("assign", incident_id, actor, now, if_match, said) as act:
+    with incident_acting("assign", incident_id, actor, now, if_match, said) as act:
         if act.incident.assigned_to != name:
             act.incident.assigned_to = name
             text = f"Given to {name} by {actor.name}" if name else f"Given up by {actor.name}"
@@ -77,7 +77,7 @@ def incident_note(
 ) -> Incident:
     """Add what somebody found out or did to the timeline. Raises `Invalid`, `NotFound`, `Conflict`."""
     said = _text(note, "body.note")
-    with _acting("note", incident_id, actor, now, if_match, said) as act:
+    with incident_acting("note", incident_id, actor, now, if_match, said) as act:
         if not said:
             raise Invalid.field("body.note", "Say something in the note.")
         act.note(said)
@@ -92,7 +92,7 @@ def incident_resolve(
     Raises `Invalid` for one that is resolved already, `NotFound` and `Conflict`.
     """
     said = _text(note, "body.note")
-    with _acting("resolve", incident_id, actor, now, if_match, said) as act:
+    with incident_acting("resolve", incident_id, actor, now, if_match, said) as act:
         incident = act.incident
         if incident.state == IncidentState.RESOLVED:
             raise Invalid("The incident is resolved already.")
@@ -130,7 +130,7 @@ class _Act:
 
 
 @contextmanager
-def _acting(
+def incident_acting(
     verb: str, incident_id: UUID, actor: Actor, now: datetime, if_match: int | None, note: str
 ) -> Iterator[_Act]:
     """A transaction that holds the incident; at its end it is stored, audited and told, unless the

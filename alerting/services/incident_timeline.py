@@ -19,6 +19,7 @@ from alerting.choices import DeliveryState, EntryKind, IncidentState
 from alerting.domain.timeline import EVERYWHERE, TOPICS, Recorded, is_change, line_of
 from alerting.models import Delivery, Incident, IncidentEntry
 from alerting.services.incident_entries import entries_add, entry
+from alerting.services.incident_journal import CHANGED, incident_told
 from resilience_site.core import journal
 
 # What changed so long before an incident may be its cause; what shows, for a shorter time.
@@ -56,7 +57,13 @@ def timeline_follow(incident: Incident, *, now: datetime) -> int:
     kept = _within_bounds(incident, lines)
     with transaction.atomic():
         entries_add(kept)
-        Incident.objects.filter(id=incident.id, cursor=incident.cursor).update(cursor=upto)
+        # Whoever added a service meanwhile wants its time read again.
+        same = Incident.objects.filter(
+            id=incident.id, cursor=incident.cursor, services=incident.services
+        )
+        same.update(cursor=upto)
+        if kept:
+            journal.append([incident_told(incident, CHANGED, lines=len(kept))])
     return len(kept)
 
 

@@ -79,6 +79,16 @@ BADGES: Final[dict[str, dict[str, Badge]]] = {
         "major_outage": Badge("Major outage", "bad", "x-circle"),
         "none": Badge("Not measured", "idle", UNKNOWN_ICON),
     },
+    "incident": {
+        "open": Badge("Open", "bad", "fire"),
+        "acknowledged": Badge("Acknowledged", "warn", "eye"),
+        "resolved": Badge("Resolved", "ok", "check-circle"),
+    },
+    "urgency": {
+        "page": Badge("Page", "bad", "bell-alert"),
+        "ticket": Badge("Ticket", "warn", "ticket"),
+        "info": Badge("Info", "info", "information-circle"),
+    },
     "stage": {
         "investigating": Badge("Investigating", "bad", "magnifying-glass"),
         "identified": Badge("Identified", "warn", "light-bulb"),
@@ -115,6 +125,22 @@ BADGES: Final[dict[str, dict[str, Badge]]] = {
         "pending": Badge("Pending", "info", "clock"),
         "hit": Badge("Came true", "ok", "check-circle"),
         "miss": Badge("Missed", "warn", "x-circle"),
+    },
+    "slo": {
+        "burning": Badge("Burning fast", "bad", "fire"),
+        "exhausted": Badge("Budget gone", "bad", "x-circle"),
+        "spending": Badge("Spending too fast", "warn", "arrow-trending-down"),
+        "ok": Badge("Within budget", "ok", "check-circle"),
+        "no_data": Badge("Not enough data", "idle", UNKNOWN_ICON),
+        "off": Badge("Switched off", "idle", "pause-circle"),
+    },
+    "burn": {
+        "page": Badge("Holds: page", "bad", "bell-alert"),
+        "ticket": Badge("Holds: ticket", "warn", "ticket"),
+        "held_back": Badge("Held back", "info", "hand-raised"),
+        "below": Badge("Below", "ok", "check-circle"),
+        "no_data": Badge("Not enough data", "idle", UNKNOWN_ICON),
+        "never": Badge("Cannot hold", "idle", "no-symbol"),
     },
     "change": {
         "worse": Badge("More", "bad", "arrow-trending-up"),

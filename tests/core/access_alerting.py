@@ -13,6 +13,12 @@ INCIDENTS = [
         f"/api/v1/incidents/{UUID}",
         Api(Scope.READ),
     ),
+    Row(
+        "GET",
+        "/api/v1/incidents/<uuidstr:incident_id>/markdown",
+        f"/api/v1/incidents/{UUID}/markdown",
+        Api(Scope.READ),
+    ),
     *(
         Row(
             "POST",
@@ -20,7 +26,7 @@ INCIDENTS = [
             f"/api/v1/incidents/{UUID}/{act}",
             Api(Scope.OPERATE),
         )
-        for act in ("acknowledge", "assign", "note", "resolve")
+        for act in ("acknowledge", "assign", "note", "publish", "resolve")
     ),
 ]
 
@@ -96,6 +102,33 @@ PIPELINE = [
     ),
 ]
 
+INCIDENT_PAGES = [
+    Row("GET", "/incidents", "/incidents", Page()),
+    Row("GET", "/incidents/<uuid:incident_id>", f"/incidents/{UUID}", Page()),
+    Row(
+        "GET",
+        "/incidents/<uuid:incident_id>/text/<slug:form>",
+        f"/incidents/{UUID}/text/summary",
+        Page(),
+    ),
+    Row(
+        "POST",
+        "/incidents/<uuid:incident_id>/acknowledge",
+        f"/incidents/{UUID}/acknowledge",
+        Page(Role.OPERATOR),
+    ),
+    *(
+        Row(
+            method,
+            f"/incidents/<uuid:incident_id>/{act}",
+            f"/incidents/{UUID}/{act}",
+            Page(Role.OPERATOR),
+        )
+        for act in ("assign", "note", "publish", "resolve")
+        for method in ("GET", "POST")
+    ),
+]
+
 ALERTING = [
     *PIPELINE,
     *REPORTS,
@@ -112,5 +145,6 @@ ALERTING = [
 ]
 
 ALERTING_PAGES = [
+    *INCIDENT_PAGES,
     *REPORT_PAGES,
 ]

@@ -127,7 +127,6 @@ def test_the_address_of_a_joined_incident_leads_to_the_one_that_took_it_in(opera
     first, second = fire(minute=-2), fire(service="agent", minute=-1)
     follow(-1)
     younger = incident_of(second).id
-    fire("slow", minute=0, facts={"root_service": "graph"}, breaker="graph")
     for service in ("planner", "agent"):
         scene.chains(4, "graph", service, root="graph")
     follow()

@@ -7,7 +7,7 @@ from alerting.services.incident_timeline import timelines_follow
 from breakers.domain.keys import breaker_key
 from resilience_site.core.journal import Entry
 from tests.alerting.incidents import scene
-from tests.alerting.incidents.scene import fire, follow, incident_of, opened, tell
+from tests.alerting.incidents.scene import chains, fire, follow, incident_of, opened, tell
 
 
 def lines(incident: Incident) -> list[tuple[str, str]]:
@@ -71,8 +71,8 @@ def test_a_service_that_it_turns_out_to_concern_is_read_from_the_beginning() -> 
     alert = fire(service="planner", breaker="graph")
     follow()
     assert timelines_follow(now=scene.at(1)) == 0
-    fire("slow", service="agent", facts={"root_service": "graph"}, breaker="pool")
-    fire("slow", service="planner", facts={"root_service": "graph"}, breaker="graph", minute=1)
+    (trace,) = chains(1, "graph", "planner", root="graph")
+    fire("slow", service="planner", facts={"trace_id": trace}, breaker="graph", minute=1)
     follow(1)
     assert timelines_follow(now=scene.at(1)) == 1
     assert ("transition" in dict(lines(incident_of(alert)))) is True

@@ -1,0 +1,237 @@
+"""An incident as Markdown: a short account to paste into a chat, and the draft of a post-mortem.
+
+Everything in them is a fact that the site holds; what only people know is asked for in the draft.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from alerting.domain.timeline import Line
+
+_MOST_LINES: Final = 30
+_SPECIAL: Final = str.maketrans({each: f"\\{each}" for each in "\\`*_[]<>|#"})
+_SEVERITY: Final = {"page": "Page", "ticket": "Ticket", "info": "Info"}
+
+
+@dataclass(frozen=True)
+class Account:
+    """What is told of an incident; `url` is whole, `base` what paths of the site begin with."""
+
+    title: str
+    state: str
+    severity: str
+    started_at: datetime
+    ended_at: datetime | None
+    lasted: str
+    url: str
+    base: str
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str = ""
+    assigned_to: str = ""
+    resolved_by: str = ""
+    services: Sequence[str] = ()
+    cause: Mapping[str, Any] = field(default_factory=dict)
+    impact: Mapping[str, Any] = field(default_factory=dict)
+    # Summaries of the alerts, in the order in which they began.
+    alerts: Sequence[str] = ()
+    alert_count: int = 0
+    lines: Sequence[Line] = ()
+
+
+def summary_markdown(account: Account) -> str:
+    """The account in a few lines: how it stands, the cause, the impact, the last things that
+    happened."""
+    parts = [
+        f"## {_plain(account.title)}",
+        "",
+        *_facts(account),
+        "",
+        "### Probable cause",
+        "",
+        *_cause(account),
+        "",
+        "### Impact",
+        "",
+        *_impact(account.impact),
+        "",
+        f"### Timeline{_cut_note(account.lines)}",
+        "",
+        *_timeline(account, account.lines[-_MOST_LINES:]),
+        "",
+        account.url,
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def post_mortem_markdown(account: Account) -> str:
+    """The draft: what is known stands in it, with questions where only people know the answer."""
+    detected = account.lines and next(
+        (line.at for line in account.lines if line.kind == "alert"), None
+    )
+    parts = [
+        f"# Post-mortem: {_plain(account.title)}",
+        "",
+        "*A draft made from what was recorded. Correct it where it is wrong, and answer what is "
+        "asked in italics.*",
+        "",
+        "## Summary",
+        "",
+        *_facts(account),
+        "",
+        "*What happened, in two sentences that somebody understands who was not there?*",
+        "",
+        "## Impact",
+        "",
+        *_impact(account.impact),
+        "",
+        "*What did users notice?*",
+        "",
+        "## Cause",
+        "",
+        *_cause(account),
+        "",
+        "*Is that the cause? Why could it have this effect? Why was it not found before?*",
+        "",
+        "## Detection",
+        "",
+        *_detection(account, detected or None),
+        "",
+        "*Would an earlier or a better alert have helped?*",
+        "",
+        "## Response",
+        "",
+        *_response(account),
+        "",
+        "*What went well, what went badly, where were we lucky?*",
+        "",
+        "## Timeline",
+        "",
+        *_timeline(account, account.lines),
+        "",
+        "## What we will do",
+        "",
+        "| What | Who | Until | Prevents, detects or mitigates |",
+        "|---|---|---|---|",
+        "| *…* | *…* | *…* | *…* |",
+        "",
+        f"Source: {account.url}",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _facts(account: Account) -> Iterable[str]:
+    urgency = _SEVERITY.get(account.severity, account.severity)
+    yield f"- **State:** {account.state}, {urgency.lower()}"
+    ended = f" to {_time(account.ended_at)}" if account.ended_at else ", still open"
+    yield f"- **Time:** {_time(account.started_at)}{ended} ({account.lasted})"
+    if account.services:
+        yield f"- **Services:** {', '.join(map(_plain, account.services))}"
+    if account.acknowledged_by:
+        yield f"- **Acknowledged by:** {_plain(account.acknowledged_by)}"
+    if account.assigned_to:
+        yield f"- **Assigned to:** {_plain(account.assigned_to)}"
+
+
+def _cause(account: Account) -> Iterable[str]:
+    cause = account.cause
+    if not cause.get("text"):
+        yield "Not known yet."
+        return
+    confidence = cause.get("confidence")
+    sure = f" (confidence {confidence:.0%})" if isinstance(confidence, int | float) else ""
+    yield f"{_plain(str(cause['text']))}{sure}"
+    yield ""
+    for each in cause.get("evidence", ()):
+        yield f"- {_linked(str(each['text']), str(each['link']), account.base)}"
+
+
+def _impact(impact: Mapping[str, Any]) -> Iterable[str]:
+    if not impact:
+        yield "Not known: no errors of its services were stored."
+        return
+    least = "at least " if impact.get("approximate") else ""
+    calls = f" of {impact['calls']:,} calls" if impact.get("calls") else ""
+    service = _plain(str(impact["service"]))
+    yield f"- **Requests lost:** {least}{impact['requests_lost']:,}{calls} of {service}"
+    if impact.get("served_degraded"):
+        yield f"- **Answered by a fallback:** {impact['served_degraded']:,} requests"
+    users = impact.get("users")
+    yield f"- **Users:** {'not known' if users is None else f'{least}{users:,}'}"
+    tiers = impact.get("requests_by_tier") or {}
+    named = ", ".join(f"{_plain(str(tier))} {count:,}" for tier, count in tiers.items())
+    yield f"- **Tiers (requests):** {named or 'not known'}"
+    yield f"- **Services with failures:** {', '.join(map(_plain, impact['services']))}"
+    if impact.get("blast_radius"):
+        yield f"- **Depend on it:** {', '.join(map(_plain, impact['blast_radius']))}"
+    budget, spent = impact.get("budget") or {}, impact.get("error_budget_spent")
+    if spent is not None and budget:
+        yield (
+            f"- **Error budget spent:** {impact['words']['spent']} ({budget['failed']:,} of "
+            f"{impact['words']['allowed']} allowed failures in {budget['days']} days at "
+            f"{impact['words']['target']})"
+        )
+
+
+def _detection(account: Account, detected: datetime | None) -> Iterable[str]:
+    if detected is not None:
+        after = round((detected - account.started_at).total_seconds())
+        late = f", {after:,} s after it began" if after > 0 else ""
+        yield f"- The first alert fired at {_time(detected)}{late}."
+    more = account.alert_count - len(account.alerts)
+    for each in account.alerts:
+        yield f"- {_plain(each)}"
+    if more > 0:
+        yield f"- and {more:,} more alerts"
+
+
+def _response(account: Account) -> Iterable[str]:
+    if account.acknowledged_at is not None:
+        after = round((account.acknowledged_at - account.started_at).total_seconds())
+        who = _plain(account.acknowledged_by)
+        yield f"- Acknowledged by {who} at {_time(account.acknowledged_at)}, {after:,} s after it began."
+    else:
+        yield "- Nobody acknowledged it."
+    done = [
+        line for line in account.lines if line.kind in ("override", "healing", "note", "degraded")
+    ]
+    for line in done:
+        yield f"- {_time(line.at)}: {_plain(line.text)}"
+    if account.ended_at is not None:
+        by = f"by {_plain(account.resolved_by)}" if account.resolved_by else "as all alerts ended"
+        yield f"- Over at {_time(account.ended_at)}, {by}."
+
+
+def _timeline(account: Account, lines: Sequence[Line]) -> Iterable[str]:
+    day = ""
+    for line in lines:
+        at = line.at.astimezone(UTC)
+        if f"{at:%Y-%m-%d}" != day:
+            day = f"{at:%Y-%m-%d}"
+            yield f"**{day}** (UTC)"
+            yield ""
+        by = f" ({_plain(line.actor)})" if line.actor and line.kind == "note" else ""
+        yield f"- {at:%H:%M:%S} {_linked(line.text, line.link, account.base)}{by}"
+
+
+def _cut_note(lines: Sequence[Line]) -> str:
+    return f" (the last {_MOST_LINES} of {len(lines):,} lines)" if len(lines) > _MOST_LINES else ""
+
+
+def _linked(text: str, link: str, base: str) -> str:
+    if not link:
+        return _plain(text)
+    whole = link if link.startswith("http") else f"{base}{link}"
+    return f"[{_plain(text)}]({whole.replace('(', '%28').replace(')', '%29').replace(' ', '%20')})"
+
+
+def _plain(text: str) -> str:
+    """Words as words: what senders write is no markup."""
+    return " ".join(text.split()).translate(_SPECIAL)
+
+
+def _time(at: datetime | None) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if at else "not known"

@@ -1,0 +1,113 @@
+"""An incident as a page, or a text, tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from urllib.parse import quote
+from uuid import UUID
+
+from alerting.choices import AlertState, IncidentState
+from alerting.domain.steps import Step, Told, steps_of
+from alerting.models import Alert, Incident, IncidentEntry
+from alerting.selectors.incidents import incident_alerts, incident_find, incident_timeline
+from health.models import PublicIncident
+from resilience_site.core.formatting import duration, machine
+
+_BEFORE: Final = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to know first; `tone` is ok, warn or bad."""
+
+    tone: str
+    icon: str
+    sentence: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class IncidentView:
+    """All that stands on the page of an incident."""
+
+    incident: Incident
+    alerts: list[Alert]
+    entries: list[IncidentEntry]
+    steps: list[Step]
+    verdict: Verdict
+    public: PublicIncident | None
+    # The query string of its time.
+    time: str
+    seconds: float
+
+    @property
+    def firing(self) -> int:
+        return sum(each.state == AlertState.FIRING for each in self.alerts)
+
+
+def incident_view(
+    incident_id: UUID, *, now: datetime, kinds: Sequence[str] = ()
+) -> IncidentView | None:
+    """The incident with what belongs to it, if it is there; a fixed number of queries."""
+    incident = incident_find(incident_id)
+    if incident is None:
+        return None
+    alerts = incident_alerts(incident.id)
+    keys = list(incident.keys.values_list("key", flat=True))
+    time = time_query(incident, now)
+    public = incident.public_incident_id
+    lasted = ((incident.ended_at or now) - incident.started_at).total_seconds()
+    return IncidentView(
+        incident=incident,
+        alerts=alerts,
+        entries=incident_timeline(incident.id, kinds),
+        steps=steps_of([_told(each) for each in alerts], incident.cause, keys, time),
+        verdict=verdict_of(incident, now),
+        public=PublicIncident.objects.filter(id=public).first() if public else None,
+        time=time,
+        seconds=max(0.0, lasted),
+    )
+
+
+def time_query(incident: Incident, now: datetime) -> str:
+    """`?since=…&until=…` around an incident."""
+    since, until = incident.started_at - _BEFORE, incident.ended_at or now
+    return f"?since={quote(machine(since), safe='')}&until={quote(machine(until), safe='')}"
+
+
+def verdict_of(incident: Incident, now: datetime) -> Verdict:
+    """How an incident stands; it needs the counts of `with_counts`."""
+    lasted = duration(((incident.ended_at or now) - incident.started_at).total_seconds())
+    counts = f"{incident.firing_count:,} of {incident.alert_count:,} alerts fire"  # type: ignore[attr-defined]
+    given = f"; given to {incident.assigned_to}" if incident.assigned_to else ""
+    if incident.state == IncidentState.RESOLVED:
+        by = f" by {incident.resolved_by}" if incident.resolved_by else ", as all alerts ended"
+        return Verdict("ok", "check-circle", f"Over after {lasted}", f"Resolved{by}{given}")
+    if incident.state == IncidentState.ACKNOWLEDGED:
+        who = incident.acknowledged_by
+        said = f"Acknowledged by {who}{given}"
+        return Verdict("warn", "eye", f"{who} looks at it, open for {lasted}", f"{counts}. {said}")
+    tone = "bad" if incident.severity == "page" else "warn"
+    icon = "fire" if tone == "bad" else "exclamation-triangle"
+    sentence = f"Nobody looks at it yet, open for {lasted}"
+    return Verdict(tone, icon, sentence, f"{counts}{given}")
+
+
+def _told(alert: Alert) -> Told:
+    said: dict[str, Any] = alert.annotations
+    return Told(
+        summary=str(said.get("summary") or alert.rule_name),
+        details=str(said.get("details") or "") if alert.state == AlertState.FIRING else "",
+        runbook_url=_web(said.get("runbook_url") or alert.facts.get("runbook_url")),
+        service=alert.service,
+        link=f"/alerts/{alert.id}",
+    )
+
+
+def _web(url: Any) -> str:
+    """A URL that a page may link to, else nothing: it may come from another system."""
+    text = str(url or "")
+    return text if text.startswith(("https://", "http://")) else ""

@@ -1,0 +1,143 @@
+"""Looking for the cause of incidents and for what they touched: soon after they began, every few
+minutes while they are open, and once when they are over.
+
+It takes seconds of the database, so it holds no lock meanwhile and writes at its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, Final
+from urllib.parse import quote
+
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+
+from alerting.choices import EntryKind, IncidentState
+from alerting.domain.cause import probable_cause, spikes
+from alerting.models import Incident, IncidentEntry, IncidentKey
+from alerting.selectors.incident_clues import (
+    chains_of,
+    clues_of,
+    error_minutes,
+    impact_of,
+    window_of,
+)
+from alerting.services.incident_entries import entries_renew, entry
+from alerting.services.incident_journal import CHANGED, incident_told
+from resilience_site.core import journal
+from resilience_site.core.formatting import exact, machine, three_digits
+from resilience_site.core.timerange import TimeRange
+
+EVERY: Final = timedelta(minutes=3)
+# Chains and spans of what failed first are complete about then.
+SETTLE: Final = timedelta(seconds=20)
+_AT_ONCE: Final = 3
+# So sure a cause joins the incident with others of it.
+_NAMED: Final = 0.6
+_MOST_SERVICES: Final = 50
+_SPIKES_OF: Final = 5
+_MOST_SPIKES: Final = 10
+_NORMAL: Final = timedelta(hours=1)
+
+
+def incidents_examine(*, now: datetime) -> int:
+    """Examine those that are due, those first that were never examined; how many."""
+    due = list(_due(now)[:_AT_ONCE])
+    for incident in due:
+        incident_examine(incident, now=now)
+    return len(due)
+
+
+def incident_examine(incident: Incident, *, now: datetime) -> None:
+    """Find the probable cause and the impact of one incident, and tell when they changed."""
+    clues, missing = clues_of(incident, now)
+    cause = probable_cause(clues)
+    if cause:
+        cause["missing"] = missing
+    culprit = str(cause.get("service", ""))
+    impact = impact_of(incident, culprit, now)
+    lines = [*_spikes(incident, culprit, now), *_first_chains(incident, now)]
+    with transaction.atomic():
+        held = Incident.objects.select_for_update().filter(id=incident.id).first()
+        if held is None or held.merged_into_id is not None:
+            return
+        entries_renew(lines)
+        changed = _take(held, cause, culprit, impact, now)
+        held.examined_at = now
+        held.save()
+        if changed:
+            journal.append([incident_told(held, CHANGED, cause=cause.get("text", ""))])
+
+
+def _due(now: datetime) -> QuerySet[Incident]:
+    never = Q(examined_at=None, changed_at__lte=now - SETTLE)
+    again = Q(examined_at__lte=now - EVERY) & ~Q(state=IncidentState.RESOLVED)
+    last = Q(
+        state=IncidentState.RESOLVED, ended_at__lte=now - SETTLE, examined_at__lt=F("ended_at")
+    )
+    last |= Q(state=IncidentState.RESOLVED, examined_at=None)
+    rows = Incident.objects.filter(never | again | last, merged_into=None)
+    return rows.order_by(F("examined_at").asc(nulls_first=True), "-started_at")
+
+
+def _take(
+    held: Incident, cause: dict[str, Any], culprit: str, impact: dict[str, Any], now: datetime
+) -> bool:
+    """Whether what people see of it changed."""
+    before = (held.cause, held.impact, held.culprit)
+    if cause:
+        held.cause, held.culprit = cause, culprit
+    if impact:
+        held.impact = impact
+    touched = [culprit, *impact.get("services", [])]
+    services = list(dict.fromkeys([*held.services, *filter(None, touched)]))[:_MOST_SERVICES]
+    if services != held.services:
+        held.services, held.cursor = services, 0
+    if culprit and cause["confidence"] >= _NAMED:
+        IncidentKey.objects.get_or_create(incident=held, key=f"root:{culprit}"[:300])
+    if (held.cause, held.impact, held.culprit) == before:
+        return False
+    held.version += 1
+    held.changed_at = max(now, held.changed_at)
+    return True
+
+
+def _spikes(incident: Incident, culprit: str, now: datetime) -> Iterable[IncidentEntry]:
+    """The rises of errors of its services; their lines grow with them."""
+    within = window_of(incident, now)
+    normal = TimeRange(within.since - _NORMAL, within.since)
+    minutes = _NORMAL / timedelta(minutes=1)
+    for service in list(filter(None, dict.fromkeys([culprit, *incident.services])))[:_SPIKES_OF]:
+        mean = sum(error_minutes(service, normal).values()) / minutes
+        found = spikes(error_minutes(service, within), mean)
+        for each in found[:_MOST_SPIKES]:
+            length = round((each.until - each.since) / timedelta(minutes=1))
+            text = (
+                f"{each.errors:,} errors of {service} in {length} min, at most {each.peak:,} a "
+                f"minute ({exact(each.peak_at)[11:16]} UTC); {three_digits(each.normal)} a minute "
+                "in the hour before"
+            )
+            ends = f"since={machine(each.since)}&until={machine(each.until)}"
+            yield entry(
+                incident.id, EntryKind.ERRORS, each.since, text,
+                ref=f"errors:{machine(each.since)}:{service}",
+                link=f"/errors?service={quote(service, safe='')}&{ends}",
+            )  # fmt: skip
+
+
+def _first_chains(incident: Incident, now: datetime) -> Iterable[IncidentEntry]:
+    """Of each service in which chains of errors began, the first."""
+    rows = chains_of(incident, window_of(incident, now))
+    firsts = rows.order_by("root_cause_service", "started_at").distinct("root_cause_service")
+    for chain in firsts[:_SPIKES_OF]:
+        crossed = [each for each in chain.services if each != chain.root_cause_service]
+        over = f", seen in {', '.join(crossed[:5])}" if crossed else ""
+        what = ": ".join(filter(None, [chain.root_cause_type, chain.root_cause_message]))
+        text = f"First chain of errors from {chain.root_cause_service}{over}: {what}"
+        key = chain.trace_id or chain.correlation_id or str(chain.id)
+        yield entry(
+            incident.id, EntryKind.ERRORS, chain.started_at, text,
+            ref=f"chain:{chain.root_cause_service}", link=f"/chains/{quote(key, safe='')}",
+        )  # fmt: skip
