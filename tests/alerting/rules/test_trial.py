@@ -1,0 +1,108 @@
+"""A trial over a range is what the live evaluation of that range made, alert for alert."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from alerting.models import AlertRule
+from alerting.services.rules.shipped import rules_ship
+from alerting.services.rules.trial import rule_trial
+from resilience_site.core.problems import Invalid
+from tests.alerting.rules.history import (
+    alerts_live,
+    alerts_tried,
+    at,
+    breaker,
+    live,
+    only,
+    write,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def shipped() -> Iterator[None]:
+    rules_ship(now=at(-10))
+    yield
+    assert not AlertRule.objects.exclude(fault="").exists()
+
+
+def storm(seed: int, minutes: int) -> None:
+    """Breakers that open and close at random, with turns of the evaluation between."""
+    chance = random.Random(seed)
+    seconds = 0.0
+    while seconds < minutes * 60:
+        seconds += chance.expovariate(1 / 25)
+        breaker(
+            seconds, chance.choice(["open", "half_open", "closed", "closed"]),
+            chance.choice(["graph", "redis"]), chance.choice(["i-1", "i-2"]),
+        )  # fmt: skip
+        if chance.random() < 0.4:
+            live([seconds + chance.uniform(0, 0.5)])
+    live([minutes * 60 + 60])
+
+
+@pytest.mark.parametrize("hold", [0, 45])
+def test_over_the_journal_it_equals_the_live_alerts(hold: int) -> None:
+    only("breaker_open")
+    AlertRule.objects.filter(name="breaker_open").update(for_seconds=hold)
+    storm(7 + hold, 25)
+    made = alerts_live("breaker_open", 1500)
+    assert len(made) > 2
+    assert alerts_tried("breaker_open", 0, 1560, 1570) == made
+    # A part of the range: those that fire within, whenever they began.
+    middle = made[0][2] + timedelta(seconds=1)
+    part = [each for each in made if each[2] >= middle]
+    assert 0 < len(part) < len(made)
+    assert alerts_tried("breaker_open", (middle - at(0)).total_seconds(), 1560, 1570) == part
+
+
+def test_it_names_the_alerts_that_live_made_and_where_to_look() -> None:
+    only("breaker_open")
+    live([0])
+    breaker(10, "open")
+    live([11])
+    rule = AlertRule.objects.get(name="breaker_open")
+    trial = rule_trial(rule, since=at(0), until=at(100), now=at(200))
+    assert (trial.fired, trial.words) == (1, "It would have fired once.")
+    (tried,) = trial.alerts
+    assert tried.alert_id == rule.alerts.get().pk
+    assert tried.link == "/breakers/key-of-graph"
+    assert tried.summary == "Breaker graph of planner is open"
+
+
+def test_silence_and_quiet_are_the_same_live_and_tried() -> None:
+    only("ingest_key_silent", "fallback_activated")
+    for minute in (0, 1, 2, 30, 31, 50):
+        write(minute * 60, "ingest", "key.heard", "7", "", "", name="planner's", prefix="rcp_i_")
+        write(minute * 60 + 1, "fallbacks", "fallback.served", "planner", "graph")
+        live([minute * 60 + 2, minute * 60 + 7.5])
+    live(range(3100, 4300, 50))
+    for rule, count in (("ingest_key_silent", 3), ("fallback_activated", 3)):
+        made = alerts_live(rule, 4200)
+        assert len(made) == count, rule
+        assert alerts_tried(rule, 0, 4200, 4290) == made
+
+
+def test_a_rule_that_is_switched_on_tells_what_holds_and_not_what_is_over() -> None:
+    only("breaker_open")
+    breaker(0, "open", "redis")
+    breaker(5, "closed", "redis")
+    breaker(10, "open", "graph")
+    live([600])
+    (made,) = alerts_live("breaker_open", 600)
+    assert dict(made[0])["breaker"] == "graph"
+    assert made[1] == at(10)
+
+
+def test_ranges_that_say_nothing_are_refused() -> None:
+    rule = AlertRule.objects.get(name="breaker_open")
+    with pytest.raises(Invalid, match="at most 7 days"):
+        rule_trial(rule, since=at(0) - timedelta(days=8), until=at(0), now=at(60))
+    with pytest.raises(Invalid, match="over for long enough"):
+        rule_trial(rule, since=at(60), until=at(120), now=at(60))
