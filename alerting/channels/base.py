@@ -87,6 +87,10 @@ class Kind(ABC, Generic[O]):
     def validate(self, options: O) -> None:
         """Refuse options that cannot work together; raises `OptionError`."""
 
+    def verify(self, options: O) -> None:
+        """Look more closely than each attempt does, once, when a channel is saved; raises
+        `OptionError`."""
+
     def completed(self, target: Mapping[str, Any]) -> dict[str, Any]:
         """A new target with what the site itself makes for it, such as a secret."""
         return dict(target)

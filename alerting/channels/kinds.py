@@ -9,7 +9,7 @@ from typing import Any, Final
 from alerting.channels.base import KINDS, Kind
 from alerting.choices import ChannelKind
 
-_FOLDERS: Final = (ChannelKind.WEBHOOK.value,)
+_FOLDERS: Final = tuple(ChannelKind.values)
 
 
 @cache

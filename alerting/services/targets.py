@@ -51,6 +51,7 @@ def target_read(kind: Kind[Any], given: Any, former: Mapping[str, Any] | None = 
         whole = unmask(kind, _object(given), former or {})
         whole = kind.completed(whole)
         options = kind.parse(whole)
+        kind.verify(options)
         if former is not None and _sent_masked(kind, given):
             _same_place_require(kind, options, former, _sent_masked(kind, given)[0])
     except OptionError as error:

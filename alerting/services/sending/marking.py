@@ -29,8 +29,8 @@ def attempt_mark(*, claim: Claim, attempted: Attempted, now: datetime, rng: rand
     outcome = attempted.outcome
     with transaction.atomic():
         # Channels before deliveries, in every transaction that locks both.
-        named = Channel.objects.select_for_update().filter(deliveries=claim.delivery)
-        channel = named.first()
+        named = Channel.objects.select_for_update(of=("self",))
+        channel = named.filter(deliveries=claim.delivery).first()
         delivery = Delivery.objects.select_for_update().filter(pk=claim.delivery.pk).first()
         if delivery is None:
             return

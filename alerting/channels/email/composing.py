@@ -1,0 +1,58 @@
+"""A message as mail: the same bytes for each attempt, so that a receiver can tell a repetition."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from django.template import Context, Engine
+
+from alerting.channels.base import Envelope
+from health.checks.words import one_line
+from resilience_site.config import config
+
+_MOST_SUBJECT: Final = 200
+_ENGINE: Final = Engine(dirs=[str(Path(__file__).parent)], autoescape=True)
+
+
+def mail_of(envelope: Envelope, *, sender: str, to: Sequence[str]) -> EmailMessage:
+    """The mail of an attempt. Mails of one group of alerts stand in one thread."""
+    message = envelope.message
+    mail = EmailMessage(policy=SMTP)
+    mail["From"] = sender
+    mail["To"] = ", ".join(to)
+    mail["Subject"] = one_line(message.title, _MOST_SUBJECT)
+    mail["Date"] = format_datetime(envelope.created_at)
+    mail["Message-ID"] = f"<{envelope.id}@{_host()}>"
+    if message.group_key:
+        mail["References"] = f"<{_digest(message.group_key)}@{_host()}>"
+    # Answering machines keep quiet (RFC 3834).
+    mail["Auto-Submitted"] = "auto-generated"
+    mail["X-Resilience-Event"] = envelope.happening
+    mail.set_content(f"{message.text}\n\n{message.url}\n" if message.url else f"{message.text}\n")
+    mail.add_alternative(message.html or _html(envelope), subtype="html")
+    return mail
+
+
+def _html(envelope: Envelope) -> str:
+    template = _ENGINE.get_template("message.html")
+    values = {
+        "message": envelope.message,
+        "channel": envelope.channel,
+        "site": config.resilience_public_url,
+    }
+    return template.render(Context(values))
+
+
+def _host() -> str:
+    return urlsplit(config.resilience_public_url).hostname or "localhost"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,87 @@
+"""Slack by an incoming webhook; Mattermost and others take the same form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from yarl import URL
+
+from alerting.channels.base import Envelope, kind
+from alerting.channels.http import AGENT, HttpKind
+from alerting.channels.listing import alert_line, clipped, links, listed, rest, status_word, why
+from alerting.domain.messages import AlertTold, Message
+from health.checks.tlscontext import tls_context
+from health.checks.web import Request
+from health.checks.weburl import web_url
+
+_COLOURS: Final = {"page": "#c62828", "ticket": "#b26a00", "info": "#1565c0"}
+_OVER: Final = "#2e7d32"
+
+
+@dataclass(frozen=True)
+class SlackOptions:
+    """`url` is that of the incoming webhook, which is a secret as a whole. `ca` (PEM) is trusted
+    in place of the system's authorities."""
+
+    url: str
+    ca: str | None = None
+
+
+@kind("slack", "Slack")
+class SlackKind(HttpKind[SlackOptions]):
+    Options = SlackOptions
+    secrets = frozenset({"url"})
+
+    def validate(self, options: SlackOptions) -> None:
+        web_url("url", options.url)
+        tls_context(ca=options.ca)
+
+    def url(self, options: SlackOptions) -> URL:
+        return web_url("url", options.url)
+
+    def authorities(self, options: SlackOptions) -> str | None:
+        return options.ca
+
+    def request(self, options: SlackOptions, envelope: Envelope) -> Request:
+        headers = {"User-Agent": AGENT, "Content-Type": "application/json"}
+        return Request(self.url(options), "POST", headers, orjson.dumps(card(envelope)))
+
+
+def card(envelope: Envelope) -> dict[str, Any]:
+    """The JSON of a message."""
+    message = envelope.message
+    title = f"{status_word(message)}: {message.title}"
+    attachments = [_attachment(each) for each in listed(message)] or [_plain(message)]
+    more = rest(message)
+    if more:
+        attachments.append({"fallback": more, "text": more})
+    attachments[-1]["footer"] = clipped(why(envelope), 300)
+    head = f"*{escaped(clipped(title, 300))}*"
+    if message.url:
+        head += f" <{escaped(message.url)}|Open>"
+    return {"text": head, "attachments": attachments}
+
+
+def escaped(text: str) -> str:
+    """`text` without a control character of Slack's markup."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _attachment(alert: AlertTold) -> dict[str, Any]:
+    lines = [alert_line(alert), clipped(alert.details)]
+    opens = " · ".join(f"<{escaped(url)}|{words}>" for words, url in links(alert))
+    text = "\n".join([*(escaped(each) for each in lines if each), *([opens] if opens else [])])
+    colour = _OVER if alert.status == "resolved" else _COLOURS.get(alert.severity, _COLOURS["info"])
+    summary = escaped(clipped(alert.summary, 300))
+    return {"color": colour, "fallback": summary, "title": summary, "text": text}
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    text = escaped(clipped(message.text, 3_000))
+    return {
+        "color": _COLOURS.get(message.severity, _COLOURS["info"]),
+        "fallback": text,
+        "text": text,
+    }

@@ -1,0 +1,205 @@
+"""What each kind of channel sends, and what it makes of the answers."""
+
+from __future__ import annotations
+
+import base64
+import random
+from typing import Any
+
+import orjson
+import pytest
+import standardwebhooks
+import time_machine
+
+from alerting.channels import kind_named
+from alerting.channels.http import retry_after
+from alerting.channels.webhook.body import MOST_BYTES
+from alerting.channels.webhook.signing import secret_bytes, secret_new
+from alerting.choices import ChannelKind, Purpose
+from alerting.models import Channel, Delivery
+from alerting.services.sending import deliveries_send
+from health.checks.options import OptionError
+from tests.alerting.delivery.receivers import Answer, Receiver
+from tests.alerting.delivery.scene import NOW, SECRET, channel, enqueue, message, told, webhook
+
+KEY = "0123456789abcdef0123456789abcdef"
+
+
+def send(to: Channel, what: Any = None, **more: Any) -> Delivery:
+    delivery = enqueue(to, what, **more)
+    deliveries_send(now=NOW, rng=random.Random(1))
+    delivery.refresh_from_db()
+    return delivery
+
+
+def test_slack_gets_a_card_whose_words_are_no_markup(receiver: Receiver) -> None:
+    to = channel("slack", {"url": f"{receiver.url}/services/T0/B0/very-secret"})
+    delivery = send(to, message(title="a <b> & c", alerts=(told(summary="x < y"),)))
+    assert delivery.state == "delivered"
+    card = receiver.received[0].document
+    assert "Page: a &lt;b&gt; &amp; c" in card["text"]
+    (attachment,) = card["attachments"]
+    assert attachment["title"] == "x &lt; y"
+    assert "<https://runbooks.example.com/breaker|What to do>" in attachment["text"]
+    assert "The first alert of its group." in attachment["footer"]
+    # The whole URL is the secret.
+    assert "very-secret" not in str(delivery.tries.get().request)
+
+
+def test_cards_list_ten_alerts_and_count_the_rest(receiver: Receiver) -> None:
+    many = message(alerts=tuple(told(summary=f"no. {n}") for n in range(40)), left_out=3)
+    send(channel("slack", {"url": receiver.url}), many)
+    send(channel("teams", {"url": receiver.url}), many)
+    slack, teams = receiver.received
+    assert len(slack.document["attachments"]) == 11
+    assert slack.document["attachments"][-1]["text"] == "And 33 more."
+    assert "And 33 more" in teams.body.decode().replace("\\", "")
+
+
+def test_teams_gets_an_adaptive_card_that_fits(receiver: Receiver) -> None:
+    receiver.answers = [Answer(202)]
+    to = channel("teams", {"url": receiver.url})
+    long = message(alerts=tuple(told(details="é" * 1_400, summary="*x*") for _ in range(10)))
+    assert send(to, long).state == "delivered"
+    request = receiver.received[0]
+    assert len(request.body) < 28_000
+    (attachment,) = request.document["attachments"]
+    assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+    card = attachment["content"]
+    assert card["type"] == "AdaptiveCard"
+    assert card["actions"][0]["url"] == message().url
+    assert any(block["text"] == r"\*x\*" for block in card["body"])
+    assert any("more" in block["text"] for block in card["body"])
+
+
+def test_pagerduty_opens_and_resolves_one_alert_for_a_group(receiver: Receiver) -> None:
+    receiver.answers = [Answer(202, body=b'{"status":"success"}')]
+    to = channel("pagerduty", {"routing_key": KEY, "url": receiver.url})
+    delivery = send(to)
+    send(to, message(status="resolved"))
+    opened, resolved = (each.document for each in receiver.received)
+    assert (opened["event_action"], resolved["event_action"]) == ("trigger", "resolve")
+    assert opened["dedup_key"] == resolved["dedup_key"] == "default:breaker-open"
+    assert opened["routing_key"] == KEY
+    assert opened["payload"]["severity"] == "critical"
+    assert opened["payload"]["source"] == "planner"
+    assert KEY not in str(delivery.tries.get().request)
+
+
+def test_a_test_has_a_key_of_its_own_at_pagerduty(receiver: Receiver) -> None:
+    to = channel("pagerduty", {"routing_key": KEY, "url": receiver.url})
+    delivery = send(to, message(alerts=(), why=None, severity="info"), purpose=Purpose.TEST)
+    event = receiver.received[0].document
+    assert event["dedup_key"] == str(delivery.pk)
+    assert event["payload"]["severity"] == "info"
+
+
+def test_while_a_secret_is_changed_both_the_old_and_the_new_one_verify(receiver: Receiver) -> None:
+    new = secret_new()
+    target = {
+        "url": receiver.url,
+        "secret": new,
+        "previous_secret": SECRET,
+        "previous_until": "2026-11-26T13:00:00+00:00",
+    }
+    to = channel("webhook", target)
+    with time_machine.travel(NOW, tick=False):
+        send(to)
+        (request,) = receiver.received
+        for secret in (new, SECRET):
+            standardwebhooks.Webhook(secret).verify(request.body, request.headers)
+    with time_machine.travel("2026-11-26T13:00:01+00:00", tick=False):
+        Delivery.objects.update(state="pending", lease_until=None)
+        from datetime import UTC, datetime
+
+        deliveries_send(now=datetime.now(UTC), rng=random.Random(1))
+        later = receiver.received[-1]
+        standardwebhooks.Webhook(new).verify(later.body, later.headers)
+        with pytest.raises(standardwebhooks.WebhookVerificationError):
+            standardwebhooks.Webhook(SECRET).verify(later.body, later.headers)
+
+
+def test_secrets_in_headers_and_answers_are_not_kept(receiver: Receiver) -> None:
+    receiver.answers = [Answer(200, body=b"you sent Bearer tok-en-1234")]
+    to = channel(
+        "webhook",
+        {"url": receiver.url, "secret": SECRET, "headers": {"Authorization": "Bearer tok-en-1234"}},
+    )
+    kept = send(to).tries.get()
+    assert receiver.received[0].headers["authorization"] == "Bearer tok-en-1234"
+    assert "tok-en-1234" not in f"{kept.request} {kept.answer}"
+
+
+def test_a_body_that_would_be_too_large_says_how_much_it_leaves_out(receiver: Receiver) -> None:
+    many = tuple(told(facts={"text": "x" * 10_000}) for _ in range(64))
+    send(webhook(receiver.url), message(alerts=many, left_out=1))
+    request = receiver.received[0]
+    assert len(request.body) <= MOST_BYTES
+    assert request.document["truncatedAlerts"] + len(request.document["alerts"]) == 65
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "option"),
+    [
+        ("webhook", {"url": "ftp://x", "secret": SECRET}, "url"),
+        ("webhook", {"url": "http://x", "secret": "plain"}, "secret"),
+        ("webhook", {"url": "http://x", "secret": "whsec_!!"}, "secret"),
+        ("webhook", {"url": "http://x", "secret": "whsec_c2hvcnQ="}, "secret"),
+        (
+            "webhook",
+            {"url": "http://x", "secret": SECRET, "headers": {"Webhook-Id": "1"}},
+            "headers",
+        ),
+        ("webhook", {"url": "http://x", "secret": SECRET, "colour": 1}, "colour"),
+        ("slack", {}, "url"),
+        ("slack", {"url": "hooks.slack.com"}, "url"),
+        ("teams", {"url": "http://x", "ca": "none"}, "ca"),
+        ("pagerduty", {"routing_key": "short"}, "routing_key"),
+        ("email", {"to": []}, "to"),
+        ("email", {"to": ["nobody"]}, "to"),
+        ("email", {"to": ["a@b.example\nBcc: c@d.example"]}, "to"),
+        ("email", {"to": ["a@b.example"]}, "smtp_url"),
+        ("email", {"to": ["a@b.example"], "smtp_url": "http://x"}, "smtp_url"),
+        ("email", {"to": ["a@b.example"], "smtp_url": "smtp://x", "sender": "x"}, "sender"),
+        ("apprise", {"url": "no url"}, "url"),
+    ],
+)
+def test_a_wrong_target_is_refused_by_the_name_of_its_option(
+    kind: str, target: dict[str, Any], option: str
+) -> None:
+    known = kind_named(kind)
+    assert known is not None
+    with pytest.raises(OptionError) as refused:
+        known.parse(target)
+    assert refused.value.option == option
+    assert SECRET not in str(refused.value)
+
+
+def test_each_kind_of_channel_has_its_folder() -> None:
+    for name in ChannelKind.values:
+        assert kind_named(name) is not None
+
+
+def test_new_secrets_are_of_the_form_that_receivers_expect() -> None:
+    secret = secret_new()
+    assert len(secret_bytes(secret)) == 32
+    assert base64.b64decode(secret.removeprefix("whsec_")) == secret_bytes(secret)
+    assert secret != secret_new()
+    assert orjson.loads(orjson.dumps(secret)) == secret
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("120", 120.0),
+        (" 0 ", 0.0),
+        ("Thu, 26 Nov 2026 12:01:00 GMT", 60.0),
+        ("Thu, 26 Nov 2026 11:00:00 GMT", 0.0),
+        ("-5", None),
+        ("soon", None),
+        ("", None),
+        ("9" * 40, None),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_a_date(text: str, seconds: float | None) -> None:
+    assert retry_after(text, now=NOW) == seconds
