@@ -67,7 +67,7 @@ def report_weekly_make(*, now: datetime) -> ResilienceReport | None:
     or where the site had seen nothing yet by the end of that week.
 
     However often this is called, and by how many workers, a week has one report and each channel
-    one mail.
+    one mail; none where PROACTIVE_ALERTING_ENABLED is off.
     """
     week = week_due(now)
     if _is_there(week.since, week.until) or _is_before_all(week.until):
@@ -76,7 +76,8 @@ def report_weekly_make(*, now: datetime) -> ResilienceReport | None:
     try:
         with transaction.atomic():
             report = _store(*week, figures, "", now)
-            report_mail(report=report, channels=report_channels(), now=now)
+            if config.proactive_alerting_enabled:
+                report_mail(report=report, channels=report_channels(), now=now)
     except IntegrityError:
         # Another worker was faster: its report stands, and nothing of this one.
         if not _is_there(week.since, week.until):
@@ -86,10 +87,7 @@ def report_weekly_make(*, now: datetime) -> ResilienceReport | None:
 
 
 def report_mail(*, report: ResilienceReport, channels: list[Channel], now: datetime) -> int:
-    """Put the mail of a report for each of the channels into the outbox; how many. None where
-    PROACTIVE_ALERTING_ENABLED is off."""
-    if not config.proactive_alerting_enabled:
-        return 0
+    """Put the mail of a report for each of the channels into the outbox; how many."""
     message = report_message(report)
     for channel in channels:
         delivery_enqueue(channel=channel, message=message, purpose=Purpose.REPORT, now=now)
@@ -100,15 +98,13 @@ def report_mail_to(
     *, report: ResilienceReport, channel_ids: Collection[UUID], actor: Actor, now: datetime
 ) -> int:
     """Mail a report by hand; how many mails are in the outbox. Raises `Invalid` where no channel is
-    named, one is no e-mail channel that is switched on, or nothing is delivered."""
+    named, or one is no e-mail channel that is switched on."""
     with (
         refusals_audited(
             actor=actor, action="report.mail", object_type="report", object_id=report.id
         ),
         transaction.atomic(),
     ):
-        if not config.proactive_alerting_enabled:
-            raise Invalid("Nothing is sent while PROACTIVE_ALERTING_ENABLED is false.")
         channels = [each for each in mail_channels() if each.enabled and each.id in channel_ids]
         if not channels or len(channels) < len(set(channel_ids)):
             raise Invalid.field(
@@ -146,7 +142,7 @@ def report_message(report: ResilienceReport) -> Message:
     )
     return Message(
         title=subject(figures, since, until),
-        text=plain_text(figures, since, until, url),
+        text=plain_text(figures, since, until),
         severity="info",
         url=url,
         html=html,

@@ -130,7 +130,6 @@ def report_mail(request: HttpRequest, report_id: UUID) -> HttpResponse:
         "title": "Mail the report",
         "report": found,
         "channels": [each for each in mail_channels() if each.enabled],
-        "delivering": config.proactive_alerting_enabled,
         "next": back_to(request, home),
     }
     return form_answer(request, context, problem)

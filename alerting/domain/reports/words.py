@@ -119,8 +119,8 @@ def subject(figures: Figures, since: datetime, until: datetime) -> str:
     return f"Resilience report {range_words(since, until)}: {', '.join(parts)}"
 
 
-def plain_text(figures: Figures, since: datetime, until: datetime, url: str) -> str:
-    """The report as text of short lines."""
+def plain_text(figures: Figures, since: datetime, until: datetime) -> str:
+    """The report as text of short lines; where all of it stands is said by whoever sends it."""
     parts = [f"Resilience report of {range_words(since, until)} (UTC)", *figures.verdict]
     sections = (
         ("Services", _services(figures)),
@@ -136,7 +136,7 @@ def plain_text(figures: Figures, since: datetime, until: datetime, url: str) -> 
             parts += ["", title, *(f"- {line}" for line in shown[:_LINES])]
             if len(shown) > _LINES:
                 parts.append(f"- and {len(shown) - _LINES} more")
-    return "\n".join([*parts, "", f"All of it: {url}"])
+    return "\n".join(parts)
 
 
 def _services(figures: Figures) -> Iterator[str]:

@@ -95,7 +95,7 @@ def test_the_weekly_report_is_made_once_also_late_and_mailed_to_who_wants_it() -
     assert (delivery.channel_name, delivery.purpose) == ("team", "report")
     message = delivery.message
     assert message["title"].startswith("Resilience report 16 to 22 November 2026: 97.619 % ")
-    assert f"/reports/{report.id}" in message["text"]
+    assert message["url"].endswith(f"/reports/{report.id}")
     assert "<h1>Resilience report</h1>" in message["html"]
     assert "pg does not answer" not in message["title"]
 
@@ -215,7 +215,7 @@ def test_a_wrong_range_keeps_what_was_typed_and_says_why(operator: Client) -> No
 
 def test_the_page_says_that_nothing_is_sent_while_alerting_is_off(operator: Client) -> None:
     with config.override(proactive_alerting_enabled=False):
-        assert "Nothing is sent while" in text_of(operator, "/reports")
+        assert "No report is mailed by itself while" in text_of(operator, "/reports")
 
 
 def test_an_operator_says_who_gets_the_weekly_report(operator: Client, viewer: Client) -> None:
