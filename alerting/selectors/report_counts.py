@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -36,14 +35,14 @@ GROUP BY rule_name, source, severity
 
 # A run's newest entry says how it stands. The journal keeps a week.
 _RUNS = """
-SELECT state, count(*) FROM (
-    SELECT DISTINCT ON (key) key, state FROM core_journalentry
+SELECT kind, count(*) FROM (
+    SELECT DISTINCT ON (key) key, kind FROM core_journalentry
     WHERE topic = 'healing' AND kind LIKE 'run.%%' AND at >= %s AND at < %s
     ORDER BY key, id DESC
-) AS run GROUP BY state
+) AS run GROUP BY kind
 """
-_SUCCEEDED: Final = frozenset({"succeeded"})
-_FAILED: Final = frozenset({"failed", "escalated", "rolled_back", "timed_out"})
+_SUCCEEDED: Final = frozenset({"run.succeeded"})
+_FAILED: Final = frozenset({"run.failed", "run.escalated", "run.rolled_back", "run.timed_out"})
 
 
 @dataclass(frozen=True)
@@ -192,8 +191,8 @@ def healing_runs(within: TimeRange) -> Healing:
     )
 
 
-def _sum_of(counts: dict[str, int], states: Sequence[str] | frozenset[str]) -> int:
-    return sum(count for state, count in counts.items() if state in states)
+def _sum_of(counts: dict[str, int], kinds: frozenset[str]) -> int:
+    return sum(count for kind, count in counts.items() if kind in kinds)
 
 
 def _mean(field: str) -> Avg:

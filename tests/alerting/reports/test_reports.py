@@ -72,7 +72,7 @@ def test_healing_runs_are_counted_by_how_they_stand_last() -> None:
         journal.append(
             [
                 journal.Entry(Topic.HEALING, "run.started", "a", "running"),
-                journal.Entry(Topic.HEALING, "run.ended", "a", "succeeded"),
+                journal.Entry(Topic.HEALING, "run.succeeded", "a", "succeeded"),
                 journal.Entry(Topic.HEALING, "run.failed", "b", "failed"),
                 journal.Entry(Topic.HEALING, "run.started", "c", "running"),
             ]
