@@ -12,9 +12,12 @@ import pytest
 from django.test import Client
 
 from alerting.choices import AlertSource, AlertState
-from alerting.models import Alert
+from alerting.domain.alerts import AlertChange
+from alerting.models import Alert, Incident
 from alerting.selectors.inbound import senders_heard
+from alerting.services.alerts import alerts_apply
 from alerting.services.inbound import SOURCES, Taken, inbound_expire, inbound_take
+from alerting.services.incident_follow import incidents_follow
 from health.models import Service
 from resilience_site.config import config
 from resilience_site.core import journal, keys
@@ -150,6 +153,16 @@ def test_what_is_not_repeated_for_the_configured_time_ends() -> None:
     ended = Alert.objects.get(state="resolved")
     assert ended.facts["ended_because"] == "not repeated for 2 h"
     assert ended.labels["instance"] == "10.0.0.7:9100"
+
+
+def test_it_joins_the_incident_of_the_sites_own_alert_of_that_service() -> None:
+    labels = {"alertname": "breaker_open", "service": "planner", "severity": "page"}
+    own = AlertChange("fire", NOW, labels, "breaker_open", "page", NOW, service="planner")
+    alerts_apply([own], now=NOW)
+    take(alertmanager_post(prometheus_alert()), LATER)
+    incidents_follow(now=LATER)
+    incident = Incident.objects.get()
+    assert set(incident.alerts.values_list("source", flat=True)) == {"rule", "alertmanager"}
 
 
 def test_a_large_post_takes_few_queries(
