@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from ninja import Router
 
-from alerting.api import alerts, inbound, incidents, reports, routes, silences
+from alerting.api import alerts, inbound, incidents, reports, routes, rules, silences
 
 routers: list[tuple[str, Router]] = [
     ("", silences.router),
     ("", routes.router),
+    ("", rules.router),
     ("", alerts.router),
     ("", inbound.router),
     ("", incidents.router),

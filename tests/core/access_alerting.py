@@ -129,7 +129,21 @@ INCIDENT_PAGES = [
     ),
 ]
 
+_RULE = "/api/v1/alerts/rules/<str:name>"
+_THIS_RULE = "/api/v1/alerts/rules/breaker_open"
+
+RULES = [
+    Row("GET", "/api/v1/alerts/rules", "/api/v1/alerts/rules", Api(Scope.READ)),
+    Row("POST", "/api/v1/alerts/rules", "/api/v1/alerts/rules", Api(Scope.OPERATE)),
+    Row("POST", "/api/v1/alerts/rules/trial", "/api/v1/alerts/rules/trial", Api(Scope.READ)),
+    Row("GET", _RULE, _THIS_RULE, Api(Scope.READ)),
+    Row("PUT", _RULE, _THIS_RULE, Api(Scope.OPERATE)),
+    Row("DELETE", _RULE, _THIS_RULE, Api(Scope.OPERATE)),
+    Row("POST", f"{_RULE}/trial", f"{_THIS_RULE}/trial", Api(Scope.READ)),
+]
+
 ALERTING = [
+    *RULES,
     *PIPELINE,
     *REPORTS,
     *INCIDENTS,

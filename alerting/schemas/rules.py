@@ -1,0 +1,112 @@
+"""Alert rules and their trials, as the API takes and gives them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from ninja import Field, Schema
+
+from alerting.choices import Origin, Severity
+from resilience_site.core.pagination import PageQuery
+
+
+class RuleQuery(PageQuery):
+    severity: Severity | Literal[""] = ""
+    enabled: bool | None = None
+    faulty: bool | None = Field(None, description="Whether something is wrong with the rule")
+
+
+class RuleIn(Schema):
+    """A rule. When one is changed, what is not given stays as it is."""
+
+    name: Any = Field(None, description="Small letters, digits, - and _; the label alertname")
+    title: Any = None
+    description: Any = None
+    severity: Any = Field(None, description="page, ticket or info")
+    condition: Any = Field(
+        None,
+        description="An object with type event, silent, figure or burn: "
+        '{"type": "event", "topic": "breakers", "kinds": ["breaker.transition"], "where": '
+        '[{"field": "state", "value": "open"}], "labels": {"breaker": "payload.name"}}',
+    )
+    for_seconds: Any = Field(None, description="How long it must hold before the alert fires")
+    keep_firing_seconds: Any = Field(None, description="How long it must be gone before it ends")
+    labels: Any = Field(None, description="Further labels: templates over labels")
+    summary: Any = Field(None, description="A template over labels and facts")
+    details: Any = None
+    runbook_url: Any = None
+    enabled: Any = None
+
+
+class RuleOut(Schema):
+    """A rule; `fault` says what is wrong with it, `firing` how many of its alerts fire now."""
+
+    name: str
+    title: str
+    description: str
+    severity: Severity
+    condition: dict[str, Any]
+    for_seconds: int
+    keep_firing_seconds: int
+    labels: dict[str, str]
+    summary: str
+    details: str
+    runbook_url: str
+    enabled: bool
+    origin: Origin
+    fault: str
+    faulty_since: datetime | None
+    firing: int
+    changed_at: datetime
+    changed_by: str
+    version: int
+
+
+class TrialRangeIn(Schema):
+    """The range to try a rule on: RFC 3339 or a length such as 1h, at most 7 days. `rule` holds
+    fields to try in place of those that are stored."""
+
+    since: str = "7d"
+    until: str = ""
+    rule: RuleIn | None = None
+
+
+class NewTrialIn(Schema):
+    """As above, for a rule that is not stored."""
+
+    since: str = "7d"
+    until: str = ""
+    rule: RuleIn
+
+
+class TriedAlertOut(Schema):
+    """An alert that would have fired. `alert_id` and `url` are those of the alert that the live
+    evaluation made of the same; `link` leads to what it is about."""
+
+    labels: dict[str, str]
+    service: str
+    started_at: datetime
+    fired_at: datetime
+    ended_at: datetime | None = Field(description="Null where it would still fire at the end")
+    summary: str
+    details: str
+    facts: dict[str, Any]
+    link: str
+    alert_id: UUID | None
+    url: str
+
+
+class RuleTrialOut(Schema):
+    """What a rule makes of [since, until): the alerts that fire within, the newest first, at most
+    200 of them. `until` may be earlier than asked for, as figures take 2 minutes to settle."""
+
+    since: datetime
+    until: datetime
+    words: str
+    fired: int
+    pending: int = Field(description="Times that the condition began to hold")
+    firing_seconds: float = Field(description="Of all alerts together, within the range")
+    fault: str = Field(description="Which of its texts failed, empty for none")
+    alerts: list[TriedAlertOut]

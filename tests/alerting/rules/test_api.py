@@ -1,0 +1,90 @@
+"""Alert rules over the API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from alerting.models import AlertRule
+from alerting.services.rules.evaluate import rules_evaluate
+from alerting.services.rules.shipped import rules_ship
+from tests.alerting.rules.history import at, breaker
+from tests.alerting.rules.test_setting import EVENT, fields
+
+pytestmark = pytest.mark.django_db
+RULES = "/api/v1/alerts/rules"
+
+
+@pytest.fixture
+def call(operator: Client) -> Callable[..., Any]:
+    def send(method: str, path: str, body: Any = None, **headers: str) -> Any:
+        return getattr(operator, method)(
+            RULES + path, body, content_type="application/json", headers=headers or None
+        )
+
+    return send
+
+
+def test_rules_are_made_read_changed_and_deleted(call: Callable[..., Any]) -> None:
+    made = call("post", "", fields())
+    assert made.status_code == 201
+    assert made.headers["ETag"] == '"1"'
+    assert made.json()["condition"]["labels"] == {"breaker": "payload.name"}
+    changed = call("put", "/mine", {"severity": "page"}, **{"If-Match": '"1"'})
+    assert (changed.status_code, changed.json()["version"]) == (200, 2)
+    stale = call("put", "/mine", {"severity": "info"}, **{"If-Match": '"1"'})
+    assert stale.status_code == 409
+    assert stale.json()["current"]["severity"] == "page"
+    assert call("delete", "/mine").status_code == 204
+    assert call("get", "/mine").status_code == 404
+
+
+def test_all_shipped_rules_are_listed(call: Callable[..., Any]) -> None:
+    rules_ship(now=at(0))
+    page = call("get", "?limit=10").json()
+    rest = call("get", f"?limit=10&cursor={page['next_cursor']}").json()
+    assert len(page["items"]) + len(rest["items"]) == 17
+    paging = call("get", "?severity=page&enabled=true").json()["items"]
+    assert "breaker_open" in [each["name"] for each in paging]
+    assert call("delete", "/breaker_open").status_code == 422
+
+
+def test_a_refusal_names_the_fields_of_the_body(call: Callable[..., Any]) -> None:
+    refused = call("post", "", fields(condition={**EVENT, "topic": "x"}, severity="page"))
+    assert refused.status_code == 422
+    assert [each["field"] for each in refused.json()["errors"]] == ["body.condition.topic"]
+    assert call("post", "", fields(colour=1)).json()["errors"][0]["field"] == "body.colour"
+    assert call("post", "", {}).status_code == 422
+    assert call("post", "/trial", {"since": "1h"}).status_code == 422
+    for since in ("9d", "yesterday"):
+        refused = call("post", "/trial", {"since": since, "rule": fields()})
+        assert [each["field"] for each in refused.json()["errors"]] == ["body.since"]
+
+
+def test_a_trial_says_how_often_it_would_have_fired_with_links(call: Callable[..., Any]) -> None:
+    for seconds in (100, 1000, 2000):
+        breaker(seconds, "open", f"b{seconds}")
+    trial = call("post", "/trial", {"since": "1d", "rule": fields()}).json()
+    assert (trial["fired"], trial["words"]) == (3, "It would have fired 3 times.")
+    first = trial["alerts"][0]
+    assert first["summary"] == "b2000 opened"
+    assert first["link"].endswith("/breakers/key-of-b2000")
+    assert first["alert_id"] is None
+    assert not AlertRule.objects.exists()
+
+
+def test_a_stored_rule_is_tried_as_it_is_or_with_changes(call: Callable[..., Any]) -> None:
+    now = datetime.now(UTC)
+    breaker((now - timedelta(minutes=5) - at(0)).total_seconds(), "open")
+    call("post", "", fields(condition={**EVENT, "resolve_after_seconds": 3600}))
+    rules_evaluate(now=now)
+    asked = {"since": (now - timedelta(hours=1)).isoformat()}
+    trial = call("post", "/mine/trial", asked).json()
+    assert trial["fired"] == 1
+    assert trial["alerts"][0]["url"].endswith(f"/alerts/{trial['alerts'][0]['alert_id']}")
+    waiting = call("post", "/mine/trial", {**asked, "rule": {"for_seconds": 3000}}).json()
+    assert (waiting["fired"], waiting["pending"]) == (0, 1)
