@@ -20,9 +20,11 @@ from alerting.models import Channel, ResilienceReport
 from alerting.selectors.report_figures import figures_from_json, figures_json, figures_read
 from alerting.selectors.reports import mail_channels
 from alerting.services.outbox import delivery_enqueue
+from alerting.services.sending.entries import channel_entry
 from analytics.selectors.report import whole_minutes
 from health.models import Service
 from resilience_site.config import config
+from resilience_site.core import journal
 from resilience_site.core.audit import Actor, audit_record, refusals_audited
 from resilience_site.core.links import absolute
 from resilience_site.core.problems import Invalid, NotFound
@@ -176,6 +178,7 @@ def channel_reports_set(*, channel_id: UUID, wanted: bool, actor: Actor, now: da
                 before={"send_reports": before},
                 after={"send_reports": wanted},
             )
+            journal.append([channel_entry("channel.changed", channel, by=actor.name)])
     return channel
 
 

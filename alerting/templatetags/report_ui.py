@@ -32,8 +32,7 @@ def budget(measured: Measured) -> str:
     """`42 % (4 min bad of 10 min allowed)`."""
     if not measured.counted:
         return formatting.ABSENT
-    share = formatting.percent(measured.bad, measured.allowed)
-    return f"{share} ({words.budget_words(measured)})"
+    return f"{words.spent_words(measured)} ({words.budget_words(measured)})"
 
 
 @register.filter

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from alerting.domain.reports.figures import Figures, Healing, Totals
+from alerting.domain.reports.words import budget_words, plural, spent_words
 from health.domain.availability import percent_text
 from resilience_site.core.formatting import ABSENT, compact, duration, percent
 
@@ -42,8 +43,8 @@ def tiles(figures: Figures) -> list[Tile]:
         Tile(
             "Alerts fired",
             f"{now.alerts:,}",
-            f"{now.pages:,} of them pages; {now.told:,} notifications arrived, "
-            f"{now.untold:,} did not; {before.alerts:,} alerts before",
+            f"{plural(now.pages, 'page')} among them; {plural(now.told, 'notification')} arrived, "
+            f"{now.untold:,} did not; {plural(before.alerts, 'alert')} before",
             "bad" if now.untold else "",
         ),
         Tile(
@@ -55,8 +56,8 @@ def tiles(figures: Figures) -> list[Tile]:
         Tile(
             "Stored errors",
             f"{now.errors:,}",
-            f"in {now.patterns:,} patterns, {now.patterns_new:,} of them new; "
-            f"{before.errors:,} errors before",
+            f"in {plural(now.patterns, 'pattern')}, {now.patterns_new:,} new; "
+            f"{plural(before.errors, 'error')} before",
         ),
     ]
 
@@ -72,15 +73,14 @@ def _availability(now: Totals, before: Totals) -> Iterator[Tile]:
         "Availability",
         percent_text(measured.ratio),
         f"{duration(measured.good)} good of {duration(measured.counted)} measured of "
-        f"{now.services:,} service{'' if now.services == 1 else 's'}, target "
+        f"{plural(now.services, 'service')}, target "
         f"{percent_text(measured.target)}; {percent_text(before.measured.ratio)} before",
         bad,
     )
     yield Tile(
         "Error budget spent",
-        percent(measured.bad, measured.allowed),
-        f"{duration(measured.bad)} bad of {duration(measured.allowed)} allowed; "
-        f"{percent(before.measured.bad, before.measured.allowed)} before",
+        spent_words(measured),
+        f"{budget_words(measured)}; {spent_words(before.measured)} before",
         bad,
     )
 
@@ -90,14 +90,14 @@ def _repairs(now: Totals, before: Totals) -> Iterator[Tile]:
     yield Tile(
         "MTTR",
         duration(repairs.mttr),
-        f"mean of {repairs.repaired:,} repaired failure{'' if repairs.repaired == 1 else 's'}; "
+        f"mean of {plural(repairs.repaired, 'repaired failure')}; "
         f"{duration(before.repairs.mttr)} before",
     )
     yield Tile(
         "MTBF",
         duration(repairs.mtbf),
-        f"{duration(repairs.good)} good per {repairs.failures:,} failure"
-        f"{'' if repairs.failures == 1 else 's'} that began; {duration(before.repairs.mtbf)} before",
+        f"{duration(repairs.good)} good, {plural(repairs.failures, 'failure')} began; "
+        f"{duration(before.repairs.mtbf)} before",
     )
 
 

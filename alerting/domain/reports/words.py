@@ -11,6 +11,8 @@ from resilience_site.core.formatting import compact, duration, exact, percent, t
 
 _LINES = 10
 _SHORTEST_CHANGE = 0.0005
+# From here on a share of the budget is told as so many times of it.
+_TIMES = 2.0
 
 
 def range_words(since: datetime, until: datetime) -> str:
@@ -48,7 +50,7 @@ def _availability(now: Totals, before: Totals) -> str:
     met = "met" if now.measured.met else "missed"
     return (
         f"Services were available for {percent_text(ratio)} of the measured time "
-        f"({_plural(now.services, 'service')}, target {percent_text(now.measured.target)}: {met})"
+        f"({plural(now.services, 'service')}, target {percent_text(now.measured.target)}: {met})"
         f"{_points(ratio, before.measured.ratio)}."
     )
 
@@ -70,6 +72,14 @@ def _budgets(services: list[ServiceLine]) -> Iterator[str]:
         yield f"More than the whole error budget went at {names}{more}."
 
 
+def spent_words(measured: Measured) -> str:
+    """`47 %` of the error budget, from twice of it on `23.8 times`."""
+    spent = measured.spent
+    if spent is not None and spent >= _TIMES:
+        return f"{three_digits(spent)} times"
+    return percent(measured.bad, measured.allowed)
+
+
 def budget_words(measured: Measured) -> str:
     """`42 min bad of 10 min 4 s allowed`."""
     return f"{duration(measured.bad)} bad of {duration(measured.allowed)} allowed"
@@ -87,7 +97,7 @@ def _incidents(now: Totals, before: Totals) -> str:
         if seconds is not None
     ]
     said = f", {' and '.join(times)}" if times else ""
-    return f"{_plural(now.incidents, 'incident')} ({before.incidents} in the time before){said}."
+    return f"{plural(now.incidents, 'incident')} ({before.incidents} in the time before){said}."
 
 
 def _failures(now: Totals, before: Totals) -> Iterator[str]:
@@ -99,7 +109,7 @@ def _failures(now: Totals, before: Totals) -> Iterator[str]:
         )
     if now.openings or before.openings:
         yield (
-            f"Breakers opened {_plural(now.openings, 'time')} "
+            f"Breakers opened {plural(now.openings, 'time')} "
             f"({before.openings} in the time before)."
         )
 
@@ -108,14 +118,14 @@ def _healing(now: Totals) -> Iterator[str]:
     ratio = now.healing.ratio
     if ratio is not None:
         over = now.healing.succeeded + now.healing.failed
-        yield f"Healing succeeded in {now.healing.succeeded} of {_plural(over, 'run')}."
+        yield f"Healing succeeded in {now.healing.succeeded} of {plural(over, 'run')}."
 
 
 def subject(figures: Figures, since: datetime, until: datetime) -> str:
     """The subject of its mail: what it is, and the two numbers that matter most."""
     ratio = figures.totals.measured.ratio
     parts = [f"{percent_text(ratio)} available"] if ratio is not None else []
-    parts.append(_plural(figures.totals.incidents, "incident"))
+    parts.append(plural(figures.totals.incidents, "incident"))
     return f"Resilience report {range_words(since, until)}: {', '.join(parts)}"
 
 
@@ -147,7 +157,7 @@ def _services(figures: Figures) -> Iterator[str]:
             if line.calls.calls
             else "no calls seen"
         )
-        yield f"{line.service}: {measured}, {calls}, {_plural(line.errors, 'stored error')}"
+        yield f"{line.service}: {measured}, {calls}, {plural(line.errors, 'stored error')}"
 
 
 def _slos(figures: Figures) -> Iterator[str]:
@@ -173,7 +183,7 @@ def _patterns(figures: Figures) -> Iterator[str]:
     for line in figures.patterns:
         new = ", new" if line.new else ""
         yield (
-            f"{line.service}: {line.type or 'Error'}, {_plural(line.errors, 'error')} "
+            f"{line.service}: {line.type or 'Error'}, {plural(line.errors, 'error')} "
             f"({line.before:,} before{new})"
         )
 
@@ -181,7 +191,7 @@ def _patterns(figures: Figures) -> Iterator[str]:
 def _breakers(figures: Figures) -> Iterator[str]:
     for line in figures.breakers:
         yield (
-            f"{line.service} {line.name}: {_plural(line.openings, 'time')} ({line.before} before)"
+            f"{line.service} {line.name}: {plural(line.openings, 'time')} ({line.before} before)"
         )
 
 
@@ -194,9 +204,9 @@ def _incident_lines(figures: Figures) -> Iterator[str]:
 def _alerts(figures: Figures) -> Iterator[str]:
     for line in figures.alerts:
         yield (
-            f"{line.rule} ({line.severity}): {_plural(line.fired, 'alert')} ({line.before} before)"
+            f"{line.rule} ({line.severity}): {plural(line.fired, 'alert')} ({line.before} before)"
         )
 
 
-def _plural(count: int, noun: str) -> str:
+def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -144,8 +144,11 @@ def test_an_impossible_range_is_refused_and_that_is_audited(
 
 def test_only_mail_channels_get_reports() -> None:
     channel = mail_channel("team", reports=False)
-    channel_reports_set(channel_id=channel.id, wanted=True, actor=ACTOR, now=NOW)
+    cursor = journal.latest_cursor()
+    for _ in range(2):
+        channel_reports_set(channel_id=channel.id, wanted=True, actor=ACTOR, now=NOW)
     channel.refresh_from_db()
+    assert [each.kind for each in journal.read(cursor, ["deliveries"])] == ["channel.changed"]
     assert (channel.send_reports, channel.version, channel.changed_by) == (True, 2, "tests")
     hook = Channel.objects.create(kind="webhook", name="hook", created_at=NOW, changed_at=NOW)
     with pytest.raises(Invalid, match="e-mail"):

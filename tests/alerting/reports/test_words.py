@@ -108,7 +108,7 @@ def test_the_mail_as_text_names_the_services() -> None:
 
 def test_tiles_give_the_denominator_and_the_time_before() -> None:
     found = {tile.label: tile for tile in tiles(figures())}
-    assert found["Error budget spent"].value == "1000 %"
+    assert found["Error budget spent"].value == "10 times"
     assert found["Error budget spent"].basis == (
         "16 min 40 s bad of 1 min 40 s allowed; 10 % before"
     )
