@@ -148,14 +148,9 @@ def publish(
     request: ApiRequest, response: HttpResponse, incident_id: UUID, body: PublishIn | None = None
 ) -> Status[dict[str, Any]]:
     """Tell the public of it on the status page; answers the incident."""
-    said = body or PublishIn()
     incident_publish.incident_publish(
         incident_id=incident_id,
-        title=said.title,
-        text=said.text,
-        impact=said.impact,
-        services=said.services,
-        follow=said.follow,
+        **(body.model_dump() if body else {}),
         if_match=if_match(request),
         actor=request.auth,
         now=datetime.now(UTC),

@@ -69,9 +69,7 @@ def summary_markdown(account: Account) -> str:
 
 def post_mortem_markdown(account: Account) -> str:
     """The draft: what is known stands in it, with questions where only people know the answer."""
-    detected = account.lines and next(
-        (line.at for line in account.lines if line.kind == "alert"), None
-    )
+    detected = next((line.at for line in account.lines if line.kind == "alert"), None)
     parts = [
         f"# Post-mortem: {_plain(account.title)}",
         "",
@@ -98,7 +96,7 @@ def post_mortem_markdown(account: Account) -> str:
         "",
         "## Detection",
         "",
-        *_detection(account, detected or None),
+        *_detection(account, detected),
         "",
         "*Would an earlier or a better alert have helped?*",
         "",

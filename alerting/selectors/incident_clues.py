@@ -112,7 +112,7 @@ def _alerts(incident: Incident) -> Iterable[Clue]:
     counts = dict(rows.order_by().annotate(Count("id")))
     total = sum(counts.values())
     for service, count in counts.items():
-        text = f"{count:,} of its {total:,} alert{'s'[: total != 1]} are of {service}"
+        text = f"alerts of {service}: {count:,} of {total:,}"
         yield Clue("alerts", service, count / total, text)
 
 

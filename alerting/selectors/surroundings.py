@@ -4,9 +4,9 @@ checks explain the others."""
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection
@@ -93,7 +93,7 @@ def _roots_of_traces(traces: Collection[str]) -> dict[str, str]:
 
 def _failing_checks(services: Collection[str]) -> Mapping[str, Mapping[str, str]]:
     """Of each service the checks that explain why it fails now: id → service of the check."""
-    rows = CheckStatus.objects.filter(
+    rows: Iterable[tuple[Any, ...]] = CheckStatus.objects.filter(
         Q(state=HealthState.DOWN) | Q(culprit__isnull=False),
         check_row__service_id__in=services,
         check_row__enabled=True,

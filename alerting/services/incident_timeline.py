@@ -89,7 +89,10 @@ def _entries(incident: Incident, newest: int) -> list[Recorded]:
                 "limit": BATCH,
             },
         )
-        return [Recorded(*row[:7], orjson.loads(row[7])) for row in cursor.fetchall()]
+        return [
+            Recorded(number, at, topic, kind, key, state, service, orjson.loads(payload))
+            for number, at, topic, kind, key, state, service, payload in cursor.fetchall()
+        ]
 
 
 def _services(incident: Incident) -> list[str]:

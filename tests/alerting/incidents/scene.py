@@ -23,6 +23,17 @@ from resilience_site.core.sealing import seal
 NOW = datetime.now(UTC).replace(microsecond=0)
 MINUTE = timedelta(minutes=1)
 
+# What was found out about the impact of an incident.
+IMPACT = {
+    "service": "graph", "errors": 50, "requests": 40, "requests_lost": 31, "served_degraded": 9,
+    "examined": 40, "approximate": False, "users": 12, "tiers": ["gold"],
+    "requests_by_tier": {"gold": 20}, "services": ["graph", "planner"], "calls": 400,
+    "share_of_traffic": 0.1, "error_budget_spent": 0.31, "blast_radius": ["agent"],
+    "budget": {"service": "graph", "days": 30, "target": 0.999, "calls": 100_000,
+               "allowed": 100.0, "failed": 31},
+    "words": {"share": "10 %", "spent": "31 %", "allowed": "100", "target": "99.9 %"},
+}  # fmt: skip
+
 
 def at(minutes: float) -> datetime:
     """So many minutes after now; before it where negative."""

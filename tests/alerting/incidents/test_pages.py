@@ -13,7 +13,7 @@ from health.models import PublicIncident, Service
 from resilience_site.core.choices import Role
 from resilience_site.core.models import AuditEntry
 from tests.alerting.incidents import scene
-from tests.alerting.incidents.scene import fire, follow, incident_of, opened, tell
+from tests.alerting.incidents.scene import IMPACT, fire, follow, incident_of, opened, tell
 from tests.pages.html import PARTIAL
 from tests.queries import pinned, queries_of
 
@@ -46,17 +46,6 @@ def incident() -> Incident:
     found.save()
     timelines_follow(now=scene.NOW)
     return found
-
-
-IMPACT = {
-    "service": "graph", "errors": 50, "requests": 40, "requests_lost": 31, "served_degraded": 9,
-    "examined": 40, "approximate": False, "users": 12, "tiers": ["gold"],
-    "requests_by_tier": {"gold": 20}, "services": ["graph", "planner"], "calls": 400,
-    "share_of_traffic": 0.1, "error_budget_spent": 0.31, "blast_radius": ["agent"],
-    "budget": {"service": "graph", "days": 30, "target": 0.999, "calls": 100_000,
-               "allowed": 100.0, "failed": 31},
-    "words": {"share": "10 %", "spent": "31 %", "allowed": "100", "target": "99.9 %"},
-}  # fmt: skip
 
 
 def test_the_page_says_first_what_one_needs_at_night(viewer: Client, incident: Incident) -> None:

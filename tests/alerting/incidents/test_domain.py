@@ -1,0 +1,160 @@
+"""Which alerts are of one cause, causes put together from clues, and rises of errors: pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alerting.domain.cause import Clue, probable_cause, spikes
+from alerting.domain.incidents import Around, Held, Keys, Ledger, Seen, keys_of, title_of, worst
+from alerting.domain.timeline import Recorded, line_of
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def seen(service: str = "planner", minute: float = 0, **more: object) -> Seen:
+    given: dict[str, object] = {
+        "id": uuid4(), "rule": "r", "severity": "page", "labels": {}, "facts": {},
+        "service": service, "started_at": NOW + minute * MINUTE, **more,
+    }  # fmt: skip
+    return Seen(**given)  # type: ignore[arg-type]
+
+
+def test_labels_and_facts_name_causes() -> None:
+    labels = {"breaker": "graph", "check": "pg", "check_id": "c1", "pattern": "p1", "slo": "s1"}
+    facts = {"check": {"id": "c1", "name": "pg"}, "culprit": {"id": "c2", "name": "net"}}
+    keys = keys_of(seen(labels=labels, facts=facts), Around())
+    assert keys.strong == {"breaker:planner/graph", "check:c1", "check:c2", "pattern:p1", "slo:s1"}
+    assert keys.weak == {"service:planner", "dependency:graph"}
+    around = Around(frozenset({"graph"}), {"c9": "database"})
+    keys = keys_of(seen(), around)
+    assert keys.strong == {"root:graph", "root:database", "check:c9"}
+    assert keys.weak == {"service:graph", "service:database"}
+    assert keys.services == {"planner", "graph", "database"}
+
+
+def test_an_alert_of_the_whole_site_names_the_service_that_most_came_from() -> None:
+    assert keys_of(seen("", facts={"culprit": "graph"}), Around()).strong == {"root:graph"}
+    assert keys_of(seen(facts={"culprit": "planner"}), Around()).strong == set()
+    assert keys_of(seen(""), Around()).weak == {"rule:r"}
+    assert keys_of(seen("", labels={"part": "worker"}), Around()).weak == {"part:worker"}
+
+
+def test_what_senders_put_into_labels_is_bounded() -> None:
+    labels = {"breaker": "x" * 1_000, "check": 7, "pattern": None}
+    keys = keys_of(seen(labels=labels), Around())
+    assert all(len(key) <= 300 for key in keys.all)
+
+
+minutes = st.integers(-60, 60)
+causes = st.sampled_from(["breaker:a", "breaker:b", "root:c", "service:planner", "service:d"])
+
+
+@given(st.lists(st.tuples(minutes, st.sets(causes, min_size=1)), max_size=12), st.data())
+def test_the_order_in_which_alerts_come_decides_nothing_that_a_strong_key_does(
+    alerts: list[tuple[int, set[str]]], data: st.DataObject
+) -> None:
+    """Whatever comes first, at the end no two open incidents share a strong key."""
+    ledger, held = Ledger(), []
+    for minute, keys in data.draw(st.permutations(alerts)):
+        alert = seen(minute=minute)
+        strong = frozenset(key for key in keys if not key.startswith("service:"))
+        weak = frozenset(keys) - strong
+        found = ledger.matching(alert, Keys(strong, weak, frozenset(), frozenset()))
+        if not found:
+            made = Held(uuid4(), alert.started_at, alert.started_at)
+            ledger.add(made)
+            held.append(made.id)
+            found = [made.id]
+        for other in found[1:]:
+            ledger.merge(found[0], other)
+            held.remove(other)
+        ledger.point(found[0], keys)
+    for older, younger in ledger.same_cause(held):
+        if older in held and younger in held:
+            ledger.merge(older, younger)
+            held.remove(younger)
+    owners: dict[str, set[UUID]] = {}
+    for each in held:
+        for key in ledger.get(each).keys:
+            owners.setdefault(key, set()).add(each)
+    assert all(len(ids) == 1 for key, ids in owners.items() if not key.startswith("service:"))
+
+
+def test_severity_and_title_are_those_of_the_most_urgent_alert() -> None:
+    assert worst(["info", "page", "ticket"]) == "page"
+    assert worst([]) == "info"
+    first = seen(severity="ticket", summary="slow", minute=-5)
+    second = seen(severity="page", summary="down\n now")
+    assert title_of([first, second]) == "down now"
+    assert title_of([seen()]) == "r of planner"
+
+
+def test_clues_of_many_kinds_are_surer_than_one() -> None:
+    one = probable_cause([Clue("chains", "graph", 0.9, "9 of 10 chains")])
+    two = probable_cause(
+        [
+            Clue("chains", "graph", 0.9, "9 of 10 chains", "/chains"),
+            Clue("ranking", "graph", 0.5, "errors rose"),
+            Clue("alerts", "planner", 1.0, "alerts of planner: 2 of 2"),
+        ]
+    )
+    assert one["service"] == two["service"] == "graph"
+    assert two["confidence"] > one["confidence"]
+    assert two["evidence"][0] == {"kind": "chains", "text": "9 of 10 chains", "link": "/chains"}
+    assert two["others"] == [{"service": "planner", "confidence": 0.2}]
+    assert two["text"] == "It began in graph: 9 of 10 chains."
+    assert probable_cause([]) == {}
+
+
+@given(
+    st.lists(
+        st.builds(
+            Clue,
+            st.sampled_from(["check", "chains", "ranking", "alerts"]),
+            st.sampled_from(["a", "b", ""]),
+            st.floats(-1, 2),
+            st.just("x"),
+        )
+    )
+)
+def test_confidence_is_a_share(clues: list[Clue]) -> None:
+    found = probable_cause(clues)
+    assert not found or 0 <= found["confidence"] <= 1
+
+
+def test_rises_are_told_from_normal_minutes() -> None:
+    counts = {
+        NOW + n * MINUTE: errors for n, errors in enumerate([1, 20, 30, 2, 25, 1, 1, 1, 1, 9])
+    }
+    (first, second) = spikes(counts, normal=1.0)
+    assert (first.since, first.until) == (NOW + MINUTE, NOW + 5 * MINUTE)
+    assert (first.errors, first.peak, first.peak_at) == (77, 30, NOW + 2 * MINUTE)
+    assert second.errors == 9
+    assert spikes(counts, normal=11.0) == []
+    assert spikes({NOW: 4}, normal=0.0) == []
+
+
+@given(
+    st.sampled_from(["breakers", "health", "toggles", "releases", "anomalies", "predictions",
+                     "maintenance", "patterns", "healing", "site", "degraded", "other"]),
+    st.sampled_from(["breaker.transition", "override.set", "override.expired", "state_changed",
+                     "failure_confirmed", "failure_ended", "anomaly_started", "prediction_made",
+                     "pattern.new", "release_first_seen", "site.trouble_began", "run.failed", ""]),
+    st.dictionaries(
+        st.sampled_from(["name", "from_state", "check", "culprit", "since", "output", "unreachable",
+                         "notice", "actor", "reason", "version", "value", "expected", "metric",
+                         "probability", "type", "text", "started_at", "first_seen", "kind"]),
+        st.none() | st.text(max_size=5) | st.integers() | st.lists(st.integers(), max_size=2)
+        | st.dictionaries(st.just("name"), st.text(max_size=3)),
+    ),
+)  # fmt: skip
+def test_any_entry_of_the_journal_is_told_or_passed_over(
+    topic: str, kind: str, payload: dict[str, object]
+) -> None:
+    line = line_of(Recorded(1, NOW, topic, kind, "key", "state", "planner", payload))
+    assert line is None or (line.text and line.at.tzinfo is not None)

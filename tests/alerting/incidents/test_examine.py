@@ -1,0 +1,110 @@
+"""The probable cause of an incident with its evidence, what it touched, and the rises of errors."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from alerting.models import Incident
+from alerting.services import incident_examine
+from alerting.services.incident_examine import incidents_examine
+from resilience_site.core import journal
+from tests.alerting.incidents import scene
+from tests.alerting.incidents.scene import chains, check, fire, follow, incident_of, over
+from tests.analytics.store.conftest import forget_all
+from tests.pages import scenes
+
+
+@pytest.fixture
+def outage() -> Incident:
+    """Graph throttles the planner for ten minutes, which raises an alert."""
+    forget_all()
+    now = datetime.now(UTC)
+    scenes.store(list(scenes.hour(now, calls_a_minute=12)), now)
+    fire("slo-burn", "planner-mcp-server", minute=-38, summary="planner burns its budget")
+    follow(-1)
+    return Incident.objects.get()
+
+
+def test_the_culprit_is_found_with_its_evidence_and_what_it_touched(outage: Incident) -> None:
+    cursor = journal.latest_cursor()
+    assert incidents_examine(now=scene.at(2)) == 1
+    outage.refresh_from_db()
+    assert outage.cause["service"] == outage.culprit == "planner-mcp-server"
+    assert outage.cause["text"].startswith("It began in planner-mcp-server: ")
+    assert outage.cause["text"].endswith("chains of errors in its time began there.")
+    assert {each["kind"] for each in outage.cause["evidence"]} == {"chains", "ranking", "alerts"}
+    assert all(set(each) == {"kind", "text", "link"} for each in outage.cause["evidence"])
+    assert outage.impact["requests_lost"] == outage.impact["requests"] > 0
+    assert outage.impact["services"] == ["planner-mcp-server", "planning-agent"]
+    assert {"users", "tiers", "services", "error_budget_spent", "blast_radius"} <= set(
+        outage.impact
+    )
+    assert [each.kind for each in journal.read(cursor, ["incidents"])] == ["incident.changed"]
+    # Examined again only after a while, and told only when something is new.
+    assert incidents_examine(now=scene.at(3)) == 0
+    cursor = journal.latest_cursor()
+    version = outage.version
+    assert incidents_examine(now=scene.at(2) + incident_examine.EVERY) == 1
+    outage.refresh_from_db()
+    assert outage.version - version == len(journal.read(cursor, ["incidents"]))
+
+
+def test_rises_of_errors_stand_in_the_timeline_and_grow(outage: Incident) -> None:
+    incident_examine.incident_examine(outage, now=scene.at(0))
+    lines = outage.entries.filter(kind="errors", ref__startswith="errors:")
+    before = dict(lines.values_list("ref", "text"))
+    assert before
+    assert all(" a minute in the hour before" in text for text in before.values())
+    incident_examine.incident_examine(outage, now=scene.at(1))
+    assert set(dict(lines.values_list("ref", "text"))) >= set(before)
+
+
+def test_a_failing_check_that_explains_others_is_the_cause() -> None:
+    database = check("pg", "database", "down")
+    check("planner", "planner", "unreachable", culprit=database)
+    fire(service="planner", minute=-3)
+    follow(-2)
+    incidents_examine(now=scene.at(0))
+    found = Incident.objects.get()
+    assert found.culprit == "database"
+    assert "check pg fails since" in found.cause["text"]
+    assert "it explains 1 more failing check" in found.cause["text"]
+    assert found.cause["evidence"][0]["link"] == f"/health/checks/{database.id}"
+
+
+def test_where_most_chains_began_joins_incidents() -> None:
+    first = fire(service="planner", minute=-3, breaker="graph")
+    follow(-3)
+    second = fire(service="agent", minute=-2, breaker="other")
+    follow(-2)
+    assert incident_of(first) != incident_of(second)
+    for service in ("planner", "agent"):
+        (trace,) = chains(1, "graph", service, root="graph")
+        assert trace
+    chains(8, "graph", "planner", "agent", root="graph")
+    incidents_examine(now=scene.at(1))
+    follow(1)
+    assert incident_of(first) == incident_of(second)
+    assert incident_of(first).culprit == "graph"
+
+
+def test_an_incident_that_is_over_is_looked_at_once_more() -> None:
+    alert = fire(minute=-30)
+    follow(-30)
+    incidents_examine(now=scene.at(-29))
+    over(alert, -28)
+    follow(-28)
+    assert incidents_examine(now=scene.at(-27)) == 1
+    assert incidents_examine(now=scene.at(-26)) == 0
+    assert incidents_examine(now=scene.at(30)) == 0
+
+
+def test_nothing_known_is_said_as_that() -> None:
+    fire(service="", minute=-3)
+    follow(-2)
+    assert incidents_examine(now=scene.at(0) + timedelta(seconds=1)) == 1
+    found = Incident.objects.get()
+    assert (found.cause, found.culprit, found.impact) == ({}, "", {})
+    assert found.examined_at is not None

@@ -1,0 +1,67 @@
+"""An incident as Markdown: facts alone, and what senders write is no markup."""
+
+from __future__ import annotations
+
+import re
+
+from alerting.services.incident_timeline import timelines_follow
+from tests.alerting.incidents import scene
+from tests.alerting.incidents.scene import IMPACT, fire, follow, incident_of, opened, over, tell
+from tests.health.api.conftest import Api
+
+
+def test_the_summary_has_the_facts_and_whole_links(operate: Api) -> None:
+    tell(opened())
+    alert = fire(minute=-5, summary="The breaker *graph* [is](http://evil) open", breaker="graph")
+    follow(-4)
+    timelines_follow(now=scene.NOW)
+    path = f"incidents/{incident_of(alert).id}"
+    operate("POST", f"{path}/acknowledge", {"note": "on it"})
+    over(alert, -1)
+    follow(0)
+    texts = operate.get(f"{path}/markdown")
+    summary = texts["summary"]
+    assert summary.startswith("## The breaker \\*graph\\* \\[is\\](http://evil) open\n")
+    assert "- **State:** resolved, page" in summary
+    assert "(4 min)" in summary
+    assert "Acknowledged by:** a operate key" in summary
+    assert f"/{path}" in summary
+    links = re.findall(r"\]\((.*?)\)", summary)
+    assert links
+    assert all(link.startswith(("http://", "https://")) for link in links)
+    assert "Not known yet." in summary
+    draft = texts["post_mortem"]
+    assert draft.startswith("# Post-mortem: ")
+    for head in (
+        "Summary",
+        "Impact",
+        "Cause",
+        "Detection",
+        "Response",
+        "Timeline",
+        "What we will do",
+    ):
+        assert f"\n## {head}\n" in draft
+    assert "on it (a operate key)" in draft
+    assert "Breaker graph of planner went from closed to open" in draft
+
+
+def test_what_is_known_of_cause_and_impact_stands_in_them(operate: Api) -> None:
+    alert = fire()
+    follow()
+    incident = incident_of(alert)
+    incident.impact = IMPACT
+    incident.cause = {
+        "text": "It began in graph: 9 of 10 chains.", "service": "graph", "confidence": 0.72,
+        "evidence": [{"kind": "chains", "text": "9 of 10 chains", "link": "/chains?a=(b)"}],
+    }  # fmt: skip
+    incident.save()
+    summary = operate.get(f"incidents/{incident.id}/markdown")["summary"]
+    assert "It began in graph: 9 of 10 chains. (confidence 72%)" in summary
+    assert "/chains?a=%28b%29)" in summary
+    assert "**Requests lost:** 31 of 400 calls of graph" in summary
+    assert "**Users:** 12" in summary
+    assert "**Tiers (requests):** gold 20" in summary
+    assert (
+        "**Error budget spent:** 31 % (31 of 100 allowed failures in 30 days at 99.9 %)" in summary
+    )
