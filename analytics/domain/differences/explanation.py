@@ -307,7 +307,7 @@ def _groupings(codes: Codes) -> list[tuple[tuple[int, ...], Codes, Codes]]:
     width = codes.shape[1]
     sizes = codes.max(axis=0) + 2
     # The place of each row among the values of the combination without its last attribute.
-    before = {(): np.zeros(len(codes), dtype=np.int64)}
+    before: dict[tuple[int, ...], Codes] = {(): np.zeros(len(codes), dtype=np.int64)}
     result = []
     for count in range(1, min(MAX_CONDITIONS, width) + 1):
         for attributes in combinations(range(width), count):

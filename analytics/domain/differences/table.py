@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
@@ -130,8 +130,8 @@ def _names(rows: Sequence[Row], numbers: Floats) -> tuple[list[str], int]:
         counts = alike.setdefault(tuple(row.attributes), [0.0, 0.0])
         counts[0] += failed
         counts[1] += total + before
-    failures: Counter[str] = Counter()
-    calls: Counter[str] = Counter()
+    failures: dict[str, float] = defaultdict(float)
+    calls: dict[str, float] = defaultdict(float)
     for names, (failed, total) in alike.items():
         for name in names:
             failures[name] += failed
