@@ -33,6 +33,7 @@ from resilience_site.core.querystrings import query_with
 from resilience_site.core.timerange import TimeRange
 from resilience_site.pages.chart_tables import table_points
 from resilience_site.pages.health import with_health
+from resilience_site.pages.incidents import with_incidents
 from resilience_site.pages.service_rows import DEFAULT_SORT, service_rows
 from resilience_site.pages.verdict import verdict
 
@@ -75,16 +76,18 @@ def _head(
     recent = TimeRange(now - timedelta(minutes=VERDICT_MINUTES), now)
     recent_figures = rollups.service_figures(recent)
     figures = rollups.service_figures(within).values()
+    health = with_health(
+        verdict(
+            recent_figures,
+            sum(rollups.error_totals(recent).values()),
+            sum(counts.accepted for counts in ingest.windows[VERDICT_MINUTES].values()),
+            ingest.oldest_age,
+            window(recent.length.total_seconds()),
+        )
+    )
     return {
-        **with_health(
-            verdict(
-                recent_figures,
-                sum(rollups.error_totals(recent).values()),
-                sum(counts.accepted for counts in ingest.windows[VERDICT_MINUTES].values()),
-                ingest.oldest_age,
-                window(recent.length.total_seconds()),
-            )
-        ),
+        **health,
+        **with_incidents(health["verdict"]),
         "calls": sum(f.calls for f in figures),
         "failed": sum(f.errors for f in figures),
         "errors": sum(rollups.error_totals(within).values()),
