@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -17,8 +18,17 @@ from resilience_site.core.choices import Topic
 
 # Any constant that no other advisory lock of the site uses.
 _LOCK = 0x616C65727473
-_WRITTEN = ["state", "facts", "annotations", "fired_at", "ended_at", "changed_at"]
 _BATCH = 1000
+# Of many alerts at once: an update by Django writes each value into a case of its own, which takes
+# a minute for ten thousand of them.
+_UPDATE = """
+UPDATE alerting_alert AS alert SET state = new.state, facts = new.facts,
+    annotations = new.annotations, fired_at = new.fired_at, ended_at = new.ended_at,
+    changed_at = new.changed_at
+FROM unnest(%s::uuid[], %s::text[], %s::jsonb[], %s::jsonb[], %s::timestamptz[], %s::timestamptz[],
+    %s::timestamptz[]) AS new (id, state, facts, annotations, fired_at, ended_at, changed_at)
+WHERE alert.id = new.id
+"""
 
 
 def alerts_apply(changes: Sequence[AlertChange], *, now: datetime) -> list[Alert]:
@@ -94,8 +104,7 @@ class _Batch:
         gone = [each.pk for each in unfired if each.pk in self.stored]
         if gone:
             Alert.objects.filter(pk__in=gone).delete()
-        known = [each for each in kept if each.pk in self.stored]
-        Alert.objects.bulk_update(known, _WRITTEN, batch_size=_BATCH)
+        _update([each for each in kept if each.pk in self.stored])
         new = [each for each in kept if each.pk not in self.stored]
         Alert.objects.bulk_create(new, batch_size=_BATCH)
         journal.append(self.entries)
@@ -149,6 +158,28 @@ class _Batch:
                 alert_journal_payload(alert),
             )
         )
+
+
+def _update(alerts: Sequence[Alert]) -> None:
+    """Write what may change of alerts that are stored."""
+    rows = [
+        (
+            each.pk,
+            str(each.state),
+            json.dumps(each.facts),
+            json.dumps(each.annotations),
+            each.fired_at,
+            each.ended_at,
+            each.changed_at,
+        )
+        for each in alerts
+    ]
+    for start in range(0, len(rows), _BATCH):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                _UPDATE,
+                [list(column) for column in zip(*rows[start : start + _BATCH], strict=True)],
+            )
 
 
 def _open_alerts(fingerprints: set[str]) -> dict[str, Alert]:
