@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from django.urls import path
 
-from alerting.views import inbound, incident_forms, incidents, reports
+from alerting.views import inbound, incident_forms, incidents, reports, rules
 
 urlpatterns = [
     path("alerts/inbound", inbound.inbound, name="inbound-alerts"),
+    path("alerts/rules", rules.rules, name="alert-rules"),
+    path("alerts/rules/new", rules.rule_new, name="alert-rule-new"),
+    path("alerts/rules/<slug:name>", rules.rule, name="alert-rule"),
+    path("alerts/rules/<slug:name>/edit", rules.rule_edit, name="alert-rule-edit"),
+    path("alerts/rules/<slug:name>/switch", rules.rule_switch, name="alert-rule-switch"),
+    path("alerts/rules/<slug:name>/delete", rules.rule_remove, name="alert-rule-delete"),
     path("incidents", incidents.incidents, name="incidents"),
     path("incidents/<uuid:incident_id>", incidents.incident, name="incident"),
     path(

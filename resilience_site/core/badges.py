@@ -84,6 +84,18 @@ BADGES: Final[dict[str, dict[str, Badge]]] = {
         "acknowledged": Badge("Acknowledged", "warn", "eye"),
         "resolved": Badge("Resolved", "ok", "check-circle"),
     },
+    "alert": {
+        "pending": Badge("Pending", "warn", "clock"),
+        "firing": Badge("Firing", "bad", "bell-alert"),
+        "resolved": Badge("Resolved", "ok", "check-circle"),
+    },
+    "alert_rule": {
+        "on": Badge("On", "ok", "check-circle"),
+        "off": Badge("Off", "idle", "pause-circle"),
+        "firing": Badge("Firing", "bad", "bell-alert"),
+        "pending": Badge("Pending", "warn", "clock"),
+        "faulty": Badge("Faulty", "bad", "exclamation-triangle"),
+    },
     "urgency": {
         "page": Badge("Page", "bad", "bell-alert"),
         "ticket": Badge("Ticket", "warn", "ticket"),

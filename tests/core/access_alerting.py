@@ -142,6 +142,21 @@ RULES = [
     Row("POST", f"{_RULE}/trial", f"{_THIS_RULE}/trial", Api(Scope.READ)),
 ]
 
+RULE_PAGES = [
+    Row("GET", "/alerts/rules", "/alerts/rules", Page()),
+    Row("GET", "/alerts/rules/<slug:name>", "/alerts/rules/breaker_open", Page()),
+    *(
+        Row(method, route, route.replace("<slug:name>", "breaker_open"), Page(Role.OPERATOR))
+        for method in ("GET", "POST")
+        for route in (
+            "/alerts/rules/new",
+            "/alerts/rules/<slug:name>/edit",
+            "/alerts/rules/<slug:name>/switch",
+            "/alerts/rules/<slug:name>/delete",
+        )
+    ),
+]
+
 ALERTING = [
     *RULES,
     *PIPELINE,
@@ -159,6 +174,7 @@ ALERTING = [
 ]
 
 ALERTING_PAGES = [
+    *RULE_PAGES,
     *INCIDENT_PAGES,
     *REPORT_PAGES,
 ]

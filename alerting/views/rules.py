@@ -1,0 +1,313 @@
+"""Alert rules: the list, one of them with its trial, and the forms that make and change them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods
+
+from alerting.choices import Severity
+from alerting.domain.rules.catalogue import FIGURES, SAMPLES
+from alerting.domain.rules.conditions import Wrong, condition_read
+from alerting.domain.rules.words import condition_words
+from alerting.models import AlertRule
+from alerting.selectors.rules import rule_find, rule_list
+from alerting.services.rules.store import (
+    rule_create,
+    rule_delete,
+    rule_form,
+    rule_shown,
+    rule_update,
+)
+from alerting.services.rules.trial import Trial, rule_of, rule_trial
+from resilience_site.config import config
+from resilience_site.core import journal
+from resilience_site.core.choices import Role
+from resilience_site.core.permissions import actor_of, require_role
+from resilience_site.core.problems import Conflict, Invalid, Problem
+from resilience_site.core.screens import (
+    acting_only,
+    bad_question,
+    form_answer,
+    is_partial,
+    may_operate,
+    tried,
+)
+from resilience_site.core.timerange import parse_range
+
+METHODS: Final = ["GET", "HEAD", "POST"]
+_WEEK: Final = timedelta(days=7)
+_RECENT: Final = 10
+_TEXTS: Final = ("title", "description", "summary", "details", "runbook_url", "severity")
+_SECONDS: Final = ("for_seconds", "keep_firing_seconds")
+_NEW: Final = {
+    "name": "",
+    "title": "",
+    "description": "",
+    "severity": Severity.TICKET.value,
+    "condition": {
+        "type": "event",
+        "topic": "breakers",
+        "kinds": ["breaker.transition"],
+        "where": [{"field": "state", "op": "=", "value": "open"}],
+        "labels": {"breaker": "payload.name"},
+    },
+    "for_seconds": 0,
+    "keep_firing_seconds": 0,
+    "labels": {},
+    "summary": "",
+    "details": "",
+    "runbook_url": "",
+    "enabled": True,
+}
+
+
+@require_GET
+@require_role(Role.VIEWER)
+def rules(request: HttpRequest) -> HttpResponse:
+    """All rules by name."""
+    cursor = journal.latest_cursor()
+    found = list(rule_list())
+    context = {
+        "live_cursor": cursor,
+        "rules": [(each, rule_state(each)) for each in found],
+        "faulty": [each for each in found if each.fault],
+        "delivering": config.proactive_alerting_enabled,
+        "may_operate": may_operate(request),
+    }
+    part = "_list" if is_partial(request) else "list"
+    return render(request, f"alerting/rules/{part}.html", context)
+
+
+@require_GET
+@require_role(Role.VIEWER)
+def rule(request: HttpRequest, name: str) -> HttpResponse:
+    """One rule: what it watches, what it says, what it has said, and what it would have said."""
+    cursor = journal.latest_cursor()
+    found = _or_404(name)
+    trial: Trial | None = None
+    if request.GET.get("since"):
+        try:
+            trial = _trial(found, request.GET["since"], request.GET.get("until", ""))
+        except Problem as problem:
+            return bad_question(request, problem)
+    context = {
+        "live_cursor": cursor,
+        "rule": found,
+        "state": rule_state(found),
+        "words": _words(found),
+        "condition": _json(found.condition),
+        "labels": _json(found.labels) if found.labels else "",
+        "alerts": list(found.alerts.order_by("-started_at", "-id")[:_RECENT]),
+        "trial": trial,
+        "may_operate": may_operate(request),
+    }
+    part = "_detail" if is_partial(request) else "detail"
+    return render(request, f"alerting/rules/{part}.html", context)
+
+
+@never_cache
+@require_http_methods(METHODS)
+@acting_only("rule.create", "alert_rule")
+def rule_new(request: HttpRequest) -> HttpResponse:
+    """The form of a new rule; a POST tries it on the last week, or makes it."""
+    given = _given(request, _NEW)
+    if request.POST.get("act") == "try":
+        return _tried(request, given, None)
+    done, made, problem = tried(
+        request,
+        lambda: rule_create(fields=_fields(given), actor=actor_of(request), now=datetime.now(UTC)),
+    )
+    if done and made is not None:
+        messages.info(request, f"Rule {made.name} is on.")
+        return redirect("alert-rule", made.name)
+    return form_answer(request, _form(given, None), problem)
+
+
+@never_cache
+@require_http_methods(METHODS)
+@acting_only("rule.update", "alert_rule")
+def rule_edit(request: HttpRequest, name: str) -> HttpResponse:
+    """The form that changes a rule; a POST tries it on the last week, or keeps it."""
+    found = _or_404(name)
+    given = _given(request, rule_shown(found))
+    if request.POST.get("act") == "try":
+        return _tried(request, given, found)
+    done, _, problem = tried(
+        request,
+        lambda: rule_update(
+            name=name,
+            fields=_fields(given),
+            if_match=_version(request),
+            actor=actor_of(request),
+            now=datetime.now(UTC),
+        ),
+    )
+    if done:
+        messages.info(request, f"Rule {name} is changed, and evaluated anew.")
+        return redirect("alert-rule", name)
+    return form_answer(request, _form(given, found, _shown_version(found, problem)), problem)
+
+
+@never_cache
+@require_http_methods(METHODS)
+@acting_only("rule.update", "alert_rule")
+def rule_switch(request: HttpRequest, name: str) -> HttpResponse:
+    """Whether to switch a rule off or on, and what that means; a POST does it."""
+    found = _or_404(name)
+    done, changed, problem = tried(
+        request,
+        lambda: rule_update(
+            name=name,
+            fields={"enabled": request.POST.get("enabled") == "true"},
+            if_match=_version(request),
+            actor=actor_of(request),
+            now=datetime.now(UTC),
+        ),
+    )
+    if done and changed is not None:
+        messages.info(request, f"Rule {name} is {'on' if changed.enabled else 'off'}.")
+        return redirect("alert-rule", name)
+    return form_answer(request, _act("_switch_form", found, "Switch"), problem)
+
+
+@never_cache
+@require_http_methods(METHODS)
+@acting_only("rule.delete", "alert_rule")
+def rule_remove(request: HttpRequest, name: str) -> HttpResponse:
+    """Whether to delete a rule; a POST does it."""
+    found = _or_404(name)
+    done, _, problem = tried(
+        request,
+        lambda: rule_delete(
+            name=name,
+            if_match=_version(request),
+            actor=actor_of(request),
+            now=datetime.now(UTC),
+        ),
+    )
+    if done:
+        messages.info(request, f"Rule {name} is deleted.")
+        return redirect("alert-rules")
+    return form_answer(request, _act("_delete_form", found, "Delete"), problem)
+
+
+def rule_state(rule: AlertRule) -> str:
+    """`off`, `faulty`, `firing`, `pending` or `on`; the rule comes from `selectors.rules`."""
+    if not rule.enabled:
+        return "off"
+    if rule.fault:
+        return "faulty"
+    if rule.firing:  # type: ignore[attr-defined]
+        return "firing"
+    return "pending" if rule.pending else "on"  # type: ignore[attr-defined]
+
+
+# --- The form ------------------------------------------------------------------------------------
+
+
+def _given(request: HttpRequest, before: Mapping[str, Any]) -> dict[str, Any]:
+    """What the form shows: what was sent, or how things stand. JSON is text here."""
+    stored = {**before, "condition": _json(before["condition"]), "labels": _json(before["labels"])}
+    if request.method != "POST":
+        return stored
+    sent = {
+        name: request.POST.get(name, str(stored[name])).replace("\0", "")
+        for name in ("name", *_TEXTS, *_SECONDS, "condition", "labels")
+    }
+    return {**sent, "enabled": request.POST.get("enabled") == "on"}
+
+
+def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of what was sent. Raises `Invalid` for what is no JSON or no number."""
+    fields = dict(given)
+    for name in ("condition", "labels"):
+        try:
+            fields[name] = json.loads(given[name] or "{}")
+        except ValueError as error:
+            raise Invalid.field(name, f"The {name} are no JSON: {error}.") from None
+    for name in _SECONDS:
+        if not str(given[name]).strip().isdecimal():
+            raise Invalid.field(name, f"{name} is a whole number of seconds.")
+        fields[name] = int(given[name])
+    return fields
+
+
+def _form(
+    given: Mapping[str, Any], rule: AlertRule | None, version: int | None = None
+) -> dict[str, Any]:
+    home = reverse("alert-rule", args=[rule.name]) if rule else reverse("alert-rules")
+    return {
+        "form": "alerting/rules/_form.html",
+        "title": f"Change rule {rule.name}" if rule else "New rule",
+        "given": given,
+        "rule": rule,
+        "version": version or (rule.version if rule else ""),
+        "severities": [each.value for each in Severity],
+        "topics": list(SAMPLES),
+        "figures": list(FIGURES),
+        "next": home,
+    }
+
+
+def _tried(request: HttpRequest, given: Mapping[str, Any], rule: AlertRule | None) -> HttpResponse:
+    """The form again, with what the rule would have said of the last week."""
+    problem: Problem | None = None
+    trial = None
+    try:
+        trial = _trial(rule_of(rule_form(_fields(given)), rule), "7d", "")
+    except Problem as refused:
+        problem = refused
+    context = {**_form(given, rule), "trial": trial}
+    return form_answer(request, context, problem)
+
+
+def _act(form: str, rule: AlertRule, verb: str) -> dict[str, Any]:
+    return {
+        "form": f"alerting/rules/{form}.html",
+        "title": f"{verb} rule {rule.name}",
+        "rule": rule,
+        "next": reverse("alert-rule", args=[rule.name]),
+    }
+
+
+def _trial(rule: AlertRule, since: str, until: str) -> Trial:
+    now = datetime.now(UTC)
+    within = parse_range(since, until, now=now, default=_WEEK)
+    return rule_trial(rule, since=within.since, until=within.until, now=now)
+
+
+def _words(rule: AlertRule) -> list[str]:
+    try:
+        return condition_words(condition_read(rule.condition))
+    except Wrong as wrong:
+        return [str(wrong)]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _version(request: HttpRequest) -> int | None:
+    text = request.POST.get("version", "")
+    return int(text) if text.isdecimal() and len(text) < 10 else None
+
+
+def _shown_version(rule: AlertRule, problem: Problem | None) -> int | None:
+    """After a conflict, sending again takes the place of what was changed meanwhile."""
+    return rule.version if isinstance(problem, Conflict) else None
+
+
+def _or_404(name: str) -> AlertRule:
+    found = rule_find(name)
+    if found is None:
+        raise Http404(f"There is no alert rule {name}.")
+    return found
