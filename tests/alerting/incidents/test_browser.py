@@ -1,0 +1,92 @@
+"""Incidents in a real browser: on a phone at night, in both themes, live, and by keyboard."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from alerting.models import Incident
+from alerting.services.incident_acts import incident_acknowledge
+from alerting.services.incident_timeline import timelines_follow
+from resilience_site.core.audit import Actor
+from resilience_site.core.choices import ActorKind, Role
+from tests.alerting.incidents import scene
+from tests.alerting.incidents.scene import fire, follow, incident_of, opened, tell
+from tests.livesite import LiveSite
+from tests.screens import PHONE, press_until, problems, say
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def admin(page: Page, context: BrowserContext, site: LiveSite) -> Page:
+    site.sign_in(context, Role.ADMIN)
+    return page
+
+
+@pytest.fixture
+def incident(admin: Page) -> Incident:
+    """An incident with all that its page can show."""
+    tell(opened(reason="12 of 20 calls failed"))
+    alert = fire(minute=-9, breaker="graph", summary="The breaker graph of planner is open")
+    fire("slo-burn", minute=-8, breaker="graph", severity="ticket", summary="planner burns budget")
+    alert.annotations |= {
+        "details": "Look at what Graph answers before you force the breaker.",
+        "runbook_url": "https://wiki.example.org/graph",
+    }
+    alert.save()
+    follow(-7)
+    found = incident_of(alert)
+    found.cause = {
+        "text": "It began in graph: 9 of 10 chains of errors in its time began there.",
+        "service": "graph", "confidence": 0.72, "missing": ["Not enough data: no logs."],
+        "evidence": [{"kind": "chains", "text": "9 of 10 chains of errors", "link": "/chains"}],
+        "others": [{"service": "redis", "confidence": 0.1}],
+    }  # fmt: skip
+    found.culprit, found.examined_at, found.impact = "graph", scene.NOW, scene.IMPACT
+    found.save()
+    timelines_follow(now=scene.NOW)
+    return found
+
+
+def test_screens_are_accessible_and_fit_a_phone(admin: Page, incident: Incident) -> None:
+    path = f"/incidents/{incident.id}"
+    for each in ("/incidents", path, f"{path}/publish", f"{path}/text/post-mortem"):
+        assert problems(admin, each) == []
+
+
+def test_on_a_phone_one_sees_and_acknowledges_without_scrolling(
+    admin: Page, incident: Incident
+) -> None:
+    admin.set_viewport_size(PHONE)
+    admin.goto(f"/incidents/{incident.id}")
+    button = admin.get_by_role("button", name="Acknowledge")
+    box = button.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] < PHONE["height"]
+    assert box["height"] >= 24
+    press_until(admin, button)
+    admin.keyboard.press("Enter")
+    expect(admin.locator(".verdict")).to_contain_text("looks at it, open for")
+    expect(button).to_have_count(0)
+
+
+def test_an_open_page_and_the_list_follow(admin: Page, incident: Incident) -> None:
+    admin.goto(f"/incidents/{incident.id}")
+    say(admin, "Live")
+    ada = Actor(ActorKind.USER, "ada")
+    incident_acknowledge(incident_id=incident.id, note="on it", actor=ada, now=scene.NOW)
+    expect(admin.locator(".verdict")).to_contain_text("ada looks at it")
+    expect(admin.locator("#timeline")).to_contain_text("on it")
+    tell(opened(name="redis"))
+    timelines_follow(now=scene.NOW)
+    expect(admin.locator("#timeline")).to_contain_text("Breaker redis of planner")
+
+
+def test_a_note_is_written_in_a_dialog(admin: Page, incident: Incident) -> None:
+    admin.goto(f"/incidents/{incident.id}")
+    admin.get_by_role("link", name="Note", exact=True).click()
+    dialog = admin.get_by_role("dialog")
+    dialog.get_by_label("Note").fill("restarted the pool")
+    dialog.get_by_role("button", name="Add note").click()
+    expect(admin.locator("#timeline")).to_contain_text("restarted the pool")
