@@ -16,6 +16,8 @@ from analytics.views import (
     predictions,
     relations,
     report,
+    slo_forms,
+    slos,
     trends,
 )
 
@@ -38,6 +40,11 @@ urlpatterns = [
     path("relations", relations.relation_map, name="relations"),
     path("what-changed", differences.what_changed, name="what-changed"),
     path("predictions", predictions.prediction_list, name="predictions"),
+    path("slos", slos.slo_overview, name="slos"),
+    path("slos/new", slo_forms.slo_new, name="slo-new"),
+    path("slos/<uuid:slo_id>", slos.slo_detail, name="slo"),
+    path("slos/<uuid:slo_id>/edit", slo_forms.slo_edit, name="slo-edit"),
+    path("slos/<uuid:slo_id>/delete", slo_forms.slo_remove, name="slo-delete"),
     path("trends", trends.trends, name="trends"),
     path("report", report.report, name="report"),
     path("charts/<slug:name>.json", charts.figure, name="figure"),

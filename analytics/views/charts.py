@@ -23,6 +23,7 @@ from analytics.selectors.pattern_families import family_ids
 from analytics.selectors.pattern_history import pattern_week
 from analytics.selectors.patterns import pattern_get
 from analytics.views.common import BARS, chosen_range, counts_question
+from analytics.views.slos import slo_chart
 from analytics.views.trends import trend_chart
 from resilience_site.core.choices import Role
 from resilience_site.core.permissions import require_role
@@ -72,12 +73,18 @@ def _trend(request: HttpRequest, within: TimeRange) -> Figure:
     return trend_chart(request)
 
 
+def _slo_budget(request: HttpRequest, within: TimeRange) -> Figure:
+    # Its window is that of the objective.
+    return slo_chart(request)
+
+
 FIGURES: dict[str, Callable[[HttpRequest, TimeRange], Figure]] = {
     "error-ratio": _error_ratio,
     "latency": _latency,
     "errors": _errors,
     "trend": _trend,
     "pattern-week": _pattern_week,
+    "slo-budget": _slo_budget,
 }
 
 

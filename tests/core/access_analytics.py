@@ -62,6 +62,13 @@ TELEMETRY = [
     Row("GET", "/api/v1/releases", "/api/v1/releases", Api(Scope.READ)),
     Row("GET", "/api/v1/impact", "/api/v1/impact?service=planner", Api(Scope.READ)),
     Row("GET", "/api/v1/report", "/api/v1/report", Api(Scope.READ)),
+    Row("GET", "/api/v1/slos", "/api/v1/slos", Api(Scope.READ)),
+    Row("POST", "/api/v1/slos", "/api/v1/slos", Api(Scope.OPERATE)),
+    Row("GET", "/api/v1/slos/<uuidstr:slo_id>", f"/api/v1/slos/{UUID}", Api(Scope.READ)),
+    *(
+        Row(method, "/api/v1/slos/<uuidstr:slo_id>", f"/api/v1/slos/{UUID}", Api(Scope.OPERATE))
+        for method in ("PUT", "PATCH", "DELETE")
+    ),
     Row("GET", "/api/v1/services", "/api/v1/services", Api(Scope.READ)),
     Row("GET", "/api/v1/services/map", "/api/v1/services/map", Api(Scope.READ)),
 ]
@@ -76,6 +83,17 @@ ANALYTICS_PAGES = [
     Row("GET", "/what-changed", "/what-changed", Page()),
     Row("GET", "/report", "/report", Page()),
     Row("GET", "/trends", "/trends?since=1h", Page()),
+    Row("GET", "/slos", "/slos", Page()),
+    Row("GET", "/slos/<uuid:slo_id>", f"/slos/{UUID}", Page()),
+    *(
+        Row(method, route, path, Page(Role.OPERATOR))
+        for route, path in (
+            ("/slos/new", "/slos/new"),
+            ("/slos/<uuid:slo_id>/edit", f"/slos/{UUID}/edit"),
+            ("/slos/<uuid:slo_id>/delete", f"/slos/{UUID}/delete"),
+        )
+        for method in ("GET", "POST")
+    ),
     Row("GET", "/errors", "/errors", Page()),
     Row("GET", "/errors/<uuid:error_id>", f"/errors/{UUID}", Page()),
     Row("GET", "/patterns", "/patterns", Page()),

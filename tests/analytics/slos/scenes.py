@@ -14,6 +14,7 @@ from analytics.models.partitions import CALL_ROLLUPS
 from analytics.services.call_hours import call_hours_sum
 from health.models import Service
 from resilience_site.core import partitions
+from tests.health.availability.fleet import change, make_check
 
 NOW = datetime(2026, 6, 10, 12, 34, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -71,3 +72,34 @@ def calls(
         )
     if now is not None:
         call_hours_sum(now=now)
+
+
+def fleet(now: datetime) -> dict[str, Slo]:
+    """Objectives in each state, of services with three days behind them."""
+    end = now.replace(second=0, microsecond=0)
+    since = end - 3 * DAY
+    for name, failed in (("planner-mcp-server", 0), ("mail", 2), ("calendar", 60)):
+        known(name, now)
+        calls(name, since, end, lambda at, failed=failed: (3_000, failed), every=HOUR)  # type: ignore[misc]
+    calls("mail", end - 20 * DAY, end - 19 * DAY, lambda at: (30_000, 0), every=HOUR)
+    known("reports", now)
+    calls("reports", since, end - 3 * HOUR, lambda at: (9_000, 0), every=HOUR)
+    calls("reports", end - 3 * HOUR, end, lambda at: (60, 3 if at > end - 90 * MINUTE else 0))
+    check = make_check("pg", service="store", since=end - 20 * HOUR)
+    change(check, "up", end - 20 * HOUR)
+    change(check, "down", end - 9 * HOUR)
+    change(check, "up", end - 9 * HOUR + 11 * MINUTE)
+    made = {"created_at": now, "changed_at": now}
+    return {
+        "ok": slo("planner-mcp-server", **made),
+        "spending": slo("mail", objective=0.9995, **made),
+        "exhausted": slo("calendar", min_bad=100_000, **made),
+        "burning": slo("reports", objective=0.998, **made),
+        "checks": slo("store", source="checks", objective=0.98, min_bad=90, **made),
+        "latency": slo(
+            "planner-mcp-server", kind="latency", objective=0.99, threshold_ms=300.0,
+            window_days=7, **made,
+        ),
+        "no_data": slo("silent", **made),
+        "off": slo("old", enabled=False, **made),
+    }  # fmt: skip

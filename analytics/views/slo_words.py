@@ -1,0 +1,229 @@
+"""How objectives are put in words, each number with its window and its denominator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from urllib.parse import urlencode
+
+from django.urls import reverse
+
+from analytics.choices import SloKind, SloSource
+from analytics.domain.slos.burning import BurnRow, BurnWindow, amount_words, bad_word
+from analytics.domain.slos.objectives import HOUR, PAGE, Objective
+from analytics.figures import errors_query
+from analytics.models import Slo
+from analytics.selectors.slo_counts import slow_from_ms
+from analytics.selectors.slos import SloFigures, slo_days
+from resilience_site.core.formatting import ABSENT, duration, machine, percent, three_digits
+
+# The windows that a list has room for.
+_SHOWN: Final = (HOUR, 6 * HOUR, 72 * HOUR)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """The burn over a window, in words."""
+
+    window: str
+    rate: str
+    basis: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A row of the table of burn rates: its state (see the badges), its name and its words."""
+
+    state: str
+    name: str
+    words: str
+    severity: str
+
+
+@dataclass(frozen=True)
+class Day:
+    """What a day spent of the budget of the whole window; `left` after it, both shares."""
+
+    since: datetime
+    until: datetime
+    basis: str
+    spent: float | None
+    left: float | None
+    href: str
+
+    @property
+    def spent_text(self) -> str:
+        return share_text(self.spent)
+
+    @property
+    def left_text(self) -> str:
+        return share_text(self.left)
+
+
+@dataclass(frozen=True)
+class Told:
+    """An objective as screens show it; `filled` is how much of the bar is left, in percent."""
+
+    slo: Slo
+    figures: SloFigures
+    state: str
+    aim: str
+    left: str
+    filled: int
+    tone: str
+    basis: str
+    allowed: str
+    rates: list[Rate]
+    ends_at: datetime | None
+    ends: str
+
+
+def told(figures: SloFigures) -> Told:
+    """What a list says of an objective."""
+    slo, terms, left = figures.slo, figures.slo.terms, figures.budget.left
+    state = figures.state
+    return Told(
+        slo=slo,
+        figures=figures,
+        state=state,
+        aim=aim_text(slo),
+        left=left_text(figures),
+        filled=0 if left is None else max(0, min(100, round(100 * left))),
+        tone="bad" if state in ("burning", "exhausted") else "warn" if state == "spending" else "",
+        basis=budget_basis(figures),
+        allowed=allowed_text(figures),
+        rates=[brief_rate(terms, each) for each in figures.burns if each.seconds in _SHOWN],
+        ends_at=figures.ending.at,
+        ends=figures.ending.words,
+    )
+
+
+def aim_text(slo: Slo) -> str:
+    """`99.9 % availability over 30 d`, `99 % of calls within 300 ms over 7 d`."""
+    share = f"{100 * slo.objective:.4f}".rstrip("0").rstrip(".")
+    if slo.kind == SloKind.LATENCY and slo.threshold_ms is not None:
+        within = duration(slo.threshold_ms / 1000)
+        return f"{share} % of calls within {within} over {slo.window_days} d"
+    return f"{share} % availability over {slo.window_days} d"
+
+
+def measured_text(slo: Slo) -> str:
+    """What is counted, and what is not."""
+    if slo.source == SloSource.CHECKS:
+        return (
+            "Seconds in which its worst critical check was down or unreachable are bad; maintenance "
+            "and time of which nothing is known are not counted at all."
+        )
+    if slo.kind == SloKind.LATENCY and slo.threshold_ms is not None:
+        bound = duration(slow_from_ms(slo.threshold_ms) / 1000)
+        return (
+            f"Calls that took longer than {bound} are too slow, failed ones included. Durations are "
+            f"counted in buckets: those between {duration(slo.threshold_ms / 1000)} and {bound} "
+            "cannot be told apart and count as quick enough."
+        )
+    return "Entry calls that ended in an error are bad, by the status of their spans."
+
+
+def left_text(figures: SloFigures) -> str:
+    """`59 % left`, `gone, 1.4 times over`, or that there is not enough data."""
+    budget = figures.budget
+    if budget.left is None or budget.spent is None:
+        return "not enough data"
+    if budget.spent > 1:
+        return f"gone, spent {three_digits(budget.spent)} times"
+    return f"{share_text(budget.left)} left"
+
+
+def budget_basis(figures: SloFigures) -> str:
+    """`288 of 696 allowed failures, 696,000 calls, last 30 d`."""
+    terms, budget = figures.slo.terms, figures.budget
+    over = f"last {figures.slo.window_days} d"
+    if not budget.total:
+        return f"{'no counted time' if terms.of_time else 'no calls'}, {over}"
+    bad, total = (amount_words(terms, each) for each in (budget.bad, budget.total))
+    if terms.of_time:
+        return f"{bad} down of {allowed_text(figures)} allowed, {total} counted, {over}"
+    allowed = f"{budget.bad:,.0f} {bad_word(terms)} of {allowed_text(figures, bare=True)} allowed"
+    return f"{allowed}, {total}, {over}"
+
+
+def allowed_text(figures: SloFigures, *, bare: bool = False) -> str:
+    """How much may be bad of what was counted: `696 calls`, `43 min 12 s`."""
+    allowed = figures.budget.allowed
+    if figures.slo.terms.of_time:
+        return duration(allowed)
+    number = f"{allowed:,.0f}" if allowed >= 10 else three_digits(allowed)
+    return number if bare else f"{number} calls"
+
+
+def rate(terms: Objective, burn: BurnWindow) -> Rate:
+    """The burn over a window with what it rests on: `180 of 3,600 calls failed`."""
+    basis = f"{amount_words(terms, burn.bad, bare=True)} of {amount_words(terms, burn.total)}"
+    if burn.burn is None:
+        return Rate(_window(burn), ABSENT, "no counted time" if terms.of_time else "no calls")
+    return Rate(_window(burn), three_digits(burn.burn), f"{basis} {bad_word(terms)}")
+
+
+def brief_rate(terms: Objective, burn: BurnWindow) -> Rate:
+    """The same where there is little room: `180 of 3,600`."""
+    whole = rate(terms, burn)
+    bad, total = (amount_words(terms, each, bare=True) for each in (burn.bad, burn.total))
+    return whole if burn.burn is None else Rate(whole.window, whole.rate, f"{bad} of {total}")
+
+
+def _window(burn: BurnWindow) -> str:
+    return f"last {duration(burn.seconds)}"
+
+
+def rule(row: BurnRow) -> Rule:
+    """A row of the table of burn rates."""
+    if not row.reachable:
+        state = "never"
+    elif row.long.burn is None or row.short.burn is None:
+        state = "no_data"
+    elif row.holds:
+        state = row.severity
+    else:
+        state = "held_back" if row.over else "below"
+    severity = "calls somebody at once" if row.severity == PAGE else "for working hours"
+    return Rule(state, row.name, row.words, severity)
+
+
+def days(figures: SloFigures) -> list[Day]:
+    """The days of the budget's window, the oldest first."""
+    terms, allowed = figures.slo.terms, figures.budget.allowed
+    enough = figures.budget.enough and allowed > 0
+    found, gone = [], 0.0
+    for since, until, count in slo_days(figures):
+        bad, total = terms.amount(count.bad), terms.amount(count.total)
+        gone += bad
+        basis = f"{amount_words(terms, bad, bare=True)} of {amount_words(terms, total)}"
+        found.append(
+            Day(
+                since, until, basis if total else "nothing counted",
+                bad / allowed if enough and total else None,
+                1 - gone / allowed if enough else None,
+                _behind(figures.slo, since, until),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _behind(slo: Slo, since: datetime, until: datetime) -> str:
+    """Where the rows behind a day are."""
+    within = {"since": machine(since), "until": machine(until)}
+    if slo.source == SloSource.CHECKS:
+        return reverse("service", args=[slo.service])
+    if slo.kind == SloKind.LATENCY:
+        asked = {"service": slo.service, "metric": "latency_p95"}
+        return f"{reverse('trends')}?{urlencode({**asked, **within})}"
+    step: timedelta = until - since
+    return f"{reverse('errors')}?{errors_query(since, step, {'service': slo.service})}"
+
+
+def share_text(share: float | None) -> str:
+    """A share in percent, also a negative one; `n/a` where there is none."""
+    if share is None:
+        return ABSENT
+    return f"-{percent(-share, 1)}" if share < 0 else percent(share, 1)
