@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from ninja import Router
 
-from alerting.api import alerts, inbound, incidents, reports, routes, rules, silences
+from alerting.api import alerts, channels, inbound, incidents, reports, routes, rules, silences
 
 routers: list[tuple[str, Router]] = [
     ("", silences.router),
     ("", routes.router),
     ("", rules.router),
+    ("", channels.router),
     ("", alerts.router),
     ("", inbound.router),
     ("", incidents.router),

@@ -102,6 +102,34 @@ PIPELINE = [
     ),
 ]
 
+_CHANNEL = "/api/v1/alerts/channels/<uuidstr:channel_id>"
+
+CHANNELS = [
+    Row("GET", "/api/v1/alerts/channels", "/api/v1/alerts/channels", Api(Scope.READ)),
+    Row("POST", "/api/v1/alerts/channels", "/api/v1/alerts/channels", Api(Scope.OPERATE)),
+    Row("GET", _CHANNEL, f"/api/v1/alerts/channels/{UUID}", Api(Scope.READ)),
+    *(
+        Row(method, _CHANNEL, f"/api/v1/alerts/channels/{UUID}", Api(Scope.OPERATE))
+        for method in ("PUT", "PATCH", "DELETE")
+    ),
+    *(
+        Row(
+            "POST",
+            f"{_CHANNEL}/{act}",
+            f"/api/v1/alerts/channels/{UUID}/{act}",
+            Api(Scope.OPERATE),
+        )
+        for act in ("test", "pause", "resume", "rotate")
+    ),
+    Row("GET", "/api/v1/alerts/deliveries", "/api/v1/alerts/deliveries", Api(Scope.READ)),
+    Row(
+        "GET",
+        "/api/v1/alerts/deliveries/<uuidstr:delivery_id>",
+        f"/api/v1/alerts/deliveries/{UUID}",
+        Api(Scope.READ),
+    ),
+]
+
 INCIDENT_PAGES = [
     Row("GET", "/incidents", "/incidents", Page()),
     Row("GET", "/incidents/<uuid:incident_id>", f"/incidents/{UUID}", Page()),
@@ -158,6 +186,7 @@ RULE_PAGES = [
 ]
 
 ALERTING = [
+    *CHANNELS,
     *RULES,
     *PIPELINE,
     *REPORTS,

@@ -20,8 +20,6 @@ LEASE: Final = timedelta(seconds=ATTEMPT_SECONDS + 45)
 MOST_AT_ONCE: Final = 50
 # Attempts of one channel at the same time; a channel that fails is tried with one message alone.
 PER_CHANNEL: Final = 10
-# What is sent also while PROACTIVE_ALERTING_ENABLED is off.
-_ALWAYS: Final = (Purpose.TEST.value, Purpose.REPORT.value)
 
 
 @dataclass(frozen=True)
@@ -84,8 +82,11 @@ WITH picked AS (
 
 
 def purposes_sent() -> list[str]:
-    """What may be sent now: without proactive alerting only what people asked for."""
-    return list(Purpose.values) if config.proactive_alerting_enabled else list(_ALWAYS)
+    """What a turn may send: without proactive alerting, reports alone. Tests are sent by whoever
+    waits for them."""
+    if not config.proactive_alerting_enabled:
+        return [Purpose.REPORT.value]
+    return [each.value for each in Purpose if each != Purpose.TEST]
 
 
 def due_exists(now: datetime) -> bool:

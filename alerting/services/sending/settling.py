@@ -62,7 +62,7 @@ def _unsendable(now: datetime) -> QuerySet[Delivery]:
         old | (unusable & ~Q(purpose=Purpose.TEST)),
         state__in=[DeliveryState.PENDING, DeliveryState.SENDING],
         next_at__lte=now,
-        purpose__in=purposes_sent(),
+        purpose__in=[*purposes_sent(), Purpose.TEST.value],
     )
 
 

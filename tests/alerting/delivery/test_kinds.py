@@ -17,7 +17,7 @@ from alerting.channels.webhook.body import MOST_BYTES
 from alerting.channels.webhook.signing import secret_bytes, secret_new
 from alerting.choices import ChannelKind, Purpose
 from alerting.models import Channel, Delivery
-from alerting.services.sending import deliveries_send
+from alerting.services.sending import deliveries_send, delivery_send_now
 from health.checks.options import OptionError
 from tests.alerting.delivery.receivers import Answer, Receiver
 from tests.alerting.delivery.scene import NOW, SECRET, channel, enqueue, message, told, webhook
@@ -88,7 +88,9 @@ def test_pagerduty_opens_and_resolves_one_alert_for_a_group(receiver: Receiver) 
 
 def test_a_test_has_a_key_of_its_own_at_pagerduty(receiver: Receiver) -> None:
     to = channel("pagerduty", {"routing_key": KEY, "url": receiver.url})
-    delivery = send(to, message(alerts=(), why=None, severity="info"), purpose=Purpose.TEST)
+    plain = message(alerts=(), why=None, severity="info")
+    delivery = enqueue(to, plain, purpose=Purpose.TEST)
+    delivery_send_now(delivery_id=delivery.pk, now=NOW)
     event = receiver.received[0].document
     assert event["dedup_key"] == str(delivery.pk)
     assert event["payload"]["severity"] == "info"

@@ -1,0 +1,109 @@
+"""What the paths of channels and deliveries take and give."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from ninja import Field, Schema
+
+from alerting.choices import AttemptOutcome, ChannelKind, DeliveryState, Purpose
+from resilience_site.core.pagination import PageQuery
+
+
+class ChannelIn(Schema):
+    """A channel. `target` holds the options of its kind: a webhook needs `url`, e-mail `to`, Slack
+    and Teams `url`, PagerDuty `routing_key`, Apprise `url`."""
+
+    kind: Any = Field(None, description="email, webhook, slack, teams, pagerduty or apprise")
+    name: Any = None
+    target: Any = None
+    send_resolved: Any = Field(True, description="Whether the end of alerts is told, too")
+    enabled: Any = True
+    fallback: Any = Field(None, description="Name or id of the channel that takes its place")
+
+
+class ChannelChange(Schema):
+    """The fields to change; what is not sent stays, as do secrets that come as `***`."""
+
+    kind: Any = None
+    name: Any = None
+    target: Any = None
+    send_resolved: Any = None
+    enabled: Any = None
+    fallback: Any = None
+
+
+class ReasonIn(Schema):
+    reason: Any = ""
+
+
+class ChannelOut(Schema):
+    """`target` is without secrets; `state` is on, off, paused, or failing."""
+
+    id: UUID
+    kind: ChannelKind
+    name: str
+    target: dict[str, Any]
+    state: str
+    send_resolved: bool
+    enabled: bool
+    fallback: str | None
+    failures: int
+    failing_since: datetime | None
+    paused_at: datetime | None
+    paused_why: str
+    created_at: datetime
+    changed_at: datetime
+    changed_by: str
+    version: int
+
+
+class ChannelMadeOut(ChannelOut):
+    secret: str | None = Field(
+        None, description="A secret that the site has made; it is shown this once"
+    )
+
+
+class DeliveryQuery(PageQuery):
+    """Filters of deliveries; `open` are those that wait or are being sent."""
+
+    channel: UUID | None = None
+    state: DeliveryState | Literal["", "open"] = ""
+    purpose: Purpose | Literal[""] = ""
+
+
+class DeliveryOut(Schema):
+    """`id` is what the receiver knows it by (`webhook-id`, the Message-ID of a mail)."""
+
+    id: UUID
+    channel_id: UUID | None
+    channel: str
+    purpose: Purpose
+    title: str
+    state: DeliveryState
+    attempts: int
+    next_at: datetime | None = Field(description="Of the next attempt, null once it has ended")
+    created_at: datetime
+    ended_at: datetime | None
+    last_error: str
+    fallback_of: UUID | None
+
+
+class AttemptOut(Schema):
+    """One attempt; `request` and `answer` are without secrets and up to a bound."""
+
+    n: int
+    at: datetime
+    milliseconds: int
+    outcome: AttemptOutcome
+    status: int | None
+    request: dict[str, Any]
+    answer: str
+    error: str
+
+
+class DeliveryDetailOut(DeliveryOut):
+    message: dict[str, Any]
+    tries: list[AttemptOut]

@@ -1,0 +1,245 @@
+"""What people do with channels: make, change, delete, test, pause, resume, change a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import transaction
+
+from alerting.channels.webhook.signing import secret_new
+from alerting.choices import ChannelKind, Purpose
+from alerting.domain.messages import Message
+from alerting.models import Channel, Delivery
+from alerting.services.channel_fields import MUTABLE, changes_read, fields_read, shown
+from alerting.services.outbox import delivery_enqueue
+from alerting.services.sending.entries import channel_entry
+from alerting.services.sending.failing import channel_recover
+from alerting.services.sending.turn import delivery_send_now
+from alerting.services.targets import Target, kind_required, target_opened, target_read
+from health.services.check_fields import text_read
+from resilience_site.core import journal
+from resilience_site.core.audit import Actor, audit_record, refusals_audited
+from resilience_site.core.formatting import printable
+from resilience_site.core.links import absolute
+from resilience_site.core.problems import Conflict, Invalid, NotFound
+from resilience_site.core.sealing import UnsealError
+
+_OBJECT: Final = "channel"
+# How long both secrets of a webhook sign, so that its receiver can change over.
+BOTH_SIGN: Final = timedelta(hours=24)
+MOST_CHANNELS: Final = 200
+
+
+@dataclass(frozen=True)
+class Made:
+    """A channel, and a secret that the site made for it: shown this once, or empty."""
+
+    channel: Channel
+    secret: str = ""
+
+
+def channel_create(*, given: Mapping[str, Any], actor: Actor, now: datetime) -> Made:
+    """Make a channel of `kind`, `name`, `target` and the other fields of a channel. Raises
+    `Invalid`, which names the field (`target.OPTION` for an option)."""
+    name = printable(str(given.get("name", ""))[:100])
+    with _refusals(actor, "create", name), transaction.atomic():
+        if Channel.objects.count() >= MOST_CHANNELS:
+            raise Invalid(f"There are {MOST_CHANNELS} channels already, the most there may be.")
+        kind = kind_required(given.get("kind"))
+        fields = fields_read(given, None)
+        target = target_read(kind, given.get("target"))
+        channel = Channel.objects.create(
+            kind=kind.name,
+            target=target.shown,
+            sealed=target.sealed,
+            created_at=now,
+            changed_at=now,
+            changed_by=actor.name,
+            **fields,
+        )
+        _record(channel, "create", actor, None)
+    asked = given.get("target")
+    own = isinstance(asked, Mapping) and asked.get("secret")
+    return Made(channel, "" if own else str(target.whole.get("secret") or ""))
+
+
+def channel_update(
+    *,
+    channel_id: UUID,
+    changes: Mapping[str, Any],
+    if_match: int | None = None,
+    actor: Actor,
+    now: datetime,
+) -> Channel:
+    """Change fields of a channel; of its target, secrets that come masked stay. The former secret
+    of a webhook signs beside a new one for a day. Raises `NotFound`, `Conflict`, `Invalid`."""
+    with _refusals(actor, "update", channel_id), transaction.atomic():
+        channel = _locked(channel_id, if_match, changes)
+        before = shown(channel)
+        fields = changes_read(changes, channel)
+        if "target" in changes:
+            target = _target_changed(channel, changes["target"], now)
+            channel.target, channel.sealed = target.shown, target.sealed
+        for name, value in fields.items():
+            setattr(channel, name, value)
+        _save(channel, actor, now)
+        _record(channel, "update", actor, before)
+    return channel
+
+
+def channel_delete(
+    *, channel_id: UUID, if_match: int | None = None, actor: Actor, now: datetime
+) -> None:
+    """Delete a channel; what was sent by it stays for the record, what waits for it fails.
+    Raises `NotFound` and `Conflict`."""
+    with _refusals(actor, "delete", channel_id), transaction.atomic():
+        channel = _locked(channel_id, if_match, {})
+        audit_record(
+            actor=actor, action="channel.delete", object_type=_OBJECT, object_id=channel.pk,
+            before=shown(channel),
+        )  # fmt: skip
+        entry = channel_entry("channel.deleted", channel, by=actor.name)
+        channel.delete()
+        journal.append([entry])
+
+
+def channel_pause(
+    *,
+    channel_id: UUID,
+    reason: Any = "",
+    if_match: int | None = None,
+    actor: Actor,
+    now: datetime,
+) -> Channel:
+    """Send nothing more by a channel until it is resumed or a test arrives. Raises `NotFound`,
+    `Conflict`, and `Invalid` where it is paused already."""
+    with _refusals(actor, "pause", channel_id), transaction.atomic():
+        said = text_read("reason", reason, 300)
+        channel = _locked(channel_id, if_match, {"paused": True})
+        if channel.paused_at is not None:
+            raise Invalid("The channel is paused already.")
+        before = shown(channel)
+        channel.paused_at = now
+        channel.paused_why = f"{actor.name} paused it" + (f": {said}" if said else "")
+        _save(channel, actor, now)
+        _record(channel, "pause", actor, before, kind="channel.paused", reason=said)
+    return channel
+
+
+def channel_resume(
+    *, channel_id: UUID, if_match: int | None = None, actor: Actor, now: datetime
+) -> Channel:
+    """Send by a channel again; what waits for it goes at once. Raises `NotFound` and `Conflict`."""
+    with _refusals(actor, "resume", channel_id), transaction.atomic():
+        channel = _locked(channel_id, if_match, {"paused": False})
+        before = shown(channel)
+        channel_recover(channel, now)
+        _save(channel, actor, now)
+        _record(channel, "resume", actor, before, kind="channel.resumed")
+    return channel
+
+
+def channel_rotate(*, channel_id: UUID, actor: Actor, now: datetime) -> Made:
+    """Give a webhook a new secret; the former one signs beside it for a day. Raises `NotFound`,
+    and `Invalid` for other kinds."""
+    with _refusals(actor, "rotate", channel_id), transaction.atomic():
+        channel = _locked(channel_id, None, {})
+        if channel.kind != ChannelKind.WEBHOOK:
+            raise Invalid("Only webhooks have a secret that can be changed so.")
+        secret = secret_new()
+        target = _target_changed(channel, {**channel.target, "secret": secret}, now)
+        before = shown(channel)
+        channel.target, channel.sealed = target.shown, target.sealed
+        _save(channel, actor, now)
+        _record(channel, "rotate", actor, before)
+    return Made(channel, secret)
+
+
+def channel_test(*, channel_id: UUID, actor: Actor, now: datetime) -> Delivery:
+    """Send a test by a channel, whatever its state, and wait for what comes of it; one that
+    arrives makes a paused channel work again. Raises `NotFound`."""
+    with _refusals(actor, "test", channel_id), transaction.atomic():
+        channel = _locked(channel_id, None, {})
+        delivery = delivery_enqueue(
+            channel=channel, message=_test_message(channel, actor), purpose=Purpose.TEST, now=now
+        )
+        audit_record(
+            actor=actor, action="channel.test", object_type=_OBJECT, object_id=channel.pk,
+            after={"delivery": str(delivery.pk)},
+        )  # fmt: skip
+    delivery_send_now(delivery_id=delivery.pk, now=now)
+    delivery.refresh_from_db()
+    return delivery
+
+
+def _test_message(channel: Channel, actor: Actor) -> Message:
+    return Message(
+        title=f"Test of the channel {channel.name}",
+        text=f"{actor.name} tests this channel. Nothing has happened, and nothing is to be done.",
+        severity="info",
+        url=absolute(f"/alerts/channels/{channel.pk}"),
+    )
+
+
+def _target_changed(channel: Channel, given: Any, now: datetime) -> Target:
+    """The new target of a channel; while a webhook's secret changes, the former one signs too."""
+    kind = kind_required(channel.kind)
+    try:
+        former = target_opened(channel)
+    except UnsealError:
+        # Sealed with another key: every secret has to be entered again.
+        former = {}
+    target = target_read(kind, given, former)
+    secret = former.get("secret")
+    if channel.kind != ChannelKind.WEBHOOK or not secret or target.whole["secret"] == secret:
+        return target
+    until = (now + BOTH_SIGN).isoformat()
+    both = {**target.whole, "previous_secret": secret, "previous_until": until}
+    return target_read(kind, both, former)
+
+
+def _locked(channel_id: UUID, if_match: int | None, wanted: Mapping[str, Any]) -> Channel:
+    channel = Channel.objects.select_for_update().filter(pk=channel_id).first()
+    if channel is None:
+        raise NotFound(f"There is no channel {channel_id}.")
+    if if_match is not None and if_match != channel.version:
+        proposed = {name: wanted[name] for name in sorted(set(wanted) & MUTABLE)}
+        raise Conflict(
+            f"{channel.name} was changed by {channel.changed_by or 'the site'} in the meantime.",
+            current=shown(channel),
+            proposed=proposed,
+        )
+    return channel
+
+
+def _save(channel: Channel, actor: Actor, now: datetime) -> None:
+    channel.version += 1
+    channel.changed_at, channel.changed_by = now, actor.name
+    channel.save()
+
+
+def _record(
+    channel: Channel,
+    act: str,
+    actor: Actor,
+    before: Mapping[str, Any] | None,
+    *,
+    kind: str = "channel.changed",
+    reason: str = "",
+) -> None:
+    """The audit trail and the journal, in the change's own transaction."""
+    audit_record(
+        actor=actor, action=f"channel.{act}", object_type=_OBJECT, object_id=channel.pk,
+        reason=reason, before=before, after=shown(channel),
+    )  # fmt: skip
+    journal.append([channel_entry(kind, channel, by=actor.name)])
+
+
+def _refusals(actor: Actor, act: str, object_id: object) -> Any:
+    return refusals_audited(
+        actor=actor, action=f"channel.{act}", object_type=_OBJECT, object_id=object_id
+    )
