@@ -6,24 +6,23 @@ fired and ended meanwhile becomes part of an incident all the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import cached_property
 from typing import Final
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Exists, Max, OuterRef, Q, QuerySet, TextField, Value
+from django.db.models import Exists, OuterRef, TextField, Value
 from django.db.models.functions import Cast, Concat
 
 from alerting.choices import AlertState, EntryKind, IncidentState
 from alerting.domain.incidents import (
     OPENING,
-    REOPENS,
     SEVERITIES,
     Held,
     Keys,
-    Ledger,
     Seen,
     is_root,
     keys_of,
@@ -31,18 +30,24 @@ from alerting.domain.incidents import (
     worst,
 )
 from alerting.models import Alert, Incident, IncidentEntry, IncidentKey
+from alerting.selectors.incident_following import (
+    BATCH,
+    alerts_to_join,
+    incident_ledger,
+    incidents_kept_open,
+    incidents_to_join,
+    last_ends,
+)
 from alerting.selectors.surroundings import surroundings
 from alerting.services.incident_entries import alert_entries, alert_words, entries_add, entry
 from alerting.services.incident_journal import BEGAN, CHANGED, ENDED, incident_told
 from alerting.services.incident_merging import incident_merge
+from health.selectors.maintenance import covered_now
 from resilience_site.core import journal
 from resilience_site.core.formatting import duration
 
-# Alerts that one transaction looks at, and how many rounds one call makes.
-BATCH: Final = 1_000
+# How many transactions one call makes, each for a batch of alerts.
 _ROUNDS: Final = 20
-# Alerts that ended before anybody followed are looked at for so long.
-LATE: Final = timedelta(hours=1)
 MOST_SERVICES: Final = 50
 # Alerts of incidents without a root that are asked about anew, the newest.
 MOST_LEARNT: Final = 200
@@ -105,8 +110,8 @@ class _Work:
     def __init__(self, now: datetime, done: Followed) -> None:
         self.now = now
         self.done = done
-        self.rows = {each.id: each for each in _open_or_lately_ended(now)}
-        self.ledger = _ledger(self.rows)
+        self.rows = {each.id: each for each in incidents_to_join(now)}
+        self.ledger = incident_ledger(self.rows)
         self.keys: list[IncidentKey] = []
         self.entries: list[IncidentEntry] = []
         # What is told of each incident that changed, in this order.
@@ -134,7 +139,7 @@ class _Work:
 
     def take(self) -> bool:
         """Make alerts part of incidents; whether there may be more of them."""
-        alerts = _candidates(self.now)
+        alerts = alerts_to_join(self.now)
         seen = {each.id: seen_of(each) for each in alerts}
         around = surroundings(list(seen.values()), self.now)
         joined: dict[UUID, list[Alert]] = {}
@@ -156,9 +161,14 @@ class _Work:
             for other in live[1:]:
                 self._merge(live[0], other)
             return live[0]
-        if alert.severity not in OPENING:
+        if alert.severity not in OPENING or self._in_maintenance(alert):
             return None
         return self._reopen(found[-1], alert) if found else self._open(alert)
+
+    def _in_maintenance(self, alert: Seen) -> bool:
+        """Whether somebody works on what the alert is of: should it still fire afterwards, it is
+        looked at then."""
+        return alert.ended_at is None and self._covered(_check_of(alert), alert.service)
 
     def _open(self, alert: Seen) -> Incident:
         # Stored at once: keys and entries refer to it.
@@ -244,9 +254,9 @@ class _Work:
         self._flush()
         active = [each for each in self.rows.values() if each.ended_at is None]
         self.entries += _ends_of_alerts([each.id for each in active])
-        standing = _standing([each.id for each in active])
+        standing = incidents_kept_open([each.id for each in active])
         over = [each for each in active if each.id not in standing]
-        ends = _last_ends([each.id for each in over])
+        ends = last_ends([each.id for each in over])
         for incident in over:
             incident.state = IncidentState.RESOLVED
             incident.ended_at = max(ends.get(incident.id) or self.now, incident.started_at)
@@ -275,6 +285,10 @@ class _Work:
 
     # --- What they share
 
+    @cached_property
+    def _covered(self) -> Callable[[UUID, str], bool]:
+        return covered_now(self.now)
+
     def _flush(self) -> None:
         IncidentKey.objects.bulk_create(self.keys, ignore_conflicts=True, batch_size=1_000)
         entries_add(self.entries)
@@ -300,42 +314,12 @@ def _alone() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _candidates(now: datetime) -> list[Alert]:
-    """Alerts that fired and are of no incident yet, in the order in which they began; first those
-    that may open one."""
-    rows = Alert.objects.filter(
-        Q(state=AlertState.FIRING) | Q(state=AlertState.RESOLVED, ended_at__gte=now - LATE),
-        incident=None,
-        fired_at__isnull=False,
-    ).order_by("started_at", "id")
-    opening = rows.filter(severity__in=OPENING)[:BATCH]
-    others = rows.exclude(severity__in=OPENING).filter(state=AlertState.FIRING)[:BATCH]
-    return [*opening, *others]
-
-
-def _open_or_lately_ended(now: datetime) -> QuerySet[Incident]:
-    lately = Q(state=IncidentState.RESOLVED, resolved_by="", ended_at__gte=now - REOPENS - LATE)
-    return (
-        Incident.objects.select_for_update()
-        .filter(~Q(state=IncidentState.RESOLVED) | lately, merged_into=None)
-        .order_by("started_at", "id")
-    )
-
-
-def _ledger(rows: Mapping[UUID, Incident]) -> Ledger:
-    begun = dict(
-        Alert.objects.filter(incident__in=list(rows))
-        .values_list("incident_id")
-        .annotate(Max("started_at"))
-    )
-    ledger = Ledger(
-        Held(each.id, each.started_at, begun.get(each.id) or each.started_at, each.ended_at)
-        for each in rows.values()
-    )
-    keys = IncidentKey.objects.filter(incident__in=list(rows))
-    for incident_id, key in keys.values_list("incident_id", "key"):
-        ledger.point(incident_id, [key])
-    return ledger
+def _check_of(alert: Seen) -> UUID:
+    """The check that the alert is of; an id that no check has where it is of none."""
+    try:
+        return UUID(str(alert.labels.get("check_id")))
+    except ValueError:
+        return UUID(int=0)
 
 
 def _ends_of_alerts(incident_ids: Sequence[UUID]) -> list[IncidentEntry]:
@@ -358,16 +342,3 @@ def _ends_of_alerts(incident_ids: Sequence[UUID]) -> list[IncidentEntry]:
 def _ref_of_alert(what: str) -> Concat:
     alert_id = Cast(OuterRef("id"), TextField())
     return Concat(Value("alert:"), alert_id, Value(f":{what}"), output_field=TextField())
-
-
-def _standing(incident_ids: Sequence[UUID]) -> set[UUID]:
-    """Those of the incidents that an alert keeps open."""
-    rows = Alert.objects.filter(
-        incident__in=incident_ids, state=AlertState.FIRING, severity__in=OPENING
-    )
-    return set(rows.order_by().values_list("incident_id", flat=True).distinct())
-
-
-def _last_ends(incident_ids: Sequence[UUID]) -> dict[UUID, datetime | None]:
-    rows = Alert.objects.filter(incident__in=incident_ids, severity__in=OPENING)
-    return dict(rows.order_by().values_list("incident_id").annotate(Max("ended_at")))

@@ -105,6 +105,7 @@ def incident(request: HttpRequest, incident_id: UUID) -> HttpResponse:
         "live_cursor": cursor,
         "view": view,
         "incident": view.incident,
+        "alerts": [(each, f"/alerts/{each.id}") for each in view.alerts],
         "entries": [
             (each, *LOOKS[each.kind])
             for each in (view.entries if oldest_first else view.entries[::-1])

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection
+
 from alerting.models import Alert, Incident, IncidentEntry
+from alerting.services.incident_follow import Followed
+from health.models import Maintenance, Service
 from resilience_site.core import journal
 from tests.alerting.incidents import scene
 from tests.alerting.incidents.scene import chains, check, fire, follow, incident_of, over
@@ -177,3 +184,49 @@ def test_thousands_of_alerts_of_one_cause_are_one_incident(
     assert Incident.objects.count() == 1
     assert Alert.objects.filter(incident=Incident.objects.get()).count() == 2_501
     assert IncidentEntry.objects.filter(kind="alert").count() == 400
+
+
+def test_what_somebody_works_on_opens_nothing_until_the_work_is_over() -> None:
+    check("planner", "planner")
+    window = Maintenance.objects.create(
+        name="new pool", kind="single", starts_at=scene.at(-10), ends_at=scene.at(5), reason="pool",
+        actor="ada", created_at=scene.at(-10),
+    )  # fmt: skip
+    window.services.set(Service.objects.filter(name="planner"))
+    alert, other = fire(service="planner"), fire(service="billing")
+    assert follow().opened == 1
+    assert incident_of(other).services == ["billing"]
+    alert.refresh_from_db()
+    assert alert.incident is None
+    follow(6)
+    assert incident_of(alert) != incident_of(other)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_followers_make_one_incident() -> None:
+    """The second one leaves the work to the first."""
+    fire(breaker="graph")
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda _: closing_follow(), range(2)))
+    assert sorted(each.opened for each in done) == [0, 1]
+    assert Incident.objects.count() == 1
+
+
+def closing_follow() -> Followed:
+    try:
+        return follow()
+    finally:
+        connection.close()
+
+
+def test_looking_where_nothing_happens_costs_little(
+    django_assert_max_num_queries,  # type: ignore[no-untyped-def]
+) -> None:
+    fire()
+    follow()
+    with django_assert_max_num_queries(14):
+        follow()
+    Incident.objects.update(state="resolved", ended_at=scene.at(-600))
+    Alert.objects.update(state="resolved", ended_at=scene.at(-600))
+    with django_assert_max_num_queries(12):
+        follow()

@@ -1,0 +1,81 @@
+"""What the following of alerts by incidents reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from django.db.models import Max, Q, QuerySet
+
+from alerting.choices import AlertState, IncidentState
+from alerting.domain.incidents import OPENING, REOPENS, Held, Ledger
+from alerting.models import Alert, Incident, IncidentKey
+
+# Alerts that one transaction looks at.
+BATCH: Final = 1_000
+# Alerts that ended before anybody followed are looked at for so long.
+LATE: Final = timedelta(hours=1)
+
+
+def alerts_to_join(now: datetime) -> list[Alert]:
+    """Alerts that fired and are of no incident yet, locked: first those that may open one, in the
+    order in which they began."""
+    rows = Alert.objects.filter(
+        Q(state=AlertState.FIRING) | Q(state=AlertState.RESOLVED, ended_at__gte=now - LATE),
+        incident=None,
+        fired_at__isnull=False,
+    ).order_by("started_at", "id")
+    opening = rows.filter(severity__in=OPENING).values_list("id", flat=True)[:BATCH]
+    others = rows.exclude(severity__in=OPENING).filter(state=AlertState.FIRING)
+    ids = [*opening, *others.values_list("id", flat=True)[:BATCH]]
+    if not ids:
+        return []
+    # In the order in which `alerts_apply` locks them, so that neither waits for the other in turn.
+    locked = Alert.objects.filter(id__in=ids, incident=None).order_by("fingerprint", "id")
+    return sorted(
+        locked.select_for_update(),
+        key=lambda each: (each.severity not in OPENING, each.started_at, each.id),
+    )
+
+
+def incidents_to_join(now: datetime) -> QuerySet[Incident]:
+    """Incidents that alerts may become part of, locked: open, or ended by themselves lately."""
+    lately = Q(state=IncidentState.RESOLVED, resolved_by="", ended_at__gte=now - REOPENS - LATE)
+    return (
+        Incident.objects.select_for_update()
+        .filter(~Q(state=IncidentState.RESOLVED) | lately, merged_into=None)
+        .order_by("started_at", "id")
+    )
+
+
+def incident_ledger(rows: Mapping[UUID, Incident]) -> Ledger:
+    """The incidents with their keys, two queries."""
+    begun = dict(
+        Alert.objects.filter(incident__in=list(rows))
+        .values_list("incident_id")
+        .annotate(Max("started_at"))
+    )
+    ledger = Ledger(
+        Held(each.id, each.started_at, begun.get(each.id) or each.started_at, each.ended_at)
+        for each in rows.values()
+    )
+    keys = IncidentKey.objects.filter(incident__in=list(rows))
+    for incident_id, key in keys.values_list("incident_id", "key"):
+        ledger.point(incident_id, [key])
+    return ledger
+
+
+def incidents_kept_open(incident_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the incidents that an alert keeps open."""
+    rows = Alert.objects.filter(
+        incident__in=incident_ids, state=AlertState.FIRING, severity__in=OPENING
+    )
+    return set(rows.order_by().values_list("incident_id", flat=True).distinct())
+
+
+def last_ends(incident_ids: Sequence[UUID]) -> dict[UUID, datetime | None]:
+    """When the last alert of each that could open it ended."""
+    rows = Alert.objects.filter(incident__in=incident_ids, severity__in=OPENING)
+    return dict(rows.order_by().values_list("incident_id").annotate(Max("ended_at")))
