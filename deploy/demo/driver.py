@@ -4,7 +4,8 @@
 
 PLANNER_MCP_URL, GRAPH_URL, RESILIENCE_URL and RESILIENCE_INGEST_KEY say where everything is.
 With PLANNER_VERSION_FILE the scenario deploys the planner anew from time to time. With
-DEMO_SCENARIO=off faults and versions are left alone.
+DEMO_SCENARIO=off faults and versions are left alone. With RESILIENCE_OPERATOR_KEY the site is
+given a channel to the inbox of the Graph simulator (`deploy.demo.inbox`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import os
 import random
 import signal
 
-from deploy.demo import deploys, telemetry
+from deploy.demo import deploys, inbox, telemetry
 from deploy.demo.agent import User, use
 from deploy.demo.scenario import FaultSwitch, walk
 from deploy.demo.telemetry import required
@@ -45,14 +46,17 @@ async def drive(stop: asyncio.Event) -> None:
         for n, user in enumerate(USERS)
     ]
     scenario = asyncio.create_task(_scenario(stop))
+    # It ends when it is done, and the others go on.
+    subscribing = asyncio.create_task(inbox.subscribe(stop))
+    every = [*users, scenario, subscribing]
     try:
-        await asyncio.wait([*users, scenario], return_when=asyncio.FIRST_EXCEPTION)
+        await asyncio.wait(every, return_when=asyncio.FIRST_EXCEPTION)
     finally:
         stop.set()
-        _, late = await asyncio.wait([*users, scenario], timeout=_STOP_SECONDS)
+        _, late = await asyncio.wait(every, timeout=_STOP_SECONDS)
         for task in late:
             task.cancel()
-        outcomes = await asyncio.gather(*users, scenario, return_exceptions=True)
+        outcomes = await asyncio.gather(*every, return_exceptions=True)
     for outcome in outcomes:
         if isinstance(outcome, Exception):
             raise outcome

@@ -44,6 +44,7 @@ from deploy.demo.graph_http import (
 )
 from deploy.demo.graph_tasks import ME, InvalidTaskError, Json, TaskStore
 from deploy.demo.graph_tokens import Tokens
+from deploy.demo.inbox import Inbox
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -67,6 +68,7 @@ class GraphSimulator:
         self.tasks = TaskStore(rng, now, tasks_per_plan=tasks_per_plan)
         self.tokens = Tokens(rng, clock, token_lifetime)
         self.faults = Faults(rng, clock)
+        self.inbox = Inbox(now)
         self.requests: Counter[tuple[str, str, str]] = Counter()
 
     def app(self) -> Starlette:
@@ -89,6 +91,7 @@ class GraphSimulator:
                 Route("/_faults", self._switch, methods=["GET", "PUT", "DELETE"]),
                 Route("/_requests", self._counts, methods=["GET", "DELETE"]),
                 Route("/healthz", _healthy),
+                *self.inbox.routes(),
             ],
             exception_handlers={HTTPException: self._unrouted},
         )

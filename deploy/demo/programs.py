@@ -79,6 +79,7 @@ def programs(context: DemoContext) -> list[Program]:
                 "PLANNER_EXPORT_LOG": export_log(DRIVER),
                 **version,
                 "DEMO_SCENARIO": context.scenario,
+                "RESILIENCE_OPERATOR_KEY": context.operator_key,
             },
             "deploy.demo.driver",
         ),

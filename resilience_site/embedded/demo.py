@@ -91,6 +91,7 @@ def announce(say: Callable[[str], None]) -> None:
     """Say where the demo's servers are."""
     say(f"  planner MCP     http://127.0.0.1:{config.planner_mcp_port}/mcp")
     say(f"  Graph faults    PUT http://127.0.0.1:{config.graph_sim_port}/_faults")
+    say(f"  alerts arrive   GET http://127.0.0.1:{config.graph_sim_port}/_inbox")
     if config.demo_scenario == "off":
         say("  scenario        off: faults happen only when asked for")
 
