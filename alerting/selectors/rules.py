@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db.models import Count, F, Max, Q, QuerySet
 
 from alerting.choices import AlertState
-from alerting.models import AlertRule
+from alerting.models import AlertRule, RuleProgress
 
 
 def rule_list(
@@ -33,3 +35,16 @@ def rule_find(name: str) -> AlertRule | None:
         return None
     found: AlertRule | None = rule_list().filter(name=name).first()
     return found
+
+
+def rules_exist() -> bool:
+    """Whether there is anything to evaluate."""
+    return AlertRule.objects.filter(enabled=True).exists()
+
+
+def evaluated_last() -> datetime | None:
+    """Up to when any rule was last evaluated; None before the first turn."""
+    last: datetime | None = RuleProgress.objects.filter(rule__enabled=True).aggregate(
+        last=Max("evaluated_until")
+    )["last"]
+    return last

@@ -9,6 +9,7 @@ from analytics.ingest import flusher
 from breakers.control import hub
 from resilience_site.core import background
 from resilience_site.live import fanout
+from resilience_site.probes import watchman
 
 Message = MutableMapping[str, Any]
 
@@ -24,6 +25,7 @@ async def lifespan_application(
         if message["type"] == "lifespan.startup":
             fanout.start()
             flusher.start()
+            watchman.start()
             hub.running()
             await send({"type": "lifespan.startup.complete"})
         else:
