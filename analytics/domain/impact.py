@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from uuid import UUID
 
 # Names under which telemetry says for whom a request was, the surest first.
 USER_KEYS = ("enduser.id", "enduser.pseudo.id", "user.id", "user.hash", "user_id")
@@ -17,13 +18,20 @@ TIER_KEYS = (
 @dataclass(frozen=True)
 class Budget:
     """The error budget of a service: `calls` in `days` days at `target` (0..1) allow `allowed`
-    failures, of which `failed` are spent here."""
+    failures, of which `failed` are spent here.
+
+    It is that of the service's objective of availability (`slo_id`), or by the site's target where
+    it has none. Where the objective is measured by checks, all are seconds: the counted ones, and
+    those down (`unit`).
+    """
 
     service: str
     days: int
     target: float
     calls: int
     failed: int
+    unit: str = "calls"
+    slo_id: UUID | None = None
 
     @property
     def allowed(self) -> float:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 
 from ninja import Schema
 
 
 class BudgetOut(Schema):
     """The budget of `service`: `calls` in `days` days at `target` allow `allowed` failures, of which
-    `failed` are those here."""
+    `failed` are those here. It is that of the objective `slo_id`, by the site's target where that is
+    null; of one that is measured by checks all are seconds (`unit`)."""
 
     service: str
     days: int
@@ -17,13 +19,15 @@ class BudgetOut(Schema):
     calls: int
     allowed: float
     failed: int
+    unit: str
+    slo_id: UUID | None
 
 
 class ImpactOut(Schema):
     """What errors touched in a range.
 
     `share_of_traffic` is `requests` per `calls` of `service`, `error_budget_spent` the share of the
-    30-day budget; both are null without calls. `users` is null where nothing names any. Where
+    budget of its objective; both are null without calls. `users` is null where nothing names any. Where
     `approximate`, users, tiers, services and served_degraded are those of the newest `examined`
     requests alone, and of more than 20,000 errors the newest count. `blast_radius` are the services
     that depend on `service`.

@@ -16,16 +16,21 @@ from typing import Any
 
 from django.db import connection
 
+from analytics.choices import SloSource
 from analytics.domain.impact import TIER_KEYS, USER_KEYS, Budget, dependents, first_of
 from analytics.models import ErrorEvent, ErrorPattern
 from analytics.selectors.pattern_families import FAMILY
 from analytics.selectors.rollups import edge_list, service_figures
+from analytics.selectors.slos import availability_slos, bad_between, budget_counts
+from health.selectors.availability import target
 from health.selectors.graph import Needers
 from resilience_site.config import config
-from resilience_site.core.formatting import percent, three_digits
+from resilience_site.core.formatting import duration, percent, three_digits
 from resilience_site.core.timerange import TimeRange
 
+# Of services without an objective.
 BUDGET_DAYS = 30
+SECONDS = "seconds"
 PATTERN_RANGE = timedelta(hours=24)
 # Looked at one by one.
 MOST_REQUESTS = 1_000
@@ -111,6 +116,22 @@ class Impact:
     def target_text(self) -> str:
         return percent(self.budget.target, 1)
 
+    @property
+    def budget_words(self) -> str:
+        """What was spent, of how much, and what allows that."""
+        budget = self.budget
+        over = f"in the last {budget.days} days"
+        if budget.unit == SECONDS:
+            return (
+                f"{self.spent_text}: down for {duration(budget.failed)} of the "
+                f"{duration(budget.allowed)} that {self.target_text} allows of "
+                f"{duration(budget.calls)} counted {over}"
+            )
+        return (
+            f"{self.spent_text}: {budget.failed:,} of the {self.allowed_text} failures that "
+            f"{self.target_text} allows of {budget.calls:,} calls {over}"
+        )
+
 
 @dataclass(frozen=True)
 class _Scope:
@@ -155,13 +176,9 @@ def _impact(scope: _Scope, now: datetime) -> Impact:
     told = _Told()
     told.errors(members, set(newest))
     cut = told.spans(traces, scope.within)
-    month = TimeRange(now - timedelta(days=BUDGET_DAYS), now)
     edges = [(each.caller, each.callee) for each in edge_list(TimeRange(now - PATTERN_RANGE, now))]
     degraded = _served_degraded(traces, scope.within)
-    calls, calls_of_month = (
-        figures[scope.service].calls if scope.service in figures else 0
-        for figures in (service_figures(scope.within), service_figures(month))
-    )
+    failed = max(0, len(requests) - degraded)
     services = told.services - {scope.service}
     needers = Needers().of(f"out:{scope.service}").services
     blast = (dependents(edges, [scope.service]) | needers) - {scope.service}
@@ -175,18 +192,32 @@ def _impact(scope: _Scope, now: datetime) -> Impact:
         tiers=dict(told.tiers().most_common()),
         services=[scope.service, *sorted(services)],
         served_degraded=degraded,
-        calls=calls,
-        budget=Budget(
-            scope.service,
-            BUDGET_DAYS,
-            config.resilience_availability_target / 100,
-            calls_of_month,
-            max(0, len(requests) - degraded),
-        ),
+        calls=_calls(scope.service, scope.within),
+        budget=_budget(scope, now, failed),
         blast_radius=sorted(blast),
         capped=errors >= MOST_ERRORS,
         spans_cut=cut,
     )
+
+
+def _budget(scope: _Scope, now: datetime, failed: int) -> Budget:
+    """By the service's objective of availability. Of one that is measured by checks, what was down
+    within the scope's time is spent, and not requests."""
+    slo = availability_slos([scope.service]).get(scope.service)
+    days, aim = (slo.window_days, slo.objective) if slo else (BUDGET_DAYS, target())
+    if slo is None or slo.source != SloSource.CHECKS:
+        month = TimeRange(now - timedelta(days=days), now)
+        calls = _calls(scope.service, month)
+        return Budget(scope.service, days, aim, calls, failed, slo_id=slo.id if slo else None)
+    counted = budget_counts([slo], now)[slo.id]
+    down = bad_between(slo, scope.within)
+    seconds, bad = (round(slo.terms.amount(each)) for each in (counted.total, down))
+    return Budget(scope.service, days, aim, seconds, bad, SECONDS, slo.id)
+
+
+def _calls(service: str, within: TimeRange) -> int:
+    figures = service_figures(within)
+    return figures[service].calls if service in figures else 0
 
 
 def _requests(scope: _Scope) -> tuple[dict[str, bool], int, list[tuple[str, str, dict[str, Any]]]]:

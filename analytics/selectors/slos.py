@@ -23,8 +23,11 @@ from analytics.domain.slos.objectives import DAY, PAGE, WINDOWS, Count
 from analytics.models import Slo
 from analytics.selectors.slo_counts import Sums, day_sums, sums_between
 from resilience_site.core.formatting import duration
+from resilience_site.core.timerange import TimeRange
 
 _DAY: Final = timedelta(days=1)
+_MINUTE: Final = timedelta(minutes=1)
+_INSTANT: Final = timedelta(microseconds=1)
 _LENGTHS: Final = {seconds: timedelta(seconds=seconds) for seconds in WINDOWS}
 _LONGEST: Final = WINDOWS[-1]
 
@@ -175,6 +178,13 @@ def budget_counts(slos: Iterable[Slo], at: datetime) -> Mapping[UUID, Count]:
     end = at.replace(second=0, microsecond=0)
     counted = _days(list(slos), end)
     return {slo_id: _added(days) for slo_id, days in counted.items()}
+
+
+def bad_between(slo: Slo, within: TimeRange) -> int:
+    """What was bad in the minutes that a range touches, in whole parts."""
+    since = within.since.replace(second=0, microsecond=0)
+    until = (within.until + _MINUTE - _INSTANT).replace(second=0, microsecond=0)
+    return sums_between([slo], [since, until])[slo.id].between(0, 1).bad
 
 
 def _days(slos: Sequence[Slo], end: datetime) -> dict[UUID, tuple[Count, ...]]:

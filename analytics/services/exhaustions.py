@@ -17,6 +17,7 @@ from analytics.domain.trends.passage import Passage, passage_of
 from analytics.models import Exhaustion
 from analytics.selectors.resources import Level, Resource, resource_levels, resources_of
 from analytics.selectors.series import active_services, series_read
+from analytics.selectors.slos import availability_slos
 from analytics.selectors.sources import HOUR
 from analytics.services.forecasts import MOST_SERVICES
 from health.models import CheckStatus
@@ -24,7 +25,8 @@ from health.selectors.availability import target
 from resilience_site.config import config
 from resilience_site.core.timerange import TimeRange
 
-BUDGET_WINDOW: Final = timedelta(days=30)
+# Of services without an objective.
+BUDGET_DAYS: Final = 30
 _HORIZONS: Final = {
     ExhaustionKind.DISK: timedelta(days=7),
     ExhaustionKind.POOL: timedelta(hours=24),
@@ -98,23 +100,23 @@ def _exhausted(
 
 def _budgets(now: datetime) -> Iterator[Exhaustion]:
     end = now.replace(minute=0, second=0, microsecond=0)
-    window, history = int(BUDGET_WINDOW / HOUR), int(_HISTORY / HOUR)
-    allowed = 1 - target()
-    if allowed <= 0:
-        # A target of 100 % leaves no budget that could be spent.
-        return
+    history = int(_HISTORY / HOUR)
     active = active_services(TimeRange(now - timedelta(days=2), now))[:MOST_SERVICES]
+    slos = availability_slos(active)
     for service in active:
-        within = TimeRange(end - BUDGET_WINDOW - _HISTORY, end)
+        slo = slos.get(service)
+        # By the calls of the service, whatever its objective is measured by.
+        days, aim = (slo.window_days, slo.objective) if slo else (BUDGET_DAYS, target())
+        within = TimeRange(end - timedelta(days=days) - _HISTORY, end)
         rates = series_read("error_rate", within, now=now, service=service, step=HOUR)
         calls = np.array([point.count for point in rates.points], dtype=np.float64)
         errors = calls * np.array([point.value or 0.0 for point in rates.points])
-        spent = _spent(calls, errors, window, allowed)[-history:]
+        window = int(timedelta(days=days) / HOUR)
+        spent = _spent(calls, errors, window, 1 - aim)[-history:]
         found = _passage(spent, ExhaustionKind.BUDGET)
         if found is not None:
-            yield _row(
-                service, ExhaustionKind.BUDGET, "30 d availability", now, found, scale=1.0, unit="1"
-            )
+            subject = f"{days} d availability"
+            yield _row(service, ExhaustionKind.BUDGET, subject, now, found, scale=1.0, unit="1")
 
 
 def _spent(calls: Floats, errors: Floats, window: int, allowed: float) -> Floats:

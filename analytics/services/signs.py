@@ -7,7 +7,7 @@ twice, or by two workers, they count nothing twice.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,7 +16,10 @@ from django.db import connection, transaction
 
 from analytics.choices import FailureKind, PredictionOutcome
 from analytics.domain.foresight.signs import ANOMALY, BURN, CHECKS, ERRORS, kind_of
+from analytics.domain.slos.burning import Windows, held_rows
+from analytics.domain.slos.objectives import TABLE, Objective
 from analytics.models import ObservedFailure, Prediction, ReadCursor
+from analytics.selectors.slos import burn_windows, slos_enabled
 from resilience_site.config import config
 from resilience_site.core import journal
 from resilience_site.core.choices import Topic
@@ -35,11 +38,10 @@ _MINUTE: Final = timedelta(minutes=1)
 _AGAIN: Final = timedelta(minutes=2)
 _FURTHEST_BACK: Final = timedelta(hours=6)
 _MOST_MINUTES: Final = 60
-# Burn rates at which the objective counts as breached (of the SRE workbook), and which lead there
-# within half an hour.
-BREACH_BURN: Final = 14.4
-FAST_BURN: Final = 28.8
-_FEWEST_CALLS: Final = 20
+# An objective is breached while the most urgent row of its burn rates holds; at this many times
+# that rate over 5 minutes, that is half an hour away.
+_FAST: Final = 2
+_BREACH: Final = TABLE[0]
 # A failure of the same subject within this time is the same failure.
 SAME_FAILURE: Final = timedelta(minutes=5)
 _SAME_BREACH: Final = timedelta(hours=1)
@@ -53,17 +55,6 @@ _ERRORS: Final = """
 SELECT r.service, r.minute, p.type, sum(r.errors)::bigint
 FROM analytics_errorrollup r JOIN analytics_errorpattern p ON p.id = r.pattern_id
 WHERE r.minute >= %s AND r.minute < %s GROUP BY 1, 2, 3
-"""
-# Sums up to the end of the minute that begins at %(minute)s, and those a minute before.
-_BURNS: Final = """
-SELECT service,
-    sum(calls) FILTER (WHERE minute > %(minute)s - interval '5 min' AND minute <= %(minute)s),
-    sum(errors) FILTER (WHERE minute > %(minute)s - interval '5 min' AND minute <= %(minute)s),
-    sum(calls) FILTER (WHERE minute > %(minute)s - interval '1 hour' AND minute <= %(minute)s),
-    sum(errors) FILTER (WHERE minute > %(minute)s - interval '1 hour' AND minute <= %(minute)s)
-FROM analytics_callrollup
-WHERE operation = '' AND minute > %(minute)s - interval '1 hour' AND minute <= %(minute)s
-GROUP BY service HAVING sum(errors) > 0
 """
 
 
@@ -197,12 +188,8 @@ def _minutes_read(now: datetime) -> int:
         if until <= reader.through:
             return 0
         counts = _error_signs(since, until)
-        breaches: list[Failed] = []
-        for number in range((until - since) // _MINUTE):
-            minute = since + number * _MINUTE
-            fast, breached = _burning(minute)
-            counts.update({(service, minute, BURN): 1 for service in fast})
-            breaches += _begun(breached, minute)
+        burning, breaches = _burns(since, until)
+        counts.update(dict.fromkeys(burning, 1))
         signs_add(counts, instead=True)
         failures_add(breaches, same=_SAME_BREACH)
         reader.through = until
@@ -219,37 +206,31 @@ def _error_signs(since: datetime, until: datetime) -> dict[SignKey, int]:
     return dict(counts)
 
 
-def _burning(minute: datetime) -> tuple[list[str], list[str]]:
-    """Services whose budget burns fast over the last 5 minutes, and those whose objective is
-    breached: by the burn over both 1 h and 5 min. With too few calls a service is neither."""
-    allowed = 1 - config.resilience_availability_target / 100
-    fast: list[str] = []
-    breached: list[str] = []
-    with connection.cursor() as cursor:
-        cursor.execute(_BURNS, {"minute": minute})
-        for service, calls, errors, hour_calls, hour_errors in cursor.fetchall():
-            if (calls or 0) < _FEWEST_CALLS:
-                continue
-            burn = float(errors) / float(calls) / allowed
-            hour = float(hour_errors) / float(hour_calls) / allowed
-            if burn >= FAST_BURN:
-                fast.append(service)
-            if min(burn, hour) >= BREACH_BURN:
-                breached.append(service)
-    return fast, breached
+def _burns(since: datetime, until: datetime) -> tuple[set[SignKey], list[Failed]]:
+    """In which minutes which services' budgets burn fast, and the objectives that are breached from
+    some minute on. With too little that is bad, by the guard of an objective, neither."""
+    slos = slos_enabled()
+    minutes = [since + number * _MINUTE for number in range((until - since) // _MINUTE)]
+    # One more before, to tell what was breached already.
+    found = burn_windows(slos, [since, *(minute + _MINUTE for minute in minutes)])
+    burning: set[SignKey] = set()
+    breaches: list[Failed] = []
+    for slo in slos:
+        terms, (before, *windows) = slo.terms, found[slo.id]
+        breached = _BREACH in held_rows(terms, before)
+        for minute, each in zip(minutes, windows, strict=True):
+            if _fast(terms, each):
+                burning.add((slo.service, minute, BURN))
+            was, breached = breached, _BREACH in held_rows(terms, each)
+            if breached and not was:
+                breaches.append(Failed(slo.service, FailureKind.SLO_BREACH, slo.kind, each.at))
+    return burning, breaches
 
 
-def _begun(breached: Collection[str], minute: datetime) -> list[Failed]:
-    """Of the breached, those that were not a minute before."""
-    if not breached:
-        return []
-    before = set(_burning(minute - _MINUTE)[1])
-    end = minute + _MINUTE
-    return [
-        Failed(service, FailureKind.SLO_BREACH, "availability", end)
-        for service in breached
-        if service not in before
-    ]
+def _fast(terms: Objective, windows: Windows) -> bool:
+    enough = windows.of(_BREACH.long).bad >= max(1, terms.min_bad) * terms.scale
+    rate = _FAST * _BREACH.rate_parts(terms.window_days)
+    return enough and terms.burns_at(rate, windows.of(_BREACH.short))
 
 
 def _held(reader: str) -> ReadCursor | None:

@@ -218,7 +218,7 @@ def _with_calls(names: Collection[str], now: datetime) -> set[str]:
     """Those of the services that were called within the window of a default objective."""
     if not names:
         return set()
-    values = {
+    values: dict[str, Any] = {
         "names": sorted(names), "since": now - timedelta(days=DEFAULT_DAYS), "recent": now - _RECENT,
     }  # fmt: skip
     with connection.cursor() as cursor:
@@ -228,7 +228,7 @@ def _with_calls(names: Collection[str], now: datetime) -> set[str]:
 
 def _with_checks() -> set[str]:
     rows = Check.objects.filter(critical=True, enabled=True).order_by()
-    return set(rows.values_list("service_id", flat=True).distinct())
+    return set(rows.values_list("service__name", flat=True).distinct())
 
 
 def _source_of(service: str, kind: SloKind, now: datetime) -> SloSource:

@@ -25,6 +25,7 @@ from resilience_site.core import journal, taps
 from resilience_site.core.journal import Entry
 from resilience_site.core.taps import EventSeen, PointSeen
 from tests.analytics.figures.history import write_calls
+from tests.analytics.slos.scenes import slo
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -148,7 +149,11 @@ def test_a_burning_budget_is_a_sign_and_then_a_breach() -> None:
         return (100, 5 if at >= THIS - timedelta(minutes=30) else 0, 10.0)
 
     write_calls("planner", start, THIS, calls)
-    write_calls("mail", start, THIS, lambda _: (1, 1, 10.0))
+    # Nine failures are fewer than the guard asks for.
+    few = THIS - timedelta(minutes=9)
+    write_calls("mail", start, THIS, lambda at: (1, int(at >= few), 10.0))
+    slo("planner", window_days=30)
+    slo("mail", window_days=30)
     ReadCursor.objects.create(reader="signs-minutes", through=THIS - timedelta(minutes=50))
     found = signs_collect(now=NOW)
     assert found

@@ -18,7 +18,9 @@ from analytics.selectors import impact as selectors
 from resilience_site.config import config
 from resilience_site.core.timerange import TimeRange
 from tests.analytics.relations.scene import request_of
+from tests.analytics.slos.scenes import slo
 from tests.analytics.store.telemetry import NOW
+from tests.health.availability.fleet import change, make_check
 
 LATER = NOW + timedelta(minutes=1)
 WITHIN = TimeRange(NOW - timedelta(hours=1), NOW + timedelta(minutes=1))
@@ -53,6 +55,32 @@ def test_the_target_decides_how_much_budget_there_was(failures: list[str]) -> No
     with config.override(resilience_availability_target=50.0):
         found = selectors.pattern_impact(pattern_of(failures[0]), WITHIN, LATER)
     assert found.budget.spent == pytest.approx(3 / 5)
+
+
+def test_the_objective_of_the_service_goes_before_the_target(
+    failures: list[str], viewer: Client
+) -> None:
+    row = slo("planner", objective=0.9, window_days=7)
+    found = selectors.pattern_impact(pattern_of(failures[0]), WITHIN, LATER)
+    assert (found.budget.slo_id, found.budget.days) == (row.id, 7)
+    assert found.budget.spent == pytest.approx(3 / 1)
+    text = viewer.get(f"/patterns/{pattern_of(failures[0]).id}/impact").content.decode()
+    assert "3 times the budget: 3 of the 1 failures that 90 % allows of 10 calls" in text
+    assert f'href="/slos/{row.id}"' in text
+
+
+def test_an_objective_that_checks_measure_is_spent_by_what_was_down(failures: list[str]) -> None:
+    check = make_check("pg", since=NOW - timedelta(days=2))
+    change(check, "up", NOW - timedelta(days=2))
+    change(check, "down", NOW - timedelta(minutes=70))
+    change(check, "up", NOW - timedelta(minutes=48))
+    row = slo("planner", source="checks", objective=0.9)
+    budget = selectors.window_impact(WITHIN, LATER, "planner").budget
+    assert (budget.unit, budget.slo_id) == ("seconds", row.id)
+    # The twelve minutes of the 22 that lie within the hour.
+    assert budget.failed == pytest.approx(12 * 60, abs=61)
+    assert budget.spent is not None
+    assert budget.spent == pytest.approx(budget.failed / (0.1 * budget.calls))
 
 
 def test_an_error_touches_its_own_request(failures: list[str]) -> None:
