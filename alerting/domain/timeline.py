@@ -25,6 +25,7 @@ TOPICS: Final = (
     "patterns",
     "healing",
     "site",
+    "alerts",
 )
 
 
@@ -208,6 +209,19 @@ def _site(entry: Recorded) -> Line | None:
     return None
 
 
+def _silences(entry: Recorded) -> Line | None:
+    """Alerts themselves have lines of their own."""
+    if entry.kind == "silence.created":
+        until = _moment(entry.payload.get("ends_at"))
+        end = f" until {until:%Y-%m-%d %H:%M} UTC" if until else ""
+        text = f"Alerts of {entry.service} were silenced{_by(entry)}{end}{_because(entry)}"
+        return Line(entry.at, "override", text, "/alerts/silences", _actor(entry))
+    if entry.kind == "silence.ended":
+        text = f"A silence of {entry.service} was ended{_by(entry)}"
+        return Line(entry.at, "override", text, "/alerts/silences", _actor(entry))
+    return None
+
+
 _WORDS: Final[Mapping[str, Callable[[Recorded], Line | None]]] = {
     "breakers": _breakers,
     "health": _health,
@@ -220,6 +234,7 @@ _WORDS: Final[Mapping[str, Callable[[Recorded], Line | None]]] = {
     "patterns": _patterns,
     "healing": _healing,
     "site": _site,
+    "alerts": _silences,
 }
 
 

@@ -33,10 +33,16 @@ def entry(
         kind=kind,
         at=at,
         text=printable(text)[:MOST_TEXT],
-        link=link if len(link) <= _MOST_LINK else "",
+        link=link if _leads_somewhere(link) else "",
         actor=actor,
         ref=ref[:_MOST_REF],
     )
+
+
+def _leads_somewhere(link: str) -> bool:
+    """Whether a page may link there: a path of the site, or a page of the web."""
+    inside = link.startswith("/") and not link.startswith("//")
+    return len(link) <= _MOST_LINK and (inside or link.startswith(("https://", "http://")))
 
 
 def entries_add(entries: Sequence[IncidentEntry]) -> None:

@@ -15,6 +15,7 @@ from alerting.domain.incident_text import post_mortem_markdown, summary_markdown
 from alerting.selectors.incident_accounts import incident_account
 from alerting.selectors.incident_page import IncidentView, incident_view
 from alerting.selectors.incidents import incident_list
+from resilience_site.config import config
 from resilience_site.core import journal
 from resilience_site.core.choices import Role
 from resilience_site.core.formatting import duration, percent
@@ -22,7 +23,7 @@ from resilience_site.core.pagination import keyset_page
 from resilience_site.core.permissions import require_role
 from resilience_site.core.problems import Problem
 from resilience_site.core.querystrings import query_with
-from resilience_site.core.screens import bad_question, is_partial, may_operate
+from resilience_site.core.screens import bad_question, is_partial, may_operate, topic
 
 MOST_OPEN: Final = 100
 PAST: Final = 30
@@ -119,6 +120,8 @@ def incident(request: HttpRequest, incident_id: UUID) -> HttpResponse:
         "every_kind": query_with(request.GET, kind=None),
         "other_order": query_with(request.GET, order=None if oldest_first else "oldest"),
         "may_operate": may_operate(request),
+        "delivering": config.proactive_alerting_enabled,
+        "topic": topic("incidents", str(view.incident.id)),
         **_notes(view),
     }
     part = "_body" if is_partial(request) else "detail"

@@ -10,6 +10,7 @@ from django.test import Client
 from alerting.models import Incident
 from alerting.services.incident_timeline import timelines_follow
 from health.models import PublicIncident, Service
+from resilience_site.config import config
 from resilience_site.core.choices import Role
 from resilience_site.core.models import AuditEntry
 from tests.alerting.incidents import scene
@@ -157,3 +158,12 @@ def test_each_screen_takes_its_pinned_number_of_queries(
     places = {"incident": incident.id}
     found = {line: queries_of(viewer, line.format(**places)) for line in PINNED}
     assert found == PINNED
+
+
+def test_the_page_says_that_nobody_is_told_while_alerting_is_off(
+    viewer: Client, incident: Incident
+) -> None:
+    for enabled in (True, False):
+        with config.override(proactive_alerting_enabled=enabled):
+            page = viewer.get(f"/incidents/{incident.id}").content.decode()
+        assert ("Nobody is told of its alerts" in page) is not enabled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from alerting import tasks
 from alerting.models import AlertGroup, Channel, Delivery, Incident, Route
 from alerting.services.incident_timeline import timelines_follow
 from breakers.domain.keys import breaker_key
@@ -108,3 +109,36 @@ def test_what_goes_up_and_down_all_the_time_does_not_drown_the_rest() -> None:
     tell(*(opened(instance=f"a-{n}") for n in range(400)), opened())
     timelines_follow(now=scene.at(1))
     assert incident_of(alert).entries.filter(kind="transition").count() == 300
+
+
+def test_the_task_follows_alerts_and_goes_on_with_the_timeline() -> None:
+    tell(opened())
+    alert = fire(breaker="graph")
+    tasks.incidents_follow()
+    tasks.incidents_examine()
+    told = [kind for kind, _ in lines(incident_of(alert))]
+    assert sorted(told) == ["alert", "transition"]
+
+
+def test_a_silence_of_its_service_stands_in_it() -> None:
+    alert = fire()
+    follow()
+    silence = {"actor": "ada", "reason": "we know", "ends_at": "2026-03-02T13:00:00+00:00"}
+    tell(
+        Entry("alerts", "silence.created", "s", "", "planner", silence),
+        Entry("alerts", "alert.firing", str(alert.id), "firing", "planner", {}),
+    )
+    timelines_follow(now=scene.at(1))
+    text = "Alerts of planner were silenced by ada until 2026-03-02 13:00 UTC: we know"
+    assert ("override", text) in lines(incident_of(alert))
+    assert incident_of(alert).entries.count() == 2
+
+
+def test_what_leads_nowhere_is_no_link() -> None:
+    alert = fire()
+    follow()
+    said = {"text": "Healing run 7 failed", "link": "javascript:alert(1)"}
+    tell(Entry("healing", "run.failed", "7", "failed", "planner", said))
+    timelines_follow(now=scene.at(1))
+    line = incident_of(alert).entries.get(kind="healing")
+    assert (line.text, line.link) == ("Healing run 7 failed", "")
