@@ -1,0 +1,132 @@
+"""The screens of objectives: what they say, what they let people do, what they cost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+import time_machine
+from django.test import Client
+
+from analytics.models import Slo
+from analytics.selectors.slos import slo_figures
+from tests.analytics.slos.scenes import NOW, fleet, known, slo
+from tests.queries import pinned, queries_of
+
+pytestmark = pytest.mark.usefixtures("store")
+FORM = {
+    "objective": "99.5", "window_days": "30", "min_bad": "20", "enabled": "on", "version": "1",
+    "reason": "agreed", "next": "",
+}  # fmt: skip
+
+
+def page(client: Client, path: str) -> str:
+    answer = client.get(path)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_the_list_says_what_needs_somebody_first_and_every_number_its_denominator(
+    viewer: Client,
+) -> None:
+    rows = fleet(datetime.now(UTC))
+    text = page(viewer, "/slos")
+    order = ["burning", "exhausted", "spending", "ok", "no_data", "off"]
+    states = [each.state for each in slo_figures(rows.values(), datetime.now(UTC))]
+    assert states == ["ok", "spending", "exhausted", "burning", "ok", "ok", "no_data", "off"]
+    places = [text.index(f'id="slo-{rows[name].id}"') for name in order]
+    assert places == sorted(places)
+    for words in (
+        "2 of 3,000, last 1 h", "99 % of calls within 300 ms over 7 d", "99.9 % availability over 30 d",
+        "11 min down of 24 min", "no calls, last 30 d",
+    ):  # fmt: skip
+        assert words in text, words
+    assert "Set an objective" not in text
+    only = page(viewer, "/slos?state=burning")
+    assert str(rows["burning"].id) in only
+    assert str(rows["ok"].id) not in only
+    assert "Nothing fits these filters" in page(viewer, "/slos?service=nobody")
+    part = viewer.get("/slos", headers={"HX-Request": "true"}).content.decode()
+    assert "<html" not in part
+
+
+def test_the_page_of_one_says_which_rows_hold_and_why(viewer: Client) -> None:
+    rows = fleet(datetime.now(UTC))
+    text = page(viewer, f"/slos/{rows['burning'].id}")
+    for words in (
+        "Holds: page", "At 14.4 or faster: burns at 25", "of 3,600 calls failed, last 1 h",
+        "calls somebody at once", "Entry calls that ended in an error are bad",
+        "10 bad calls in the long window",
+    ):  # fmt: skip
+        assert words in text, words
+    late = page(viewer, f"/slos/{rows['latency'].id}")
+    assert "those between 300 ms and" in late
+    of_time = page(viewer, f"/slos/{rows['checks'].id}")
+    assert "maintenance and time of which nothing is known are not counted" in of_time
+    assert "Change</a>" not in text
+    assert viewer.get("/slos/01890a5d-ac96-774b-bcce-b302099a8057").status_code == 404
+
+
+def test_the_chart_holds_what_its_table_says(viewer: Client) -> None:
+    rows = fleet(datetime.now(UTC))
+    for each in rows.values():
+        figure = viewer.get(f"/charts/slo-budget.json?slo={each.id}").json()
+        bars, line = figure["data"]
+        assert len(bars["x"]) == len(line["x"]) == each.window_days
+    spent = viewer.get(f"/charts/slo-budget.json?slo={rows['checks'].id}").json()["data"]
+    assert sum(each or 0 for each in spent[0]["y"]) == pytest.approx(100 - spent[1]["y"][-1])
+    for wrong in ("", "?slo=x", "?slo=01890a5d-ac96-774b-bcce-b302099a8057"):
+        assert viewer.get(f"/charts/slo-budget.json{wrong}").status_code == 400
+
+
+def test_an_empty_list_teaches(viewer: Client, operator: Client) -> None:
+    assert "Nothing has been received yet" in page(viewer, "/slos")
+    slo("here", deleted_at=datetime.now(UTC))
+    known("here")
+    assert "gets an objective of availability within a minute" in page(viewer, "/slos")
+    assert 'href="/slos/new"' in page(operator, "/slos")
+
+
+def test_an_operator_sets_changes_and_deletes_by_forms(operator: Client) -> None:
+    assert "Objective, percent" in page(operator, "/slos/new?service=planner")
+    wrong = operator.post(
+        "/slos/new", FORM | {"service": "planner", "kind": "availability", "objective": "x"}
+    )
+    assert wrong.status_code == 422
+    assert b"objective must be a number" in wrong.content
+    given = FORM | {"service": "planner", "kind": "availability", "objective": "99.9", "source": ""}
+    assert operator.post("/slos/new", given).status_code == 302
+    row = Slo.objects.get()
+    assert (row.objective, row.min_bad, row.created_by) == (0.999, 20, "a-operator")
+    edit = f"/slos/{row.id}/edit"
+    assert 'value="99.9"' in page(operator, edit)
+    unsaid = operator.post(edit, FORM | {"reason": ""})
+    assert (unsaid.status_code, b"Say why" in unsaid.content) == (422, True)
+    done = operator.post(edit, {name: value for name, value in FORM.items() if name != "enabled"})
+    assert (done.status_code, done.headers["Location"]) == (302, f"/slos/{row.id}")
+    row.refresh_from_db()
+    assert (row.objective, row.enabled, row.version) == (0.995, False, 2)
+    stale = operator.post(edit, FORM)
+    assert stale.status_code == 409
+    assert b"Somebody else was quicker" in stale.content
+    assert b'name="version" value="2"' in stale.content
+    assert "agreed" in page(operator, f"/slos/{row.id}")
+    delete = f"/slos/{row.id}/delete"
+    assert "Nobody is called any more" in page(operator, delete)
+    assert operator.post(delete, {"reason": "", "version": "2"}).status_code == 422
+    assert operator.post(delete, {"reason": "moved", "version": "2"}).status_code == 302
+    assert operator.get(f"/slos/{row.id}").status_code == 404
+
+
+def test_the_screens_take_their_pinned_number_of_queries_whatever_they_show(
+    viewer: Client,
+) -> None:
+    lines = pinned(__file__)
+    # Whole hours have one bound less.
+    with time_machine.travel(NOW):
+        rows = fleet(NOW)
+        places = {"slo": rows["burning"].id, "checked": rows["checks"].id}
+        assert {line: queries_of(viewer, line.format(**places)) for line in lines} == lines
+        for number in range(5):
+            slo(f"more-{number}")
+        assert queries_of(viewer, "/slos") == lines["/slos"]
