@@ -8,10 +8,12 @@ from typing import Any
 
 import orjson
 
+from alerting.channels import kind_named
 from alerting.choices import Purpose
 from alerting.domain.messages import AlertTold, Message, Why
 from alerting.models import AlertGroup, Channel, Delivery, Route
 from alerting.services.outbox import delivery_enqueue
+from health.services.masks import mask
 from resilience_site.core.sealing import seal
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
@@ -25,8 +27,11 @@ def at(seconds: float) -> datetime:
 
 def channel(kind: str, target: dict[str, Any], name: str = "", **more: Any) -> Channel:
     """A channel as a person's act would leave it."""
+    known = kind_named(kind)
+    assert known is not None
     return Channel.objects.create(
         kind=kind,
+        target=mask(known, target),
         name=name or f"{kind}-{next(_names)}",
         sealed=seal(orjson.dumps(target).decode()),
         created_at=NOW,
