@@ -15,12 +15,13 @@ from alerting.choices import ChannelKind, Purpose
 from alerting.domain.messages import Message
 from alerting.domain.reports.figures import Figures
 from alerting.domain.reports.schedule import week_due
-from alerting.domain.reports.words import plain_text, range_words, subject, verdict
+from alerting.domain.reports.words import kept_notes, plain_text, range_words, subject, verdict
 from alerting.models import Channel, ResilienceReport
 from alerting.selectors.report_figures import figures_from_json, figures_json, figures_read
 from alerting.selectors.reports import mail_channels
 from alerting.services.outbox import delivery_enqueue
 from alerting.services.sending.entries import channel_entry
+from analytics.models.partitions import error_retention, hour_retention
 from analytics.selectors.report import whole_minutes
 from health.models import Service
 from resilience_site.config import config
@@ -40,7 +41,7 @@ def report_make(
         actor=actor, action="report.make", object_type="report", object_id=since.isoformat()
     ):
         within = _range(since, until, now)
-    figures = _figures(within)
+    figures = _figures(within, now)
     with transaction.atomic():
         report = _store(within.since, within.until, figures, actor.name, now)
         audit_record(
@@ -74,7 +75,7 @@ def report_weekly_make(*, now: datetime) -> ResilienceReport | None:
     week = week_due(now)
     if _is_there(week.since, week.until) or _is_before_all(week.until):
         return None
-    figures = _figures(TimeRange(*week))
+    figures = _figures(TimeRange(*week), now)
     try:
         with transaction.atomic():
             report = _store(*week, figures, "", now)
@@ -182,9 +183,15 @@ def channel_reports_set(*, channel_id: UUID, wanted: bool, actor: Actor, now: da
     return channel
 
 
-def _figures(within: TimeRange) -> Figures:
+def _figures(within: TimeRange, now: datetime) -> Figures:
     figures = figures_read(within)
-    return replace(figures, verdict=verdict(figures))
+    kept = {
+        "Errors, patterns and transitions of breakers": error_retention(),
+        "Calls": hour_retention(),
+        **({"Healing runs": journal.TABLE.retention()} if figures.totals.healing.runs else {}),
+    }
+    notes = kept_notes(within.before().since, now, kept)
+    return replace(figures, verdict=verdict(figures), notes=notes)
 
 
 def _store(

@@ -218,6 +218,7 @@ class Figures:
     """A report: `totals` of its range, `before` those of the range of the same length before.
 
     Lists hold the lines that matter most; `left_out` says by their names how many more there were.
+    `notes` say which figures lack something, as it is not kept for so long.
     """
 
     totals: Totals
@@ -230,3 +231,4 @@ class Figures:
     incidents: list[IncidentLine] = field(default_factory=list)
     alerts: list[AlertLine] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from alerting.domain.reports.figures import Figures, Measured, ServiceLine, Totals
@@ -121,6 +121,16 @@ def _healing(now: Totals) -> Iterator[str]:
         yield f"Healing succeeded in {now.healing.succeeded} of {plural(over, 'run')}."
 
 
+def kept_notes(since: datetime, now: datetime, kept: Mapping[str, timedelta]) -> list[str]:
+    """What is missing of the range from `since` on and of the time before, by how long each thing is
+    kept: whole days go, and a day that has begun to go counts as there."""
+    return [
+        f"{what} are kept for {length.days} days: what was before {_day(now - length)} is missing."
+        for what, length in kept.items()
+        if since + timedelta(days=1) < now - length
+    ]
+
+
 def subject(figures: Figures, since: datetime, until: datetime) -> str:
     """The subject of its mail: what it is, and the two numbers that matter most."""
     ratio = figures.totals.measured.ratio
@@ -146,7 +156,7 @@ def plain_text(figures: Figures, since: datetime, until: datetime) -> str:
             parts += ["", title, *(f"- {line}" for line in shown[:_LINES])]
             if len(shown) > _LINES:
                 parts.append(f"- and {len(shown) - _LINES} more")
-    return "\n".join(parts)
+    return "\n".join([*parts, *(["", *figures.notes] if figures.notes else [])])
 
 
 def _services(figures: Figures) -> Iterator[str]:

@@ -19,7 +19,7 @@ from alerting.domain.reports.figures import (
 )
 from alerting.domain.reports.schedule import next_due, week_due
 from alerting.domain.reports.tiles import tiles
-from alerting.domain.reports.words import plain_text, range_words, subject, verdict
+from alerting.domain.reports.words import kept_notes, plain_text, range_words, subject, verdict
 
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -115,3 +115,11 @@ def test_tiles_give_the_denominator_and_the_time_before() -> None:
     assert found["MTTR"].value == "7 min 30 s"
     assert found["MTBF"].value == "13 h 45 min"
     assert found["Healing success"].value == "66.7 %"
+
+
+def test_what_is_not_kept_for_so_long_is_said() -> None:
+    kept = {"Errors": 30 * DAY, "Calls": 92 * DAY}
+    assert kept_notes(MONDAY - 30 * DAY, MONDAY + timedelta(hours=6), kept) == []
+    assert kept_notes(MONDAY - 60 * DAY, MONDAY, kept) == [
+        "Errors are kept for 30 days: what was before 24 October 2026 is missing."
+    ]
