@@ -4,9 +4,28 @@ from __future__ import annotations
 
 from django.urls import path
 
-from alerting.views import inbound, incident_forms, incidents, reports, rules
+from alerting.views import (
+    alerts,
+    inbound,
+    incident_forms,
+    incidents,
+    reports,
+    routes,
+    rules,
+    silences,
+)
 
 urlpatterns = [
+    path("alerts", alerts.alerts, name="alerts"),
+    path("alerts/<uuid:alert_id>", alerts.alert, name="alert"),
+    path("alerts/silences", silences.silences, name="alert-silences"),
+    path("alerts/silences/new", silences.silence_new, name="alert-silence-new"),
+    path("alerts/silences/<uuid:silence_id>/end", silences.silence_stop, name="alert-silence-end"),
+    path("alerts/routes", routes.routes, name="alert-routes"),
+    path("alerts/routes/new", routes.route_new, name="alert-route-new"),
+    path("alerts/routes/<str:name>/edit", routes.route_edit, name="alert-route-edit"),
+    path("alerts/routes/<str:name>/delete", routes.route_remove, name="alert-route-delete"),
+    path("alerts/inhibitions/<slug:name>", routes.inhibition, name="alert-inhibition"),
     path("alerts/inbound", inbound.inbound, name="inbound-alerts"),
     path("alerts/rules", rules.rules, name="alert-rules"),
     path("alerts/rules/new", rules.rule_new, name="alert-rule-new"),

@@ -6,6 +6,7 @@ A label that is not there is the empty text. Patterns of `=~` and `!~` must matc
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -146,8 +147,11 @@ def _pattern_check(label: str, pattern: str) -> None:
     if len(pattern) > MOST_PATTERN:
         raise MatcherError(f"A pattern has at most {MOST_PATTERN} characters (label {label}).")
     try:
-        re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
+        with warnings.catch_warnings():
+            # Of what may mean something else in a later Python.
+            warnings.simplefilter("error")
+            re.compile(pattern)
+    except (re.error, OverflowError, RecursionError, Warning) as error:
         raise MatcherError(f"The pattern of the label {label} is wrong: {error}.") from None
     bare = re.sub(r"\\.", "x", pattern, flags=re.DOTALL)
     bare = re.sub(r"\[\^?\]?[^\]]*\]", "x", bare)

@@ -30,6 +30,10 @@ class Held:
         )
 
 
+# The id of a route and the key of a group of it.
+Where = tuple[int, str]
+
+
 @dataclass(frozen=True)
 class Place:
     """A group of a route; `key` is the SHA-256 of its labels, or `EVERYTHING_ELSE`."""
@@ -37,6 +41,10 @@ class Place:
     route_id: int
     key: str
     labels: Mapping[str, str]
+
+    @property
+    def where(self) -> Where:
+        return (self.route_id, self.key)
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,9 @@ from alerting.domain.matchers import Matcher
 from alerting.domain.pipeline import labels_matched
 from alerting.models import Alert
 
-# The columns that `alert_labels`, `alert_check` and a line about an alert need.
-MATCHED_COLUMNS: Final = (
-    "id", "rule_name", "source", "labels", "severity", "service", "facts", "state", "started_at",
-    "fired_at", "annotations", "suppressed_by",
-)  # fmt: skip
+# The columns that `alert_labels` and `alert_check` need, and those of a line about an alert.
+LABEL_COLUMNS: Final = ("id", "rule_name", "source", "labels", "severity", "service")
+LINE_COLUMNS: Final = (*LABEL_COLUMNS, "state", "started_at", "fired_at", "annotations")
 _WORDS = re.compile(r"[A-Za-z0-9_ -]+(?:\|[A-Za-z0-9_ -]+)*", re.ASCII)
 
 
@@ -33,8 +31,8 @@ def alert_labels(alert: Alert) -> dict[str, str]:
 
 
 def alert_check(alert: Alert) -> UUID | None:
-    """The check that an alert is about, as its labels or facts name it."""
-    text = alert.labels.get("check_id") or alert.facts.get("check_id")
+    """The check that an alert is about, as its labels name it."""
+    text = alert.labels.get("check_id")
     try:
         return UUID(text) if isinstance(text, str) else None
     except ValueError:

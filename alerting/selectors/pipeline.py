@@ -15,7 +15,7 @@ from alerting.domain.muting import MaintenanceMuter, Silencer
 from alerting.domain.pipeline import Stage
 from alerting.domain.routing import Router, RouteRule
 from alerting.models import Alert
-from alerting.selectors.labels import MATCHED_COLUMNS, alert_labels, matcher_columns
+from alerting.selectors.labels import LABEL_COLUMNS, alert_labels, matcher_columns
 from alerting.selectors.routing import (
     inhibition_rules,
     maintenance_rules,
@@ -54,5 +54,5 @@ def _sources(rules: Sequence[InhibitionRule]) -> list[Sources]:
     possible = Q(pk__in=[])
     for rule in rules:
         possible |= matcher_columns(rule.source)
-    rows = Alert.objects.filter(possible, state=AlertState.FIRING).only(*MATCHED_COLUMNS)
+    rows = Alert.objects.filter(possible, state=AlertState.FIRING).only(*LABEL_COLUMNS)
     return sources_of(rules, ((each.id, alert_labels(each)) for each in rows.iterator(_BATCH)))

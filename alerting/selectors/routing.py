@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -89,11 +90,11 @@ def maintenance_rules(now: datetime) -> list[MaintenanceRule]:
     ]
 
 
+@dataclass(frozen=True)
 class _Covering:
     """Tells what a window covers, also of an alert that is about no check."""
 
-    def __init__(self, window: Occurrence) -> None:
-        self.window = window
+    window: Occurrence
 
     def __call__(self, check_id: UUID | None, service: str) -> bool:
         window = self.window

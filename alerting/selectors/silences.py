@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from alerting.choices import AlertState
 from alerting.domain.matchers import Matcher, all_match
 from alerting.models import Alert, Silence
-from alerting.selectors.labels import MATCHED_COLUMNS, alert_labels, matcher_columns
+from alerting.selectors.labels import LINE_COLUMNS, alert_labels, matcher_columns
 
 WEEK: Final = timedelta(days=7)
 # Alerts of the week that a preview looks at, the newest first, and those that it lists.
@@ -84,6 +84,6 @@ def silence_hits(matchers: Sequence[Matcher], now: datetime) -> Hits:
 
 def _matching(rows: QuerySet[Alert], matchers: Sequence[Matcher]) -> Iterator[Alert]:
     found = rows.filter(matcher_columns(matchers)).order_by("-started_at", "-id")
-    for alert in found.only(*MATCHED_COLUMNS)[:MOST_EXAMINED].iterator(1_000):
+    for alert in found.only(*LINE_COLUMNS)[:MOST_EXAMINED].iterator(1_000):
         if all_match(matchers, alert_labels(alert)):
             yield alert

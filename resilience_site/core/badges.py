@@ -96,6 +96,11 @@ BADGES: Final[dict[str, dict[str, Badge]]] = {
         "pending": Badge("Pending", "warn", "clock"),
         "faulty": Badge("Faulty", "bad", "exclamation-triangle"),
     },
+    "silence": {
+        "active": Badge("In force", "info", "bell-slash"),
+        "pending": Badge("To come", "idle", "clock"),
+        "over": Badge("Over", "idle", "minus-circle"),
+    },
     "urgency": {
         "page": Badge("Page", "bad", "bell-alert"),
         "ticket": Badge("Ticket", "warn", "ticket"),

@@ -185,6 +185,30 @@ RULE_PAGES = [
     ),
 ]
 
+PIPELINE_PAGES = [
+    Row("GET", "/alerts", "/alerts", Page()),
+    Row("GET", "/alerts/<uuid:alert_id>", f"/alerts/{UUID}", Page()),
+    Row("GET", "/alerts/silences", "/alerts/silences", Page()),
+    Row("GET", "/alerts/routes", "/alerts/routes", Page()),
+    *(
+        Row(method, route, path, Page(Role.OPERATOR))
+        for method in ("GET", "POST")
+        for route, path in (
+            ("/alerts/silences/new", "/alerts/silences/new"),
+            ("/alerts/silences/<uuid:silence_id>/end", f"/alerts/silences/{UUID}/end"),
+            ("/alerts/routes/new", "/alerts/routes/new"),
+            ("/alerts/routes/<str:name>/edit", "/alerts/routes/pages/edit"),
+            ("/alerts/routes/<str:name>/delete", "/alerts/routes/pages/delete"),
+        )
+    ),
+    Row(
+        "POST",
+        "/alerts/inhibitions/<slug:name>",
+        "/alerts/inhibitions/failure-over-signs",
+        Page(Role.OPERATOR),
+    ),
+]
+
 ALERTING = [
     *CHANNELS,
     *RULES,
@@ -203,6 +227,7 @@ ALERTING = [
 ]
 
 ALERTING_PAGES = [
+    *PIPELINE_PAGES,
     *RULE_PAGES,
     *INCIDENT_PAGES,
     *REPORT_PAGES,

@@ -1,15 +1,17 @@
 """Alerts that fire are routed, held back or not, and put into groups.
 
-This follows how things stand, not what has happened: each turn looks at every alert that fires, so
-that a changed route, a silence that ends or a process that died need no care of their own. Memory
-is bounded by the size of a batch, queries by the number of batches.
+This follows how things stand, not what has happened: every alert that fires is looked at whenever a
+route, a silence or anything else that it is judged by has changed, and again before long, so that a
+process that died needs no care of its own. Memory is bounded by the size of a batch, queries by the
+number of batches.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,40 +21,66 @@ from django.db.models.functions import Coalesce
 
 from alerting.choices import AlertState
 from alerting.domain.grouping import EVERYTHING_ELSE, Grouper
-from alerting.domain.pipeline import Candidate, run
+from alerting.domain.pipeline import Candidate, Place, Where, run
 from alerting.domain.routing import RouteRule
 from alerting.models import Alert, AlertGroup, Silence
-from alerting.selectors.labels import MATCHED_COLUMNS, alert_check, alert_labels
+from alerting.selectors.labels import LABEL_COLUMNS, alert_check, alert_labels
 from alerting.selectors.pipeline import PipelineNow, pipeline_now
 from alerting.services.alerts import alert_journal_payload
 from resilience_site.core import journal
 from resilience_site.core.choices import Topic
 
 BATCH: Final = 1_000
+# As long as nothing else has changed, alerts are looked at again this often.
+AGAIN: Final = timedelta(seconds=30)
+# A change may be committed so much later than the time that it bears.
+_LATE: Final = timedelta(seconds=60)
 # Any constant that no other advisory lock of the site uses.
 _LOCK: Final = 0x706C616365
 _Membership = AlertGroup.alerts.through
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """The last time that this process looked at all alerts that fire, and by what it judged."""
+
+    at: datetime
+    standing: PipelineNow
+
+
+class _Memory:
+    """What it saves is work alone: another process, or this one anew, does it once more."""
+
+    seen: _Seen | None = None
+
+
 def alerts_place(*, now: datetime) -> None:
-    """Put each alert that fires into its groups, and say of each why nobody is told of it."""
-    after = UUID(int=0)
-    batch = _firing_after(after)
-    if not batch:
+    """Put each alert that fires into its groups, and say of each why nobody is told of it.
+
+    Where routes, silences and the rest are as they were, only what has changed of late is looked at.
+    """
+    if not Alert.objects.filter(state=AlertState.FIRING).exists():
         return
-    world = pipeline_now(now)
+    standing, seen = pipeline_now(now), _Memory.seen
+    known = seen and seen.standing == standing and timedelta() <= now - seen.at < AGAIN
+    changed_from = seen.at - _LATE if seen and known else None
+    batch = _firing_after(UUID(int=0), changed_from)
     while batch:
         with transaction.atomic():
             # Two that place at a time would make more groups than there may be.
             if not _locked():
                 return
-            _batch_place(batch, world, now)
-        batch = _firing_after(batch[-1].id) if len(batch) == BATCH else []
+            _batch_place(batch, standing, now)
+        batch = _firing_after(batch[-1].id, changed_from) if len(batch) == BATCH else []
+    if changed_from is None:
+        _Memory.seen = _Seen(now, standing)
 
 
-def _firing_after(alert_id: UUID) -> list[Alert]:
+def _firing_after(alert_id: UUID, changed_from: datetime | None) -> list[Alert]:
     rows = Alert.objects.filter(state=AlertState.FIRING, id__gt=alert_id)
-    return list(rows.only(*MATCHED_COLUMNS).order_by("id")[:BATCH])
+    if changed_from is not None:
+        rows = rows.filter(changed_at__gte=changed_from)
+    return list(rows.only(*LABEL_COLUMNS, "suppressed_by").order_by("id")[:BATCH])
 
 
 def _locked() -> bool:
@@ -71,10 +99,10 @@ def _batch_place(batch: Sequence[Alert], world: PipelineNow, now: datetime) -> N
     _held_keep(placed, batch, now)
 
 
-def _memberships(batch: Sequence[Alert]) -> dict[UUID, dict[tuple[int, str], int]]:
-    """For each alert the groups (route, key → id) that it is in."""
+def _memberships(batch: Sequence[Alert]) -> dict[UUID, dict[Where, int]]:
+    """For each alert the ids of the groups that it is in."""
     rows = _Membership.objects.filter(alert_id__in=[each.id for each in batch])
-    found: dict[UUID, dict[tuple[int, str], int]] = defaultdict(dict)
+    found: dict[UUID, dict[Where, int]] = defaultdict(dict)
     for alert, group, route, key in rows.values_list(
         "alert_id", "alertgroup_id", "alertgroup__route_id", "alertgroup__key"
     ):
@@ -98,52 +126,61 @@ def _live(
 
 def _groups_keep(
     placed: Sequence[Candidate],
-    member: dict[UUID, dict[tuple[int, str], int]],
+    member: dict[UUID, dict[Where, int]],
     routes: Mapping[int, RouteRule],
     now: datetime,
 ) -> None:
     """Bring the members of groups to what the candidates say, and wake the groups that grow."""
-    joining: dict[tuple[int, str], list[UUID]] = defaultdict(list)
-    labels: dict[tuple[int, str], dict[str, str]] = {}
+    joining: list[tuple[UUID, Place]] = []
     leaving: list[tuple[UUID, int]] = []
     for each in placed:
-        wanted = {(place.route_id, place.key): place for place in each.places}
+        wanted = {place.where: place for place in each.places}
         there = member.get(each.id, {})
         leaving += [(each.id, group) for where, group in there.items() if where not in wanted]
-        for where, place in wanted.items():
-            if where not in there:
-                joining[where].append(each.id)
-                labels[where] = dict(place.labels)
+        joining += [(each.id, place) for where, place in wanted.items() if where not in there]
     for alert, group in leaving:
         _Membership.objects.filter(alert_id=alert, alertgroup_id=group).delete()
-    for where, alerts in joining.items():
-        _group_join(routes[where[0]], where[1], labels[where], alerts, now)
+    if joining:
+        _groups_join(joining, routes, now)
 
 
-def _group_join(
-    route: RouteRule, key: str, labels: dict[str, str], alerts: Sequence[UUID], now: datetime
+def _groups_join(
+    joining: Sequence[tuple[UUID, Place]], routes: Mapping[int, RouteRule], now: datetime
 ) -> None:
-    due = now + route.group_wait
-    group, _ = AlertGroup.objects.get_or_create(
-        route_id=route.id,
-        key=key,
-        defaults={
-            "labels": labels,
-            "route_name": route.name,
-            "created_at": now,
-            "due_at": due,
-        },
-    )
-    _Membership.objects.bulk_create(
-        [_Membership(alertgroup_id=group.pk, alert_id=alert) for alert in alerts],
+    places = {place.where: place for _, place in joining}
+    AlertGroup.objects.bulk_create(
+        [
+            AlertGroup(
+                route_id=each.route_id,
+                key=each.key,
+                labels=dict(each.labels),
+                route_name=routes[each.route_id].name,
+                created_at=now,
+                due_at=now + routes[each.route_id].group_wait,
+            )
+            for each in places.values()
+        ],
         ignore_conflicts=True,
     )
-    # After the members are there, and whatever is read: whoever tells of the group now holds its
-    # row, and must not put it to rest over them.
-    AlertGroup.objects.filter(pk=group.pk).update(
-        due_at=Coalesce(F("due_at"), Value(due)),
-        created_at=Case(When(due_at=None, then=Value(now)), default=F("created_at")),
+    rows = AlertGroup.objects.filter(
+        route_id__in={route for route, _ in places}, key__in={key for _, key in places}
     )
+    groups = {(route, key): pk for pk, route, key in rows.values_list("pk", "route_id", "key")}
+    _Membership.objects.bulk_create(
+        [
+            _Membership(alertgroup_id=groups[place.where], alert_id=alert)
+            for alert, place in joining
+        ],
+        ignore_conflicts=True,
+    )
+    for route in {route for route, _ in places}:
+        # After the members are there, and whatever is read: whoever tells of a group now holds its
+        # row, and must not put it to rest over them.
+        joined = [groups[where] for where in places if where[0] == route]
+        AlertGroup.objects.filter(pk__in=joined).update(
+            due_at=Coalesce(F("due_at"), Value(now + routes[route].group_wait)),
+            created_at=Case(When(due_at=None, then=Value(now)), default=F("created_at")),
+        )
 
 
 def _held_keep(placed: Sequence[Candidate], batch: Sequence[Alert], now: datetime) -> None:
