@@ -81,7 +81,7 @@ def fleet(now: datetime) -> dict[str, Slo]:
     for name, failed in (("planner-mcp-server", 0), ("mail", 2), ("calendar", 60)):
         known(name, now)
         calls(name, since, end, lambda at, failed=failed: (3_000, failed), every=HOUR)  # type: ignore[misc]
-    calls("mail", end - 20 * DAY, end - 19 * DAY, lambda at: (30_000, 0), every=HOUR)
+    calls("mail", end - 5 * DAY, end - 4 * DAY, lambda at: (30_000, 0), every=HOUR)
     known("reports", now)
     calls("reports", since, end - 3 * HOUR, lambda at: (9_000, 0), every=HOUR)
     calls("reports", end - 3 * HOUR, end, lambda at: (60, 3 if at > end - 90 * MINUTE else 0))
