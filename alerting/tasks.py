@@ -14,6 +14,7 @@ from alerting.services import (
     incident_publish,
     incident_timeline,
     reports,
+    retention,
     sending,
 )
 from alerting.services.rules import evaluate
@@ -61,3 +62,9 @@ def reports_make() -> None:
 def deliveries_send() -> None:
     """Begin to send what is due, beside the tasks of this worker."""
     sending.sending_begin()
+
+
+@shared_task
+def history_prune() -> None:
+    """Delete alerts, silences and groups that are past their time."""
+    retention.history_prune(now=datetime.now(UTC))
