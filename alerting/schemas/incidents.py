@@ -28,12 +28,14 @@ class EvidenceOut(Schema):
 
 
 class CauseOut(Schema):
-    """The probable cause; `confidence` lies in 0..1. Empty texts where nothing is known."""
+    """The probable cause; `confidence` lies in 0..1. Empty texts where nothing is known; `missing`
+    says what could not be asked."""
 
     text: str = ""
     service: str = ""
     confidence: float | None = None
     evidence: list[EvidenceOut] = []
+    missing: list[str] = []
 
 
 class IncidentAlertOut(Schema):

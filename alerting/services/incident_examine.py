@@ -6,12 +6,14 @@ It takes seconds of the database, so it holds no lock meanwhile and writes at it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
-from django.db import transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Q, QuerySet
 
 from alerting.choices import EntryKind, IncidentState
@@ -34,20 +36,53 @@ EVERY: Final = timedelta(minutes=3)
 # Chains and spans of what failed first are complete about then.
 SETTLE: Final = timedelta(seconds=20)
 _AT_ONCE: Final = 3
+# Any constant that no other advisory lock of the site uses.
+_LOCK: Final = 0x6578616D696E65
 # So sure a cause joins the incident with others of it.
 _NAMED: Final = 0.6
 _MOST_SERVICES: Final = 50
 _SPIKES_OF: Final = 5
 _MOST_SPIKES: Final = 10
 _NORMAL: Final = timedelta(hours=1)
+# Of longer incidents, the rises of the last hours are looked for.
+_RISES: Final = timedelta(hours=6)
+
+logger = logging.getLogger(__name__)
 
 
 def incidents_examine(*, now: datetime) -> int:
     """Examine those that are due, those first that were never examined; how many."""
-    due = list(_due(now)[:_AT_ONCE])
-    for incident in due:
-        incident_examine(incident, now=now)
+    with _alone() as alone:
+        due = list(_due(now)[:_AT_ONCE]) if alone else []
+        for incident in due:
+            try:
+                incident_examine(incident, now=now)
+            except DatabaseError as error:
+                # The others are not to wait for one that cannot be read.
+                logger.exception("incident %s could not be examined", incident.id)
+                _note_failure(incident, error, now)
     return len(due)
+
+
+@contextmanager
+def _alone() -> Iterator[bool]:
+    """Whether nobody else examines meanwhile: it is work for one, and may take long."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+        alone = bool(cursor.fetchone()[0])
+    try:
+        yield alone
+    finally:
+        if alone:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+
+
+def _note_failure(incident: Incident, error: Exception, now: datetime) -> None:
+    """Say on the page that nothing could be found out, and why; what is known stays."""
+    missing = [f"It could not be worked out: {type(error).__name__}."]
+    cause = {**incident.cause, "missing": missing}
+    Incident.objects.filter(id=incident.id).update(examined_at=now, cause=cause)
 
 
 def incident_examine(incident: Incident, *, now: datetime) -> None:
@@ -106,8 +141,9 @@ def _take(
 
 def _spikes(incident: Incident, culprit: str, now: datetime) -> Iterable[IncidentEntry]:
     """The rises of errors of its services; their lines grow with them."""
-    within = window_of(incident, now)
-    normal = TimeRange(within.since - _NORMAL, within.since)
+    whole = window_of(incident, now)
+    within = TimeRange(max(whole.since, whole.until - _RISES), whole.until)
+    normal = TimeRange(whole.since - _NORMAL, whole.since)
     minutes = _NORMAL / timedelta(minutes=1)
     for service in list(filter(None, dict.fromkeys([culprit, *incident.services])))[:_SPIKES_OF]:
         mean = sum(error_minutes(service, normal).values()) / minutes

@@ -26,7 +26,13 @@ def test_two_alerts_of_one_cause_are_one_incident_with_its_timeline(read: Api) -
     assert set(detail["timeline"][0]) >= {"at", "kind", "text", "link"}
     assert detail["timeline"][0]["link"] == f"/alerts/{first.id}"
     assert detail["url"].endswith(f"/incidents/{item['id']}")
-    assert detail["cause"] == {"text": "", "service": "", "confidence": None, "evidence": []}
+    assert detail["cause"] == {
+        "text": "",
+        "service": "",
+        "confidence": None,
+        "evidence": [],
+        "missing": [],
+    }
 
 
 def test_the_list_is_filtered(read: Api) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import OperationalError
 
 from alerting.models import Incident
 from alerting.services import incident_examine
@@ -99,6 +100,27 @@ def test_an_incident_that_is_over_is_looked_at_once_more() -> None:
     assert incidents_examine(now=scene.at(-27)) == 1
     assert incidents_examine(now=scene.at(-26)) == 0
     assert incidents_examine(now=scene.at(30)) == 0
+
+
+def test_one_that_cannot_be_read_does_not_hold_up_the_others(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = fire(minute=-5), fire(service="billing", minute=-3)
+    follow(-2)
+    read = incident_examine.clues_of
+
+    def failing(incident: Incident, now: datetime) -> object:
+        if incident.id == incident_of(first).id:
+            raise OperationalError("the disk is full")
+        return read(incident, now)
+
+    monkeypatch.setattr(incident_examine, "clues_of", failing)
+    assert incidents_examine(now=scene.at(0)) == 2
+    assert "could not be examined" in caplog.text
+    assert incident_of(first).cause == {
+        "missing": ["It could not be worked out: OperationalError."]
+    }
+    assert incident_of(second).culprit == "billing"
 
 
 def test_nothing_known_is_said_as_that() -> None:
