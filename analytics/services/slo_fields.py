@@ -83,7 +83,9 @@ def _number(field: str, value: Any, least: float, most: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise Invalid.field(field, f"{field} must be a number.")
     if not least <= value <= most:
-        raise Invalid.field(field, f"{field} must be from {least:.9g} to {most:.9g}, not {value:.9g}.")
+        raise Invalid.field(
+            field, f"{field} must be from {least:.9g} to {most:.9g}, not {value:.9g}."
+        )
     return float(value)
 
 
