@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from celery import shared_task
 
 from alerting.services import (
+    delivery_pruning,
     dispatch,
     inbound,
     incident_examine,
@@ -68,3 +69,9 @@ def deliveries_send() -> None:
 def history_prune() -> None:
     """Delete alerts, silences and groups that are past their time."""
     retention.history_prune(now=datetime.now(UTC))
+
+
+@shared_task
+def deliveries_prune() -> None:
+    """Forget deliveries that ended long ago."""
+    delivery_pruning.deliveries_prune(now=datetime.now(UTC))

@@ -6,6 +6,8 @@ from django.urls import path
 
 from alerting.views import (
     alerts,
+    channels,
+    deliveries,
     inbound,
     incident_forms,
     incidents,
@@ -33,6 +35,22 @@ urlpatterns = [
     path("alerts/rules/<slug:name>/edit", rules.rule_edit, name="alert-rule-edit"),
     path("alerts/rules/<slug:name>/switch", rules.rule_switch, name="alert-rule-switch"),
     path("alerts/rules/<slug:name>/delete", rules.rule_remove, name="alert-rule-delete"),
+    path("alerts/channels", channels.channel_rows, name="alert-channels"),
+    path("alerts/channels/new", channels.channel_new, name="alert-channel-new"),
+    path("alerts/channels/<uuid:channel_id>", channels.channel, name="alert-channel"),
+    *(
+        path(f"alerts/channels/<uuid:channel_id>/{act}", view, name=f"alert-channel-{act}")
+        for act, view in (
+            ("edit", channels.channel_edit),
+            ("test", channels.channel_test),
+            ("pause", channels.channel_pause),
+            ("resume", channels.channel_resume),
+            ("rotate", channels.channel_rotate),
+            ("delete", channels.channel_remove),
+        )
+    ),
+    path("alerts/deliveries", deliveries.deliveries, name="alert-deliveries"),
+    path("alerts/deliveries/<uuid:delivery_id>", deliveries.delivery, name="alert-delivery"),
     path("incidents", incidents.incidents, name="incidents"),
     path("incidents/<uuid:incident_id>", incidents.incident, name="incident"),
     path(

@@ -46,6 +46,7 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     ),
     "Evaluate alert rules": _every(5, "alerting.tasks.rules_evaluate"),
     "Send what waits in the outbox": _every(2, "alerting.tasks.deliveries_send"),
+    "Forget old deliveries": _every(3600, "alerting.tasks.deliveries_prune"),
     "Tell people of alerts": _every(2, "alerting.tasks.alerts_dispatch"),
     "Make alerts of one cause incidents": _every(5, "alerting.tasks.incidents_follow"),
     "Find causes and impact of incidents": _every(15, "alerting.tasks.incidents_examine"),

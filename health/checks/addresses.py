@@ -14,7 +14,6 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,19 +21,8 @@ from aiohappyeyeballs import AddrInfoType, start_connection
 
 from health.checks import lookup
 from health.checks.lookup import IPAddress
+from resilience_site.core.judging import judge, without_zone
 
-# Cloud metadata services that do not live at a link-local address.
-_METADATA: Final = tuple(
-    ipaddress.ip_network(each)
-    for each in (
-        "100.100.100.200",  # Alibaba Cloud
-        "168.63.129.16",  # Azure
-        "192.0.0.192",  # Oracle Cloud
-        "fd00:ec2::/32",  # AWS
-        "fd20:ce::254",  # Google Cloud
-        "fd00:42::42",  # Scaleway
-    )
-)
 # Names of those that a proxy or a hosts file may lead anywhere.
 _METADATA_NAMES: Final = frozenset(
     {
@@ -45,70 +33,12 @@ _METADATA_NAMES: Final = frozenset(
         "metadata.tencentyun.com",
     }
 )
-# Prefixes of IPv6 that carry an IPv4 address in their last 32 bits: of the translators of
-# RFC 6052 and RFC 8215, and the deprecated "compatible" ones.
-_CARRIERS: Final = tuple(
-    ipaddress.ip_network(each) for each in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96")
-)
-# Only from here come addresses of single hosts in the public internet by IPv6.
-_GLOBAL_UNICAST: Final = ipaddress.ip_network("2000::/3")
 # Seconds after which the next address of a name is tried beside the first (RFC 8305).
 _NEXT_ADDRESS: Final = 0.25
 
 
 class Forbidden(Exception):
     """The address may not be called; the message says which and why."""
-
-
-def judge(address: IPAddress, *, allow_private: bool) -> str:
-    """Why `address` may not be called, or an empty text where it may.
-
-    Link-local and metadata addresses never; loopback and private ones only by setting. An address
-    that carries another one within is judged by that too.
-    """
-    plain = _without_zone(address)
-    if any(plain in network for network in _METADATA):
-        return f"{plain} is a cloud metadata service, which no check may call"
-    if plain.is_link_local:
-        return f"{plain} is link-local, where cloud metadata lives; no check may call it"
-    if plain.is_unspecified or plain.is_multicast or plain == _BROADCAST:
-        return f"{plain} is not the address of one host"
-    carried = tuple(_carried(plain))
-    for inner in carried:
-        reason = judge(inner, allow_private=allow_private)
-        if reason:
-            return f"{plain} leads to an address that is refused: {reason}"
-    if not carried and not _public(plain) and not allow_private:
-        return (
-            f"{plain} is a private or loopback address; "
-            "RESILIENCE_ALLOW_PRIVATE_TARGETS allows those"
-        )
-    return ""
-
-
-_BROADCAST: Final = ipaddress.IPv4Address("255.255.255.255")
-
-
-def _public(address: IPAddress) -> bool:
-    if isinstance(address, ipaddress.IPv6Address) and address not in _GLOBAL_UNICAST:
-        return False
-    return address.is_global
-
-
-def _carried(address: IPAddress) -> Iterator[ipaddress.IPv4Address]:
-    """The IPv4 addresses within an address of IPv6, by which it may reach them."""
-    if not isinstance(address, ipaddress.IPv6Address) or address.is_loopback:
-        return
-    if any(address in network for network in _CARRIERS):
-        yield ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
-    for inner in (address.ipv4_mapped, address.sixtofour, *(address.teredo or ())):
-        if inner is not None:
-            yield inner
-
-
-def _without_zone(address: IPAddress) -> IPAddress:
-    # With its zone (`%eth0`) an address is equal to no other, and in no network.
-    return ipaddress.IPv6Address(int(address)) if address.version == 6 else address
 
 
 @dataclass(frozen=True)
@@ -128,18 +58,18 @@ class Addresses:
             raise Forbidden(refused)
         literal = literal_address(host)
         if literal is not None:
-            return [str(_without_zone(literal))]
+            return [str(without_zone(literal))]
         found = await lookup.addresses_of(host)
         for address in found:
             reason = judge(address, allow_private=self.allow_private)
             if reason:
                 raise Forbidden(f"{host}: {reason}")
-        return [str(_without_zone(address)) for address in found]
+        return [str(without_zone(address)) for address in found]
 
     def refusal(self, host: str) -> str:
         """Why `host` may not be called, as far as that is known without asking a name server."""
         if host.rstrip(".").lower() in _METADATA_NAMES:
-            return f"{host} is a cloud metadata service, which no check may call"
+            return f"{host} is a cloud metadata service, which this site never calls"
         literal = literal_address(host)
         return judge(literal, allow_private=self.allow_private) if literal is not None else ""
 

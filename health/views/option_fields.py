@@ -5,18 +5,33 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 
-from health.checks.base import CheckKind
 from health.views.option_words import Words, words_of
 
 PREFIX: Final = "target."
 # Blanks at their ends mean something.
 _AS_TYPED: Final = frozenset({"keyword", "keyword_absent", "expect"})
+
+
+class Kind(Protocol):
+    """What has options: a kind of check, or of channel."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def Options(self) -> type[Any]: ...  # noqa: N802
+
+    @property
+    def secrets(self) -> frozenset[str]: ...
+
+    @property
+    def url_secrets(self) -> frozenset[str]: ...
 
 
 @dataclass(frozen=True)
@@ -126,10 +141,13 @@ class Option:
         return typed if kept else typed.strip()
 
 
-def options_of(kind: CheckKind[Any]) -> list[Option]:
-    """The options of a kind, those that it needs first."""
+def options_of(kind: Kind, words: Callable[[str, str], Words] = words_of) -> list[Option]:
+    """The options of a kind, those that it needs first; `words` of a kind and an option."""
     hints = typing.get_type_hints(kind.Options)
-    found = [_option(kind, each, hints[each.name]) for each in dataclasses.fields(kind.Options)]
+    found = [
+        _option(kind, each, hints[each.name], words(kind.name, each.name))
+        for each in dataclasses.fields(kind.Options)
+    ]
     return sorted(found, key=lambda each: not each.required)
 
 
@@ -165,11 +183,10 @@ def number_of(text: str) -> float | int:
     return int(number) if whole else number
 
 
-def _option(kind: CheckKind[Any], field: dataclasses.Field[Any], hint: Any) -> Option:
+def _option(kind: Kind, field: dataclasses.Field[Any], hint: Any, words: Words) -> Option:
     default = field.default
     if field.default_factory is not dataclasses.MISSING:
         default = field.default_factory()
-    words = words_of(kind.name, field.name)
     return Option(
         name=field.name,
         shape=_shape(hint),

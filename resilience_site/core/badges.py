@@ -89,6 +89,23 @@ BADGES: Final[dict[str, dict[str, Badge]]] = {
         "firing": Badge("Firing", "bad", "bell-alert"),
         "resolved": Badge("Resolved", "ok", "check-circle"),
     },
+    "channel": {
+        "on": Badge("In use", "ok", "check-circle"),
+        "failing": Badge("Failing", "warn", "exclamation-triangle"),
+        "paused": Badge("Paused", "bad", "pause-circle"),
+        "off": Badge("Off", "idle", "minus-circle"),
+    },
+    "attempt": {
+        "delivered": Badge("Delivered", "ok", "check-circle"),
+        "retry": Badge("To be tried again", "warn", "arrow-path"),
+        "permanent": Badge("Refused for good", "bad", "x-circle"),
+    },
+    "delivery": {
+        "pending": Badge("Waiting", "idle", "clock"),
+        "sending": Badge("Being sent", "info", "paper-airplane"),
+        "delivered": Badge("Delivered", "ok", "check-circle"),
+        "failed": Badge("Failed", "bad", "x-circle"),
+    },
     "alert_rule": {
         "on": Badge("On", "ok", "check-circle"),
         "off": Badge("Off", "idle", "pause-circle"),

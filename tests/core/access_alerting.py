@@ -209,6 +209,30 @@ PIPELINE_PAGES = [
     ),
 ]
 
+_CHANNEL_PAGE = "/alerts/channels/<uuid:channel_id>"
+
+CHANNEL_PAGES = [
+    Row("GET", "/alerts/channels", "/alerts/channels", Page()),
+    Row("GET", _CHANNEL_PAGE, f"/alerts/channels/{UUID}", Page()),
+    *(
+        Row(method, route, path, Page(Role.OPERATOR))
+        for method in ("GET", "POST")
+        for route, path in (
+            ("/alerts/channels/new", "/alerts/channels/new"),
+            *(
+                (f"{_CHANNEL_PAGE}/{act}", f"/alerts/channels/{UUID}/{act}")
+                for act in ("edit", "pause", "rotate", "delete")
+            ),
+        )
+    ),
+    *(
+        Row("POST", f"{_CHANNEL_PAGE}/{act}", f"/alerts/channels/{UUID}/{act}", Page(Role.OPERATOR))
+        for act in ("test", "resume")
+    ),
+    Row("GET", "/alerts/deliveries", "/alerts/deliveries", Page()),
+    Row("GET", "/alerts/deliveries/<uuid:delivery_id>", f"/alerts/deliveries/{UUID}", Page()),
+]
+
 ALERTING = [
     *CHANNELS,
     *RULES,
@@ -227,6 +251,7 @@ ALERTING = [
 ]
 
 ALERTING_PAGES = [
+    *CHANNEL_PAGES,
     *PIPELINE_PAGES,
     *RULE_PAGES,
     *INCIDENT_PAGES,

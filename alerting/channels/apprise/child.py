@@ -19,7 +19,7 @@ sys.path.insert(0, str(_ROOT))
 
 import apprise  # noqa: E402
 
-from health.checks.addresses import judge  # noqa: E402
+from resilience_site.core.judging import judge  # noqa: E402
 
 _FORBIDDEN = frozenset(
     {

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from alerting.models import Channel, Delivery
+from alerting.services.delivery_pruning import deliveries_prune
 from resilience_site.config import config
 from resilience_site.core import journal
 from resilience_site.core.choices import Scope
 from resilience_site.core.models import AuditEntry
 from tests.alerting.delivery.receivers import Answer, Receiver
-from tests.alerting.delivery.scene import SECRET, enqueue, webhook
+from tests.alerting.delivery.scene import NOW, SECRET, enqueue, webhook
 from tests.health.api.conftest import Api
 
 URL = "alerts/channels"
@@ -161,6 +163,15 @@ def test_a_channel_is_paused_with_a_reason_and_resumed(api: Api, receiver: Recei
     assert api("GET", path)[0] == 404
     kinds = [each.kind for each in journal.read(0)]
     assert kinds == ["channel.changed", "channel.paused", "channel.resumed", "channel.deleted"]
+
+
+def test_deliveries_of_long_ago_are_forgotten(api: Api, receiver: Receiver) -> None:
+    old, open_one, new = (enqueue(webhook(receiver.url)) for _ in range(3))
+    Delivery.objects.filter(pk__in=[old.pk, new.pk]).update(state="delivered", ended_at=NOW)
+    Delivery.objects.filter(pk=new.pk).update(ended_at=NOW + timedelta(days=2))
+    Delivery.objects.update(created_at=NOW)
+    assert deliveries_prune(now=NOW + timedelta(days=31)) == 1
+    assert set(Delivery.objects.all()) == {open_one, new}
 
 
 def test_a_ring_of_one_is_refused(api: Api, receiver: Receiver) -> None:
