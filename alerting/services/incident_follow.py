@@ -49,6 +49,7 @@ from resilience_site.core.formatting import duration
 # How many transactions one call makes, each for a batch of alerts.
 _ROUNDS: Final = 20
 MOST_SERVICES: Final = 50
+MOST_NAME: Final = 255
 # Alerts of incidents without a root that are asked about anew, the newest.
 MOST_LEARNT: Final = 200
 # Alerts beyond these are counted, but have no lines of their own in the timeline.
@@ -97,7 +98,8 @@ def seen_of(alert: Alert) -> Seen:
         severity=str(alert.severity),
         labels=alert.labels,
         facts=alert.facts,
-        service=alert.service,
+        # Other systems may name a service that the catalogue does not know: it is one all the same.
+        service=alert.service or str(alert.labels.get("service") or "")[:MOST_NAME],
         started_at=alert.started_at,
         ended_at=alert.ended_at,
         summary=alert_words(alert),

@@ -230,3 +230,11 @@ def test_looking_where_nothing_happens_costs_little(
     Alert.objects.update(state="resolved", ended_at=scene.at(-600))
     with django_assert_max_num_queries(12):
         follow()
+
+
+def test_a_service_that_the_catalogue_does_not_know_is_one_all_the_same() -> None:
+    alerts = [fire("HighLatency"), fire("Errors")]
+    Alert.objects.update(service="")
+    follow()
+    assert incident_of(alerts[0]) == incident_of(alerts[1])
+    assert incident_of(alerts[0]).services == ["planner"]
