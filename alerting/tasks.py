@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from celery import shared_task
 
 from alerting.services import (
+    alerts,
     delivery_pruning,
     dispatch,
     inbound,
@@ -75,3 +76,9 @@ def history_prune() -> None:
 def deliveries_prune() -> None:
     """Forget deliveries that ended long ago."""
     delivery_pruning.deliveries_prune(now=datetime.now(UTC))
+
+
+@shared_task
+def alerts_prune() -> None:
+    """Forget alerts that have been over for long."""
+    alerts.alerts_prune(now=datetime.now(UTC))

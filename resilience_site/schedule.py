@@ -44,6 +44,7 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "End alerts of other systems that are not repeated": _every(
         60, "alerting.tasks.inbound_expire"
     ),
+    "Forget old alerts": _every(3600, "alerting.tasks.alerts_prune"),
     "Evaluate alert rules": _every(5, "alerting.tasks.rules_evaluate"),
     "Send what waits in the outbox": _every(2, "alerting.tasks.deliveries_send"),
     "Forget old deliveries": _every(3600, "alerting.tasks.deliveries_prune"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,8 @@ from resilience_site.core.choices import Topic
 # Any constant that no other advisory lock of the site uses.
 _LOCK = 0x616C65727473
 _BATCH = 1000
+# Incidents and reports keep what they need of alerts for longer.
+KEPT = timedelta(days=90)
 # Of many alerts at once: an update by Django writes each value into a case of its own, which takes
 # a minute for ten thousand of them.
 _UPDATE = """
@@ -53,6 +55,19 @@ def alerts_apply(changes: Sequence[AlertChange], *, now: datetime) -> list[Alert
             batch.apply(change)
         batch.save()
     return list(batch.changed.values())
+
+
+def alerts_prune(*, now: datetime) -> int:
+    """Delete alerts that were over `KEPT` ago, in short transactions; how many."""
+    deleted = 0
+    while True:
+        over = Alert.objects.filter(ended_at__lt=now - KEPT).order_by("ended_at")
+        some = list(over.values_list("pk", flat=True)[:_BATCH])
+        if some:
+            Alert.objects.filter(pk__in=some).delete()
+        deleted += len(some)
+        if len(some) < _BATCH:
+            return deleted
 
 
 def alert_journal_payload(alert: Alert) -> dict[str, Any]:

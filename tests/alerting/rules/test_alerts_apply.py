@@ -9,7 +9,7 @@ import pytest
 
 from alerting.domain.alerts import AlertChange, Happening
 from alerting.models import Alert
-from alerting.services.alerts import alerts_apply
+from alerting.services.alerts import KEPT, alerts_apply, alerts_prune
 from resilience_site.core import journal
 
 pytestmark = pytest.mark.django_db
@@ -84,3 +84,11 @@ def test_an_end_before_the_beginning_is_the_beginning() -> None:
     alerts_apply([change("resolve", -60)], now=NOW)
     alert = Alert.objects.get()
     assert alert.ended_at == alert.fired_at
+
+
+def test_alerts_that_are_long_over_are_deleted_and_open_ones_stay() -> None:
+    alerts_apply([change("fire"), change("resolve", 5)], now=NOW)
+    alerts_apply([change("fire", 10)], now=NOW)
+    assert alerts_prune(now=NOW + KEPT) == 0
+    assert alerts_prune(now=NOW + KEPT + timedelta(minutes=1)) == 1
+    assert Alert.objects.get().state == "firing"

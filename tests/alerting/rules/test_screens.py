@@ -15,8 +15,10 @@ from alerting.services.rules.evaluate import rules_evaluate
 from alerting.services.rules.shipped import rules_ship
 from tests.alerting.rules.history import at, breaker
 from tests.alerting.rules.test_setting import EVENT, fields
+from tests.queries import pinned, queries_of
 
 pytestmark = pytest.mark.django_db
+PINNED = pinned(__file__)
 
 
 @pytest.fixture(autouse=True)
@@ -91,3 +93,9 @@ def test_a_form_that_is_wrong_comes_back_with_the_reasons(operator: Client) -> N
         assert answer.status_code == 422
         assert reason in text(answer)
         assert 'value="A breaker opens"' in answer.content.decode()
+
+
+def test_each_screen_takes_its_pinned_number_of_queries(viewer: Client) -> None:
+    breaker(100, "open")
+    rules_evaluate(now=datetime.now(UTC))
+    assert {line: queries_of(viewer, line) for line in PINNED} == PINNED
