@@ -187,7 +187,7 @@ def _figures(within: TimeRange, now: datetime) -> Figures:
     figures = figures_read(within)
     kept = {
         "Errors, patterns and transitions of breakers": error_retention(),
-        "Calls": hour_retention(),
+        "Calls and alerts": hour_retention(),
         **({"Healing runs": journal.TABLE.retention()} if figures.totals.healing.runs else {}),
     }
     notes = kept_notes(within.before().since, now, kept)
