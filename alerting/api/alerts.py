@@ -58,12 +58,13 @@ def alert(request: ApiRequest, alert_id: UUID) -> dict[str, Any]:
     if found is None:
         raise NotFound(f"There is no alert {alert_id}.")
     groups = groups_of(found)
+    deliveries = deliveries_of(found, groups)
     return {
         **alert_shown(found),
         "details": found.annotations.get("details", ""),
         "runbook_url": found.annotations.get("runbook_url", ""),
         "facts": found.facts,
-        "why_not_told": why_not_told(found, groups),
+        "why_not_told": why_not_told(found, groups, deliveries),
         "groups": [_group(each) for each in groups],
         "deliveries": [
             {
@@ -73,7 +74,7 @@ def alert(request: ApiRequest, alert_id: UUID) -> dict[str, Any]:
                 "created_at": each.created_at,
                 "ended_at": each.ended_at,
             }
-            for each in deliveries_of(found, groups)
+            for each in deliveries
         ],
     }
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alerting.choices import AlertState
-from alerting.models import Alert, Channel
+from alerting.models import Alert, Channel, Delivery
 from alerting.selectors.alerts import GroupTold
 from resilience_site.config import config
 
 
-def why_not_told(alert: Alert, groups: Sequence[GroupTold]) -> str:
-    """Why nobody is told of an alert; empty where somebody was or soon will be."""
-    if any(each.told for each in groups):
+def why_not_told(alert: Alert, groups: Sequence[GroupTold], deliveries: Sequence[Delivery]) -> str:
+    """Why nobody is told of an alert; empty where somebody was or soon will be.
+
+    `deliveries` are those of its groups since it fired.
+    """
+    if any(each.told for each in groups) or any(_tells(each, alert) for each in deliveries):
         return ""
     if alert.state == AlertState.PENDING:
         return "It does not fire yet: its condition has not held for as long as its rule asks."
@@ -28,6 +31,13 @@ def why_not_told(alert: Alert, groups: Sequence[GroupTold]) -> str:
         routes = " and ".join(sorted({each.group.route_name for each in groups}))
         return f"The route {routes} has no channel that is enabled."
     return ""
+
+
+def _tells(delivery: Delivery, alert: Alert) -> bool:
+    """Whether a message lists an alert, or may count it among those that it leaves out."""
+    message = delivery.message
+    listed = {each.get("id") for each in message.get("alerts", ())}
+    return str(alert.id) in listed or bool(message.get("left_out"))
 
 
 def _has_channels(each: GroupTold) -> bool:

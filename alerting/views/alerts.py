@@ -78,6 +78,7 @@ def alert(request: HttpRequest, alert_id: UUID) -> HttpResponse:
     if found is None:
         raise Http404("There is no such alert; it may be past its retention.")
     groups = groups_of(found)
+    deliveries = deliveries_of(found, groups)
     context = {
         "live_cursor": cursor,
         "alert": found,
@@ -85,8 +86,8 @@ def alert(request: HttpRequest, alert_id: UUID) -> HttpResponse:
         "labels": sorted(alert_labels(found).items()),
         "facts": _facts(found.facts),
         "groups": groups,
-        "deliveries": deliveries_of(found, groups),
-        "why_not": why_not_told(found, groups),
+        "deliveries": deliveries,
+        "why_not": why_not_told(found, groups, deliveries),
         "topics": f"{topic('alerts', str(found.id))} deliveries",
         "silence_query": silence_query(found),
         "may_operate": may_operate(request),

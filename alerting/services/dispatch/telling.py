@@ -30,11 +30,21 @@ _NONE: Final[frozenset[UUID]] = frozenset()
 
 
 def groups_tell(*, now: datetime) -> int:
-    """Tell of the groups that are due; gives how many deliveries that made."""
-    due = AlertGroup.objects.filter(_due(now)).order_by("due_at")
-    return sum(
-        group_tell(group_id=pk, now=now) for pk in due.values_list("pk", flat=True)[:MOST_GROUPS]
-    )
+    """Tell of the groups that are due; gives how many deliveries that made.
+
+    A group that fails keeps none of the others from being told: what went wrong is raised at the
+    end, as an `ExceptionGroup`, and the group is tried again by the next turn.
+    """
+    due = AlertGroup.objects.filter(_due(now)).order_by("due_at").values_list("pk", flat=True)
+    made, failed = 0, []
+    for pk in due[:MOST_GROUPS]:
+        try:
+            made += group_tell(group_id=pk, now=now)
+        except Exception as error:
+            failed.append(error)
+    if failed:
+        raise ExceptionGroup(f"{len(failed)} groups of alerts could not be told", failed)
+    return made
 
 
 @transaction.atomic

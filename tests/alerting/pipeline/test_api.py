@@ -15,7 +15,7 @@ from alerting.services.shipped_routing import routing_ship
 from resilience_site.core.audit import Actor
 from resilience_site.core.choices import Scope
 from resilience_site.core.keys import key_create
-from tests.alerting.pipeline.scene import WAIT, Scene, channel_made, route_made
+from tests.alerting.pipeline.scene import INTERVAL, WAIT, Scene, channel_made, route_made
 
 pytestmark = pytest.mark.django_db
 
@@ -82,7 +82,24 @@ def test_an_alert_says_who_was_told_and_what_was_sent(api: Api, scene: Scene) ->
     assert found["why_not_told"] == ""
     assert [each["channel"] for each in found["groups"][0]["told"]] == ["ops"]
     assert [each["channel"] for each in found["deliveries"]] == ["ops"]
+    # Also long after, when its channels have been told of other things.
+    scene.resolve("a")
+    scene.fire("b")
+    scene.wait(INTERVAL)
+    scene.resolve("b")
+    scene.wait(INTERVAL)
+    assert api("GET", f"alerts/{alert.id}")[1]["why_not_told"] == ""
     assert api("GET", f"alerts/{uuid4()}")[0] == 404
+
+
+def test_an_alert_that_was_over_before_the_wait_says_so(api: Api, scene: Scene) -> None:
+    route_made("all", channel_made())
+    (alert,) = scene.fire("a")
+    scene.turn()
+    scene.resolve("a")
+    scene.wait(WAIT)
+    found = api("GET", f"alerts/{alert.id}")[1]
+    assert found["why_not_told"] == "It was over before anybody was to be told."
 
 
 def test_an_alert_says_why_nobody_is_told(api: Api, scene: Scene) -> None:

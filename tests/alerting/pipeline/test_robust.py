@@ -101,6 +101,29 @@ def test_whoever_dies_in_the_middle_of_a_group_has_told_nothing_of_it(
 
 
 @pytest.mark.django_db
+def test_a_group_that_fails_keeps_no_other_from_being_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    route_made("all", channel_made())
+    scene = Scene()
+    scene.fire("x", service="bad")
+    scene.turn()
+    scene.fire("y", service="good")
+    scene.turn()
+    compose = telling.message_compose
+
+    def fails(group: AlertGroup, *given: Any) -> Message:
+        if group.labels == {"service": "bad"}:
+            raise ValueError("a group that cannot be told")
+        return compose(group, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(telling, "message_compose", fails)
+        with pytest.raises(ExceptionGroup):
+            scene.wait(WAIT)
+    assert Delivery.objects.get().message["alerts"][0]["rule"] == "y"
+    assert scene.occasions(1) == ["first"]
+
+
+@pytest.mark.django_db
 def test_whoever_dies_while_placing_leaves_the_rest_to_the_next_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
