@@ -120,6 +120,12 @@ class PerHourAdmin(FiguresAdmin):
     ordering = ["-hour"]
 
 
+@admin.register(models.ErrorTotal)
+class ErrorTotalAdmin(BigTableAdmin):
+    list_display = ["at", "hours", "service", "errors", "patterns"]
+    ordering = ["-at"]
+
+
 @admin.register(
     models.ChainPending,
     models.EdgePending,

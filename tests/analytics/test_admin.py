@@ -26,7 +26,7 @@ def test_every_model_of_the_house_is_registered() -> None:
 
     ours = {
         m
-        for name in ("core", "health", "analytics")
+        for name in ("core", "health", "breakers", "analytics", "alerting")
         for m in apps.get_app_config(name).get_models()
     }
     assert {m.__name__ for m in ours - set(admin.site._registry)} == set()
