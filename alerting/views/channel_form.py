@@ -102,7 +102,9 @@ class ChannelForm:
         return Field(name, label, "text", value, help, self.errors.get(name, ""), required)
 
     def _fallback(self) -> Field:
-        others = channel_list().exclude(pk=self.channel.pk if self.channel else None)
+        others = channel_list()
+        if self.channel is not None:
+            others = others.exclude(pk=self.channel.pk)
         chosen = self.channel.fallback if self.channel else None
         value = self.request.POST.get("fallback", "") if self._sent else str(chosen or "")
         names = tuple((each.name, f"{each.name} ({each.get_kind_display()})") for each in others)

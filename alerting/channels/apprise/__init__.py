@@ -60,10 +60,13 @@ class AppriseKind(Kind[AppriseOptions]):
 
     def verify(self, options: AppriseOptions) -> None:
         """Asks Apprise itself, which knows the form of each service's URLs."""
-        done = subprocess.run(  # noqa: S603
-            _command(), input=orjson.dumps({"url": options.url}), env=_environment(),
-            capture_output=True, timeout=_CHECK_SECONDS, check=False,
-        )  # fmt: skip
+        try:
+            done = subprocess.run(  # noqa: S603
+                _command(), input=orjson.dumps({"url": options.url}), env=_environment(),
+                capture_output=True, timeout=_CHECK_SECONDS, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise OptionError("url", "could not be looked at in time; try again") from None
         if not _said(done.stdout).get("known"):
             raise OptionError("url", "is none that Apprise knows, or lacks a part of it")
 

@@ -14,8 +14,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connections
 
+from alerting import tasks
 from alerting.models import Delivery
-from alerting.services.sending import deliveries_send
+from alerting.services.sending import deliveries_send, sending_begin
 from alerting.services.sending.attempts import Attempted, attempt
 from alerting.services.sending.claims import LEASE, claim_due
 from alerting.services.sending.marking import attempt_mark
@@ -89,6 +90,18 @@ def test_a_sender_that_wakes_up_late_changes_nothing(receiver: Receiver) -> None
     attempt_mark(claim=late, attempted=failed, now=later, rng=random.Random(1))
     delivery.refresh_from_db()
     assert (delivery.state, delivery.last_error) == ("delivered", "")
+
+
+def test_the_task_sends_beside_itself_and_begins_nothing_for_nothing(receiver: Receiver) -> None:
+    assert not sending_begin()
+    delivery = enqueue(webhook(receiver.url), now=datetime.now(UTC))
+    tasks.deliveries_send()
+    for thread in threading.enumerate():
+        if thread.name == "deliveries":
+            thread.join(30)
+    delivery.refresh_from_db()
+    assert delivery.state == "delivered"
+    assert not sending_begin()
 
 
 def test_many_senders_at_once_send_each_message_once(receiver: Receiver) -> None:
