@@ -53,6 +53,6 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "Find causes and impact of incidents": _every(15, "alerting.tasks.incidents_examine"),
     "Make the weekly report": _every(300, "alerting.tasks.reports_make"),
     "Set objectives of new services": _every(60, "analytics.tasks.slo_defaults_make"),
-    "Forget old alerts and silences": _every(3600, "alerting.tasks.history_prune"),
+    "Forget old silences and groups of alerts": _every(3600, "alerting.tasks.history_prune"),
     "Drop what is past its retention": _every(3600, "analytics.tasks.retention_apply"),
 }

@@ -19,6 +19,8 @@ from alerting.domain.reports.words import kept_notes, plain_text, range_words, s
 from alerting.models import Channel, ResilienceReport
 from alerting.selectors.report_figures import figures_from_json, figures_json, figures_read
 from alerting.selectors.reports import mail_channels
+from alerting.services.alerts import KEPT
+from alerting.services.delivery_pruning import RETENTION as DELIVERIES_KEPT
 from alerting.services.outbox import delivery_enqueue
 from alerting.services.sending.entries import channel_entry
 from analytics.models.partitions import error_retention, hour_retention
@@ -187,7 +189,9 @@ def _figures(within: TimeRange, now: datetime) -> Figures:
     figures = figures_read(within)
     kept = {
         "Errors, patterns and transitions of breakers": error_retention(),
-        "Calls and alerts": hour_retention(),
+        "Calls": hour_retention(),
+        "Alerts": KEPT,
+        "Notifications": DELIVERIES_KEPT,
         **({"Healing runs": journal.TABLE.retention()} if figures.totals.healing.runs else {}),
     }
     notes = kept_notes(within.before().since, now, kept)

@@ -1,7 +1,6 @@
-"""What is past its time goes, in batches: alerts that ended, silences, groups at rest.
+"""Silences that ended and groups that came to rest go, once no alert of theirs is kept any more.
 
-Incidents stay, with the timeline that tells of their alerts, and so do reports. Deliveries have a
-time of their own (`alerting.services.delivery_pruning`).
+Incidents stay, with the timeline that tells of their alerts, and so do reports.
 """
 
 from __future__ import annotations
@@ -12,18 +11,16 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from alerting.choices import AlertState
-from alerting.models import Alert, AlertGroup, Silence
-from analytics.models.partitions import hour_retention
+from alerting.models import AlertGroup, Silence
+from alerting.services.alerts import KEPT
 
 _BATCH: Final = 1_000
 
 
 def history_prune(*, now: datetime) -> dict[str, int]:
-    """Delete what is older than figures per hour are kept; how many of each."""
-    oldest = now - hour_retention()
+    """Delete those that are older than alerts are kept, in batches; how many of each."""
+    oldest = now - KEPT
     past: dict[str, QuerySet[Any]] = {
-        "alerts": Alert.objects.filter(state=AlertState.RESOLVED, ended_at__lt=oldest),
         "silences": Silence.objects.filter(ends_at__lt=oldest),
         "groups": _at_rest(oldest),
     }
