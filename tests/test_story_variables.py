@@ -223,6 +223,26 @@ def build_chains() -> None:
 
 # --- The table -------------------------------------------------------------------------------
 
+
+def proactive_alerting() -> None:
+    """An alert that waits in the outbox is taken up by a sender, or stays there."""
+    from alerting.choices import Purpose
+    from alerting.domain.messages import Message
+    from alerting.models import Channel
+    from alerting.services.outbox import delivery_enqueue
+    from alerting.services.sending.claims import claim_due, due_exists
+
+    channel = Channel.objects.create(kind="webhook", name="ops", created_at=NOW, changed_at=NOW)
+    told = Message(title="The planner is down", text="It does not answer.")
+    waiting = delivery_enqueue(channel=channel, message=told, purpose=Purpose.ALERTS, now=NOW)
+    with config.override(proactive_alerting_enabled=False):
+        assert not due_exists(NOW)
+        assert claim_due(now=NOW) == []
+    with config.override(proactive_alerting_enabled=True):
+        assert due_exists(NOW)
+        assert [each.delivery for each in claim_due(now=NOW)] == [waiting]
+
+
 ROWS = {
     "CIRCUIT_BREAKER_ENABLED": Row("true", "runtime", EFFECTS["CIRCUIT_BREAKER_ENABLED"]),
     "CIRCUIT_BREAKER_FAILURE_THRESHOLD": Row(
@@ -286,7 +306,7 @@ ROWS = {
     "ERROR_ANALYTICS_ENABLED": Row("true", "analytics", analytics_at_all),
     "PREDICTIVE_FAILURE_DETECTION": Row("true", "analytics", prediction),
     "ERROR_TREND_ANALYSIS": Row("true", "analytics", trend_analysis),
-    "PROACTIVE_ALERTING_ENABLED": Row("true", "alerts"),
+    "PROACTIVE_ALERTING_ENABLED": Row("true", "alerts", proactive_alerting),
     "ERROR_RETENTION_DAYS": Row("30", "first-light", retention),
 }
 
