@@ -55,7 +55,7 @@ class Watchman:
         try:
             if not rules_exist():
                 # The site is being set up: nothing is expected of it.
-                self.untold = []
+                self.watch, self.untold = None, []
                 return
             if self.watch is None:
                 self.watch = Watch(troubles_told())
