@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
 from alerting.domain.alerts import AlertChange
 from alerting.domain.rules.conditions import (
@@ -107,8 +106,3 @@ def plain_text(rule: AlertRule, labels: Mapping[str, str]) -> str:
     own = ("alertname", "severity")
     named = ", ".join(f"{name} {value}" for name, value in labels.items() if name not in own)
     return f"{rule.title}: {named}" if named else rule.title
-
-
-def state_json(machine: Machine) -> dict[str, Any]:
-    """What is kept of a machine between two evaluations."""
-    return machine.to_json()
