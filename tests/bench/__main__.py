@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import statistics
 from datetime import UTC, datetime
@@ -14,6 +15,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "resilience_site.settings")
 import django
 
 django.setup()
+# Breakers that are opened on purpose, and the miners' own words, would drown the tables.
+for _loud in ("breakers.runtime", "drain3"):
+    logging.getLogger(_loud).setLevel(logging.ERROR)
 
 from tests.bench import (
     anomalies,
