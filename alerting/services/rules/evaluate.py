@@ -33,7 +33,7 @@ from alerting.selectors.rule_entries import entries_after, kinds_of
 from alerting.selectors.rule_figures import readings_within
 from alerting.services.alerts import alerts_apply
 from alerting.services.rules.faults import CANNOT, fault_settle
-from alerting.services.rules.machines import Machine, Told, changes_of, machine_of
+from alerting.services.rules.machines import Machine, Told, changes_of, machine_of, of_journal
 from alerting.services.rules.replay import (
     ENTRIES_SETTLE,
     replay,
@@ -46,6 +46,9 @@ _log = logging.getLogger(__name__)
 _PAGE: Final = 5_000
 _MOST_PAGES: Final = 20
 _MOST_MINUTES: Final = timedelta(hours=6)
+# Clocks of two machines may differ by a little.
+_AHEAD: Final = timedelta(minutes=5)
+_FAILS: Final = (Wrong, DatabaseError, ArithmeticError, LookupError, TypeError, ValueError)
 
 
 @dataclass
@@ -67,25 +70,37 @@ def rules_evaluate(*, now: datetime) -> Evaluated:
     for rule in rules:
         try:
             condition = condition_read(rule.condition)
-            if not _begun(rule):
+            if not _begun(rule, now):
                 _begin(rule, now, done)
             elif isinstance(condition, EventCondition | SilentCondition):
                 by_cursor.setdefault(rule.progress.cursor, []).append(rule)
             else:
                 _minutes(rule, now, done)
-        except (Wrong, DatabaseError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        except _FAILS as error:
             _failed(rule, error, now, done)
     for cursor, those in sorted(by_cursor.items()):
-        _entries(cursor, those, now, done)
+        _together(cursor, those, now, done)
     return done
 
 
-def _begun(rule: AlertRule) -> bool:
+def _begun(rule: AlertRule, now: datetime) -> bool:
     """Whether its progress belongs to the rule as it is."""
     try:
-        return rule.progress.rule_version == rule.version
+        return _is_of(rule.progress, rule, now)
     except RuleProgress.DoesNotExist:
         return False
+
+
+def _is_of(progress: RuleProgress, rule: AlertRule, now: datetime) -> bool:
+    """Figures that were read up to a moment that lies far ahead were so by a clock that was wrong:
+    nothing would be read until that moment has come."""
+    until = progress.evaluated_until
+    ahead = (
+        until is not None
+        and until > now + _AHEAD
+        and not of_journal(condition_read(rule.condition))
+    )
+    return progress.rule_version == rule.version and not ahead
 
 
 # --- A rule that is new, or changed --------------------------------------------------------------
@@ -95,10 +110,14 @@ def _begin(rule: AlertRule, now: datetime, done: Evaluated) -> None:
     """From history to what holds now: alerts that ended before are not told of any more, and those
     of the rule's former form that do not hold by its new one end."""
     condition = condition_read(rule.condition)
-    RuleProgress.objects.get_or_create(rule=rule)
     with transaction.atomic():
+        # Whoever switches it off or deletes it meanwhile would find its alerts begun afterwards.
+        rows = AlertRule.objects.select_for_update(skip_locked=True, of=("self",))
+        if not rows.filter(pk=rule.pk, enabled=True, version=rule.version).exists():
+            return
+        RuleProgress.objects.get_or_create(rule=rule)
         progress = _held(rule)
-        if progress is None or progress.rule_version == rule.version:
+        if progress is None or _is_of(progress, rule, now):
             return
         machine = machine_of(rule)
         newest, until = journal.latest_cursor(), settled(rule, now)
@@ -147,6 +166,19 @@ def _leftovers(rule: AlertRule, told: Told, now: datetime) -> list[AlertChange]:
 # --- Rules over the journal ----------------------------------------------------------------------
 
 
+def _together(cursor: int, rules: Sequence[AlertRule], now: datetime, done: Evaluated) -> None:
+    """Evaluate rules by what they read at once; where that fails, each by itself, so that the one
+    that it fails for holds up no other."""
+    try:
+        _entries(cursor, rules, now, done)
+    except _FAILS as error:
+        if len(rules) == 1:
+            _failed(rules[0], error, now, done)
+            return
+        for rule in rules:
+            _together(cursor, [rule], now, done)
+
+
 def _entries(cursor: int, rules: Sequence[AlertRule], now: datetime, done: Evaluated) -> None:
     """Rules that stopped at the same entry read the next ones together."""
     conditions = [condition_read(rule.condition) for rule in rules]
@@ -159,7 +191,9 @@ def _entries(cursor: int, rules: Sequence[AlertRule], now: datetime, done: Evalu
         more = len(entries) == _PAGE
         last = entries[-1].id if entries else cursor
         through = last if more else max(newest, last)
-        _page(cursor, through, [rule.pk for rule in rules], entries, now, done)
+        # What comes after the page must not be overtaken by what is due by itself.
+        upto = min(now - ENTRIES_SETTLE, entries[-1].at) if more else now - ENTRIES_SETTLE
+        _page(cursor, through, [rule.pk for rule in rules], entries, upto, now, done)
         cursor = through
         if not more:
             return
@@ -171,6 +205,7 @@ def _page(
     through: int,
     rule_ids: Sequence[UUID],
     entries: Sequence[Entry],
+    upto: datetime,
     now: datetime,
     done: Evaluated,
 ) -> None:
@@ -191,7 +226,7 @@ def _page(
             _mark(rule, error, now, done)
             continue
         machine.restore(progress.state)
-        told = _fed(rule, machine, entries, now)
+        told = _fed(rule, machine, entries, upto)
         if told.fault:
             done.faulty.append(rule.name)
         fault_settle(rule, told, evaluated=not told.fault.startswith(CANNOT), now=now)
@@ -204,8 +239,9 @@ def _page(
     done.changes += len(alerts_apply(changes, now=now))
 
 
-def _fed(rule: AlertRule, machine: Machine, entries: Sequence[Entry], now: datetime) -> Told:
-    """Feed a machine; an entry that it cannot take is left out and said."""
+def _fed(rule: AlertRule, machine: Machine, entries: Sequence[Entry], upto: datetime) -> Told:
+    """Feed a machine and let time pass up to `upto`; an entry that it cannot take is left out and
+    said."""
     fault = ""
     condition = condition_read(rule.condition)
     if not isinstance(machine, JournalMachine) or not isinstance(
@@ -220,7 +256,7 @@ def _fed(rule: AlertRule, machine: Machine, entries: Sequence[Entry], now: datet
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             _log.exception("Rule %s cannot take entry %s.", rule.name, entry.id)
             fault = f"{CANNOT}: entry {entry.id}: {error}"[:500]
-    machine.advance(now - ENTRIES_SETTLE)
+    machine.advance(upto)
     told = changes_of(rule, machine.taken())
     if machine.lifecycle.left_out:
         fault = (

@@ -36,8 +36,9 @@ def fault_settle(rule: AlertRule, told: Told, *, evaluated: bool, now: datetime)
 def fault_begin(rule: AlertRule, fault: str, *, now: datetime) -> None:
     """The rule is faulty from now on, or otherwise than it was."""
     rule.fault, rule.faulty_since = fault, rule.faulty_since or now
-    _write(rule)
+    # Alerts before the journal, as all that write both.
     alerts_apply([_change(rule, "fire", now)], now=now)
+    _write(rule)
 
 
 def fault_end(rule: AlertRule, *, now: datetime) -> None:
