@@ -70,7 +70,7 @@ def main(port: int) -> None:
     done = 0
     while done < REQUESTS:
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/work", timeout=5).read()
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/work", timeout=30).read()
             done += 1
         except ConnectionError:
             continue

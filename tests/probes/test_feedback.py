@@ -45,7 +45,7 @@ def run_site(**environ: str) -> Any:
         },
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
         check=False,
     )
     assert done.returncode == 0, done.stderr
