@@ -12,9 +12,10 @@ PAUSES: Final = (5.0, 15.0, 60.0, 180.0, 600.0)
 LONGEST_ASKED: Final = 3600.0
 # Each pause is longer by up to this part, so that what failed together does not return together.
 _JITTER: Final = 0.3
-# An alert that is older than this is news to nobody; a report may come a day late.
+# An alert that is older than this is news to nobody; a report may come a day late, and so may the
+# end of what somebody was told, who would wait for it for ever.
 EXPIRY: Final = timedelta(hours=2)
-_EXPIRY_OF_REPORTS: Final = timedelta(days=1)
+LONG_EXPIRY: Final = timedelta(days=1)
 
 FAILURES_TO_PAUSE: Final = 5
 FAILING_TO_PAUSE: Final = timedelta(minutes=10)
@@ -28,9 +29,9 @@ def pause_seconds(attempt: int, *, asked: float | None, rng: random.Random) -> f
     return usual * (1 + _JITTER * rng.random())
 
 
-def expiry_of(purpose: str) -> timedelta:
-    """How long after it was made a delivery for `purpose` is tried."""
-    return _EXPIRY_OF_REPORTS if purpose == "report" else EXPIRY
+def expiry_of(purpose: str, status: str) -> timedelta:
+    """How long after it was made a delivery for `purpose` of a message with `status` is tried."""
+    return LONG_EXPIRY if purpose == "report" or status == "resolved" else EXPIRY
 
 
 def is_to_be_paused(*, failures: int, failing_since: datetime, gone: bool, now: datetime) -> bool:

@@ -51,7 +51,8 @@ def groups_tell(*, now: datetime) -> int:
 def group_tell(*, group_id: int, now: datetime) -> int:
     """Tell the channels of a group what they do not know, if it is due and nobody else is at it;
     gives how many deliveries that made."""
-    found = AlertGroup.objects.select_for_update(skip_locked=True, of=("self",))
+    # Others may refer to the group meanwhile, such as a sender that falls back.
+    found = AlertGroup.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
     group = found.select_related("route").filter(_due(now), pk=group_id).first()
     if group is None:
         return 0

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
+
+from yarl import URL
 
 from alerting.channels import Envelope, Kind, Outcome, kind_named
 from alerting.channels.base import ATTEMPT_SECONDS
@@ -30,6 +33,9 @@ logger = logging.getLogger(__name__)
 MOST_REQUEST: Final = 20_000
 MOST_ANSWER: Final = 4_000
 _MOST_ERROR: Final = 500
+# Characters from which on the path of a secret URL, and a part of it, are secret by themselves.
+_SHORTEST_PATH: Final = 8
+_TOKEN: Final = re.compile(r"[^/?&=#@:,]{16,}")
 # A kind ends its attempt by itself, and can say more then.
 _GRACE_SECONDS: Final = 5.0
 
@@ -86,11 +92,31 @@ def _ready(claim: Claim) -> _Ready | Outcome:
         return _refused(kind.missing())
     try:
         whole = target_opened(channel)
-        return _Ready(kind, kind.parse(whole), secret_texts(kind, whole))
+        options, secrets = kind.parse(whole), secret_texts(kind, whole)
+        return _Ready(kind, options, secrets | frozenset(_spellings(secrets)))
     except UnsealError as error:
         return _refused(f"Its secrets cannot be read: {error}")
     except OptionError as error:
         return _refused(f"{error.option} {error.message}")
+
+
+def _spellings(secrets: Iterable[str]) -> Iterator[str]:
+    """What else gives away a URL that is secret as a whole: how the client writes it (without the
+    port that goes without saying, say), what servers repeat of it, and the tokens in it."""
+    for secret in secrets:
+        if not secret.lower().startswith(("http://", "https://")):
+            if "://" in secret:
+                yield from _TOKEN.findall(secret)
+            continue
+        try:
+            url = URL(secret)
+        except ValueError:
+            continue
+        yield str(url)
+        for path in (url.raw_path_qs, url.path_qs, url.raw_path, url.path):
+            yield from _TOKEN.findall(path)
+            if len(path) >= _SHORTEST_PATH:
+                yield path
 
 
 def _refused(why: str) -> Outcome:

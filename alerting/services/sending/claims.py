@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import Q
 
 from alerting.channels.base import ATTEMPT_SECONDS
 from alerting.choices import Purpose
@@ -32,9 +33,12 @@ class Claim:
     attempt: int
 
 
+# What is due or leased until a moment that no sender waits for was left so by a wrong clock.
+LONGEST_WAIT: Final = timedelta(hours=6)
 _FREE: Final = (
-    "{d}.state IN ('pending', 'sending') AND {d}.next_at <= %(now)s "
-    "AND ({d}.lease_until IS NULL OR {d}.lease_until < %(now)s)"
+    "{d}.state IN ('pending', 'sending') "
+    "AND ({d}.next_at <= %(now)s OR {d}.next_at > %(ahead)s) "
+    "AND ({d}.lease_until IS NULL OR {d}.lease_until < %(now)s OR {d}.lease_until > %(ahead)s)"
 )
 _TAKE: Final = """
 UPDATE alerting_delivery d SET
@@ -56,7 +60,7 @@ WITH busy AS (
     LEFT JOIN busy ON busy.channel_id = d.channel_id
     WHERE {_FREE.format(d="d")} AND d.purpose = ANY(%(purposes)s)
     AND c.enabled AND c.paused_at IS NULL
-    AND (c.not_before IS NULL OR c.not_before <= %(now)s)
+    AND (c.not_before IS NULL OR c.not_before <= %(now)s OR c.not_before > %(ahead)s)
     AND NOT EXISTS (
         SELECT 1 FROM alerting_delivery e
         WHERE e.channel_id = d.channel_id AND e.group_id = d.group_id
@@ -91,10 +95,13 @@ def purposes_sent() -> list[str]:
 
 def due_exists(now: datetime) -> bool:
     """Whether a sender would find anything to do."""
+    ahead = now + LONGEST_WAIT
     open_ones = Delivery.objects.filter(
-        state__in=["pending", "sending"], next_at__lte=now, purpose__in=purposes_sent()
+        Q(next_at__lte=now) | Q(next_at__gt=ahead),
+        state__in=["pending", "sending"],
+        purpose__in=purposes_sent(),
     )
-    return open_ones.exclude(lease_until__gte=now).exists()
+    return open_ones.exclude(lease_until__gte=now, lease_until__lte=ahead).exists()
 
 
 def claim_due(*, now: datetime, limit: int = MOST_AT_ONCE) -> list[Claim]:
@@ -103,6 +110,7 @@ def claim_due(*, now: datetime, limit: int = MOST_AT_ONCE) -> list[Claim]:
         _DUE,
         {
             "now": now,
+            "ahead": now + LONGEST_WAIT,
             "lease": LEASE,
             "limit": limit,
             "per_channel": PER_CHANNEL,
@@ -113,7 +121,7 @@ def claim_due(*, now: datetime, limit: int = MOST_AT_ONCE) -> list[Claim]:
 
 def claim_one(*, delivery_id: UUID, now: datetime) -> Claim | None:
     """Claim a delivery whatever the state of its channel; None while somebody else has it."""
-    values = {"id": delivery_id, "now": now, "lease": LEASE}
+    values = {"id": delivery_id, "now": now, "ahead": now + LONGEST_WAIT, "lease": LEASE}
     return next(iter(_claimed(_ONE, values)), None)
 
 

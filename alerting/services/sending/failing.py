@@ -12,7 +12,7 @@ from django.db.models.functions import Greatest
 from alerting.choices import DeliveryState, Purpose
 from alerting.domain.messages import Message
 from alerting.domain.retrying import EXPIRY
-from alerting.models import Channel, Delivery
+from alerting.models import AlertGroup, Channel, Delivery, Notified
 from alerting.services.outbox import delivery_enqueue
 from alerting.services.sending.entries import channel_entry, delivery_entry
 from resilience_site.core.journal import Entry
@@ -52,6 +52,8 @@ def fall_back(delivery: Delivery, channel: Channel | None, why: str, now: dateti
     if other is None:
         return False
     message = Message.from_json(delivery.message)
+    if _told_too(delivery, other, message):
+        return True
     note = f"Sent here because the channel {delivery.channel_name} failed: {why}."
     delivery_enqueue(
         channel=other,
@@ -61,7 +63,35 @@ def fall_back(delivery: Delivery, channel: Channel | None, why: str, now: dateti
         fallback_of=delivery,
         now=now,
     )
+    if delivery.purpose == Purpose.ALERTS and delivery.group_id is not None:
+        _remember(delivery.group_id, other, message, now)
     return True
+
+
+def _told_too(delivery: Delivery, other: Channel, message: Message) -> bool:
+    """Whether the fallback hears the same of the group anyway, as it takes the same alerts."""
+    if delivery.group_id is None:
+        return False
+    own = Delivery.objects.filter(group=delivery.group_id, channel=other, fallback_of=None)
+    rows = own.filter(created_at__gte=delivery.created_at).values_list("message", flat=True)
+    return any(Message.from_json(each).alerts == message.alerts for each in rows)
+
+
+def _remember(group_id: int, channel: Channel, message: Message, now: datetime) -> None:
+    """Keep in the notification log what the fallback was told, so that it is told of the end, too,
+    though the channel that failed may work again by then."""
+    group = AlertGroup.objects.select_for_update(no_key=True).filter(pk=group_id).first()
+    if group is None:
+        return
+    log, _ = Notified.objects.get_or_create(group=group, channel=channel, defaults={"at": now})
+    over = {each.id for each in message.alerts if each.status == "resolved"}
+    firing = {each.id for each in message.alerts if each.status == "firing"}
+    log.firing = sorted({*log.firing, *firing} - over)
+    log.save(update_fields=["firing"])
+    if log.firing and group.due_at is None:
+        # What it was told may be over already.
+        group.due_at = now
+        group.save(update_fields=["due_at"])
 
 
 def channel_pause(channel: Channel, why: str, now: datetime) -> list[Entry]:

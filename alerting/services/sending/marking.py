@@ -28,8 +28,9 @@ def attempt_mark(*, claim: Claim, attempted: Attempted, now: datetime, rng: rand
     attempt itself is kept: what becomes of the delivery is that sender's to say."""
     outcome = attempted.outcome
     with transaction.atomic():
-        # Channels before deliveries, in every transaction that locks both.
-        named = Channel.objects.select_for_update(of=("self",))
+        # Channels before deliveries, in every transaction that locks both; others may refer to the
+        # channel meanwhile, such as those who tell of a group.
+        named = Channel.objects.select_for_update(of=("self",), no_key=True)
         channel = named.filter(deliveries=claim.delivery).first()
         delivery = Delivery.objects.select_for_update().filter(pk=claim.delivery.pk).first()
         if delivery is None:
@@ -90,7 +91,9 @@ def _again(
     pause = pause_seconds(delivery.attempts, asked=outcome.retry_after, rng=rng)
     delivery.next_at = now + timedelta(seconds=pause)
     delivery.last_error, delivery.lease_until = outcome.error, None
-    if delivery.next_at >= delivery.created_at + expiry_of(delivery.purpose):
+    if delivery.next_at >= delivery.created_at + expiry_of(
+        delivery.purpose, delivery.message["status"]
+    ):
         return _refused(delivery, channel, outcome, now)
     delivery.state = DeliveryState.PENDING
     delivery.save(update_fields=["state", "next_at", "lease_until", "last_error"])

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from alerting.choices import DeliveryState, Purpose
-from alerting.domain.retrying import EXPIRY, expiry_of
+from alerting.domain.retrying import EXPIRY, LONG_EXPIRY, expiry_of
 from alerting.models import Channel, Delivery
 from alerting.services.sending.claims import purposes_sent
 from alerting.services.sending.entries import delivery_entry
@@ -39,7 +39,9 @@ def _settle_some(now: datetime) -> int:
         ids = _unsendable(now).order_by("next_at").values_list("pk", "channel_id")[:_AT_ONCE]
         found = dict(ids)
         # Channels before deliveries, in every transaction that locks both.
-        locked = Channel.objects.select_for_update().filter(pk__in=set(found.values()) - {None})
+        locked = Channel.objects.select_for_update(no_key=True).filter(
+            pk__in=set(found.values()) - {None}
+        )
         channels = {each.pk: each for each in locked.order_by("pk")}
         rows = _unsendable(now).select_for_update(skip_locked=True, of=("self",))
         entries: list[Entry] = []
@@ -52,10 +54,8 @@ def _settle_some(now: datetime) -> int:
 
 def _unsendable(now: datetime) -> QuerySet[Delivery]:
     unusable = Q(channel=None) | Q(channel__enabled=False) | Q(channel__paused_at__isnull=False)
-    report = Q(purpose=Purpose.REPORT)
-    old = (~report & Q(created_at__lte=now - EXPIRY)) | (
-        report & Q(created_at__lte=now - expiry_of(Purpose.REPORT))
-    )
+    for_long = Q(purpose=Purpose.REPORT) | Q(message__status="resolved")
+    old = (~for_long & Q(created_at__lte=now - EXPIRY)) | Q(created_at__lte=now - LONG_EXPIRY)
     free = Q(lease_until=None) | Q(lease_until__lt=now)
     return Delivery.objects.filter(
         free,
@@ -70,7 +70,7 @@ def _settled(delivery: Delivery, channel: Channel | None, now: datetime) -> list
     why = _why(channel)
     if channel is None:
         return delivery_fail(delivery, None, why, now)
-    if delivery.created_at <= now - expiry_of(delivery.purpose):
+    if delivery.created_at <= now - expiry_of(delivery.purpose, delivery.message["status"]):
         return delivery_fail(delivery, channel, f"Not sent in time: {why}", now)
     if fall_back(delivery, channel, why, now):
         delivery.state, delivery.ended_at, delivery.lease_until = DeliveryState.FAILED, now, None
