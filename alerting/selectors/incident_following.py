@@ -35,7 +35,7 @@ def alerts_to_join(now: datetime) -> list[Alert]:
     # In the order in which `alerts_apply` locks them, so that neither waits for the other in turn.
     locked = Alert.objects.filter(id__in=ids, incident=None).order_by("fingerprint", "id")
     return sorted(
-        locked.select_for_update(),
+        locked.select_for_update(no_key=True),
         key=lambda each: (each.severity not in OPENING, each.started_at, each.id),
     )
 
@@ -44,7 +44,7 @@ def incidents_to_join(now: datetime) -> QuerySet[Incident]:
     """Incidents that alerts may become part of, locked: open, or ended by themselves lately."""
     lately = Q(state=IncidentState.RESOLVED, resolved_by="", ended_at__gte=now - REOPENS - LATE)
     return (
-        Incident.objects.select_for_update()
+        Incident.objects.select_for_update(no_key=True)
         .filter(~Q(state=IncidentState.RESOLVED) | lately, merged_into=None)
         .order_by("started_at", "id")
     )

@@ -202,7 +202,7 @@ def _open_alerts(fingerprints: set[str]) -> dict[str, Alert]:
         Alert.objects.filter(fingerprint__in=sorted(fingerprints))
         .exclude(state=AlertState.RESOLVED)
         .order_by("fingerprint")
-        .select_for_update()
+        .select_for_update(no_key=True)
     )
     return {each.fingerprint: each for each in found}
 

@@ -166,7 +166,7 @@ def _locked(incident_id: UUID, if_match: int | None, proposed: dict[str, Any]) -
     found = incident_find(incident_id)
     if found is None:
         raise NotFound("There is no such incident.")
-    incident = Incident.objects.select_for_update().get(id=found.id)
+    incident = Incident.objects.select_for_update(no_key=True).get(id=found.id)
     if if_match is not None and if_match != incident.version:
         raise Conflict(
             "The incident has changed since you saw it.",

@@ -95,7 +95,7 @@ def incident_examine(incident: Incident, *, now: datetime) -> None:
     impact = impact_of(incident, culprit, now)
     lines = [*_spikes(incident, culprit, now), *_first_chains(incident, now)]
     with transaction.atomic():
-        held = Incident.objects.select_for_update().filter(id=incident.id).first()
+        held = Incident.objects.select_for_update(no_key=True).filter(id=incident.id).first()
         if held is None or held.merged_into_id is not None:
             return
         entries_renew(lines)

@@ -190,7 +190,7 @@ def _held_keep(placed: Sequence[Candidate], batch: Sequence[Alert], now: datetim
     if not changed:
         return
     # Whoever ends or renews an alert right now has its row; the next turn comes back to it.
-    rows = Alert.objects.select_for_update(skip_locked=True, of=("self",)).filter(
+    rows = Alert.objects.select_for_update(skip_locked=True, of=("self",), no_key=True).filter(
         pk__in=changed, state=AlertState.FIRING
     )
     alerts = list(rows.order_by("pk"))

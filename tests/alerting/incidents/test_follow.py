@@ -5,9 +5,12 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
-from alerting.models import Alert, Incident, IncidentEntry
+from alerting.choices import EntryKind
+from alerting.models import Alert, AlertGroup, Incident, IncidentEntry, Route
+from alerting.selectors.incident_following import alerts_to_join, incidents_to_join
+from alerting.services.incident_entries import entry
 from alerting.services.incident_follow import Followed
 from health.models import Maintenance, Service
 from resilience_site.core import journal
@@ -210,6 +213,36 @@ def test_two_followers_make_one_incident() -> None:
         done = list(pool.map(lambda _: closing_follow(), range(2)))
     assert sorted(each.opened for each in done) == [0, 1]
     assert Incident.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_refers_to_alerts_and_incidents_need_not_wait_for_whoever_follows() -> None:
+    """Rows that point at them are checked at commit, when others may be waited for already."""
+    incident = Incident.objects.create(
+        title="x", severity="page", started_at=scene.NOW, changed_at=scene.NOW
+    )
+    route = Route.objects.create(name="all", position=1, matchers=[])
+    alert = fire()
+    with transaction.atomic():
+        assert alerts_to_join(scene.NOW) == [alert]
+        assert list(incidents_to_join(scene.NOW)) == [incident]
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(refer_to, incident, alert, route).result() == 1
+
+
+def refer_to(incident: Incident, alert: Alert, route: Route) -> int:
+    try:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '5s'")
+            group = AlertGroup.objects.create(
+                route=route, key="k", labels={}, route_name="all", created_at=scene.NOW
+            )
+            group.alerts.add(alert)
+            entry(incident.id, EntryKind.STATE, scene.NOW, "x", ref="x").save()
+        return group.alerts.count()
+    finally:
+        connection.close()
 
 
 def closing_follow() -> Followed:
