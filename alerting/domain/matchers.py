@@ -24,6 +24,8 @@ _MOST_MATCHED: Final = 300
 # and one pattern is matched against thousands of alerts.
 MOST_REPEATS: Final = 2
 MOST_CHOICES: Final = 4
+# The alternatives within groups multiply as well: so many ways at most to match one value.
+_MOST_WAYS: Final = 8 * _MOST_MATCHED**2
 
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/-]{0,99}", re.ASCII)
 _WRITTEN = re.compile(
@@ -163,12 +165,31 @@ def _pattern_check(label: str, pattern: str) -> None:
     if re.search(r"\)(?:[*+]|\{)", bare):
         raise MatcherError(f"The pattern of the label {label} may not repeat a whole group.")
     repeats = len(_REPEAT.findall(bare))
-    choices = repeats + bare.replace("(?:", "(").count("?") + bare.count("(")
+    optional = bare.replace("(?:", "(").count("?")
+    choices = repeats + optional + bare.count("(")
     if repeats > MOST_REPEATS or choices > MOST_CHOICES:
         raise MatcherError(
             f"The pattern of the label {label} may hold at most {MOST_REPEATS} of * + {{n}}, and "
-            f"{MOST_CHOICES} of these, ? and groups together; alternatives are free."
+            f"{MOST_CHOICES} of these, ? and groups together; alternatives outside of groups are free."
         )
+    if _MOST_MATCHED**repeats * 2**optional * _alternatives(bare) > _MOST_WAYS:
+        raise MatcherError(
+            f"The pattern of the label {label} has too many alternatives within groups beside what "
+            "it repeats: put fewer into a group, or none into any group."
+        )
+
+
+def _alternatives(bare: str) -> int:
+    """In how many ways the groups of a pattern can be gone through, one alternative of each."""
+    ways, open_groups = 1, []
+    for each in bare:
+        if each == "(":
+            open_groups.append(1)
+        elif each == "|" and open_groups:
+            open_groups[-1] += 1
+        elif each == ")" and open_groups:
+            ways *= open_groups.pop()
+    return ways
 
 
 @lru_cache(maxsize=512)

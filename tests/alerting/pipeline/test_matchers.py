@@ -52,6 +52,7 @@ def test_forms_of_one_matcher(given: Any) -> None:
         ("team!=x", {}, True),
         ("service=~plan.*-[0-9]+", {"service": "planner-12"}, True),
         ("service=~(?:a|b)", {"service": "b"}, True),
+        ("service=~.*-(api|web|db|cache)-.*", {"service": "eu-web-1"}, True),
     ],
 )
 def test_what_matches(text: str, labels: dict[str, str], wanted: bool) -> None:
@@ -65,6 +66,7 @@ def test_what_matches(text: str, labels: dict[str, str], wanted: bool) -> None:
         [{"label": "a", "op": "==", "value": "b"}], ["a"], ["=b"], {"a": "x" * 1_001},
         {"a": "nul\0"}, ["a=~("], ["a=~(a+)+"], ["a=~(a|b)*"], ["a=~(?=x)y"], [r"a=~(a)\1"],
         ["a=~.*.*.*.*"], [f"a=~{'x' * 201}"], ["a=~(a){2,3}"], [f"a{n}=b" for n in range(21)],
+        [f"a=~{f'({chr(124) * 45})' * 4}x"], [f"a=~.*.*({'|' * 20})({'|' * 20})x"],
         ["a=~x{9999999999999}"], ["a=~[[a]"], [f"a=~{'a?' * 20}{'a' * 20}"], [f"a=~{'(a|a)' * 5}"],
     ],
 )  # fmt: skip
