@@ -132,6 +132,25 @@ def test_secrets_in_headers_and_answers_are_not_kept(receiver: Receiver) -> None
     assert "tok-en-1234" not in f"{kept.request} {kept.answer}"
 
 
+@pytest.mark.parametrize(
+    "written",
+    ["HTTP://127.0.0.1:{port}{path}", "http://127.0.0.1:{port}{path}&x=%C3%a9%2d"],
+)
+def test_a_secret_url_is_hidden_also_as_the_client_and_the_server_write_it(
+    receiver: Receiver, written: str
+) -> None:
+    path = "/workflows/0123456789abcdef/invoke?api-version=1&sig=Zm9vYmFyYmF6cXV4"
+    receiver.answers = [
+        Answer(404, body=f"Cannot POST {path}: workflow 0123456789abcdef is gone".encode())
+    ]
+    url = written.format(port=receiver.url.rpartition(":")[2], path=path)
+    kept = send(channel("teams", {"url": url})).tries.get()
+    assert kept.outcome == "permanent"
+    for secret in ("0123456789abcdef", "Zm9vYmFyYmF6cXV4"):
+        assert secret in receiver.received[0].path
+        assert secret not in f"{kept.request} {kept.answer} {kept.error}"
+
+
 def test_a_body_that_would_be_too_large_says_how_much_it_leaves_out(receiver: Receiver) -> None:
     many = tuple(told(facts={"text": "x" * 10_000}) for _ in range(64))
     send(webhook(receiver.url), message(alerts=many, left_out=1))
