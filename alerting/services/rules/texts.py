@@ -7,11 +7,11 @@ can neither read files nor run for ever. What a template names must be there.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from functools import lru_cache
 from typing import Any, Final
 
-from django.template import Context, Engine, Template, TemplateSyntaxError
-from django.template.base import VariableDoesNotExist
+from django.template import Context, Engine, Template
 
 MOST_TEMPLATE: Final = 2_000
 MOST_TEXT: Final = 4_000
@@ -46,9 +46,13 @@ _ENGINE.template_builtins = _ENGINE.get_template_builtins(["alerting.templatetag
 def text_render(template: str, labels: Mapping[str, str], facts: Mapping[str, Any]) -> str:
     """The text of an alert; raises `TextFailed`."""
     try:
-        context = Context({"labels": dict(labels), "facts": dict(facts)}, autoescape=False)
+        # A copy through and through: a template can call what empties a list.
+        values = {"labels": dict(labels), "facts": deepcopy(dict(facts))}
+        context = Context(values, autoescape=False)
         return _parsed(template).render(context).strip()[:MOST_TEXT]
-    except (TemplateSyntaxError, VariableDoesNotExist, ValueError, TypeError) as error:
+    except Exception as error:
+        # Whatever a text comes to (filters raise AttributeError, OverflowError and others): the
+        # alert goes out in a plain form, and no other rule waits for it.
         raise TextFailed(str(error)[:300] or type(error).__name__) from None
 
 

@@ -11,6 +11,7 @@ from alerting.services.rules import shipped
 from alerting.services.rules.evaluate import rules_evaluate
 from alerting.services.rules.shipped import rules_ship
 from alerting.services.rules.store import rule_create, rule_delete, rule_update
+from alerting.services.rules.texts import TextFailed, text_render
 from resilience_site.core import journal
 from resilience_site.core.audit import Actor
 from resilience_site.core.models import AuditEntry
@@ -187,3 +188,22 @@ def test_two_evaluators_do_the_work_of_a_turn_once() -> None:
     first = rules_evaluate(now=at(20))
     second = rules_evaluate(now=at(20))
     assert (first.changes, second.changes) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ facts.members|join:facts.count }}",
+        "{{ facts.huge|duration }}",
+        "{{ facts.members.popitem.nothing }}",
+    ],
+)
+def test_a_text_that_fails_in_whatever_way_says_so(text: str) -> None:
+    with pytest.raises(TextFailed):
+        text_render(text, {}, {"members": ["a"], "count": 3, "huge": 10**400})
+
+
+def test_a_text_cannot_change_what_the_alert_holds() -> None:
+    facts = {"members": ["a", "b"], "payload": {"name": "calendar"}}
+    text_render("{{ facts.members.clear }} {{ facts.payload.popitem }}", {}, facts)
+    assert facts == {"members": ["a", "b"], "payload": {"name": "calendar"}}
