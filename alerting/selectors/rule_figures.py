@@ -15,12 +15,11 @@ from alerting.domain.rules.conditions import BurnCondition, Condition, FigureCon
 from alerting.domain.rules.figures import Reading
 from alerting.domain.rules.windows import (
     MINUTE,
-    Minutes,
     Sums,
+    Windows,
     baseline_ends,
     meets,
     threshold_of,
-    window_sums,
 )
 from analytics.domain.histogram import quantile_ns
 from analytics.domain.slos.burning import held_rows
@@ -85,10 +84,11 @@ def _figures(
         for service, known in _minutes(condition, *run).items():
             minutes[service] |= known
     medians: dict[tuple[str, datetime], list[float]] = {}
+    windows = {service: Windows(of, width) for service, of in minutes.items()}
     for end in ends:
         found = []
-        for service, of in minutes.items():
-            value, count, culprit = _value(condition, of, end)
+        for service, of in windows.items():
+            value, count = _value(condition, of, end)
             if value is None:
                 continue
             hour = (end - MINUTE).replace(minute=0)
@@ -96,6 +96,7 @@ def _figures(
                 medians[service, hour] = _baseline(condition, of, end)
             threshold, middle = threshold_of(condition, medians[service, hour])
             if meets(condition.op, value, threshold):
+                culprit = service or _culprit(of, end)
                 found.append(_reading(condition, service, value, threshold, count, middle, culprit))
         yield end, found
 
@@ -116,28 +117,34 @@ def _runs(ends: set[datetime], width: timedelta) -> list[tuple[datetime, datetim
     return runs
 
 
-def _baseline(condition: FigureCondition, of: Minutes, end: datetime) -> list[float]:
+def _baseline(condition: FigureCondition, of: Windows, end: datetime) -> list[float]:
     values = [_value(condition, of, each)[0] for each in baseline_ends(condition, end)]
     return [value for value in values if value is not None]
 
 
-def _value(condition: FigureCondition, of: Minutes, end: datetime) -> tuple[float | None, int, str]:
-    """The figure of the window that ends at `end`: its value, out of how many, and where most of
-    it began; None where there is too little to tell."""
-    sums = window_sums(of, end, timedelta(seconds=condition.window_seconds))
-    culprit = max(sums.by_service, key=lambda each: (sums.by_service[each], each), default="")
-    if FIGURES[condition.metric].of_calls and sums.calls < max(1, condition.minimum):
-        return None, sums.calls, culprit
+def _value(condition: FigureCondition, of: Windows, end: datetime) -> tuple[float | None, int]:
+    """The figure of the window that ends at `end` and out of how many it is; None where there is
+    too little to tell."""
+    calls, errors = of.counts(end)
+    if FIGURES[condition.metric].of_calls and calls < max(1, condition.minimum):
+        return None, calls
     match condition.metric:
         case "error_rate":
-            return sums.errors / sums.calls, sums.calls, culprit
+            return errors / calls, calls
         case "errors":
-            return float(sums.errors), sums.errors, culprit
+            return float(errors), errors
         case "latency_p95":
+            sums = of.sums(end)
             found = quantile_ns(sums.buckets, 0.95, sums.longest_ns) if sums.buckets else None
-            return None if found is None else found / 1e6, sums.calls, culprit
+            return None if found is None else found / 1e6, calls
         case _:
-            return float(sums.calls), sums.calls, culprit
+            return float(calls), calls
+
+
+def _culprit(of: Windows, end: datetime) -> str:
+    """The service where most of it began."""
+    counts = of.sums(end).by_service
+    return max(counts, key=lambda each: (counts[each], each), default="")
 
 
 def _minutes(
@@ -198,7 +205,7 @@ def _reading(
         "count": count,
         "median": 0.0 if middle is None else middle,
         "window_seconds": condition.window_seconds,
-        "culprit": service or culprit,
+        "culprit": culprit,
         "link": "/chains"
         if condition.metric == "chains"
         else f"/trends?service={quote(service, safe='')}",

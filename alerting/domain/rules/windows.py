@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import accumulate
 from statistics import median
 from typing import Final
 
@@ -26,31 +28,68 @@ class Sums:
     by_service: Mapping[str, int] = field(default_factory=dict)
 
     def __add__(self, other: Sums) -> Sums:
-        return Sums(
-            self.calls + other.calls,
-            self.errors + other.errors,
-            max(self.longest_ns, other.longest_ns),
-            _added(self.buckets, other.buckets),
-            {
-                name: self.by_service.get(name, 0) + other.by_service.get(name, 0)
-                for name in {*self.by_service, *other.by_service}
-            },
-        )
+        return _total((self, other))
 
 
-NOTHING: Final = Sums()
 Minutes = Mapping[datetime, Sums]
 
 
-def window_sums(minutes: Minutes, end: datetime, width: timedelta) -> Sums:
-    """Everything in [end - width, end)."""
-    total = NOTHING
-    at = end - width
-    while at < end:
-        if at in minutes:
-            total = total + minutes[at]
-        at += MINUTE
-    return total
+class Windows:
+    """The windows [end - width, end) over minutes that change no more.
+
+    A trial asks for thousands of windows of up to a day, so counts are kept as running totals, and
+    what whole hours came to is kept.
+    """
+
+    def __init__(self, minutes: Minutes, width: timedelta) -> None:
+        self.width = width
+        self._minutes = minutes
+        self._at = sorted(minutes)
+        self._calls = [0, *accumulate(minutes[at].calls for at in self._at)]
+        self._errors = [0, *accumulate(minutes[at].errors for at in self._at)]
+        self._hours: dict[datetime, Sums] = {}
+
+    def counts(self, end: datetime) -> tuple[int, int]:
+        """Calls and errors."""
+        first, last = bisect_left(self._at, end - self.width), bisect_left(self._at, end)
+        return self._calls[last] - self._calls[first], self._errors[last] - self._errors[first]
+
+    def sums(self, end: datetime) -> Sums:
+        """Everything."""
+        return _total(self._parts(end - self.width, end))
+
+    def _parts(self, since: datetime, until: datetime) -> Iterator[Sums]:
+        at = since
+        while at < until:
+            if at.minute or at + HOUR > until:
+                if at in self._minutes:
+                    yield self._minutes[at]
+                at += MINUTE
+            else:
+                yield self._hour(at)
+                at += HOUR
+
+    def _hour(self, at: datetime) -> Sums:
+        if at not in self._hours:
+            every = (self._minutes.get(at + MINUTE * number) for number in range(60))
+            self._hours[at] = _total(each for each in every if each is not None)
+        return self._hours[at]
+
+
+def _total(parts: Iterable[Sums]) -> Sums:
+    calls = errors = longest = 0
+    buckets: list[tuple[int, ...]] = []
+    by_service: dict[str, int] = {}
+    for each in parts:
+        calls += each.calls
+        errors += each.errors
+        longest = max(longest, each.longest_ns)
+        if each.buckets:
+            buckets.append(each.buckets)
+        for name, count in each.by_service.items():
+            by_service[name] = by_service.get(name, 0) + count
+    added = tuple(sum(column) for column in zip(*buckets, strict=True))
+    return Sums(calls, errors, longest, added, by_service)
 
 
 def baseline_ends(condition: FigureCondition, end: datetime) -> list[datetime]:
@@ -88,9 +127,3 @@ def meets(op: str, value: float, threshold: float) -> bool:
             return value < threshold
         case _:
             return value <= threshold + _EPS * abs(threshold)
-
-
-def _added(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...]:
-    if not first or not second:
-        return first or second
-    return tuple(a + b for a, b in zip(first, second, strict=True))

@@ -9,9 +9,11 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from alerting.domain.rules.conditions import FigureCondition, condition_read
-from alerting.domain.rules.windows import baseline_ends
+from alerting.domain.rules.windows import Sums, Windows, baseline_ends
 from alerting.models import Alert, AlertRule
 from alerting.selectors.rule_figures import readings_within
 from alerting.services.rules.form import form_check, form_read
@@ -166,3 +168,24 @@ def test_burning_budgets_are_alerts_by_row_and_a_trial_says_the_same(shipped: No
 
 def minute(moment: datetime) -> int:
     return int((moment - START) / MINUTE)
+
+
+@given(
+    width=st.integers(1, 1_440),
+    ends=st.lists(st.integers(1, 1_500), min_size=1, max_size=4),
+    at=st.sets(st.integers(0, 1_500), max_size=60),
+)
+@settings(max_examples=40)
+def test_a_window_is_all_of_its_minutes_however_many_hours_it_spans(
+    width: int, ends: list[int], at: set[int]
+) -> None:
+    minutes = {START + n * MINUTE: Sums(n, 1, n, (n, 1), {f"s{n % 3}": n}) for n in at}
+    windows = Windows(minutes, width * MINUTE)
+    for end in ends:
+        found = windows.sums(START + end * MINUTE)
+        within = [n for n in at if end - width <= n < end]
+        assert (found.calls, found.errors) == (sum(within), len(within))
+        assert windows.counts(START + end * MINUTE) == (sum(within), len(within))
+        assert found.longest_ns == max(within, default=0)
+        assert found.buckets == ((sum(within), len(within)) if within else ())
+        assert sum(found.by_service.values()) == sum(within)
