@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 # How much each kind of evidence can say, at its best: a failing check that explains the others is
-# a measurement, where chains begin is counted, the ranking of a window is a judgement.
-WEIGHTS: Final = {"check": 0.85, "chains": 0.8, "ranking": 0.6, "alerts": 0.2}
+# a measurement, where chains begin is counted, a breaker tells of what its caller measured, the
+# ranking of a window is a judgement.
+WEIGHTS: Final = {"check": 0.85, "chains": 0.8, "breaker": 0.7, "ranking": 0.6, "alerts": 0.2}
+# What is left of the evidence for a caller whose breaker says that it only suffers.
+_EXPLAINED: Final = 0.5
+# What this site calls itself in its own telemetry.
+THIS_SITE: Final = "resilience-site"
 _MOST_EVIDENCE: Final = 12
 _SURE: Final = 0.8
 _LIKELY: Final = 0.5
@@ -22,24 +27,29 @@ _MINUTE: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Clue:
-    """What speaks for a service as the cause: `share` in 0..1 says how strongly, of its kind."""
+    """What speaks for a service as the cause: `share` in 0..1 says how strongly, of its kind.
+
+    `explains` is the service in which it shows, if it is another one.
+    """
 
     kind: str
     service: str
     share: float
     text: str
     link: str = ""
+    explains: str = ""
 
 
 def probable_cause(clues: Iterable[Clue]) -> dict[str, Any]:
     """The service that most speaks for, as `{"text", "service", "confidence", "evidence"}`; empty
     without clues.
 
-    Clues are weighed as independent: each leaves a share of the doubt that the others left.
+    Clues are weighed as independent: each leaves a share of the doubt that the others left. What a
+    change of state elsewhere explains is weighed as a symptom.
     """
     doubts: dict[str, float] = {}
     by_service: dict[str, list[Clue]] = {}
-    for clue in clues:
+    for clue in _without_symptoms(list(clues)):
         if clue.service:
             by_service.setdefault(clue.service, []).append(clue)
     for service, found in by_service.items():
@@ -67,6 +77,14 @@ def probable_cause(clues: Iterable[Clue]) -> dict[str, Any]:
     }
 
 
+def _without_symptoms(clues: Sequence[Clue]) -> Iterable[Clue]:
+    """The clues, those that another one explains with less weight."""
+    explained = {each.explains for each in clues if each.explains != each.service}
+    for clue in clues:
+        symptom = clue.service in explained and clue.kind in ("chains", "ranking")
+        yield replace(clue, share=clue.share * _EXPLAINED) if symptom else clue
+
+
 def _best_of_kind(clues: Sequence[Clue]) -> Iterable[Clue]:
     best: dict[str, Clue] = {}
     for clue in clues:
@@ -77,6 +95,25 @@ def _best_of_kind(clues: Sequence[Clue]) -> Iterable[Clue]:
 
 def _weight(clue: Clue) -> float:
     return WEIGHTS[clue.kind] * clue.share
+
+
+def within_reach(services: Iterable[str], calls: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """The services and all that they call, straight or through others.
+
+    This site calls whatever it checks: what fails there is no cause of its own troubles.
+    """
+    callees: dict[str, set[str]] = {}
+    for caller, callee in calls:
+        if caller != THIS_SITE:
+            callees.setdefault(caller, set()).add(callee)
+    found: set[str] = set()
+    ahead = list(services)
+    while ahead:
+        service = ahead.pop()
+        if service not in found:
+            found.add(service)
+            ahead += callees.get(service, ())
+    return frozenset(found)
 
 
 def _sentence(service: str, confidence: float, clues: Sequence[Clue]) -> str:

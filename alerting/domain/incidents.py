@@ -46,10 +46,12 @@ class Seen:
 @dataclass(frozen=True)
 class Around:
     """What the site knows about the place of an alert: in which services the chains of its errors
-    began, and the checks that explain why its service fails, as id → service."""
+    began, the checks that explain why its service fails, as id → service, and the services that its
+    breaker or dependency stands for."""
 
     roots: frozenset[str] = frozenset()
     checks: Mapping[str, str] = field(default_factory=dict)
+    called: frozenset[str] = frozenset()
 
     @property
     def known(self) -> bool:
@@ -79,16 +81,25 @@ def keys_of(alert: Seen, around: Around) -> Keys:
     strong = {f"root:{each}" for each in roots} | {f"check:{each}" for each in around.checks}
     strong |= set(_named(alert))
     weak = {f"service:{each}" for each in roots or {alert.service} if each}
-    for name in ("breaker", "dependency"):
-        if dependency := _text(alert.labels.get(name)):
-            weak.add(f"dependency:{dependency}")
+    # What is called may be what fails, even where nothing that it sends says so.
+    weak |= {f"service:{each}" for each in around.called}
+    weak |= {f"dependency:{each}" for each in dependencies_of(alert)}
     if part := _text(alert.labels.get("part")):
         weak.add(f"part:{part}")
     if not strong and not weak:
         weak.add(f"rule:{alert.rule}")
     return Keys(
-        _cut(strong), _cut(weak), frozenset(roots), frozenset({alert.service, *roots} - {""})
+        _cut(strong),
+        _cut(weak),
+        frozenset(roots),
+        frozenset({alert.service, *roots, *around.called} - {""}),
     )
+
+
+def dependencies_of(alert: Seen) -> frozenset[str]:
+    """What the alert names as called by its service."""
+    named = (_text(alert.labels.get(name)) for name in ("breaker", "dependency"))
+    return frozenset(filter(None, named))
 
 
 def _named(alert: Seen) -> Iterable[str]:

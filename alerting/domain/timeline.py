@@ -69,6 +69,8 @@ def _breakers(entry: Recorded) -> Line | None:
     name, link = str(entry.payload.get("name") or "?"), _breaker_link(entry)
     who, why = _by(entry), _because(entry)
     if entry.kind == "breaker.transition":
+        if _is_probe(entry):
+            return None
         before, instance = _word(entry.payload.get("from_state")), entry.payload.get("instance")
         at = f" in {instance}" if instance else ""
         text = f"Breaker {name} of {entry.service} went from {before} to {_word(entry.state)}{at}"
@@ -86,6 +88,13 @@ def _breakers(entry: Recorded) -> Line | None:
     done = "was reset" if entry.kind == "breaker.reset" else "was changed"
     text = f"{said} {name} of {entry.service} {done}{who}{why}"
     return Line(entry.at, "override", text, link, _actor(entry))
+
+
+def _is_probe(entry: Recorded) -> bool:
+    """Whether an open breaker only tried whether it may close, or may not yet: every few seconds
+    while what it stands before is down."""
+    before = entry.payload.get("from_state")
+    return (before, entry.state) in {("open", "half_open"), ("half_open", "open")}
 
 
 def _health(entry: Recorded) -> Line | None:

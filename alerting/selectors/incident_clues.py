@@ -12,8 +12,9 @@ from uuid import UUID
 
 from django.db.models import Count, QuerySet
 
-from alerting.domain.cause import Clue
+from alerting.domain.cause import Clue, within_reach
 from alerting.models import Alert, Incident
+from alerting.selectors.callees import services_called
 from alerting.selectors.surroundings import FEWEST_CHAINS
 from analytics.models import CorrelationChain
 from analytics.selectors import rollups
@@ -44,12 +45,22 @@ def window_of(incident: Incident, now: datetime, longest: timedelta | None = Non
 def clues_of(incident: Incident, now: datetime) -> tuple[list[Clue], list[str]]:
     """What speaks for which service as the cause, and what could not be asked, in sentences."""
     within = window_of(incident, now, LONGEST)
-    clues = [*_checks(incident), *_chains(incident, within), *_alerts(incident)]
+    clues = [
+        *_checks(incident),
+        *_chains(incident, within),
+        *_breakers(incident),
+        *_alerts(incident),
+    ]
+    if not incident.services:
+        return clues, []
     try:
         found = root_cause(within, baseline_of(within))
     except Invalid as refused:
         return clues, [f"The services were not ranked: {refused.detail}"]
-    for suspect in found.items[:_MOST_SUSPECTS]:
+    # The whole site is ranked: what the incident's services have nothing to do with is left out.
+    near = within_reach(incident.services, found.calls)
+    suspects = [each for each in found.items if each.service in near]
+    for suspect in suspects[:_MOST_SUSPECTS]:
         for n, each in enumerate(suspect.evidence[:_MOST_EVIDENCE]):
             share = suspect.score if n == 0 else 0.0
             clues.append(Clue("ranking", suspect.service, share, each.text, each.link))
@@ -105,6 +116,22 @@ def _chains(incident: Incident, within: TimeRange) -> Iterable[Clue]:
             text = f"{count:,} of {total:,} chains of errors in its time began there"
             link = f"/chains?root_service={quote(service, safe='')}"
             yield Clue("chains", service, count / total, text, link)
+
+
+def _breakers(incident: Incident) -> Iterable[Clue]:
+    """The breakers of the incident's alerts that stand before a service that is known: what their
+    callers suffer from begins behind them."""
+    rows = Alert.objects.filter(incident=incident, labels__has_key="breaker")
+    firsts = rows.order_by("service", "labels__breaker", "started_at").distinct(
+        "service", "labels__breaker"
+    )
+    opened = [(each.service, str(each.labels["breaker"]), each.started_at) for each in firsts]
+    called = services_called({breaker for _, breaker, _ in opened})
+    for service, breaker, at in opened:
+        if (behind := called.get(breaker)) and behind != service:
+            text = f"breaker {breaker} of {service} opened at {exact(at)}"
+            link = f"/breakers?service={quote(service, safe='')}"
+            yield Clue("breaker", behind, 1.0, text, link, explains=service)
 
 
 def _alerts(incident: Incident) -> Iterable[Clue]:

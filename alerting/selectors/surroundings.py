@@ -12,7 +12,8 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Q
 
-from alerting.domain.incidents import Around, Seen
+from alerting.domain.incidents import Around, Seen, dependencies_of
+from alerting.selectors.callees import services_called
 from analytics.models import CorrelationChain
 from health.choices import HealthState
 from health.models import CheckStatus
@@ -36,7 +37,7 @@ WHERE crossed.service = ANY(%(services)s) GROUP BY 1, 2
 
 
 def surroundings(alerts: Sequence[Seen], now: datetime) -> dict[UUID, Around]:
-    """Of each alert what the site knows around it; three queries, however many alerts."""
+    """Of each alert what the site knows around it; four queries, however many alerts."""
     if not alerts:
         return {}
     traces = {str(each.facts.get("trace_id") or "") for each in alerts} - {""}
@@ -44,12 +45,18 @@ def surroundings(alerts: Sequence[Seen], now: datetime) -> dict[UUID, Around]:
     # Whose trace is known needs no guess from all chains of its service.
     asked = [each for each in alerts if str(each.facts.get("trace_id") or "") not in of_trace]
     of_service = service_roots({each.service for each in asked} - {""}, _times(alerts, now))
+    dependencies = {each.id: dependencies_of(each) for each in alerts}
+    called = services_called({name for names in dependencies.values() for name in names})
     failing = _failing_checks({each.service for each in alerts if not each.ended_at} - {""})
     found = {}
     for each in alerts:
         root = of_trace.get(str(each.facts.get("trace_id") or "")) or of_service.get(each.service)
         checks = {} if each.ended_at else failing.get(each.service, {})
-        found[each.id] = Around(frozenset({root} - {None, ""}), checks)  # type: ignore[arg-type]
+        found[each.id] = Around(
+            frozenset({root} - {None, ""}),  # type: ignore[arg-type]
+            checks,
+            frozenset(called[name] for name in dependencies[each.id] if name in called),
+        )
     return found
 
 

@@ -37,7 +37,8 @@ _TRACED = frozenset({delays.GAP, delays.SELF, sequences.ERRORS, sequences.MISSIN
 class RootCause:
     """The suspects of a window, best first, what there was not enough data of, and what was read.
 
-    `missing` and `folded` are sentences; `folded` is "" where everything was read.
+    `missing` and `folded` are sentences; `folded` is "" where everything was read. `calls` are the
+    callers and what they called.
     """
 
     within: TimeRange
@@ -47,6 +48,7 @@ class RootCause:
     folded: str
     traces: int
     baseline_traces: int
+    calls: frozenset[tuple[str, str]]
 
 
 def baseline_of(within: TimeRange) -> TimeRange:
@@ -78,6 +80,7 @@ def root_cause(within: TimeRange, baseline: TimeRange) -> RootCause:
         _folded(now, then),
         now.traces,
         then.traces,
+        frozenset(edges),
     )
 
 

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting.domain.cause import Clue, probable_cause, spikes
+from alerting.domain.cause import THIS_SITE, Clue, probable_cause, spikes, within_reach
 from alerting.domain.incidents import Around, Held, Keys, Ledger, Seen, keys_of, title_of, worst
 from alerting.domain.timeline import Recorded, line_of
 
@@ -42,6 +42,16 @@ def test_an_alert_of_the_whole_site_names_the_service_that_most_came_from() -> N
     assert keys_of(seen(facts={"culprit": "planner"}), Around()).strong == set()
     assert keys_of(seen(""), Around()).weak == {"rule:r"}
     assert keys_of(seen("", labels={"part": "worker"}), Around()).weak == {"part:worker"}
+
+
+def test_a_breaker_points_at_the_service_that_it_stands_before() -> None:
+    around = Around(frozenset({"planner"}), called=frozenset({"microsoft-graph"}))
+    keys = keys_of(seen(labels={"breaker": "microsoft_graph"}), around)
+    assert keys.strong == {"breaker:planner/microsoft_graph", "root:planner"}
+    assert keys.weak == {
+        "service:planner", "service:microsoft-graph", "dependency:microsoft_graph"
+    }  # fmt: skip
+    assert keys.services == {"planner", "microsoft-graph"}
 
 
 def test_what_senders_put_into_labels_is_bounded() -> None:
@@ -111,6 +121,28 @@ def test_clues_of_many_kinds_are_surer_than_one() -> None:
     assert probable_cause([]) == {}
 
 
+def test_a_symptom_is_not_the_cause_when_a_breaker_explains_it() -> None:
+    caller = [
+        Clue("chains", "planner", 1.0, "71 of 71 chains"),
+        Clue("ranking", "planner", 0.9, "errors rose"),
+        Clue("alerts", "planner", 0.9, "9 of 10 alerts"),
+    ]
+    assert probable_cause(caller)["service"] == "planner"
+    opened = Clue("breaker", "graph", 1.0, "breaker graph opened", explains="planner")
+    found = probable_cause([*caller, opened])
+    assert found["text"] == "It probably began in graph: breaker graph opened."
+    assert found["others"][0]["service"] == "planner"
+    failing = Clue("check", "graph", 0.8, "check graph-call fails")
+    assert probable_cause([*caller, opened, failing])["text"].startswith("It began in graph: ")
+
+
+def test_reach_follows_calls_but_not_those_of_this_site() -> None:
+    calls = [("agent", "planner"), ("planner", "graph"), (THIS_SITE, "planner"), ("graph", "agent")]
+    assert within_reach(["planner"], calls) == {"planner", "graph", "agent"}
+    assert within_reach([THIS_SITE], calls) == {THIS_SITE}
+    assert within_reach([], calls) == frozenset()
+
+
 @given(
     st.lists(
         st.builds(
@@ -158,3 +190,16 @@ def test_any_entry_of_the_journal_is_told_or_passed_over(
 ) -> None:
     line = line_of(Recorded(1, NOW, topic, kind, "key", "state", "planner", payload))
     assert line is None or (line.text and line.at.tzinfo is not None)
+
+
+def test_a_breaker_that_only_tries_whether_it_may_close_is_worth_no_line() -> None:
+    def line(before: str, state: str) -> object:
+        payload = {"name": "graph", "from_state": before}
+        return line_of(
+            Recorded(1, NOW, "breakers", "breaker.transition", "k", state, "planner", payload)
+        )
+
+    assert line("open", "half_open") is None
+    assert line("half_open", "open") is None
+    assert line("closed", "open") is not None
+    assert line("half_open", "closed") is not None

@@ -75,6 +75,34 @@ def test_a_failing_check_that_explains_others_is_the_cause() -> None:
     assert found.cause["evidence"][0]["link"] == f"/health/checks/{database.id}"
 
 
+def test_a_silent_service_behind_a_breaker_is_the_cause_and_its_check_joins() -> None:
+    check("graph-call", "microsoft-graph", "down")
+    chains(30, "planner", root="planner", minute=-5)
+    alert = fire("breaker_open", "planner", minute=-4, breaker="microsoft_graph")
+    follow(-4)
+    other = fire("critical_check_failed", "microsoft-graph", minute=-3)
+    follow(-3)
+    assert incident_of(other) == incident_of(alert)
+    incidents_examine(now=scene.at(0))
+    found = Incident.objects.get()
+    assert found.culprit == "microsoft-graph"
+    assert found.cause["confidence"] > 0.8
+    assert "breaker" in {each["kind"] for each in found.cause["evidence"]}
+    assert found.cause["others"][0]["service"] == "planner"
+
+
+@pytest.mark.parametrize("service", ["", "resilience-site"])
+def test_what_fails_elsewhere_is_no_cause_of_the_troubles_of_this_site(
+    outage: Incident, service: str
+) -> None:
+    trouble = fire("site_trouble", service, minute=-30, part="worker")
+    follow(-30)
+    incident_examine.incident_examine(incident_of(trouble), now=scene.at(2))
+    found = incident_of(trouble)
+    assert found != outage
+    assert (found.culprit, found.services) == (service, [service] if service else [])
+
+
 def test_where_most_chains_began_joins_incidents() -> None:
     first = fire(service="planner", minute=-3, breaker="graph")
     follow(-3)
