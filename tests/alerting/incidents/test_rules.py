@@ -43,3 +43,29 @@ def test_a_breaker_and_the_check_behind_it_are_one_incident() -> None:
     )
     assert graph.severity == "page"
     assert Incident.objects.get(services__contains=["billing"]) != graph
+
+
+def test_what_an_open_breaker_refuses_is_no_new_error() -> None:
+    """It has a stack of its own in every operation: each would be told of."""
+    now = datetime.now(UTC)
+    rules_ship(now=now - timedelta(minutes=1))
+    rules_evaluate(now=now - timedelta(seconds=30))
+    types = [
+        "breakers.runtime.errors.CallNotPermitted",
+        "io.github.resilience4j.circuitbreaker.CallNotPermittedException",
+        "httpx.ReadTimeout",
+    ]
+    tell(
+        *(
+            Entry("patterns", kind, str(uuid4()), "new", "planner", {"type": each, "template": "x"})
+            for kind in ("pattern.new", "pattern.regressed", "pattern.escalating")
+            for each in types
+        )
+    )
+    rules_evaluate(now=datetime.now(UTC) + timedelta(seconds=1))
+    fired = Alert.objects.filter(rule_name__startswith="pattern_").order_by("rule_name")
+    assert list(fired.values_list("rule_name", "labels__error_type")) == [
+        ("pattern_escalating", "httpx.ReadTimeout"),
+        ("pattern_new", "httpx.ReadTimeout"),
+        ("pattern_regressed", "httpx.ReadTimeout"),
+    ]

@@ -161,7 +161,7 @@ def test_burning_budgets_are_alerts_by_row_and_a_trial_says_the_same(shipped: No
     alert = Alert.objects.get(rule_name="slo_burn_fast")
     assert (alert.severity, alert.state) == ("page", "resolved")
     assert alert.labels["kind"] == "availability"
-    assert "burns its availability budget at" in alert.annotations["summary"]
+    assert "burns its availability budget " in alert.annotations["summary"]
     assert alert.annotations["details"].startswith("At 14.4 or faster")
     assert Alert.objects.filter(rule_name="slo_burn", fired_at__isnull=False).count() == 1
 
