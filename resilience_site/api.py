@@ -22,6 +22,7 @@ from ninja.renderers import BaseRenderer
 
 from resilience_site.core import problems
 from resilience_site.core.choices import Scope
+from resilience_site.core.numbers import within_64_bits
 from resilience_site.core.permissions import require_scope
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,14 @@ class OrjsonRenderer(BaseRenderer):
     media_type = "application/json"
 
     def render(self, request: HttpRequest, data: Any, *, response_status: int) -> bytes:
-        return orjson.dumps(data, default=str, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+        try:
+            return _written(data)
+        except orjson.JSONEncodeError:
+            return _written(within_64_bits(data))
+
+
+def _written(data: Any) -> bytes:
+    return orjson.dumps(data, default=str, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
 
 
 def _routers(app: str) -> list[tuple[str, Router]]:

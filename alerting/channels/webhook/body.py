@@ -12,6 +12,7 @@ import orjson
 from alerting.channels.base import Envelope
 from alerting.domain.messages import AlertTold, Message
 from resilience_site.config import config
+from resilience_site.core.numbers import within_64_bits
 
 # How Alertmanager writes that an alert has not ended.
 _NOT_ENDED: Final = "0001-01-01T00:00:00Z"
@@ -82,7 +83,7 @@ def _alert(alert: AlertTold) -> dict[str, Any]:
         "rule": alert.rule,
         "severity": alert.severity,
         "incidentURL": alert.incident_url,
-        "facts": dict(alert.facts),
+        "facts": within_64_bits(alert.facts),
     }
 
 

@@ -20,6 +20,8 @@ MOST_ANNOTATIONS: Final = 64
 LONGEST_NAME: Final = 200
 LONGEST_VALUE: Final = 1_000
 LONGEST_TEXT: Final = 4_000
+# The database gives back whole numbers, and many a reader of JSON takes no longer ones.
+_NUMBERS_END: Final = 2.0**63
 _MOST_FAULTS: Final = 20
 _DIGEST: Final = 12
 # The zero time of Go, which stands for none, and all others that no alert can mean.
@@ -215,5 +217,9 @@ def _numbers(given: Any) -> Iterator[tuple[str, float]]:
         return
     for name in sorted(given)[:MOST_LABELS]:
         value = given[name]
-        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300:
+        if (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and abs(value) < _NUMBERS_END
+        ):
             yield cut(name, LONGEST_NAME), float(value)

@@ -151,6 +151,14 @@ def test_a_secret_url_is_hidden_also_as_the_client_and_the_server_write_it(
         assert secret not in f"{kept.request} {kept.answer} {kept.error}"
 
 
+def test_facts_with_numbers_beyond_64_bits_are_sent(receiver: Receiver) -> None:
+    facts = {"value": 10**20, "each": [{"n": -(10**300)}], "small": 3}
+    delivery = send(webhook(receiver.url), message(alerts=(told(facts=facts),)))
+    assert delivery.state == "delivered"
+    sent = receiver.received[0].document["alerts"][0]["facts"]
+    assert sent == {"value": 1e20, "each": [{"n": -1e300}], "small": 3}
+
+
 def test_a_body_that_would_be_too_large_says_how_much_it_leaves_out(receiver: Receiver) -> None:
     many = tuple(told(facts={"text": "x" * 10_000}) for _ in range(64))
     send(webhook(receiver.url), message(alerts=many, left_out=1))

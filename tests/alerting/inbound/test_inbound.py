@@ -143,6 +143,14 @@ def test_grafanas_values_and_links_are_kept_as_facts() -> None:
     assert "panel_url" not in alert.facts
 
 
+def test_numbers_beyond_64_bits_are_not_kept_as_the_database_gives_them_back_whole() -> None:
+    post = grafana_post()
+    post["alerts"][0]["values"] = {"A": 1e20, "B": 2.0**63, "C": 9e18, "D": -1e300}
+    take(post, source=AlertSource.GRAFANA)
+    alert = Alert.objects.get()
+    assert alert.facts["values"] == {"C": 9e18}
+
+
 def test_what_is_not_repeated_for_the_configured_time_ends() -> None:
     take(alertmanager_post(prometheus_alert(), prometheus_alert(instance="b")))
     take(alertmanager_post(prometheus_alert(instance="b")), NOW + timedelta(hours=1))

@@ -65,6 +65,15 @@ def test_a_refusal_names_the_fields_of_the_body(call: Callable[..., Any]) -> Non
         assert [each["field"] for each in refused.json()["errors"]] == ["body.since"]
 
 
+def test_a_number_that_the_database_gives_back_whole_does_not_hide_the_rules(
+    call: Callable[..., Any],
+) -> None:
+    call("post", "", fields())
+    AlertRule.objects.update(condition={**EVENT, "where": [{"field": "key", "value": 1e300}]})
+    (rule,) = call("get", "").json()["items"]
+    assert rule["condition"]["where"] == [{"field": "key", "value": 1e300}]
+
+
 def test_a_trial_says_how_often_it_would_have_fired_with_links(call: Callable[..., Any]) -> None:
     for seconds in (100, 1000, 2000):
         breaker(seconds, "open", f"b{seconds}")
