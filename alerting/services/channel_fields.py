@@ -68,7 +68,8 @@ def _fallback(value: Any, channel: Channel | None) -> Channel | None:
     """Named by its name or its id; a channel is no fallback of itself."""
     if value in (None, ""):
         return None
-    found = Channel.objects.filter(name=value).first() if isinstance(value, str) else None
+    named = isinstance(value, str) and "\0" not in value
+    found = Channel.objects.filter(name=value).first() if named else None
     id = _uuid(value)
     if found is None and id is not None:
         found = Channel.objects.filter(pk=id).first()

@@ -21,6 +21,7 @@ from alerting.services.shipped_routing import DEFAULT_ROUTE
 from resilience_site.core import journal
 from resilience_site.core.audit import Actor, audit_record, refusals_audited
 from resilience_site.core.choices import Topic
+from resilience_site.core.formatting import printable
 from resilience_site.core.problems import Conflict, Invalid, NotFound
 
 LAST_POSITION: Final = 9_999
@@ -50,7 +51,10 @@ def route_create(*, name: Any, fields: Mapping[str, Any], actor: Actor, now: dat
     """
     with (
         refusals_audited(
-            actor=actor, action="route.create", object_type=_OBJECT, object_id=str(name)[:100]
+            actor=actor,
+            action="route.create",
+            object_type=_OBJECT,
+            object_id=printable(str(name)[:100]),
         ),
         transaction.atomic(),
     ):

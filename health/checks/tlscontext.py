@@ -18,7 +18,7 @@ def tls_context(
     """
     try:
         made = ssl.create_default_context(cadata=ca)
-    except (ssl.SSLError, ValueError):
+    except (ssl.SSLError, TypeError, ValueError):
         raise OptionError("ca", "must be one or more certificates in PEM") from None
     if not verify:
         made.check_hostname = False

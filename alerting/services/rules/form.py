@@ -14,6 +14,7 @@ from alerting.domain.rules.conditions import Condition, LabelName, Wrong, condit
 from alerting.services.rules.texts import MOST_TEMPLATE, TextFailed, text_render
 
 LONGEST: Final = 86_400
+MOST_NUMBER: Final = 1e15
 _URL: Final = URLValidator(["http", "https"])
 Text = Annotated[str, Field(max_length=MOST_TEMPLATE)]
 
@@ -43,12 +44,28 @@ class RuleForm(BaseModel):
 
 def form_read(data: Any) -> RuleForm:
     """Raises `Wrong` for fields that are missing, unknown or out of bounds."""
+    _storable_require(data)
     try:
         return RuleForm.model_validate(data)
     except ValidationError as error:
         raise Wrong(
             [(".".join(map(str, each["loc"])), each["msg"]) for each in error.errors()[:20]]
         ) from None
+
+
+def _storable_require(data: Any) -> None:
+    """Refuse what the database cannot keep, or gives back as what nobody can read."""
+    left = [(str(name), value) for name, value in dict(data).items()]
+    while left:
+        field, value = left.pop()
+        if isinstance(value, dict):
+            left += [(field, each) for pair in value.items() for each in pair]
+        elif isinstance(value, list):
+            left += [(field, each) for each in value]
+        elif isinstance(value, str) and "\0" in value:
+            raise Wrong([(field, "This holds a NUL character, which cannot be kept.")])
+        elif isinstance(value, int | float) and not abs(value) <= MOST_NUMBER:
+            raise Wrong([(field, f"Numbers are from -{MOST_NUMBER:g} to {MOST_NUMBER:g}.")])
 
 
 def form_check(form: RuleForm) -> Condition:

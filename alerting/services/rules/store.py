@@ -18,6 +18,7 @@ from alerting.services.rules.form import RuleForm, form_check, form_read
 from resilience_site.core import journal
 from resilience_site.core.audit import Actor, audit_record, refusals_audited
 from resilience_site.core.choices import Topic
+from resilience_site.core.formatting import printable
 from resilience_site.core.problems import Conflict, FieldError, Invalid, NotFound
 
 MOST_RULES: Final = 500
@@ -33,7 +34,7 @@ def rule_create(*, fields: Mapping[str, Any], actor: Actor, now: datetime) -> Al
     Raises `Invalid` with a reason for each field: a name that is unknown, a label without a value,
     a text that fails.
     """
-    name = str(fields.get("name", ""))[:100]
+    name = printable(str(fields.get("name", ""))[:100])
     with (
         refusals_audited(actor=actor, action="rule.create", object_type=_OBJECT, object_id=name),
         transaction.atomic(),

@@ -66,6 +66,8 @@ def test_a_webhook_without_a_secret_is_given_one_that_is_answered_once(
         ({"target": {"url": "http://x", "secret": "***"}}, "body.target.secret"),
         ({"target": {"url": "http://169.254.169.254/"}}, "body.target"),
         ({"fallback": "nobody"}, "body.fallback"),
+        ({"fallback": "a\0b"}, "body.fallback"),
+        ({"target": {"url": "http://x", "ca": "\u2028"}}, "body.target.ca"),
         ({"enabled": "yes"}, "body.enabled"),
         ({"colour": "red"}, "body.colour"),
     ],

@@ -220,3 +220,8 @@ def test_an_inhibition_is_switched_off(api: Api) -> None:
     assert (status, changed["enabled"]) == (200, False)
     assert api("PUT", f"alerts/inhibitions/{name}", {"enabled": "off"})[0] == 422
     assert api("PUT", "alerts/inhibitions/none", {"enabled": False})[0] == 404
+
+
+def test_a_route_whose_name_cannot_be_kept_is_refused(api: Api) -> None:
+    status, refused = api("POST", "alerts/routes", {"name": "a\0b"})
+    assert (status, refused["errors"][0]["field"]) == (422, "body.name")

@@ -207,3 +207,25 @@ def test_a_text_cannot_change_what_the_alert_holds() -> None:
     facts = {"members": ["a", "b"], "payload": {"name": "calendar"}}
     text_render("{{ facts.members.clear }} {{ facts.payload.popitem }}", {}, facts)
     assert facts == {"members": ["a", "b"], "payload": {"name": "calendar"}}
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"title": "a\0b"}, "title"),
+        ({"details": "\0"}, "details"),
+        ({"name": "\0"}, "name"),
+        ({"labels": {"a": "\0"}}, "labels"),
+        ({"condition": {**EVENT, "where": [{"field": "state", "value": "\0"}]}}, "condition"),
+        ({"condition": {**EVENT, "where": [{"field": "state", "value": 2**64}]}}, "condition"),
+        ({"condition": {"type": "figure", "metric": "errors", "threshold": 1e308}}, "condition"),
+        ({"condition": {"type": "figure", "metric": "errors", "threshold": -1e16}}, "condition"),
+    ],
+)
+def test_what_could_not_be_kept_or_shown_again_is_refused(
+    changed: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(Invalid) as refused:
+        make(**changed)
+    assert [each.field for each in refused.value.errors] == [field]
+    assert AuditEntry.objects.filter(action="rule.create.refused").count() == 1
