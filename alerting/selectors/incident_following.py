@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from django.db.models import Max, Q, QuerySet
+from django.db.models import F, Max, Q, QuerySet
 
 from alerting.choices import AlertState, IncidentState
 from alerting.domain.incidents import OPENING, REOPENS, Held, Ledger
@@ -68,14 +68,15 @@ def incident_ledger(rows: Mapping[UUID, Incident]) -> Ledger:
 
 
 def incidents_kept_open(incident_ids: Sequence[UUID]) -> set[UUID]:
-    """Those of the incidents that an alert keeps open."""
+    """Those of the incidents that an alert keeps open: one as urgent as the incident is. Tickets of
+    an outage stand for hours after it, and say nothing of how long it lasted."""
     rows = Alert.objects.filter(
-        incident__in=incident_ids, state=AlertState.FIRING, severity__in=OPENING
+        incident__in=incident_ids, state=AlertState.FIRING, severity=F("incident__severity")
     )
     return set(rows.order_by().values_list("incident_id", flat=True).distinct())
 
 
 def last_ends(incident_ids: Sequence[UUID]) -> dict[UUID, datetime | None]:
-    """When the last alert of each that could open it ended."""
-    rows = Alert.objects.filter(incident__in=incident_ids, severity__in=OPENING)
+    """When the last alert of each that kept it open ended."""
+    rows = Alert.objects.filter(incident__in=incident_ids, severity=F("incident__severity"))
     return dict(rows.order_by().values_list("incident_id").annotate(Max("ended_at")))

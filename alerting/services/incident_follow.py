@@ -187,6 +187,9 @@ class _Work:
         return incident
 
     def _reopen(self, incident: Incident, alert: Seen) -> Incident:
+        if SEVERITIES.index(alert.severity) > SEVERITIES.index(incident.severity):
+            # Less urgent than what is over: it would not keep the incident open.
+            return incident
         if alert.ended_at is not None:
             # It was over before anybody followed: no more than a part of the account.
             incident.ended_at = max(incident.ended_at or alert.ended_at, alert.ended_at)
@@ -252,7 +255,7 @@ class _Work:
         return self.rows[incident_id]
 
     def end(self) -> None:
-        """Tell of alerts that ended, and end the incidents of which none that may open one fires."""
+        """Tell of alerts that ended, and end the incidents whose most urgent ones are over."""
         self._flush()
         active = [each for each in self.rows.values() if each.ended_at is None]
         self.entries += _ends_of_alerts([each.id for each in active])

@@ -205,6 +205,24 @@ def test_what_somebody_works_on_opens_nothing_until_the_work_is_over() -> None:
     assert incident_of(alert) != incident_of(other)
 
 
+def test_a_ticket_that_stands_does_not_keep_an_outage_open() -> None:
+    """A new kind of error is a ticket for an hour; the outage was over long before."""
+    page = fire(minute=-30, breaker="graph")
+    ticket = fire("pattern_new", minute=-29, severity="ticket", breaker="graph")
+    follow(-29)
+    over(page, -20)
+    assert follow(-19).ended == 1
+    incident = incident_of(ticket)
+    assert (incident.state, incident.ended_at) == ("resolved", scene.at(-20))
+    late = fire("pattern_new", minute=-18, severity="ticket", breaker="graph")
+    done = follow(-18)
+    assert (done.joined, done.reopened, done.ended) == (1, 0, 0)
+    assert incident_of(late) == incident
+    again = fire(minute=-17, breaker="graph")
+    assert follow(-17).reopened == 1
+    assert (incident_of(again), incident_of(again).ended_at) == (incident, None)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_two_followers_make_one_incident() -> None:
     """The second one leaves the work to the first."""
