@@ -13,6 +13,7 @@ from django.db import connection
 
 from analytics.choices import Outcome, Signal
 from analytics.domain.fingerprints import MOST_PATTERNS, OTHERS, OTHERS_RULE
+from health.domain.catalogue_room import MOST_SERVICES, OTHER_SERVICES
 from resilience_site.config import config
 from resilience_site.core.taskqueue import QueueState, queue_state, quick_client
 
@@ -63,7 +64,7 @@ class IngestStatus:
     chained, of calls whose caller has not been seen (which give up by themselves), and of
     background tasks (None when the broker cannot be asked, or does not tell). `folding` are the
     services whose errors of the last hour were counted as `(other patterns)`, most first, at most
-    20.
+    20. `services_full`: telemetry of the last hour was stored as of `(other services)`.
     """
 
     at: datetime
@@ -72,6 +73,7 @@ class IngestStatus:
     edges_age: float
     queue: QueueState | None
     folding: tuple[Folding, ...] = ()
+    services_full: bool = False
 
     @property
     def folding_words(self) -> str:
@@ -83,6 +85,16 @@ class IngestStatus:
         return (
             f"more than {MOST_PATTERNS:,} patterns of errors in {named}{more}: the errors of further "
             f'patterns are stored, but counted under "{OTHERS}"'
+        )
+
+    @property
+    def services_words(self) -> str:
+        """That there are too many services, and what becomes of further ones; "" if not."""
+        if not self.services_full:
+            return ""
+        return (
+            f"more than {MOST_SERVICES:,} services: telemetry of further ones is stored, but under "
+            f'"{OTHER_SERVICES}", with the service in its instance'
         )
 
     @property
@@ -108,10 +120,16 @@ def ingest_status(*, now: datetime) -> IngestStatus:
         cursor.execute(
             "SELECT (SELECT min(due_at) FROM analytics_chainpending WHERE due_at <= %(now)s), "
             "(SELECT min(created_at) FROM analytics_edgepending), "
-            f"coalesce(({_FOLDING}), '[]'::jsonb)::text",
-            {"now": now, "since": now - FOLDING_WITHIN, "most": _MOST_FOLDING},
+            f"coalesce(({_FOLDING}), '[]'::jsonb)::text, "
+            "EXISTS (SELECT FROM health_service WHERE name = %(others)s AND last_seen > %(since)s)",
+            {
+                "now": now,
+                "since": now - FOLDING_WITHIN,
+                "most": _MOST_FOLDING,
+                "others": OTHER_SERVICES,
+            },
         )
-        chain_due, edge_created, folding = cursor.fetchone()
+        chain_due, edge_created, folding, services_full = cursor.fetchone()
     return IngestStatus(
         now,
         windows,
@@ -119,6 +137,7 @@ def ingest_status(*, now: datetime) -> IngestStatus:
         _age(edge_created, now),
         _queue(),
         tuple(Folding(*each) for each in json.loads(folding)),
+        services_full,
     )
 
 

@@ -29,6 +29,7 @@ from analytics.services.catalogue import Catalogue
 from analytics.services.error_store import PreparedError, SeenStacks
 from analytics.services.grouping import Grouper
 from analytics.services.releases import releases_observe
+from analytics.services.service_room import ServiceRoom
 from analytics.services.sightings import edges_tell
 from health.services import Observed, service_observe
 from resilience_site.config import config
@@ -59,6 +60,7 @@ class Memory(threading.local):
         self.patterns = Catalogue(
             "analytics_errorpattern", (), MOST_PATTERNS, f"rule <> '{OTHERS_RULE}'"
         )
+        self.services = ServiceRoom()
         self.observed: dict[Observed, datetime] = {}
 
 
@@ -143,7 +145,8 @@ def store_spans(decoded: Decoded, *, received_at: datetime) -> StoreResult:
     """
     window = TimeWindow(received_at)
     spans: list[SpanRecord] = [s for s in decoded.items if window.accepts(s.start_ns, s.end_ns)]
-    rejections = [*decoded.rejections, *window.rejections()]
+    spans, folded = memory.services.fold(spans, received_at)
+    rejections = [*decoded.rejections, *window.rejections(), *folded]
     found = [
         window.timely(record, span.start_ns) for span in spans for record in errors_of_span(span)
     ]

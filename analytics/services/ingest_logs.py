@@ -56,7 +56,8 @@ def store_logs(decoded: Decoded, *, received_at: datetime) -> StoreResult:
         for record in decoded.items
         if window.accepts(record.time_ns or record.observed_ns or received_ns)
     ]
-    rejections = [*decoded.rejections, *window.rejections()]
+    records, folded = memory.services.fold(records, received_at)
+    rejections = [*decoded.rejections, *window.rejections(), *folded]
     logs, templates = log_rows.prepare_logs(records, received_ns, log_memory.templates)
     kept = [log for log in logs if log.id]
     loose = [log for log in logs if not log.id]

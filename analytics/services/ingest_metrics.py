@@ -17,6 +17,7 @@ from analytics.services.ingest import (
     TimeWindow,
     ensure_range,
     finish,
+    memory,
     run_storing,
 )
 from analytics.services.metric_figures import (
@@ -68,8 +69,9 @@ def store_metrics(decoded: Decoded, *, received_at: datetime) -> StoreResult:
     ]
     # What a total grew by depends on the order.
     points.sort(key=_time)
+    points, folded = memory.services.fold(points, received_at)
     series = [series_of(point) for point in points]
-    rejections = [*decoded.rejections, *window.rejections()]
+    rejections = [*decoded.rejections, *window.rejections(), *folded]
     tapped = [point.time_ns for point in points if taps.wanted(point.name)]
     heard: list[PointSeen] = []
 

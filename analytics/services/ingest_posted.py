@@ -71,7 +71,8 @@ def store_posted_errors(
         None if index in reasons else _record(error, received_ns, correlation, token)
         for index, error in enumerate(errors)
     ]
-    prepared = error_store.prepare([r for r in records if r is not None], memory.grouper)
+    taken, folded = memory.services.fold([r for r in records if r is not None], received_at)
+    prepared = error_store.prepare(taken, memory.grouper)
     own_ids = [time_uuid_hex(r.occurred_ns, r.key) if r is not None else "" for r in records]
     claims: dict[str, str] = {}
     for error, own_id in zip(errors, own_ids, strict=True):
@@ -91,9 +92,8 @@ def store_posted_errors(
         ]
         wanted = {own_id for own_id in ids if own_id and own_id not in told}
         novel = write_errors([e for e in prepared if e.id in wanted], received_at, direct=direct)
-        taken = len(errors) - len(reasons)
-        refused = [*rejections, *window.rejections()]
-        result = StoreResult(len(novel), taken - len(novel), refused)
+        refused = [*rejections, *window.rejections(), *folded]
+        result = StoreResult(len(novel), len(taken) - len(novel), refused)
         finish(Signal.ERRORS, result, novel, [e.record.resource for e in novel], received_at)
         final = [UUID(hex_) if hex_ else None for hex_ in ids]
         return PostedResult(final, result.stored, result.duplicates, result.rejections, reasons)

@@ -12,7 +12,9 @@ from breakers.selectors.documents import Stamp, documents_of
 from breakers.services import bounds
 from breakers.services.bounds import admitted
 from breakers.services.documents import document_refresh, document_register
+from health.domain.catalogue_room import MOST_SERVICES
 from health.services import Observed, service_observe
+from health.services.catalogue_room import room_days, services_admit
 from resilience_site.core import journal
 from resilience_site.core.problems import Forbidden
 
@@ -33,7 +35,9 @@ def service_open(service: str, now: datetime) -> tuple[Stamp, dict[str, Any]]:
     found = documents_of([service])
     if not found:
         if not admitted(bounds.DOCUMENTS, [(service,)]):
-            raise Forbidden(f"The site has {bounds.DOCUMENTS.in_all} services and takes no more.")
+            raise _too_many(bounds.DOCUMENTS.in_all)
+        if not any(services_admit([service], now)):
+            raise _too_many(MOST_SERVICES)
         with transaction.atomic():
             created = service_observe(observed=[Observed(service)], at=now)
             document_register(services=[service], now=now)
@@ -42,6 +46,13 @@ def service_open(service: str, now: datetime) -> tuple[Stamp, dict[str, Any]]:
         document_refresh(services=[service], now=now)
         found = documents_of([service])
     return found[service]
+
+
+def _too_many(most: int) -> Forbidden:
+    return Forbidden(
+        f"The site has {most} services and takes no more: poll under a fixed service name, and "
+        f"tell pods apart by their instance. Services silent for {room_days()} days make room."
+    )
 
 
 _POLLS = """

@@ -123,6 +123,8 @@ def backlog(is_down: bool) -> list[Outcome]:
             "ingest:patterns", WARN if folding else PASS, folding, len(status.folding), "services"
         )
     )
+    full = status.services_words
+    found.append(Outcome("ingest:services", WARN if full else PASS, full))
     if status.queue is not None:
         found.append(_queue(status.queue))
     if config.health_checks_enabled:

@@ -166,6 +166,11 @@ def backlog(now: datetime) -> Iterator[Metric]:
         "Services with too many patterns of errors, whose further ones are counted together",
         value=len(status.folding),
     )
+    yield GaugeMetricFamily(
+        "resilience_ingest_services_full",
+        "1 while telemetry of services beyond the limit is stored as that of one",
+        value=float(status.services_full),
+    )
     if status.queue is None:
         return
     yield GaugeMetricFamily(

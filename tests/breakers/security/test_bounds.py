@@ -22,6 +22,7 @@ from breakers.services.instances import Poll, polls_note, service_open
 from breakers.services.retention import history_prune
 from breakers.services.toggles import toggle_revert, toggle_set
 from health.models import Service
+from health.services import catalogue_room
 from resilience_site.core.audit import Actor
 from resilience_site.core.choices import Role
 from resilience_site.core.models import AuditEntry
@@ -97,6 +98,17 @@ def test_services_that_poll_have_an_end() -> None:
         service_open("one-too-many", NOW)
     assert not Service.objects.filter(name="one-too-many").exists()
     assert service_open("service-1", NOW)[0].version == 0
+
+
+def test_a_catalogue_that_is_full_takes_no_service_that_polls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Service.objects.create(name="known", first_seen=NOW, last_seen=NOW)
+    monkeypatch.setattr(catalogue_room, "MOST_SERVICES", 1)
+    with pytest.raises(Forbidden, match="poll under a fixed service name"):
+        service_open("pod-17", NOW)
+    assert not ControlDocument.objects.exists()
+    assert service_open("known", NOW)[0].version == 0
 
 
 def test_documents_of_services_that_are_gone_make_room() -> None:
