@@ -17,6 +17,8 @@ PATIENCE: Final = 10_000
 Look = tuple[Literal["light", "dark"], ViewportSize]
 # Each theme and each size once; the gallery of components is looked at in all four.
 LOOKS: Final[Sequence[Look]] = [("light", DESK), ("dark", PHONE)]
+# A form is made of parts that other screens show in both; what may not fit is seen on a phone.
+FORM_LOOKS: Final[Sequence[Look]] = [("dark", PHONE)]
 ALL_LOOKS: Final[Sequence[Look]] = list(product(("light", "dark"), (DESK, PHONE)))
 
 
