@@ -105,7 +105,7 @@ def channel_pause(channel: Channel, why: str, now: datetime) -> list[Entry]:
         f"What was to go by it goes by {other.name}."
         if other is not None
         else f"It has no fallback: what was to go by it waits, and is given up after "
-        f"{EXPIRY.total_seconds() / 3600:g} hours."
+        f"{EXPIRY.total_seconds() / 3600:g} hours, the end of alerts after a day."
     )
     since = channel.failing_since or now
     text = (
