@@ -34,6 +34,12 @@ _WRITTEN = re.compile(
 _REPEAT = re.compile(r"[*+]|\{\d*,\d*\}|\{\d+\}")
 _STORABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
+_UNMEANT: Final = tuple(
+    {"alertname": "a-name-of-no-rule", "severity": severity, "source": source}
+    for severity in ("page", "ticket", "info")
+    for source in ("rule", "site", "alertmanager", "grafana")
+)
+
 
 class MatcherError(ValueError):
     """Something that is no matcher; its text says what is wrong with it."""
@@ -101,8 +107,10 @@ def matchers_text(matchers: Iterable[Matcher]) -> str:
 
 
 def matches_everything(matchers: Iterable[Matcher]) -> bool:
-    """Whether they hold for an alert without labels, and so, in all likelihood, for every one."""
-    return all_match(matchers, {})
+    """Whether they hold for an alert without labels, or for those of each severity and source that
+    nobody can have meant, and so, in all likelihood, for every one."""
+    held = tuple(matchers)
+    return all_match(held, {}) or all(all_match(held, each) for each in _UNMEANT)
 
 
 def _read(each: Any) -> Matcher:

@@ -29,6 +29,8 @@ LONGEST_WAIT: Final = 3_600  # seconds
 LONGEST_INTERVAL: Final = 86_400
 LONGEST_REPEAT: Final = 30 * 86_400
 MOST_GROUP_BY: Final = 10
+# Each alert that fires is held against all of them.
+MOST_ROUTES: Final = 200
 _OBJECT: Final = "route"
 _RESERVED: Final = ("test", "new")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}", re.ASCII)
@@ -66,6 +68,8 @@ def route_create(*, name: Any, fields: Mapping[str, Any], actor: Actor, now: dat
             raise Invalid.field("name", f"{name} is a part of addresses; take another name.")
         if Route.objects.filter(name=name).exists():
             raise Invalid.field("name", f"There is a route {name} already.")
+        if Route.objects.count() >= MOST_ROUTES:
+            raise Invalid(f"There are {MOST_ROUTES} routes already, the most there may be.")
         read = _read({"position": 100, **fields})
         route = Route(name=name)
         _save(route, read)

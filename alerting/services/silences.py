@@ -25,6 +25,8 @@ from resilience_site.core.problems import Invalid, NotFound
 LONGEST: Final = timedelta(days=30)
 SHORTEST: Final = timedelta(seconds=60)
 MOST_REASON: Final = 1_000
+# Each alert that fires is held against all of them.
+MOST_OPEN: Final = 500
 _OBJECT: Final = "silence"
 
 
@@ -46,6 +48,11 @@ def silence_create(
     ):
         read = silence_matchers(matchers)
         begins, ends = silence_times(starts_at, ends_at, ends_in, now)
+        if Silence.objects.filter(ends_at__gt=now).count() >= MOST_OPEN:
+            raise Invalid(
+                f"There are {MOST_OPEN} silences that are not over, the most there may be: end "
+                "some, or silence more with one."
+            )
         silence = Silence.objects.create(
             matchers=matchers_json(read),
             starts_at=begins,

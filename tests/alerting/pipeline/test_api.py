@@ -11,6 +11,7 @@ import pytest
 from django.test import Client
 
 from alerting.models import Route, Silence
+from alerting.services import routes
 from alerting.services.shipped_routing import routing_ship
 from resilience_site.core.audit import Actor
 from resilience_site.core.choices import Scope
@@ -225,3 +226,11 @@ def test_an_inhibition_is_switched_off(api: Api) -> None:
 def test_a_route_whose_name_cannot_be_kept_is_refused(api: Api) -> None:
     status, refused = api("POST", "alerts/routes", {"name": "a\0b"})
     assert (status, refused["errors"][0]["field"]) == (422, "body.name")
+
+
+def test_there_are_no_more_routes_than_alerts_can_be_held_against(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "MOST_ROUTES", 1)
+    assert api("POST", "alerts/routes", {"name": "a", "matchers": {"team": "x"}})[0] == 201
+    assert api("POST", "alerts/routes", {"name": "b", "matchers": {"team": "y"}})[0] == 422

@@ -11,6 +11,7 @@ import pytest
 from alerting.domain.matchers import matchers_read
 from alerting.models import Alert, Silence
 from alerting.selectors.silences import silence_hits, silence_state
+from alerting.services import silences
 from alerting.services.silences import silence_create, silence_end
 from resilience_site.core.audit import Actor
 from resilience_site.core.models import AuditEntry, JournalEntry
@@ -57,6 +58,8 @@ def test_a_silence_has_an_end_an_author_and_a_reason() -> None:
         ({"matchers": []}, "matchers"),
         ({"matchers": "everything"}, "matchers"),
         ({"matchers": {"service": ""}}, "matchers"),
+        ({"matchers": ["alertname=~.+"]}, "matchers"),
+        ({"matchers": ["severity=~page|ticket|info", "source!=x"]}, "matchers"),
         ({"matchers": ["service=~.*"]}, "matchers"),
         ({"matchers": ["service!=planner"]}, "matchers"),
         ({"matchers": ["service=~(a+)+"]}, "matchers"),
@@ -148,3 +151,21 @@ def test_what_columns_sort_out_is_what_matchers_match() -> None:
         (["team=x|y"], 1), (["team=~x|y"], 0), (["service!=tasks", "alertname=a"], 1),
     ]:  # fmt: skip
         assert silence_hits(matchers_read(matchers), scene.now).now == count, matchers
+
+
+def test_there_are_no_more_silences_than_alerts_can_be_held_against(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(silences, "MOST_OPEN", 2)
+    first = silenced()
+    silenced(ends_in=7200)
+    with pytest.raises(Invalid, match="end some"):
+        silenced()
+    silence_end(silence_id=first.id, actor=ANNA, now=NOON)
+    silenced()
+    assert Silence.objects.count() == 3
+
+
+def test_a_service_whole_or_all_that_are_told_by_name_can_be_silenced() -> None:
+    for matchers in (["service=~.+"], ["severity=~page|ticket"], ["source=grafana"]):
+        assert silenced(matchers=matchers).matchers
