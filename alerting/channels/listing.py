@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
@@ -12,11 +13,19 @@ from alerting.domain.messages import AlertTold, Message
 # Alerts that a card lists; the rest are counted.
 MOST_ALERTS: Final = 10
 _MOST_TEXT: Final = 1_500
+# What calls everybody, or somebody, in Discord, Mattermost and others; a blank of no width within
+# makes words of it again.
+_CALL: Final = re.compile(r"@(?=(?:all|channel|everyone|here)\b)|<(?=[@!#])", re.IGNORECASE)
 
 
 def clipped(text: str, most: int = _MOST_TEXT) -> str:
     """`text` with at most `most` characters."""
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def calling_nobody(text: str) -> str:
+    """`text` without mentions: whoever writes labels and errors is not to call a whole room."""
+    return _CALL.sub(lambda call: f"{call[0]}\u200b", text)
 
 
 def status_word(message: Message) -> str:

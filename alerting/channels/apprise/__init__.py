@@ -23,7 +23,7 @@ from typing import Any, Final
 import orjson
 
 from alerting.channels.base import ATTEMPT_SECONDS, Envelope, Kind, Outcome, kind
-from alerting.channels.listing import why
+from alerting.channels.listing import calling_nobody, why
 from alerting.choices import AttemptOutcome
 from health.checks.addresses import Addresses
 from health.checks.options import OptionError
@@ -78,12 +78,13 @@ class AppriseKind(Kind[AppriseOptions]):
         self, options: AppriseOptions, envelope: Envelope, addresses: Addresses
     ) -> Outcome:
         message = envelope.message
-        body = "\n\n".join(each for each in (message.text, message.url, why(envelope)) if each)
+        parts = (calling_nobody(message.text), message.url, calling_nobody(why(envelope)))
+        title, body = calling_nobody(message.title), "\n\n".join(each for each in parts if each)
         status = "success" if message.status == "resolved" else _TYPES.get(message.severity, "info")
-        shown = {"url": options.url, "type": status, "subject": message.title, "body": body}
+        shown = {"url": options.url, "type": status, "subject": title, "body": body}
         asked = {
             "url": options.url,
-            "title": message.title,
+            "title": title,
             "body": body,
             "type": status,
             "allow_private": addresses.allow_private,

@@ -10,7 +10,16 @@ from yarl import URL
 
 from alerting.channels.base import Envelope, kind
 from alerting.channels.http import AGENT, HttpKind
-from alerting.channels.listing import alert_line, clipped, links, listed, rest, status_word, why
+from alerting.channels.listing import (
+    alert_line,
+    calling_nobody,
+    clipped,
+    links,
+    listed,
+    rest,
+    status_word,
+    why,
+)
 from alerting.domain.messages import AlertTold, Message
 from health.checks.tlscontext import tls_context
 from health.checks.web import Request
@@ -60,18 +69,27 @@ def card(envelope: Envelope) -> dict[str, Any]:
     attachments[-1]["footer"] = clipped(why(envelope), 300)
     head = f"*{escaped(clipped(title, 300))}*"
     if message.url:
-        head += f" <{escaped(message.url)}|Open>"
+        head += f" <{_url(message.url)}|Open>"
     return {"text": head, "attachments": attachments}
 
 
 def escaped(text: str) -> str:
-    """`text` without a control character of Slack's markup."""
+    """`text` without a control character of Slack's markup, and without mentions."""
+    return _literal(calling_nobody(text))
+
+
+def _literal(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _url(url: str) -> str:
+    # A bar would end it, and begin the words that are shown of it.
+    return _literal(url.replace("|", "%7C"))
 
 
 def _attachment(alert: AlertTold) -> dict[str, Any]:
     lines = [alert_line(alert), clipped(alert.details)]
-    opens = " · ".join(f"<{escaped(url)}|{words}>" for words, url in links(alert))
+    opens = " · ".join(f"<{_url(url)}|{words}>" for words, url in links(alert))
     text = "\n".join([*(escaped(each) for each in lines if each), *([opens] if opens else [])])
     colour = _OVER if alert.status == "resolved" else _COLOURS.get(alert.severity, _COLOURS["info"])
     summary = escaped(clipped(alert.summary, 300))

@@ -46,6 +46,21 @@ def test_slack_gets_a_card_whose_words_are_no_markup(receiver: Receiver) -> None
     assert "very-secret" not in str(delivery.tries.get().request)
 
 
+def test_nobody_is_called_by_what_stands_in_texts(receiver: Receiver) -> None:
+    alert = told(
+        summary="@channel, <!here> and ops@here.example", runbook_url="https://x.example/|Log in"
+    )
+    send(
+        channel("slack", {"url": f"{receiver.url}/services/T0/B0/x"}),
+        message(title="@everyone", alerts=(alert,)),
+    )
+    card = receiver.received[0].document
+    assert "Page: @\u200beveryone" in card["text"]
+    (attachment,) = card["attachments"]
+    assert attachment["title"].startswith("@\u200bchannel, &lt;\u200b!here&gt; and ops@")
+    assert "<https://x.example/%7CLog in|What to do>" in attachment["text"]
+
+
 def test_cards_list_ten_alerts_and_count_the_rest(receiver: Receiver) -> None:
     many = message(alerts=tuple(told(summary=f"no. {n}") for n in range(40)), left_out=3)
     send(channel("slack", {"url": receiver.url}), many)
