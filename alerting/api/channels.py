@@ -9,7 +9,6 @@ from uuid import UUID
 from django.http import HttpResponse
 from ninja import Query, Router, Status
 
-from alerting.api.shown import of_body, sent
 from alerting.choices import DeliveryState
 from alerting.models import Channel, Delivery
 from alerting.schemas.channels import (
@@ -30,6 +29,7 @@ from alerting.selectors.channels import (
     delivery_list,
 )
 from alerting.services import channels
+from health.api.shown import of_body, sent
 from resilience_site.core.choices import Scope
 from resilience_site.core.pagination import Page, PageOut, PageQuery, keyset_page
 from resilience_site.core.permissions import ApiAuth, ApiRequest

@@ -9,7 +9,6 @@ from typing import Any
 from django.http import HttpResponse
 from ninja import Query, Router, Status
 
-from alerting.api.shown import of_body, sent
 from alerting.models import Route
 from alerting.schemas.routing import (
     InhibitionIn,
@@ -22,6 +21,7 @@ from alerting.schemas.routing import (
 from alerting.selectors.route_trial import route_trial
 from alerting.selectors.routing import inhibition_list, route_list
 from alerting.services.routes import inhibition_switch, route_create, route_delete, route_update
+from health.api.shown import of_body, sent
 from resilience_site.core.choices import Scope
 from resilience_site.core.pagination import Page, PageOut, PageQuery, keyset_page
 from resilience_site.core.permissions import ApiAuth, ApiRequest

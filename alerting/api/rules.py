@@ -8,7 +8,6 @@ from typing import Any
 from django.http import HttpResponse
 from ninja import Query, Router, Status
 
-from alerting.api.shown import of_body, sent
 from alerting.models import AlertRule
 from alerting.schemas.rules import (
     NewTrialIn,
@@ -27,6 +26,7 @@ from alerting.services.rules.store import (
     rule_update,
 )
 from alerting.services.rules.trial import Trial, TriedAlert, rule_of, rule_trial
+from health.api.shown import of_body, sent
 from resilience_site.core.choices import Scope
 from resilience_site.core.links import absolute
 from resilience_site.core.pagination import Page, PageOut, keyset_page

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ninja import Query, Router, Status
 
-from alerting.api.shown import moment, of_body, sent
+from alerting.api.shown import moment
 from alerting.models import Silence
 from alerting.schemas.routing import PreviewOut, SilenceIn, SilenceOut, SilenceQuery
 from alerting.selectors.silences import (
@@ -19,6 +19,7 @@ from alerting.selectors.silences import (
     silence_state,
 )
 from alerting.services.silences import silence_create, silence_end, silence_matchers
+from health.api.shown import of_body, sent
 from resilience_site.core.choices import Scope
 from resilience_site.core.pagination import Page, PageOut, keyset_page
 from resilience_site.core.permissions import ApiAuth, ApiRequest

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from typing import Final, Literal
+from typing import Literal
 from uuid import UUID
 
-from django.db.models import Case, IntegerField, Value, When
-
-from alerting.choices import Severity
 from alerting.domain.dedup import Decision
 from alerting.domain.grouping import EVERYTHING_ELSE
 from alerting.domain.matchers import matchers_stored, matchers_text
 from alerting.domain.messages import AlertTold, Message
 from alerting.domain.wording import MOST_LISTED, message_of, why_told
 from alerting.models import Alert, AlertGroup
+from alerting.selectors.alerts import URGENCY
 from resilience_site.core.links import absolute
-
-_URGENCY: Final = Case(
-    *(When(severity=each, then=Value(n)) for n, each in enumerate(Severity.values)),
-    default=Value(len(Severity.values)),
-    output_field=IntegerField(),
-)
 
 
 def message_compose(group: AlertGroup, decision: Decision, firing: Set[UUID]) -> Message:
@@ -79,5 +71,5 @@ def alert_told(alert: Alert, status: Literal["firing", "resolved"]) -> AlertTold
 def _listed(ids: Set[UUID], most: int = MOST_LISTED) -> list[Alert]:
     if not ids:
         return []
-    found = Alert.objects.filter(pk__in=ids).order_by(_URGENCY, "-started_at", "id")
+    found = Alert.objects.filter(pk__in=ids).order_by(URGENCY, "-started_at", "id")
     return list(found[:most])
