@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from alerting.domain.incidents import THIS_SITE
+
 # How much each kind of evidence can say, at its best: a failing check that explains the others is
 # a measurement, where chains begin is counted, a breaker tells of what its caller measured, the
 # ranking of a window is a judgement.
 WEIGHTS: Final = {"check": 0.85, "chains": 0.8, "breaker": 0.7, "ranking": 0.6, "alerts": 0.2}
 # What is left of the evidence for a caller whose breaker says that it only suffers.
 _EXPLAINED: Final = 0.5
-# What this site calls itself in its own telemetry.
-THIS_SITE: Final = "resilience-site"
 _MOST_EVIDENCE: Final = 12
 _SURE: Final = 0.8
 _LIKELY: Final = 0.5

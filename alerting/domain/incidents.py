@@ -24,6 +24,8 @@ OPENING: Final = frozenset({"page", "ticket"})
 NEAR: Final = timedelta(minutes=15)
 # An incident whose alerts ended opens again for one that fires within this.
 REOPENS: Final = timedelta(minutes=10)
+# What this site calls itself in its own telemetry.
+THIS_SITE: Final = "resilience-site"
 MOST_TITLE: Final = 300
 MOST_KEY: Final = 300
 
@@ -86,6 +88,9 @@ def keys_of(alert: Seen, around: Around) -> Keys:
     weak |= {f"dependency:{each}" for each in dependencies_of(alert)}
     if part := _text(alert.labels.get("part")):
         weak.add(f"part:{part}")
+    if alert.facts.get("topic") == "site":
+        # A worker that died shows in all that it no longer does.
+        weak.add(f"service:{THIS_SITE}")
     if not strong and not weak:
         weak.add(f"rule:{alert.rule}")
     return Keys(

@@ -8,8 +8,18 @@ from uuid import UUID, uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting.domain.cause import THIS_SITE, Clue, probable_cause, spikes, within_reach
-from alerting.domain.incidents import Around, Held, Keys, Ledger, Seen, keys_of, title_of, worst
+from alerting.domain.cause import Clue, probable_cause, spikes, within_reach
+from alerting.domain.incidents import (
+    THIS_SITE,
+    Around,
+    Held,
+    Keys,
+    Ledger,
+    Seen,
+    keys_of,
+    title_of,
+    worst,
+)
 from alerting.domain.timeline import Recorded, line_of
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

@@ -205,6 +205,19 @@ def test_what_somebody_works_on_opens_nothing_until_the_work_is_over() -> None:
     assert incident_of(alert) != incident_of(other)
 
 
+def test_the_troubles_of_this_site_at_one_time_are_one_incident() -> None:
+    """A worker that died lets checks be overdue and traces wait."""
+    alerts = [
+        fire("site_trouble", "", minute=n - 5, facts={"topic": "site"}, part=part)
+        for n, part in enumerate(["worker", "checks", "ingest"])
+    ]
+    of_another = fire("disk", "", minute=-3, part="worker-disk")
+    follow()
+    (site,) = {incident_of(each) for each in alerts}
+    assert site.services == []
+    assert incident_of(of_another) != site
+
+
 def test_a_ticket_that_stands_does_not_keep_an_outage_open() -> None:
     """A new kind of error is a ticket for an hour; the outage was over long before."""
     page = fire(minute=-30, breaker="graph")
