@@ -47,6 +47,7 @@ METHODS: Final = ["GET", "HEAD", "POST"]
 _WEEK: Final = timedelta(days=7)
 _RECENT: Final = 10
 _TEXTS: Final = ("title", "description", "summary", "details", "runbook_url", "severity")
+_MOST_DIGITS: Final = 9
 _SECONDS: Final = ("for_seconds", "keep_firing_seconds")
 _NEW: Final = {
     "name": "",
@@ -232,12 +233,13 @@ def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("condition", "labels"):
         try:
             fields[name] = json.loads(given[name] or "{}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Invalid.field(name, f"The {name} are no JSON: {error}.") from None
     for name in _SECONDS:
-        if not str(given[name]).strip().isdecimal():
+        digits = str(given[name]).strip()
+        if not digits.isdecimal() or len(digits) > _MOST_DIGITS:
             raise Invalid.field(name, f"{name} is a whole number of seconds.")
-        fields[name] = int(given[name])
+        fields[name] = int(digits)
     return fields
 
 

@@ -116,6 +116,9 @@ def back_to(request: HttpRequest, otherwise: str) -> str:
     """Where a form leads afterwards: the page of this site that it was sent from."""
     wanted = request.POST.get("next") or request.GET.get("next") or ""
     hosts = {request.get_host()}
+    # Anything else would be taken for the name of a page.
+    if not wanted.startswith(("/", "http://", "https://")):
+        return otherwise
     if url_has_allowed_host_and_scheme(wanted, hosts, require_https=request.is_secure()):
         return wanted
     return otherwise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Final
 
 from django.core.exceptions import ValidationError as NotAUrl
@@ -15,6 +16,8 @@ from alerting.services.rules.texts import MOST_TEMPLATE, TextFailed, text_render
 
 LONGEST: Final = 86_400
 MOST_NUMBER: Final = 1e15
+# Each entry of the journal is compared with all of it.
+MOST_CONDITION: Final = 20_000
 _URL: Final = URLValidator(["http", "https"])
 Text = Annotated[str, Field(max_length=MOST_TEMPLATE)]
 
@@ -45,6 +48,8 @@ class RuleForm(BaseModel):
 def form_read(data: Any) -> RuleForm:
     """Raises `Wrong` for fields that are missing, unknown or out of bounds."""
     _storable_require(data)
+    if len(json.dumps(data.get("condition"), default=str)) > MOST_CONDITION:
+        raise Wrong([("condition", f"A condition has at most {MOST_CONDITION:,} characters.")])
     try:
         return RuleForm.model_validate(data)
     except ValidationError as error:

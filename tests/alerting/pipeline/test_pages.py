@@ -95,7 +95,9 @@ def test_a_silence_is_previewed_then_made_and_ended(operator: Client, scene: Sce
     answer = operator.post(path, {**form, "act": "preview"})
     assert "<b>1 of 2</b> open alerts" in answer.content.decode()
     assert Silence.objects.count() == 1
-    assert operator.post(path, {**form, "act": "save"}).status_code == 302
+    # What leads nowhere leads to the silences.
+    made = operator.post(path, {**form, "act": "save", "next": "nowhere"})
+    assert (made.status_code, made.headers["Location"]) == (302, "/alerts/silences")
     made = Silence.objects.get(reason="deploy", actor="a-operator")
     listed = text(operator, "/alerts/silences")
     assert "alertname=a, service=planner" in listed

@@ -86,7 +86,9 @@ def test_a_form_that_is_wrong_comes_back_with_the_reasons(operator: Client) -> N
     for changed, reason in (
         ({"condition": "{"}, "no JSON"),
         ({"condition": json.dumps({**EVENT, "topic": "x"})}, "no topic"),
+        ({"condition": "[" * 5_000}, "no JSON"),
         ({"for_seconds": "soon"}, "whole number"),
+        ({"for_seconds": "1" * 5_000}, "whole number"),
         ({"summary": "{{ facts.nothing }}"}, "no facts.nothing here"),
     ):
         answer = operator.post("/alerts/rules/new", form(**changed))

@@ -213,6 +213,21 @@ def test_a_text_cannot_change_what_the_alert_holds() -> None:
     ("changed", "field"),
     [
         ({"title": "a\0b"}, "title"),
+        (
+            {
+                "condition": {
+                    **EVENT,
+                    "where": [
+                        {
+                            "field": "state",
+                            "op": "in",
+                            "value": [f"state {n}" for n in range(2_000)],
+                        }
+                    ],
+                }
+            },
+            "condition",
+        ),
         ({"details": "\0"}, "details"),
         ({"name": "\0"}, "name"),
         ({"labels": {"a": "\0"}}, "labels"),
