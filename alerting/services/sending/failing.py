@@ -11,7 +11,6 @@ from django.db.models.functions import Greatest
 
 from alerting.choices import DeliveryState, Purpose
 from alerting.domain.messages import Message
-from alerting.domain.retrying import EXPIRY
 from alerting.models import AlertGroup, Channel, Delivery, Notified
 from alerting.services.outbox import delivery_enqueue
 from alerting.services.sending.entries import channel_entry, delivery_entry
@@ -27,15 +26,17 @@ _MOST_STEPS: Final = 5
 def delivery_fail(
     delivery: Delivery, channel: Channel | None, why: str, now: datetime
 ) -> list[Entry]:
-    """End a delivery for good; it goes by the channel's fallback, or another channel is told of
-    it. Tests and notices have neither."""
+    """End a delivery for good. Alerts go by the channel's fallback, or by any other channel where
+    it has none; of a report that has no fallback another channel is told. Tests and notices have
+    neither."""
     delivery.state, delivery.ended_at, delivery.lease_until = DeliveryState.FAILED, now, None
     delivery.last_error = why
     delivery.save(update_fields=["state", "ended_at", "lease_until", "last_error"])
     entries = [delivery_entry("delivery.failed", delivery)]
     if delivery.purpose in (Purpose.TEST, Purpose.NOTICE):
         return entries
-    if not fall_back(delivery, channel, why, now) and channel is not None:
+    anybody = delivery.purpose == Purpose.ALERTS
+    if not fall_back(delivery, channel, why, now, anybody=anybody) and channel is not None:
         text = (
             f"“{delivery.message['title']}” could not be sent by the channel {channel.name}: {why}."
             f"\n\nIt is kept here: {absolute(f'/alerts/deliveries/{delivery.pk}')}"
@@ -44,11 +45,15 @@ def delivery_fail(
     return entries
 
 
-def fall_back(delivery: Delivery, channel: Channel | None, why: str, now: datetime) -> bool:
+def fall_back(
+    delivery: Delivery, channel: Channel | None, why: str, now: datetime, *, anybody: bool = False
+) -> bool:
     """Send the message of a delivery by the fallback of its channel, where it has one that can be
-    used and has not failed with it already."""
+    used and has not failed with it already; with `anybody` else by whatever channel can."""
     tried = _tried(delivery)
     other = fallback_of(channel, tried) if channel is not None else None
+    if other is None and anybody:
+        other = _usable(tried)
     if other is None:
         return False
     message = Message.from_json(delivery.message)
@@ -100,13 +105,8 @@ def channel_pause(channel: Channel, why: str, now: datetime) -> list[Entry]:
     channel.save(update_fields=["paused_at", "paused_why"])
     # What waits is looked at now: it goes by the fallback, where there is one.
     _open(channel).update(next_at=now)
-    other = fallback_of(channel, {channel.pk})
-    what = (
-        f"What was to go by it goes by {other.name}."
-        if other is not None
-        else f"It has no fallback: what was to go by it waits, and is given up after "
-        f"{EXPIRY.total_seconds() / 3600:g} hours, the end of alerts after a day."
-    )
+    other = fallback_of(channel, {channel.pk}) or _usable({channel.pk})
+    what = f"Alerts that were to go by it go by {other.name}." if other is not None else ""
     since = channel.failing_since or now
     text = (
         f"The channel {channel.name} has failed {channel.failures} times in a row since "
@@ -146,6 +146,12 @@ def fallback_of(channel: Channel, tried: set[object]) -> Channel | None:
     return None
 
 
+def _usable(tried: set[object]) -> Channel | None:
+    """The channel that works best, apart from those that were tried."""
+    working = Channel.objects.filter(enabled=True, paused_at=None).exclude(pk__in=tried - {None})
+    return working.order_by("failures", "name").first()
+
+
 def _open(channel: Channel) -> QuerySet[Delivery]:
     return Delivery.objects.filter(channel=channel, state=DeliveryState.PENDING)
 
@@ -162,8 +168,7 @@ def _tried(delivery: Delivery) -> set[object]:
 def _notice(channel: Channel, title: str, text: str, now: datetime) -> None:
     """Tell another channel, unless one was told so lately. Where there is no other one, the
     screens and the journal alone say it."""
-    usable = Channel.objects.filter(enabled=True, paused_at=None).exclude(pk=channel.pk)
-    other = fallback_of(channel, {channel.pk}) or usable.order_by("failures", "name").first()
+    other = fallback_of(channel, {channel.pk}) or _usable({channel.pk})
     key = f"channel:{channel.pk}:{title}"
     lately = Delivery.objects.filter(
         purpose=Purpose.NOTICE, created_at__gt=now - _NOTICE_EVERY, message__group_key=key

@@ -25,8 +25,9 @@ _LOOK_AGAIN: Final = timedelta(seconds=60)
 def settle(*, now: datetime) -> None:
     """Deal with due deliveries whose channel is gone, paused or switched off, and with old ones.
 
-    They go by the fallback; without one they wait until the channel is used again, and fail when
-    they are too old or the channel is gone.
+    They go by the fallback. Without one, alerts go by any channel that works where theirs is
+    paused because it fails; the others wait until the channel is used again, and fail when they
+    are too old or the channel is gone.
     """
     while _settle_some(now) == _AT_ONCE:
         pass
@@ -72,7 +73,9 @@ def _settled(delivery: Delivery, channel: Channel | None, now: datetime) -> list
         return delivery_fail(delivery, None, why, now)
     if delivery.created_at <= now - expiry_of(delivery.purpose, delivery.message["status"]):
         return delivery_fail(delivery, channel, f"Not sent in time: {why}", now)
-    if fall_back(delivery, channel, why, now):
+    fails = channel.failing_since is not None and channel.paused_at is not None
+    anybody = fails and delivery.purpose == Purpose.ALERTS
+    if fall_back(delivery, channel, why, now, anybody=anybody):
         delivery.state, delivery.ended_at, delivery.lease_until = DeliveryState.FAILED, now, None
         delivery.last_error = why
         delivery.save(update_fields=["state", "ended_at", "lease_until", "last_error"])

@@ -47,15 +47,25 @@ def test_a_channel_that_keeps_failing_is_paused_and_said_so_on_another(receiver:
     dead.refresh_from_db()
     assert dead.paused_at is not None
     assert "refused the connection" in dead.paused_why
-    (notice,) = receiver.received
-    assert notice.document["type"] == "notice"
+    notice = next(each for each in receiver.received if each.document["type"] == "notice")
     assert "dead is paused" in notice.document["title"]
     assert f"/alerts/channels/{dead.pk}" in notice.document["text"]
     waiting.refresh_from_db()
+    assert waiting.state == "failed"
+    assert "channel.paused" in kinds()
+    taken = Delivery.objects.get(channel=other, purpose="alerts")
+    assert (taken.fallback_of, taken.state) == (waiting, "delivered")
+
+
+def test_what_waits_for_a_channel_that_a_person_paused_waits(receiver: Receiver) -> None:
+    paused = webhook(DEAD, "paused", paused_at=NOW, paused_why="moving house")
+    webhook(receiver.url, "other")
+    waiting = enqueue(paused)
+    send()
+    waiting.refresh_from_db()
     assert waiting.state == "pending"
     assert waiting.last_error.startswith("Waiting: the channel is paused")
-    assert "channel.paused" in kinds()
-    assert Delivery.objects.filter(channel=other).count() == 1
+    assert receiver.received == []
 
 
 def test_what_waits_for_a_paused_channel_goes_by_its_fallback(receiver: Receiver) -> None:
@@ -85,17 +95,35 @@ def test_a_refused_message_goes_by_the_fallback_though_the_channel_works(
     assert [each.document["title"] for each in receiver.received] == [message().title]
 
 
-def test_without_a_fallback_another_channel_is_told_what_was_lost_once_an_hour(
+def test_a_refused_alert_without_a_fallback_goes_by_any_channel_that_works(
+    receiver: Receiver,
+) -> None:
+    with running_receiver(Answer(400)) as choosy:
+        webhook(receiver.url, "other")
+        enqueue(webhook(choosy.url, "choosy"))
+        send()
+    send(1)
+    (taken,) = receiver.received
+    assert taken.document["title"] == message().title
+    assert (
+        Delivery.objects.get(channel_name="other")
+        .message["text"]
+        .startswith("Sent here because the channel choosy failed")
+    )
+
+
+def test_without_a_fallback_another_channel_is_told_of_lost_reports_once_an_hour(
     receiver: Receiver,
 ) -> None:
     with running_receiver(Answer(400)) as choosy:
         to = webhook(choosy.url, "choosy")
         webhook(receiver.url, "other")
         for n in range(3):
-            enqueue(to, message(title=f"lost {n}"))
+            enqueue(to, message(title=f"lost {n}"), purpose=Purpose.REPORT)
         send()
+    send(1)
     (notice,) = receiver.received
-    assert "lost 0" in notice.document["text"] or "lost" in notice.document["text"]
+    assert "lost" in notice.document["text"]
     assert "choosy" in notice.document["title"]
 
 
