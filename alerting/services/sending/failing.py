@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from django.db.models import DateTimeField, F, QuerySet, Value
 from django.db.models.functions import Greatest
@@ -134,7 +135,7 @@ def channel_put_off(channel: Channel, until: datetime) -> None:
     _open(channel).update(next_at=later)
 
 
-def fallback_of(channel: Channel, tried: set[object]) -> Channel | None:
+def fallback_of(channel: Channel, tried: set[UUID]) -> Channel | None:
     """The first channel along the fallbacks that can be used and was not tried."""
     each: Channel | None = channel
     for _ in range(_MOST_STEPS):
@@ -146,9 +147,9 @@ def fallback_of(channel: Channel, tried: set[object]) -> Channel | None:
     return None
 
 
-def _usable(tried: set[object]) -> Channel | None:
+def _usable(tried: set[UUID]) -> Channel | None:
     """The channel that works best, apart from those that were tried."""
-    working = Channel.objects.filter(enabled=True, paused_at=None).exclude(pk__in=tried - {None})
+    working = Channel.objects.filter(enabled=True, paused_at=None).exclude(pk__in=tried)
     return working.order_by("failures", "name").first()
 
 
@@ -156,13 +157,13 @@ def _open(channel: Channel) -> QuerySet[Delivery]:
     return Delivery.objects.filter(channel=channel, state=DeliveryState.PENDING)
 
 
-def _tried(delivery: Delivery) -> set[object]:
-    tried: set[object] = {delivery.channel_id}
-    before = delivery.fallback_of
-    while before is not None and len(tried) <= _MOST_STEPS:
-        tried.add(before.channel_id)
-        before = before.fallback_of
-    return tried
+def _tried(delivery: Delivery) -> set[UUID]:
+    tried = []
+    each: Delivery | None = delivery
+    while each is not None and len(tried) <= _MOST_STEPS:
+        tried.append(each.channel_id)
+        each = each.fallback_of
+    return {key for key in tried if key is not None}
 
 
 def _notice(channel: Channel, title: str, text: str, now: datetime) -> None:
