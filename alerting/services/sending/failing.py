@@ -158,7 +158,7 @@ def _open(channel: Channel) -> QuerySet[Delivery]:
 
 
 def _tried(delivery: Delivery) -> set[UUID]:
-    tried = []
+    tried: list[UUID | None] = []
     each: Delivery | None = delivery
     while each is not None and len(tried) <= _MOST_STEPS:
         tried.append(each.channel_id)
