@@ -22,7 +22,7 @@ demo: $(VENV)/.site ## the same, with a planner MCP server, a Graph simulator an
 
 test: $(VENV)/.dev ## run all tests; finds or installs a browser
 	@./tests/browser.sh
-	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev ## lint, formatting, types, layers, migrations, templates
 	$(BIN)/ruff check .

@@ -22,27 +22,6 @@ from tests.steady import be_steady
 
 be_steady()
 
-# Files whose tests wait for whole programs, long ones first: begun last, they would keep one process
-# of the run busy while the others have nothing left to do.
-_FIRST = (
-    "tests/test_chaos.py",
-    "tests/embedded/test_kills.py",
-    "tests/embedded/test_sites.py",
-    "tests/test_health_checks.py",
-    "tests/embedded/",
-    "tests/demo/",
-    "tests/live/",
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files first that take longest while they need little of the machine."""
-
-    def rank(item: pytest.Item) -> int:
-        return next((n for n, name in enumerate(_FIRST) if item.nodeid.startswith(name)), 99)
-
-    items.sort(key=rank)
-
 
 @pytest.fixture(scope="session")
 def django_db_keepdb(request: pytest.FixtureRequest) -> bool:

@@ -84,6 +84,8 @@ class WebProcess:
             "DATABASE_URL": _test_database_url(),
             "DJANGO_SETTINGS_MODULE": "resilience_site.settings",
             "PORT": str(self._port or 8000),
+            # It would evaluate the rules of tests that come later.
+            "RESILIENCE_WEB_STANDS_IN": "false",
         }
 
     def start(self) -> None:

@@ -153,6 +153,11 @@ class SiteConfig(ClientVariables):
     resilience_allow_private_targets = SITE.boolean(
         False, "Whether checks and webhooks may call loopback and private addresses"
     )
+    resilience_web_stands_in = SITE.boolean(
+        True,
+        "Whether web processes watch the site itself, and evaluate and send alerts while no worker "
+        "does",
+    )
     resilience_public_url = SITE.variable(
         Origin(),
         _public_url,

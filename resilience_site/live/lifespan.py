@@ -7,6 +7,7 @@ from typing import Any
 
 from analytics.ingest import flusher
 from breakers.control import hub
+from resilience_site.config import config
 from resilience_site.core import background
 from resilience_site.live import fanout
 from resilience_site.probes import watchman
@@ -25,7 +26,8 @@ async def lifespan_application(
         if message["type"] == "lifespan.startup":
             fanout.start()
             flusher.start()
-            watchman.start()
+            if config.resilience_web_stands_in:
+                watchman.start()
             hub.running()
             await send({"type": "lifespan.startup.complete"})
         else:
