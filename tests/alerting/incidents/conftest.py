@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+import time_machine
 
 from resilience_site.core import partitions
 from resilience_site.core.choices import Scope
+from tests.alerting.incidents.scene import NOW
 from tests.health.api.conftest import Api
 
 
 @pytest.fixture(autouse=True)
-def fresh(db: None) -> None:
-    """What another test made in a transaction of its own is gone."""
+def fresh(db: None, request: pytest.FixtureRequest) -> Iterator[None]:
+    """What another test made in a transaction of its own is gone, and the clock of the journal is
+    that of the scene, however long ago it was loaded."""
     partitions.forget_known()
+    if request.node.get_closest_marker("browser"):
+        yield
+        return
+    with time_machine.travel(NOW, tick=True):
+        yield
 
 
 @pytest.fixture
