@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 import time_machine
 
 from resilience_site.core import partitions
 from resilience_site.core.choices import Scope
-from tests.alerting.incidents.scene import NOW
+from tests.alerting.incidents import scene
 from tests.health.api.conftest import Api
 
 
 @pytest.fixture(autouse=True)
-def fresh(db: None, request: pytest.FixtureRequest) -> Iterator[None]:
+def fresh(
+    db: None, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
     """What another test made in a transaction of its own is gone, and the clock of the journal is
     that of the scene, however long ago it was loaded."""
     partitions.forget_known()
     if request.node.get_closest_marker("browser"):
+        # The web process has the real clock.
+        monkeypatch.setattr(scene, "NOW", datetime.now(UTC).replace(microsecond=0))
         yield
         return
-    with time_machine.travel(NOW, tick=True):
+    with time_machine.travel(scene.NOW, tick=True):
         yield
 
 
