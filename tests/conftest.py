@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
+from django.db import connection
+from django.db.backends.base.creation import TEST_DATABASE_PREFIX
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page
+from pytest_django import DjangoDbBlocker
 
 from breakers.runtime import CircuitState, default
 from resilience_site.core.choices import Role
@@ -18,7 +21,7 @@ from tests.chaos import running_planner
 from tests.demo.graph import Graph, running_graph
 from tests.demo.planner import PlannerProcess
 from tests.livesite import LiveSite, fresh_site, web_process
-from tests.steady import be_steady
+from tests.steady import be_steady, flush
 
 be_steady()
 
@@ -28,6 +31,14 @@ def django_db_keepdb(request: pytest.FixtureRequest) -> bool:
     """A database on an engine of the run's own ends with the engine: a thread that still has a
     connection need not be waited for."""
     return "DATABASE_URL" in engines.OWN or bool(request.config.getvalue("reuse_db"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tables_begin_empty(django_db_blocker: DjangoDbBlocker) -> None:
+    """Forget what programs of earlier modules have told while they ended."""
+    if str(connection.settings_dict["NAME"]).startswith(TEST_DATABASE_PREFIX):
+        with django_db_blocker.unblock():
+            flush()
 
 
 @pytest.fixture(autouse=True)

@@ -18,13 +18,14 @@ def be_steady() -> None:
     settings.register_profile("steady", suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("steady")
     expect.set_options(timeout=EXPECT_MILLISECONDS)
-    TransactionTestCase._fixture_teardown = _flush
+    TransactionTestCase._fixture_teardown = lambda test: flush()
 
 
-def _flush(self: TransactionTestCase) -> None:
+def flush() -> None:
     """Emptying all tables at once can meet a web process that writes to several of them."""
     for attempt in range(_ATTEMPTS):
         try:
+            emptying.empty_partitions()
             return emptying.empty_models()
         except Exception as error:
             if attempt == _ATTEMPTS - 1 or not _is_deadlock(error):
