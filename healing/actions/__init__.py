@@ -1,0 +1,1 @@
+"""Actions: what a step can do, one file each in `kinds`."""
