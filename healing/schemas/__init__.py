@@ -1,0 +1,1 @@
+"""What the paths of healing take and give."""

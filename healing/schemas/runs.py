@@ -1,0 +1,145 @@
+"""Runs, opportunities and guardrails, as the API takes and gives them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from ninja import Field, Schema
+
+from healing.choices import (
+    Mode,
+    OpportunityState,
+    Ruling,
+    RunState,
+    StepState,
+    TargetKind,
+    TriggerKind,
+)
+from resilience_site.core.pagination import PageQuery, RangeQuery
+
+_TARGET = (
+    "What the workflow acts on, by its kind of target: the name of a service, a breaker as "
+    "`service/name`, or the id of an error pattern"
+)
+
+
+class VerdictOut(Schema):
+    """What a guardrail said; the list ends with the first refusal."""
+
+    name: str
+    ruling: Ruling
+    reason: str
+    facts: dict[str, Any]
+
+
+class StepOut(Schema):
+    """A step. `output` is at most 64 KiB; in a dry run it says the exact effect."""
+
+    n: int
+    name: str
+    action: str
+    resolved: str
+    parameters: dict[str, Any]
+    state: StepState
+    attempt: int
+    started_at: datetime | None
+    ended_at: datetime | None
+    output: str
+    error: str
+    undo_state: StepState | Literal[""]
+    undo_output: str
+
+
+class RunOut(Schema):
+    """A run. `outcome` is one sentence on how it ended, `evidence` what shows it."""
+
+    id: UUID
+    workflow: str
+    version: int
+    target: str
+    target_kind: TargetKind
+    service: str
+    mode: Mode
+    state: RunState
+    trigger: dict[str, Any]
+    dry_run: bool
+    reason: str
+    requested_by: str
+    steps: list[StepOut]
+    guardrails: list[VerdictOut]
+    refused_by: str
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    deadline: datetime
+    approve_until: datetime | None
+    approved_by: str
+    approved_at: datetime | None
+    passes: int
+    passes_needed: int
+    outcome: str
+    evidence: dict[str, Any]
+    failed_again_at: datetime | None
+
+
+class RunQuery(RangeQuery):
+    """`state` may also be `open`: not over yet. `refused`: only those a guardrail refused."""
+
+    state: RunState | Literal["", "open"] = ""
+    workflow: str = ""
+    service: str = ""
+    target: str = ""
+    trigger: TriggerKind | Literal[""] = ""
+    dry_run: bool | None = None
+    refused: bool | None = None
+
+
+class RunIn(Schema):
+    """A run by hand. `mode` may only be more careful than the workflow's."""
+
+    workflow: Any = None
+    target: Any = Field(None, description=_TARGET)
+    mode: Any = None
+    dry_run: Any = False
+    reason: Any = ""
+
+
+class ReasonIn(Schema):
+    reason: Any = ""
+
+
+class VerifiedOut(Schema):
+    """Whether what a run was for is well now, and what shows it."""
+
+    verified: bool
+    evidence: dict[str, Any]
+    run: RunOut
+
+
+class OpportunityOut(Schema):
+    """Something that a workflow could heal. `refused_by` names the guardrail that holds it back."""
+
+    id: UUID
+    workflow: str
+    target: str
+    target_kind: TargetKind
+    service: str
+    mode: Mode
+    state: OpportunityState
+    trigger: dict[str, Any]
+    first_seen: datetime
+    last_seen: datetime
+    count: int
+    guardrails: list[VerdictOut]
+    refused_by: str
+    ended_at: datetime | None
+    run_id: UUID | None
+
+
+class OpportunityQuery(PageQuery):
+    state: OpportunityState | Literal[""] = OpportunityState.OPEN
+    service: str = ""
+    workflow: str = ""
+    type: str = Field("", description="A type of errors; those that answer to its patterns")
