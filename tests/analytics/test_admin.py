@@ -9,7 +9,11 @@ from django.urls import reverse
 
 pytestmark = pytest.mark.django_db
 
-MODELS = [m for m in admin.site._registry if m._meta.app_label in ("analytics", "health", "core")]
+MODELS = [
+    m
+    for m in admin.site._registry
+    if m._meta.app_label in ("analytics", "health", "core", "healing")
+]
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label_lower)
@@ -26,7 +30,7 @@ def test_every_model_of_the_house_is_registered() -> None:
 
     ours = {
         m
-        for name in ("core", "health", "breakers", "analytics", "alerting")
+        for name in ("core", "health", "breakers", "analytics", "alerting", "healing")
         for m in apps.get_app_config(name).get_models()
     }
     assert {m.__name__ for m in ours - set(admin.site._registry)} == set()
