@@ -48,7 +48,7 @@ class LinkClosed(OSError):
 
 
 class Link:
-    """Sends GET requests to one site over a connection that is kept."""
+    """Sends requests to one site over a connection that is kept."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -72,12 +72,20 @@ class Link:
         deadline = time.monotonic() + timeout
         kept = self._connection is not None
         try:
-            return self._ask(path, headers, deadline)
+            return self._ask("GET", path, headers, deadline)
         except _SILENT:
             # The other side may close a kept connection at any time; on a new one it means more.
             if not kept:
                 raise
-        return self._ask(path, headers, deadline)
+        return self._ask("GET", path, headers, deadline)
+
+    def post(self, path: str, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
+        """The answer to a POST, sent once: what it asks for may have been done all the same.
+
+        Raises as `get` does.
+        """
+        self.drop()
+        return self._ask("POST", path, headers, time.monotonic() + timeout, body)
 
     def close(self) -> None:
         """End the connection for good; a request that waits in another thread raises."""
@@ -95,23 +103,30 @@ class Link:
         if connection is not None:
             connection.close()
 
-    def _ask(self, path: str, headers: Mapping[str, str], deadline: float) -> Answer:
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        deadline: float,
+        body: bytes | None = None,
+    ) -> Answer:
         try:
             connection = self._connected(deadline)
             # Encoded here, since http.client takes texts for Latin-1.
             encoded = {name: value.encode() for name, value in {**headers, **self._more}.items()}
-            connection.request("GET", self._before + self._prefix + path, headers=encoded)
+            connection.request(method, self._before + self._prefix + path, body, headers=encoded)
             response = connection.getresponse()
             try:
-                body = response.read(MAX_BODY + 1)
-                if len(body) > MAX_BODY:
+                answer = response.read(MAX_BODY + 1)
+                if len(answer) > MAX_BODY:
                     raise TooLarge(f"the answer is longer than {MAX_BODY} bytes")
                 if not response.isclosed():
                     self.drop()  # it has no length, and ends with its connection
             finally:
                 response.close()
             named = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, response.reason, named, body)
+            return Answer(response.status, response.reason, named, answer)
         except BaseException:
             self.drop()
             raise

@@ -5,8 +5,10 @@
     @healing.action("recycle_pool", verify=pool.check, undo=pool.restore, heals="OperationalError")
     async def recycle_pool(parameters): ...
 
-A workflow runs its actions in order and verifies each. When one fails or cannot be verified, those
-before it are undone in reverse order.
+A workflow with actions runs these here, in order, and verifies each. When one fails or cannot be
+verified, those before it are undone in reverse order. A workflow without actions is one of the
+site's, by its name: the site judges its guardrails, runs it, verifies and undoes it
+(`breakers.runtime.site_healing`), for a process that is connected with a key of scope operate.
 """
 
 from __future__ import annotations
@@ -15,78 +17,39 @@ import asyncio
 import fnmatch
 import logging
 import time
-import uuid
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
-from breakers.runtime import checks
+from breakers.runtime import checks, site_healing, site_reader
 from breakers.runtime.announcements import described
-from breakers.runtime.error_correlator import ErrorPattern
+from breakers.runtime.error_events import ErrorPattern
+from breakers.runtime.healing_types import (
+    VERIFICATION_TIMEOUT,
+    HealingAction,
+    HealingOpportunity,
+    HealingResult,
+    HealingWorkflow,
+    RollbackResult,
+)
+from breakers.runtime.site_reader import SiteReader, SiteRefused, SiteSilent
 from breakers.runtime.variables import ConfigError
+
+__all__ = [
+    "HealingAction",
+    "HealingOpportunity",
+    "HealingResult",
+    "HealingWorkflow",
+    "RollbackResult",
+    "SelfHealingManager",
+]
 
 logger = logging.getLogger(__name__)
 
-VERIFICATION_TIMEOUT = 300.0
 _REMEMBERED = 1000
 
 Handler = Callable[[Mapping[str, Any]], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class HealingAction:
-    """One action with its parameters; `id` names this execution of it."""
-
-    name: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
-
-
-@dataclass(frozen=True, slots=True)
-class HealingOpportunity:
-    """Actions that are registered for an error pattern; `found` is false where there is none."""
-
-    pattern: ErrorPattern
-    actions: tuple[str, ...]
-
-    @property
-    def found(self) -> bool:
-        return bool(self.actions)
-
-
-@dataclass(frozen=True, slots=True)
-class HealingWorkflow:
-    """Actions in the order in which they run; `timeout` in seconds bounds each of them."""
-
-    name: str
-    actions: Sequence[HealingAction]
-    timeout: float = VERIFICATION_TIMEOUT
-
-
-@dataclass(frozen=True, slots=True)
-class HealingResult:
-    """How a workflow ended; `failed` names the action that did not work, `error` says why.
-
-    `output` is what the last action that ran returned.
-    """
-
-    workflow: str
-    outcome: Literal["succeeded", "failed", "rolled_back"]
-    done: tuple[str, ...]
-    failed: str = ""
-    error: str = ""
-    elapsed: float = 0.0
-    output: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class RollbackResult:
-    """Whether an action was undone, and if not, why."""
-
-    action_id: str
-    rolled_back: bool
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +61,20 @@ class _Registered:
 
 
 class SelfHealingManager:
-    """Registered healing actions, and what runs, verifies and undoes them."""
+    """Registered healing actions, and what runs, verifies and undoes them, here or at the site.
+
+    `site` gives what the site is asked through; None leaves this process to itself.
+    """
 
     def __init__(
         self,
         *,
         verification_timeout: float = VERIFICATION_TIMEOUT,
         clock: Callable[[], float] = time.monotonic,
+        site: Callable[[], SiteReader | None] = site_reader.current,
     ) -> None:
         checks.seconds("verification_timeout", verification_timeout)
+        self._site = site
         self._verification_timeout = verification_timeout
         self._clock = clock
         self._actions: dict[str, _Registered] = {}
@@ -140,16 +108,25 @@ class SelfHealingManager:
         return name in self._actions
 
     async def detect_healing_opportunity(self, error_pattern: ErrorPattern) -> HealingOpportunity:
-        """The registered actions that are meant for errors of this pattern."""
-        fitting = [
+        """The registered actions that are meant for errors of this pattern, and what the site has
+        for it."""
+        fitting = tuple(
             name
             for name, action in self._actions.items()
             if any(fnmatch.fnmatchcase(error_pattern.type, kind) for kind in action.heals)
-        ]
-        return HealingOpportunity(error_pattern, tuple(fitting))
+        )
+        local = HealingOpportunity(error_pattern, fitting)
+        try:
+            workflows, open_ = await site_healing.opportunities(self._reader(), error_pattern)
+        except (SiteSilent, SiteRefused) as silence:
+            return replace(local, why=str(silence))
+        return replace(local, workflows=workflows, opportunities=open_, source="site")
 
     async def execute_healing_workflow(self, workflow: HealingWorkflow) -> HealingResult:
-        """Run the actions, verify each, and undo what was done when one fails."""
+        """Run the actions, verify each, and undo what was done when one fails; without actions, let
+        the site run its workflow of that name, and wait for the end."""
+        if not workflow.actions:
+            return await self._execute_at_site(workflow)
         began = self._clock()
         done: list[HealingAction] = []
         output: Any = None
@@ -174,10 +151,11 @@ class SelfHealingManager:
         return HealingResult(workflow.name, "succeeded", names, elapsed=elapsed, output=output)
 
     async def verify_healing_success(self, healing_action: HealingAction) -> bool:
-        """Whether the action's own check says that it worked; true where it has none."""
+        """Whether the action's own check says that it worked; true where it has none. Of a run of
+        the site (`id`), whether what it healed is well there now."""
         registered = self._actions.get(healing_action.name)
         if registered is None:
-            return False
+            return await self._verified_at_site(healing_action.id)
         if registered.verify is None:
             return True
         try:
@@ -191,10 +169,10 @@ class SelfHealingManager:
             return False
 
     async def rollback_healing_action(self, action_id: str) -> RollbackResult:
-        """Undo an action that was executed here."""
+        """Undo an action that was executed here, or a run of the site."""
         action = self._executed.get(action_id)
         if action is None:
-            return RollbackResult(action_id, False, "no such action was executed here")
+            return await self._rolled_back_at_site(action_id)
         undo = self._actions[action.name].undo
         if undo is None:
             return RollbackResult(action_id, False, f"{action.name} cannot be undone")
@@ -205,6 +183,44 @@ class SelfHealingManager:
             return RollbackResult(action_id, False, described(error))
         del self._executed[action_id]
         return RollbackResult(action_id, True)
+
+    # --- By the site
+
+    def _reader(self) -> SiteReader:
+        reader = self._site()
+        if reader is None:
+            raise SiteSilent("this process is not connected to a site")
+        return reader
+
+    async def _execute_at_site(self, workflow: HealingWorkflow) -> HealingResult:
+        began = self._clock()
+        try:
+            reader = self._reader()
+            run = await site_healing.run(reader, workflow, self._clock)
+        except SiteSilent as silence:
+            return HealingResult(workflow.name, "failed", (), error=str(silence))
+        except SiteRefused as refusal:
+            return site_healing.refused(workflow, refusal, self._clock() - began)
+        return site_healing.result(workflow, run, self._clock() - began)
+
+    async def _verified_at_site(self, run_id: str) -> bool:
+        try:
+            return await site_healing.verified(self._reader(), run_id)
+        except (SiteSilent, SiteRefused) as silence:
+            logger.warning("Healing run %s could not be verified: %s", run_id, silence)
+            return False
+
+    async def _rolled_back_at_site(self, run_id: str) -> RollbackResult:
+        try:
+            reader = self._reader()
+        except SiteSilent:
+            return RollbackResult(run_id, False, "no such action was executed here")
+        try:
+            return RollbackResult(run_id, *await site_healing.rolled_back(reader, run_id))
+        except (SiteSilent, SiteRefused) as silence:
+            return RollbackResult(run_id, False, str(silence))
+
+    # --- Here
 
     async def _execute(self, action: HealingAction, seconds: float) -> tuple[str, Any]:
         """What went wrong, or an empty text; and what the action returned."""

@@ -33,7 +33,8 @@ T = TypeVar("T")
 
 
 @contextmanager
-def _as_documented(what: str) -> Any:
+def as_documented(what: str) -> Any:
+    """Take an answer without the fields that it should have as no answer."""
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -70,7 +71,7 @@ async def chains(reader: SiteReader, keys: Sequence[str]) -> dict[str, Mapping[s
 
 def widened(group: CorrelatedErrors, found: Mapping[str, Any]) -> CorrelatedErrors:
     """The group with what the site knows of its chain: errors of other services, and the cause."""
-    with _as_documented("a chain"):
+    with as_documented("a chain"):
         told = [_event(each) for each in found["events"]]
         root = found["root_cause"] and _event(found["root_cause"])
     own = [_same(each, group.events) or each for each in told]
@@ -104,7 +105,7 @@ async def patterns(
     found = await reader.get("relations", since=since.isoformat())
     if found is None:
         raise SiteSilent(f"{reader.url} knows no relations of patterns: it is an older version")
-    with _as_documented("patterns"):
+    with as_documented("patterns"):
         before: dict[str, list[Precedence]] = defaultdict(list)
         for each in found["relations"]:
             before[each["after_id"]].append(
@@ -138,7 +139,7 @@ async def stored(reader: SiteReader, error: ErrorEvent) -> ErrorEvent | None:
     else:
         return None
     found = await reader.get("errors", **query)
-    with _as_documented("errors"):
+    with as_documented("errors"):
         told = [_event(each) for each in (found or {"items": []})["items"]]
     return next((each for each in told if _same(each, [error])), None)
 
@@ -153,7 +154,7 @@ async def impact(reader: SiteReader, error_id: str, local: ImpactReport | None) 
     )
     if found is None or error is None:
         raise KeyError(f"no error with the id {error_id!r} is known, neither here nor to the site")
-    with _as_documented("impact"):
+    with as_documented("impact"):
         told = _event(error)
         return ImpactReport(
             error=local.error if local else told,

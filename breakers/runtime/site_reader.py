@@ -1,4 +1,4 @@
-"""Asking the site: reads over its API, off the event loop, with a short limit of time.
+"""Asking the site over its API, off the event loop, with a short limit of time.
 
 It fails open: whoever asks catches `SiteSilent` and goes on by what this process knows. After a
 failure the site is left alone for a while, so that its absence costs one wait and not one a call.
@@ -11,8 +11,11 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
+
+if TYPE_CHECKING:
+    from breakers.runtime.control_link import Answer, Link
 
 TIMEOUT = 2.0  # seconds for one answer
 REST = 30.0  # seconds for which a site that did not answer is not asked again
@@ -23,8 +26,21 @@ class SiteSilent(Exception):
     """The site gave no answer; the message says why, in words for people."""
 
 
+class SiteRefused(Exception):
+    """The site answered that it does not do what was asked; `problem` is what it said (RFC 9457).
+
+    The message is its `detail`, in words for people.
+    """
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        super().__init__(str(problem.get("detail") or problem.get("title") or f"HTTP {status}"))
+        self.status = status
+        self.problem = problem
+
+
 class SiteReader:
-    """Reads from one site with a key of the scope read (or more); safe to use from any loop."""
+    """Asks one site with a key of the scope read (operate, for what changes something there); safe
+    to use from any loop."""
 
     def __init__(
         self,
@@ -62,23 +78,30 @@ class SiteReader:
         self._silent = (self._clock() + self._rest, why)
         raise SiteSilent(why)
 
-    def _ask(self, address: str) -> Mapping[str, Any] | None:
-        # Imported here, so that `import breakers.runtime` stays fast.
-        from http.client import HTTPException
+    async def post(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The JSON object that a POST to a path below /api/v1/ is answered with.
 
-        from breakers.runtime.control_link import Link
-
-        link = Link(self.url)
-        headers = {"Authorization": f"Bearer {self._key}", "Accept": "application/json"}
+        It is sent once. Raises SiteRefused where the site says no, and SiteSilent where it gives no
+        answer, or none that can be read: then what was asked for may have been done.
+        """
         try:
-            answer = link.get(address, headers, self._timeout)
-            document = json.loads(answer.body) if answer.status == 200 else None
+            return await asyncio.wait_for(
+                asyncio.to_thread(self._tell, _API + quote(path), json.dumps(dict(body)).encode()),
+                self._timeout + 1,
+            )
         except TimeoutError:
             raise SiteSilent(f"{self.url} did not answer within {self._timeout:g} s") from None
-        except (OSError, HTTPException, ValueError, RecursionError) as error:
-            raise SiteSilent(f"{self.url} gave no usable answer ({error})") from None
-        finally:
-            link.drop()
+
+    def _tell(self, address: str, body: bytes) -> Mapping[str, Any]:
+        headers = {**self._headers, "Content-Type": "application/json"}
+        answer = self._exchanged(lambda link: link.post(address, headers, body, self._timeout))
+        document = self._object(answer)
+        if answer.status >= 400:
+            raise SiteRefused(answer.status, document)
+        return document
+
+    def _ask(self, address: str) -> Mapping[str, Any] | None:
+        answer = self._exchanged(lambda link: link.get(address, self._headers, self._timeout))
         if answer.status == 404:
             return None
         if answer.status in (401, 403):
@@ -86,9 +109,42 @@ class SiteReader:
                 f"{self.url} refuses the key ({answer.status}); asking needs one with the scope "
                 "read, as connect(…, read_key=…)"
             )
+        if answer.status != 200:
+            raise SiteSilent(f"{self.url} answered {answer.status} {answer.reason}")
+        return self._object(answer)
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._key}", "Accept": "application/json"}
+
+    def _exchanged(self, exchange: Callable[[Link], Answer]) -> Answer:
+        """What an exchange on a connection of its own was answered with; raises SiteSilent."""
+        # Imported here, so that `import breakers.runtime` stays fast.
+        from http.client import HTTPException
+
+        from breakers.runtime.control_link import Link
+
+        link = Link(self.url)
+        try:
+            return exchange(link)
+        except TimeoutError:
+            raise SiteSilent(f"{self.url} did not answer within {self._timeout:g} s") from None
+        except (OSError, HTTPException, ValueError) as error:
+            raise self._unusable(error) from None
+        finally:
+            link.drop()
+
+    def _object(self, answer: Answer) -> Mapping[str, Any]:
+        try:
+            document = json.loads(answer.body)
+        except (ValueError, RecursionError) as error:
+            raise self._unusable(error) from None
         if not isinstance(document, dict):
             raise SiteSilent(f"{self.url} answered {answer.status} {answer.reason}")
         return document
+
+    def _unusable(self, error: Exception) -> SiteSilent:
+        return SiteSilent(f"{self.url} gave no usable answer ({error})")
 
 
 class _State:
