@@ -1,5 +1,5 @@
-"""Every figure that has a trend: those of calls, and those that patterns, chains, gauges and the
-health of services add to them."""
+"""Every figure that has a trend: those of calls, those that patterns, chains, gauges, objectives and
+the health of services add to them, and those that apps above register."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from analytics.selectors.series import (
     series_read,
     steps,
 )
+from analytics.selectors.slo_trends import budget_left_by_step, burn_by_step
 from analytics.selectors.sources import HOUR
 from health.domain.availability import DEFAULT, Availability, total
 from health.domain.reliability import Failure, Reliability, joined, reliability
@@ -37,6 +38,8 @@ _FURTHER: Final = (
     Metric("mtbf", "Mean time between failures", "s", more_is_worse=False),
     Metric("impact_radius", "Services that a chain of errors crosses", "services"),
     Metric("patterns", "Patterns with errors", "patterns"),
+    Metric("error_budget_burn", "Burn rate of the error budget", "×"),
+    Metric("error_budget_left", "Error budget left", "1", more_is_worse=False),
 )
 SHORTEST: Final = timedelta(minutes=5)
 LONGEST: Final = timedelta(days=92)
@@ -48,7 +51,15 @@ _HEALTH_BY_HOURS: Final = timedelta(hours=6)
 TREND_METRICS: Final = METRICS | {metric.name: metric for metric in _FURTHER}
 
 # A value and out of how many it was made, by the start of its step.
-_Found = dict[datetime, tuple[float | None, int]]
+Found = dict[datetime, tuple[float | None, int]]
+# What gives it: the starts of the steps, their length, whose it is ("" is all services), and now.
+Read = Callable[[Sequence[datetime], timedelta, str, datetime], Found]
+
+
+def trend_register(metric: Metric, read: Read) -> None:
+    """Add a figure that an app above owns; called from its `AppConfig.ready`."""
+    TREND_METRICS[metric.name] = metric
+    _READS[metric.name] = read
 
 
 def trend_metric(name: str) -> Metric:
@@ -98,7 +109,8 @@ def trend_series(
     """Any metric over time, as `series_read` gives those of calls.
 
     `count` of a point: calls, errors, resources, repaired outages (mttr), outages that began
-    (mtbf), good and bad seconds (health_score), chains (impact_radius), patterns.
+    (mtbf), good and bad seconds (health_score), chains (impact_radius), patterns, calls or seconds of
+    the step (error_budget_burn) and of the objective's window (error_budget_left).
     """
     metric = trend_metric(name)
     step = step or trend_step(name, within)
@@ -115,12 +127,12 @@ def trend_series(
 # --- Patterns, chains, gauges --------------------------------------------------------------------
 
 
-def _patterns(at: Sequence[datetime], step: timedelta, service: str, now: datetime) -> _Found:
+def _patterns(at: Sequence[datetime], step: timedelta, service: str, now: datetime) -> Found:
     counted = pattern_counts(TimeRange(at[0], at[-1] + step), step, service)
     return {moment: (float(count), count) for moment, count in counted.items()}
 
 
-def _impact_radius(at: Sequence[datetime], step: timedelta, service: str, now: datetime) -> _Found:
+def _impact_radius(at: Sequence[datetime], step: timedelta, service: str, now: datetime) -> Found:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT date_bin(%(step)s::interval, started_at, 'epoch'::timestamptz), "
@@ -134,7 +146,7 @@ def _impact_radius(at: Sequence[datetime], step: timedelta, service: str, now: d
         return {moment: (value, count) for moment, value, count in cursor.fetchall()}
 
 
-def _saturation(at: Sequence[datetime], step: timedelta, service: str, now: datetime) -> _Found:
+def _saturation(at: Sequence[datetime], step: timedelta, service: str, now: datetime) -> Found:
     return dict(saturation_series(TimeRange(at[0], at[-1] + step), step, service=service))
 
 
@@ -153,7 +165,7 @@ def _availabilities(
     return [DEFAULT.apply(total(step)) for step in zip(*bands.values(), strict=True)]
 
 
-def _health_score(at: Sequence[datetime], step: timedelta, service: str, now: datetime) -> _Found:
+def _health_score(at: Sequence[datetime], step: timedelta, service: str, now: datetime) -> Found:
     found = _availabilities(at, _watched(service), min(now, at[-1] + step))
     return {
         moment: (each.ratio, round(each.good + each.bad))
@@ -161,12 +173,12 @@ def _health_score(at: Sequence[datetime], step: timedelta, service: str, now: da
     }
 
 
-def _mttr(at: Sequence[datetime], step: timedelta, service: str, now: datetime) -> _Found:
+def _mttr(at: Sequence[datetime], step: timedelta, service: str, now: datetime) -> Found:
     found = _reliabilities(at, step, service, now)
     return {moment: (each.mttr, each.repaired) for moment, each in found.items()}
 
 
-def _mtbf(at: Sequence[datetime], step: timedelta, service: str, now: datetime) -> _Found:
+def _mtbf(at: Sequence[datetime], step: timedelta, service: str, now: datetime) -> Found:
     found = _reliabilities(at, step, service, now)
     return {moment: (each.mtbf, each.failures) for moment, each in found.items()}
 
@@ -215,12 +227,13 @@ def _watched(service: str) -> list[str]:
     return [name for name in watched if name == service] if service else watched
 
 
-_Read = Callable[[Sequence[datetime], timedelta, str, datetime], _Found]
-_READS: Final[dict[str, _Read]] = {
+_READS: Final[dict[str, Read]] = {
     "saturation": _saturation,
     "health_score": _health_score,
     "mttr": _mttr,
     "mtbf": _mtbf,
     "impact_radius": _impact_radius,
     "patterns": _patterns,
+    "error_budget_burn": burn_by_step,
+    "error_budget_left": budget_left_by_step,
 }

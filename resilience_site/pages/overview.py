@@ -31,6 +31,7 @@ from resilience_site.core.permissions import require_role
 from resilience_site.core.problems import Problem
 from resilience_site.core.querystrings import query_with
 from resilience_site.core.timerange import TimeRange
+from resilience_site.pages.budgets import with_budgets
 from resilience_site.pages.chart_tables import table_points
 from resilience_site.pages.health import with_health
 from resilience_site.pages.incidents import with_incidents
@@ -47,7 +48,7 @@ SERVICES_SHOWN = 12
 @require_role(Role.VIEWER)
 def overview(request: HttpRequest) -> HttpResponse:
     """The first screen. Its head and its body are pulled apart from each other, so that a row
-    under the keyboard holds back the tables alone."""
+    under the keyboard holds back the tables alone; budgets, as they sum up weeks, come after it."""
     cursor = journal.latest_cursor()
     now = datetime.now(UTC)
     try:
@@ -59,9 +60,12 @@ def overview(request: HttpRequest) -> HttpResponse:
         "seconds": within.length.total_seconds(),
         "body_src": f"{request.path}{query_with(request.GET, part='body')}",
         "head_src": f"{request.path}{query_with(request.GET, part='head')}",
-        **_ingest(ingest_status(now=now)),
+        "budgets_src": f"{request.path}{query_with(request.GET, part='budgets')}",
     }
     part = request.GET.get("part", "") if is_partial(request) else ""
+    if part == "budgets":
+        return render(request, "pages/_overview_budgets.html", context | with_budgets(now))
+    context |= _ingest(ingest_status(now=now))
     if part != "body":
         context |= _head(request, now, within, context["ingest"])
     if part != "head":
