@@ -101,7 +101,7 @@ def refused(workflow: HealingWorkflow, refusal: SiteRefused, elapsed: float) -> 
         str(guardrail or ""),
         str(refusal),
         elapsed,
-        run_id=str(refusal.problem.get("run_id") or ""),
+        run_id=str(refusal.problem.get("run") or ""),
         source="site",
     )
 
