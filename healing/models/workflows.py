@@ -20,6 +20,9 @@ class Workflow(models.Model):
     mode = models.CharField(max_length=7, choices=Mode, default=Mode.APPROVE)
     # Failed runs before this moment do not count against the mode.
     mode_changed_at = models.DateTimeField()
+    # The person who set the mode; empty as long as nobody has.
+    mode_changed_by = models.TextField(blank=True, default="")
+    mode_reason = models.TextField(blank=True, default="")
     enabled = models.BooleanField(default=True)
     # Of two that answer to the same, the smaller number goes first.
     priority = models.PositiveSmallIntegerField(default=100)
