@@ -62,3 +62,8 @@ class QuarantineAdmin(ReadOnlyAdmin):
 @admin.register(models.HealingSwitch)
 class HealingSwitchAdmin(ReadOnlyAdmin):
     list_display = ["group", "stopped", "stopped_by_site", "actor", "changed_at", "expires_at"]
+
+
+@admin.register(models.DetectorCursor)
+class DetectorCursorAdmin(ReadOnlyAdmin):
+    list_display = ["reader", "position", "looked_at"]
