@@ -1,0 +1,90 @@
+"""Judges whether a run may begin or go on, and does what follows from a refusal."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from healing.actions.base import Subject
+from healing.actions.registry import actions_known
+from healing.domain.definition import Definition
+from healing.domain.guardrails import Judgement
+from healing.domain.judging import Situation, judge, stops_automation
+from healing.domain.modes import AUTO, OBSERVE
+from healing.domain.variables import variables_of
+from healing.models import HealingRun, HealingTarget, Workflow
+from healing.selectors.situation import Cap, situation_of
+from healing.services.quarantine import quarantine_begin
+from healing.services.switches import automation_stop
+from resilience_site.config import config
+from resilience_site.core.audit import Actor
+
+SITE = Actor.system("healing")
+
+
+def guardrails_judge(
+    *,
+    workflow: Workflow,
+    definition: Definition,
+    subject: Subject,
+    wanted_mode: str,
+    by_person: bool,
+    now: datetime,
+    run: HealingRun | None = None,
+    dry_run: bool = False,
+) -> Judgement:
+    """What guardrails say to healing `subject` by `workflow`, and how far it may go.
+
+    `wanted_mode` may be empty. `by_person`: a person starts it; an approved `run` counts as such.
+    `run` is the one that is judged, if it is there already: it does not stand in its own way.
+
+    A target that used up its budget goes into quarantine, and automation stops for a group of which
+    half is unhealthy, in the caller's transaction, which must therefore be committed though it was
+    refused; with `dry_run` nothing is written.
+    """
+    cap = mode_cap(definition, service=subject.service)
+    situation = situation_of(
+        workflow=workflow,
+        definition=definition,
+        subject=subject,
+        wanted_mode=wanted_mode,
+        by_person=by_person or (run is not None and run.approved_at is not None),
+        cap=Cap(*cap),
+        now=now,
+        run=run,
+    )
+    judgement = judge(situation)
+    if not dry_run:
+        _follow(judgement, situation, subject)
+    return judgement
+
+
+def mode_cap(definition: Definition, *, service: str = "") -> tuple[str, str]:
+    """How far the site's variables let a workflow go, and which one says so: `auto` and nothing
+    where all that govern it are true. With a `service` its ways are followed to their actions."""
+    known = actions_known()
+    steps = [each.action for each in definition.steps]
+    ways = {} if not service or all(each in known for each in steps) else _ways_of(service)
+    actions = [ways.get(each, each) for each in steps]
+    governing = variables_of(
+        definition, [known[each].variable for each in actions if each in known]
+    )
+    for name in governing:
+        if not getattr(config, name):
+            return OBSERVE, f"{name.upper()} is false."
+    return AUTO, ""
+
+
+def _ways_of(service: str) -> dict[str, str]:
+    """The action that each way of a service leads to."""
+    ways = HealingTarget.objects.filter(service=service).values_list("ways", flat=True).first()
+    return {name: str(each.get("action", "")) for name, each in (ways or {}).items()}
+
+
+def _follow(judgement: Judgement, situation: Situation, subject: Subject) -> None:
+    refusal = judgement.refusal
+    if refusal is None:
+        return
+    if refusal.name == "target_budget" and situation.quarantined_since is None:
+        quarantine_begin(subject=subject, reason=refusal.reason, actor=SITE, now=situation.now)
+    elif refusal.name == "blast_radius" and stops_automation(situation):
+        automation_stop(group=situation.group.name, reason=refusal.reason, now=situation.now)
