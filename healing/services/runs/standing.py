@@ -1,0 +1,70 @@
+"""How the target of a run and its neighbours stand."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from uuid import UUID
+
+from breakers.models import Breaker
+from breakers.selectors.instances import live_instances
+from healing.choices import TargetKind
+from healing.models import HealingRun
+from health.choices import HealthState
+from health.domain.graph import Graph
+from health.models import Check, CheckStatus
+from health.selectors.graph import graph_now
+
+
+def breakers_of(run: HealingRun, now: datetime) -> list[str]:
+    """The states of the breaker that the run is about, in each instance that still reports."""
+    rows = Breaker.objects.all()
+    if run.target_kind == TargetKind.BREAKER:
+        service, _, name = run.target.partition("/")
+        rows = rows.filter(service=service, name=name)
+    else:
+        rows = rows.filter(key=run.trigger_key)
+    states = {(each.service, each.instance): each.state for each in rows}
+    services = {service for service, _ in states}
+    live = {
+        (each.service, each.instance)
+        for service in services
+        for each in live_instances(now, service)
+    }
+    # One that ended left the last state of its breaker behind.
+    return [state for place, state in states.items() if place in live] or list(states.values())
+
+
+def checks_failing(services: Collection[str]) -> dict[UUID, str]:
+    """The enabled checks of services that fail by their own probes, with their names."""
+    rows = CheckStatus.objects.filter(
+        check_row__service__in=services, check_row__enabled=True, own_state=HealthState.DOWN
+    )
+    return dict(rows.values_list("check_row_id", "check_row__name"))
+
+
+def neighbours_failing(service: str) -> dict[UUID, str]:
+    """The checks that fail of a service and of what it needs or is needed by, with their names."""
+    own = set(Check.objects.filter(service=service).values_list("pk", flat=True))
+    near = own | _next_to(graph_now(), own)
+    rows = CheckStatus.objects.filter(
+        check_row_id__in=near, check_row__enabled=True, own_state=HealthState.DOWN
+    )
+    return dict(rows.values_list("check_row_id", "check_row__name"))
+
+
+def _next_to(graph: Graph, keys: Collection[UUID]) -> set[UUID]:
+    """What `keys` need or are needed by, directly: nodes that stand for others are passed."""
+    found: set[UUID] = set()
+    for ends in (graph.parents, graph.children):
+        todo, seen = list(keys), set(keys)
+        while todo:
+            for end in ends(todo.pop()):
+                if end in seen:
+                    continue
+                seen.add(end)
+                if end in graph.groups:
+                    todo.append(end)
+                else:
+                    found.add(end)
+    return found

@@ -1,0 +1,202 @@
+"""Steps: what is seen before the act is written down first, then the act, then what it came to."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
+
+from healing.actions.base import ActionFailed, Context, Done, LeaseLost
+from healing.choices import StepState
+from healing.domain.definition import Step, definition_of
+from healing.domain.output import output_clean, values_clean
+from healing.models import HealingRun, HealingStep
+from healing.services.runs.contexts import Hands, context_of
+from healing.services.runs.entries import step_entry, subject_of
+from healing.services.runs.preconditions import precondition_missing
+from healing.services.targets import Resolved, step_resolve
+from health.checks.words import one_line
+from resilience_site.core import journal
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# Beyond its retries, how often a step is done again because its worker died before the act.
+_TAKEOVERS: Final = 2
+# Seconds that it may take to find out whether an act took effect.
+_EXAMINE_SECONDS: Final = 30.0
+_MOST_ERROR: Final = 1_000
+_DONE_UNSEEN: Final = "It had taken effect when another worker took over."
+
+
+def step_of(run: HealingRun, step: HealingStep) -> Step:
+    """The step as the run's frozen definition has it."""
+    return definition_of(run.definition).step(step.name)
+
+
+def step_act(hands: Hands, run: HealingRun, step: HealingStep) -> None:
+    """Do a step once and write down what it came to. Raises `LeaseLost`."""
+    wanted = step_of(run, step)
+    try:
+        missing = precondition_missing(wanted.precondition, run, hands.now())
+        if missing:
+            required = wanted.precondition is not None and wanted.precondition.required
+            state = StepState.FAILED if required else StepState.SKIPPED
+            _close(hands, step, state, error=missing)
+            return
+        resolved = step_resolve(wanted, subject_of(run))
+        seen = _before(hands, run, step, wanted, resolved)
+    except ActionFailed as error:
+        _failed(hands, step, wanted, error, begun=False)
+        return
+    context = context_of(hands, run, step, wanted.timeout_seconds, seen)
+    _begin(hands, step, resolved, seen)
+    try:
+        done = guarded(lambda: resolved.action.act(resolved.parameters, context), "The action")
+    except ActionFailed as error:
+        _failed(hands, step, wanted, error, begun=True, secrets=resolved.secrets)
+        return
+    _close(hands, step, StepState.SUCCEEDED, done=done, secrets=resolved.secrets)
+
+
+def _before(
+    hands: Hands, run: HealingRun, step: HealingStep, wanted: Step, resolved: Resolved
+) -> dict[str, object]:
+    """What is seen before the act. What undoes itself goes back to before its first attempt."""
+    if step.attempt and resolved.action.undoes_itself:
+        return dict(step.before)
+    context = context_of(hands, run, step, wanted.timeout_seconds, {})
+    seen = guarded(lambda: resolved.action.observe(resolved.parameters, context), "The look at it")
+    cleaned: dict[str, object] = values_clean(seen, resolved.secrets)
+    return cleaned
+
+
+def guarded(call: Callable[[], T], what: str) -> T:
+    """What `call` returns; a fault of the action's own is `ActionFailed` too."""
+    try:
+        return call()
+    except (ActionFailed, LeaseLost):
+        raise
+    except Exception as error:
+        logger.exception("%s of a step failed by a fault of its own", what)
+        raise ActionFailed(f"{what} failed by a fault of its own: {type(error).__name__}") from None
+
+
+def _begin(hands: Hands, step: HealingStep, resolved: Resolved, before: dict[str, object]) -> None:
+    """From here to the end of the act nobody who takes over knows whether it took effect."""
+    with hands.lease.writing() as run:
+        step.state, step.attempt = StepState.RUNNING, step.attempt + 1
+        step.resolved, step.parameters = resolved.action.name, resolved.shown
+        step.before, step.started_at = before, hands.now()
+        step.ended_at, step.retry_at, step.error = None, None, ""
+        step.save()
+        journal.append([step_entry(run, step, f"{resolved.action.label} on {run.target}")])
+
+
+def _failed(
+    hands: Hands,
+    step: HealingStep,
+    wanted: Step,
+    error: ActionFailed,
+    *,
+    begun: bool,
+    secrets: Iterable[str] = (),
+) -> None:
+    """Another attempt, or the step has failed. One that did not begin counts as an attempt too."""
+    attempt = step.attempt if begun else step.attempt + 1
+    again = not error.permanent and attempt <= wanted.retries
+    text = one_line(output_clean(error.message, secrets), _MOST_ERROR)
+    if not again:
+        done = Done(output=error.output)
+        _close(hands, step, StepState.FAILED, done=done, error=text, secrets=secrets)
+        return
+    pause = wanted.retry_seconds * 2 ** (attempt - 1)
+    with hands.lease.writing() as run:
+        step.state, step.error = StepState.PENDING, text
+        step.output = output_clean(error.output, secrets)
+        step.attempt = attempt
+        step.retry_at = hands.now() + timedelta(seconds=pause)
+        step.save()
+        journal.append([step_entry(run, step, f"{_label(step)} on {run.target}: {text}")])
+
+
+def _close(
+    hands: Hands,
+    step: HealingStep,
+    state: StepState,
+    *,
+    done: Done | None = None,
+    error: str = "",
+    secrets: Iterable[str] = (),
+) -> None:
+    with hands.lease.writing() as run:
+        step.state, step.error, step.ended_at, step.retry_at = state, error, hands.now(), None
+        if done is not None:
+            step.output = output_clean(done.output, secrets)
+            step.after = values_clean(dict(done.after), secrets)
+        step.save()
+        words = error or one_line(step.output, 200) or state.label
+        journal.append([step_entry(run, step, f"{_label(step)} on {run.target}: {words}")])
+
+
+def _label(step: HealingStep) -> str:
+    return (step.resolved or step.action).replace("_", " ").capitalize()
+
+
+# --- Steps that nobody saw the end of ---------------------------------------------------------
+
+
+def steps_doubt(hands: Hands) -> None:
+    """Whoever ran these steps is dead: whether they took effect has to be found out."""
+    with hands.lease.writing() as run:
+        for step in run.steps.filter(state=StepState.RUNNING):
+            step.state = StepState.UNKNOWN
+            step.save(update_fields=["state"])
+            journal.append([step_entry(run, step, f"Nobody saw the end of {_label(step)}")])
+        run.steps.filter(undo_state=StepState.RUNNING).update(undo_state=StepState.UNKNOWN)
+
+
+def step_examine(hands: Hands, run: HealingRun, step: HealingStep) -> None:
+    """Find out whether a step took effect; only then is it done again, or is it left."""
+    wanted = step_of(run, step)
+    try:
+        resolved = step_resolve(wanted, subject_of(run))
+    except ActionFailed as error:
+        _close(hands, step, StepState.FAILED, error=f"Nobody saw its end. {error.message}")
+        return
+    context = context_of(hands, run, step, _EXAMINE_SECONDS, step.before)
+    match _took_effect(resolved, context):
+        case True:
+            _close(hands, step, StepState.SUCCEEDED, done=Done(_DONE_UNSEEN))
+        case None if not resolved.action.repeatable:
+            _close(
+                hands, step, StepState.FAILED,
+                error="Nobody saw its end, it cannot be told whether it took effect, and it may "
+                "not be done twice.",
+            )  # fmt: skip
+        case _ if step.attempt > wanted.retries + _TAKEOVERS:
+            _close(hands, step, StepState.FAILED, error="Its workers died again and again.")
+        case _:
+            _again(hands, step, hands.now())
+
+
+def _took_effect(resolved: Resolved, context: Context) -> bool | None:
+    try:
+        return resolved.action.finished(resolved.parameters, context)
+    except LeaseLost:
+        raise
+    except ActionFailed as error:
+        logger.warning("Whether a step took effect cannot be told: %s", error.message)
+    except Exception:
+        logger.exception("Whether a step took effect could not be asked")
+    return None
+
+
+def _again(hands: Hands, step: HealingStep, at: datetime) -> None:
+    with hands.lease.writing() as run:
+        step.state, step.retry_at = StepState.PENDING, at
+        step.error = "Its worker died before it took effect."
+        step.save()
+        journal.append([step_entry(run, step, f"{_label(step)} on {run.target} again")])
