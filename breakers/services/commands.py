@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from breakers.choices import CommandOutcome, Ending
 from breakers.domain.keys import breaker_key
@@ -92,9 +92,14 @@ def command_issue(
     instance: str = "",
     lifetime: timedelta = LIFETIME,
     now: datetime,
+    command_id: UUID | None = None,
 ) -> Command:
-    """Put a command into the document of a service; the caller holds that (`editing`)."""
+    """Put a command into the document of a service; the caller holds that (`editing`).
+
+    By `command_id` a caller that noted it before can find out later whether it was given.
+    """
     return Command.objects.create(
+        id=command_id or uuid4(),
         service=service,
         instance=instance,
         action=action,

@@ -118,6 +118,11 @@ class Action(ABC, Generic[P]):
     def validate(self, parameters: P) -> None:
         """Refuse parameters that cannot work together; raises `OptionError`."""
 
+    def variable_of(self, parameters: Mapping[str, Any]) -> str:
+        """The story's variable that governs it with these parameters (as JSON gives them, before
+        any variable is put in): `variable`, unless what it does depends on them."""
+        return self.variable
+
     def hosts(self, parameters: P) -> tuple[tuple[str, int], ...]:
         """Hosts and ports that it calls; looked at when a target is saved."""
         return ()
