@@ -15,4 +15,5 @@ class Command(BaseCommand):
         call_command("migrate", interactive=False)
         call_command("bootstrap")
         call_command("ship_alerting")
+        call_command("healing_apply")
         self.stdout.write(collect_if_changed())
