@@ -59,6 +59,7 @@ def run_refuse(
     with _acting("refuse", run_id, reason, actor, role) as (run, why):
         if run.state != RunState.WAITING_APPROVAL:
             raise NotNow(run, f"It does not wait for approval: it is {run.get_state_display()}.")
+        _stopped_by(run, actor, why)
         run_end(run, RunState.CANCELLED, f"{actor.name} refused it: {why}", at)
     return run
 
@@ -74,10 +75,17 @@ def run_cancel(
         if run.undoing:
             raise NotNow(run, "It is undoing what it did, which has to be ended.")
         if run.state == RunState.WAITING_APPROVAL:
+            _stopped_by(run, actor, why)
             run_end(run, RunState.CANCELLED, f"{actor.name} cancelled it: {why}", at)
         else:
             _ask(run, at, cancel_asked_by=actor.name, asked_reason=why)
     return run
+
+
+def _stopped_by(run: HealingRun, actor: Actor, why: str) -> None:
+    """Keep that a person put an end to it: the detector does not begin another for the same."""
+    run.cancel_asked_by, run.asked_reason = actor.name, why
+    run.save(update_fields=["cancel_asked_by", "asked_reason"])
 
 
 def run_rollback(

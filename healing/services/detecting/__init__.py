@@ -1,0 +1,1 @@
+"""From what fails to what is done about it."""
