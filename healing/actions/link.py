@@ -10,9 +10,10 @@ import asyncio
 import functools
 import json
 import ssl
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import aiohttp
 from yarl import URL
@@ -33,6 +34,10 @@ ANSWER_SECONDS: Final = 10.0
 # Of sockaddr_un, with its closing zero.
 _LONGEST_PATH: Final = 107
 _CHUNK: Final = 65_536
+
+
+class NoAnswer(ActionFailed):
+    """The request may have taken effect: it was sent, or not, and nothing came back in time."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +104,11 @@ async def _within(server: Server, request: Request, context: Context, seconds: f
         async with asyncio.timeout(seconds):
             return await _one(server, request, context)
     except TimeoutError:
-        raise ActionFailed(f"{server.where} gave no answer within {seconds:.1f} s") from None
+        raise NoAnswer(f"{server.where} gave no answer within {seconds:.1f} s") from None
     except Forbidden as refused:
         raise ActionFailed(str(refused), permanent=True) from None
     except Failed as failed:
-        raise ActionFailed(without(failed.output, *server.secrets)) from None
+        raise NoAnswer(without(failed.output, *server.secrets)) from None
     except OSError as error:
         # What this machine lacks or forbids, such as the right to use the socket.
         raise ActionFailed(f"{server.where} cannot be used: {reason(error)}") from None
@@ -174,6 +179,50 @@ def json_of(answer: Answer, where: str) -> Any:
         return json.loads(answer.body)
     except (ValueError, RecursionError):
         raise ActionFailed(f"{where} answered {phrase(answer.status)} with no JSON") from None
+
+
+T = TypeVar("T")
+
+
+def part(given: Any, name: str, kind: type[T], where: str) -> T:
+    """A member of a JSON object that has the type `kind`. Raises `ActionFailed`."""
+    found = given.get(name) if isinstance(given, Mapping) else None
+    if not isinstance(found, kind):
+        raise ActionFailed(f"{where} gave an answer without {name}")
+    return found
+
+
+def client_tls(
+    *, ca: str | None, certificate: str | None = None, key: str | None = None
+) -> ssl.SSLContext:
+    """TLS by the authorities `ca`, with a certificate and key of our own where given (all PEM).
+
+    Raises `OptionError` where one of them is no PEM, or they do not belong together.
+    """
+    if not (certificate and key):
+        return tls_context(ca=ca)
+    made = ssl.create_default_context()
+    try:
+        if ca is not None:
+            made = ssl.create_default_context(cadata=ca)
+    except (ssl.SSLError, ValueError):
+        raise OptionError("ca", "must be one or more certificates in PEM") from None
+    # OpenSSL reads keys from files alone; this one is its owner's, and gone at once.
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as both:
+        both.write(f"{key.strip()}\n{certificate.strip()}\n")
+        both.flush()
+        try:
+            made.load_cert_chain(both.name, password=_no_password)
+        except (ssl.SSLError, ValueError):
+            raise OptionError(
+                "certificate", "and key must be PEM, without a password, and belong together"
+            ) from None
+    return made
+
+
+def _no_password() -> str:
+    """Instead of OpenSSL's question at the terminal."""
+    return ""
 
 
 def told(answer: Answer, where: str, *, said: str = "", permanent: bool = False) -> ActionFailed:
