@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from ninja import Router
 
-from alerting.api import alerts, channels, inbound, incidents, reports, routes, rules, silences
+from alerting.api import (
+    alerts,
+    channels,
+    inbound,
+    incidents,
+    inhibitions,
+    reports,
+    routes,
+    rules,
+    silences,
+)
 
 routers: list[tuple[str, Router]] = [
     ("", silences.router),
     ("", routes.router),
+    ("", inhibitions.router),
     ("", rules.router),
     ("", channels.router),
     ("", alerts.router),

@@ -1,4 +1,4 @@
-"""Routes and inhibitions: who is told of which alerts, and which of them hold others."""
+"""Routes: who is told of which alerts."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ from ninja import Query, Router, Status
 
 from alerting.models import Route
 from alerting.schemas.routing import (
-    InhibitionIn,
-    InhibitionOut,
     RouteIn,
     RouteOut,
     TrialIn,
     TrialOut,
 )
 from alerting.selectors.route_trial import route_trial
-from alerting.selectors.routing import inhibition_list, route_list
-from alerting.services.routes import inhibition_switch, route_create, route_delete, route_update
+from alerting.selectors.routing import route_list
+from alerting.services.routes import route_create, route_delete, route_update
 from health.api.shown import of_body, sent
 from resilience_site.core.choices import Scope
 from resilience_site.core.pagination import Page, PageOut, PageQuery, keyset_page
@@ -110,26 +108,6 @@ def route_remove(request: ApiRequest, name: str) -> Status[None]:
     """Delete a route; whoever was told that an alert fires is still told when it is over."""
     route_delete(name=name, if_match=if_match(request), actor=request.auth, now=datetime.now(UTC))
     return Status(204, None)
-
-
-@router.get("/alerts/inhibitions", auth=ApiAuth(Scope.READ), response=PageOut[InhibitionOut])
-def inhibitions(request: ApiRequest, query: Query[PageQuery]) -> Page:
-    """Which alerts hold which others back."""
-    return keyset_page(
-        inhibition_list(), by=("name",), types=(str,), cursor=query.cursor, limit=query.limit
-    )
-
-
-@router.put("/alerts/inhibitions/{str:name}", auth=ApiAuth(Scope.OPERATE), response=InhibitionOut)
-def inhibition_put(request: ApiRequest, name: str, body: InhibitionIn) -> Any:
-    """Switch an inhibition on or off."""
-    with of_body():
-        return inhibition_switch(
-            name=name,
-            enabled=sent(request, body).get("enabled"),
-            actor=request.auth,
-            now=datetime.now(UTC),
-        )
 
 
 def _given(fields: Mapping[str, Any]) -> dict[str, Any]:

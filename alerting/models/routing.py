@@ -50,6 +50,7 @@ class Inhibition(models.Model):
     equal = models.JSONField(default=list, blank=True)
     enabled = models.BooleanField(default=True)
     origin = models.CharField(max_length=7, choices=Origin, default=Origin.PERSON)
+    version = models.PositiveIntegerField(default=1)
 
     class Meta:
         ordering = ["name"]

@@ -141,7 +141,18 @@ class InhibitionOut(Schema):
     equal: list[str]
     enabled: bool
     origin: Origin
+    version: int
 
 
 class InhibitionIn(Schema):
+    """While an alert matches `source`, those that match `target` are not told, where the labels in
+    `equal` have the same values."""
+
+    source: Any = Field(None, description=_MATCHERS)
+    target: Any = Field(None, description=_MATCHERS)
+    equal: Any = Field(None, description="Names of labels; none: whatever labels they have")
     enabled: Any = None
+
+
+class InhibitionNewIn(InhibitionIn):
+    name: Any = None

@@ -1,4 +1,4 @@
-"""Routes and inhibitions as people change them."""
+"""Routes as people change them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from alerting.domain.matchers import (
     matchers_stored,
     matchers_text,
 )
-from alerting.models import Channel, Inhibition, Route
+from alerting.models import Channel, Route
 from alerting.services.shipped_routing import DEFAULT_ROUTE
 from resilience_site.core import journal
 from resilience_site.core.audit import Actor, audit_record, refusals_audited
@@ -119,28 +119,6 @@ def route_delete(*, name: str, if_match: int | None = None, actor: Actor, now: d
         before = route_shown(route)
         _record("delete", route, actor, before)
         route.delete()
-
-
-def inhibition_switch(*, name: str, enabled: Any, actor: Actor, now: datetime) -> Inhibition:
-    """Switch an inhibition on or off. Raises `NotFound` and `Invalid`."""
-    with (
-        refusals_audited(
-            actor=actor, action="inhibition.update", object_type="inhibition", object_id=name
-        ),
-        transaction.atomic(),
-    ):
-        inhibition = Inhibition.objects.select_for_update().filter(name=name).first()
-        if inhibition is None:
-            raise NotFound(f"There is no inhibition {name}.")
-        before = {"enabled": inhibition.enabled}
-        inhibition.enabled = _flag("enabled", enabled)
-        inhibition.save(update_fields=["enabled"])
-        audit_record(
-            actor=actor, action="inhibition.update", object_type="inhibition", object_id=name,
-            before=before, after={"enabled": inhibition.enabled},
-        )  # fmt: skip
-        journal.append([journal.Entry(Topic.ALERTS, "inhibition.changed", name)])
-    return inhibition
 
 
 def route_shown(route: Route) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def _inhibition_ship(name: str, fields: Mapping[str, Any]) -> list[str]:
     )
     if made:
         return [f"made the inhibition {name}"]
-    if inhibition.origin != Origin.SHIPPED:
+    if inhibition.origin != Origin.SHIPPED or inhibition.version > 1:
         return []
     return _renewed(inhibition, given, f"renewed the inhibition {name}")
 

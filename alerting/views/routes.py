@@ -11,13 +11,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from alerting.domain.matchers import MatcherError, matchers_read, matchers_stored, matchers_text
 from alerting.models import Channel, Route
 from alerting.selectors.route_trial import Trial, route_trial
 from alerting.selectors.routing import inhibition_list, route_list
-from alerting.services.routes import inhibition_switch, route_create, route_delete, route_update
+from alerting.services.routes import route_create, route_delete, route_update
 from alerting.services.shipped_routing import DEFAULT_ROUTE
 from resilience_site.core import journal
 from resilience_site.core.choices import Role
@@ -29,7 +29,6 @@ from resilience_site.core.screens import (
     form_answer,
     is_partial,
     may_operate,
-    refused_by,
     tried,
 )
 
@@ -151,24 +150,6 @@ def route_remove(request: HttpRequest, name: str) -> HttpResponse:
         "live": route.groups.exclude(due_at=None).count(),
     }
     return form_answer(request, context, problem)
-
-
-@never_cache
-@require_POST
-@acting_only("inhibition.update", "inhibition")
-def inhibition(request: HttpRequest, name: str) -> HttpResponse:
-    """Switch an inhibition on or off."""
-    try:
-        inhibition_switch(
-            name=name,
-            enabled=request.POST.get("enabled") == "on",
-            actor=actor_of(request),
-            now=datetime.now(UTC),
-        )
-    except Problem as problem:
-        messages.error(request, problem.detail)
-        return refused_by(redirect(reverse("alert-routes")), problem)
-    return redirect(reverse("alert-routes"))
 
 
 def _form(request: HttpRequest, route: Route | None, problem: Problem | None) -> HttpResponse:

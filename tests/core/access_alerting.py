@@ -86,6 +86,7 @@ PIPELINE = [
             ("POST", "/api/v1/alerts/routes", Scope.OPERATE),
             ("POST", "/api/v1/alerts/routes/test", Scope.READ),
             ("GET", "/api/v1/alerts/inhibitions", Scope.READ),
+            ("POST", "/api/v1/alerts/inhibitions", Scope.OPERATE),
         )
     ),
     Row("GET", "/api/v1/alerts/<uuidstr:alert_id>", f"/api/v1/alerts/{UUID}", Api(Scope.READ)),
@@ -94,11 +95,14 @@ PIPELINE = [
     Row("GET", _ROUTE, _THIS_ROUTE, Api(Scope.READ)),
     Row("PUT", _ROUTE, _THIS_ROUTE, Api(Scope.OPERATE)),
     Row("DELETE", _ROUTE, _THIS_ROUTE, Api(Scope.OPERATE)),
-    Row(
-        "PUT",
-        "/api/v1/alerts/inhibitions/<str:name>",
-        "/api/v1/alerts/inhibitions/failure-over-signs",
-        Api(Scope.OPERATE),
+    *(
+        Row(
+            method,
+            "/api/v1/alerts/inhibitions/<str:name>",
+            "/api/v1/alerts/inhibitions/failure-over-signs",
+            Api(Scope.OPERATE),
+        )
+        for method in ("PUT", "DELETE")
     ),
 ]
 
@@ -199,6 +203,15 @@ PIPELINE_PAGES = [
             ("/alerts/routes/new", "/alerts/routes/new"),
             ("/alerts/routes/<str:name>/edit", "/alerts/routes/pages/edit"),
             ("/alerts/routes/<str:name>/delete", "/alerts/routes/pages/delete"),
+            ("/alerts/inhibitions/new", "/alerts/inhibitions/new"),
+            (
+                "/alerts/inhibitions/<slug:name>/edit",
+                "/alerts/inhibitions/site-over-silent-keys/edit",
+            ),
+            (
+                "/alerts/inhibitions/<slug:name>/delete",
+                "/alerts/inhibitions/site-over-silent-keys/delete",
+            ),
         )
     ),
     Row(

@@ -38,7 +38,11 @@ def test_screens_are_accessible_and_fit_a_phone(operator: Page, scene: Scene) ->
     alert = Alert.objects.get(rule_name="a")
     for path in ("/alerts", f"/alerts/{alert.id}", "/alerts/silences", "/alerts/routes"):
         assert problems(operator, path) == []
-    for path in ("/alerts/silences/new?matchers=service%3Dplanner", "/alerts/routes/default/edit"):
+    for path in (
+        "/alerts/silences/new?matchers=service%3Dplanner",
+        "/alerts/routes/default/edit",
+        "/alerts/inhibitions/new",
+    ):
         assert problems(operator, path, FORM_LOOKS) == []
 
 
