@@ -148,6 +148,7 @@ class ErrorTotalAdmin(BigTableAdmin):
     models.PredictionModel,
     models.ReadCursor,
     models.Release,
+    models.ServiceSilence,
     models.Sign,
 )
 class SmallTableAdmin(ReadOnlyAdmin):

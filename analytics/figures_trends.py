@@ -12,7 +12,13 @@ from analytics.selectors.anomalies import AnomalyMark
 from analytics.selectors.forecasts import ForecastPoint
 
 # What a chart multiplies values by, and writes behind them, by the unit of the metric.
-SCALES: Final = {"1": (100.0, " %"), "ms": (1.0, " ms"), "1/s": (1.0, "/s"), "s": (1.0, " s"), "×": (1.0, " ×")}
+SCALES: Final = {
+    "1": (100.0, " %"),
+    "ms": (1.0, " ms"),
+    "1/s": (1.0, "/s"),
+    "s": (1.0, " s"),
+    "×": (1.0, " ×"),
+}
 _LONGEST_VERSION = 40
 _SHOWN_RELEASES = 20
 

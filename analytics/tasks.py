@@ -24,6 +24,7 @@ from analytics.services import (
     releases,
     retention,
     signs,
+    silences,
     slos,
 )
 from resilience_site.core import partitions
@@ -136,6 +137,12 @@ def forecasts_refresh() -> None:
 def slo_defaults_make() -> None:
     """Give an objective to each service that has calls or checks and never had one."""
     slos.slo_defaults_make(now=datetime.now(UTC))
+
+
+@shared_task
+def silences_watch() -> None:
+    """Tell of services that fell silent while others go on, and of those that are heard again."""
+    silences.silences_watch(now=datetime.now(UTC))
 
 
 @shared_task

@@ -52,7 +52,12 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "Make alerts of one cause incidents": _every(5, "alerting.tasks.incidents_follow"),
     "Find causes and impact of incidents": _every(15, "alerting.tasks.incidents_examine"),
     "Make the weekly report": _every(300, "alerting.tasks.reports_make"),
+    "Notice services that fall silent": _every(60, "analytics.tasks.silences_watch"),
     "Set objectives of new services": _every(60, "analytics.tasks.slo_defaults_make"),
     "Forget old silences and groups of alerts": _every(3600, "alerting.tasks.history_prune"),
+    "Find what could be healed": _every(1, "healing.tasks.failures_detect"),
+    "Look at healing runs that are due": _every(1, "healing.tasks.runs_follow"),
+    "End healing runs that nobody approves": _every(15, "healing.tasks.runs_reap"),
+    "Prove that due healing runs are looked at": _every(15, "healing.tasks.runs_audit"),
     "Drop what is past its retention": _every(3600, "analytics.tasks.retention_apply"),
 }

@@ -28,6 +28,7 @@ from analytics.models.rollups import (
     IngestRollup,
     PeerAlias,
 )
+from analytics.models.silences import ServiceSilence
 from analytics.models.slos import Slo
 from analytics.models.spans import Span
 
@@ -68,6 +69,7 @@ __all__ = [
     "PredictionModel",
     "ReadCursor",
     "Release",
+    "ServiceSilence",
     "Sign",
     "Slo",
     "Span",

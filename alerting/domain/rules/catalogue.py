@@ -223,7 +223,11 @@ SAMPLES: Final[Mapping[str, tuple[Sample, ...]]] = {
             },
         ),
     ),
-    "services": (Sample(("service.new", "service.changed"), "planner", service=""),),
+    "services": (
+        Sample(("service.new", "service.changed"), "planner", service=""),
+        Sample(("service.silent",), "planner", payload={"last_heard": _AT, "minutes": 60}),
+        Sample(("service.heard",), "planner", payload={"seconds": 1200.0}),
+    ),
     "ingest": (
         Sample(
             ("key.heard", "key.retired"),
