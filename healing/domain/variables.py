@@ -12,11 +12,10 @@ OF_CHECKS: Final = "automated_recovery_enabled"
 _RESTARTS: Final = "auto_restart_enabled"
 _POOLS: Final = "connection_pool_healing_enabled"
 _CACHES: Final = "cache_warming_on_failure"
-# What a way is for, whatever action it leads to: a command to a service governs nothing by itself.
+# What a way is for, whatever action it leads to: a hook governs nothing by itself.
 _WAYS: Final[Mapping[str, str]] = {
     "restart": _RESTARTS,
     "restart_all": _RESTARTS,
-    "restart_gracefully": _RESTARTS,
     "recycle_worker": _RESTARTS,
     "recycle_pool": _POOLS,
     "terminate_idle": _POOLS,
@@ -24,22 +23,17 @@ _WAYS: Final[Mapping[str, str]] = {
 }
 
 
-def variables_of(definition: Definition, by_action: Iterable[str]) -> list[str]:
+def variables_of(
+    definition: Definition, of_actions: Iterable[str], *, by_person: bool = False
+) -> list[str]:
     """The variables that all have to be true for a workflow to go further than observing.
 
-    `by_action` are those of the actions that its steps come to.
+    `of_actions` are those of the actions that its steps come to. What a failed check may start by
+    itself (AUTOMATED_RECOVERY_ENABLED) does not bind a person.
     """
     asked = [ALL]
-    if any(each.type == "check_failed" for each in [definition.trigger, *definition.triggers]):
+    triggers = [definition.trigger, *definition.triggers]
+    if not by_person and any(each.type == "check_failed" for each in triggers):
         asked.append(OF_CHECKS)
-    asked += [_WAYS[name] for name in called(definition) if name in _WAYS]
-    return list(dict.fromkeys([*asked, *(each for each in by_action if each)]))
-
-
-def called(definition: Definition) -> list[str]:
-    """What its steps call, by the names of actions, of ways and of commands to a service."""
-    names = []
-    for step in definition.steps:
-        names.append(step.action)
-        names += [value for value in step.parameters.values() if isinstance(value, str)]
-    return names
+    asked += [_WAYS[each.action] for each in definition.steps if each.action in _WAYS]
+    return list(dict.fromkeys([*asked, *(each for each in of_actions if each)]))

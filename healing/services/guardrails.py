@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from healing.actions.base import Subject
 from healing.actions.registry import actions_known
@@ -41,14 +43,14 @@ def guardrails_judge(
     half is unhealthy, in the caller's transaction, which must therefore be committed though it was
     refused; with `dry_run` nothing is written.
     """
-    cap = mode_cap(definition, service=subject.service)
+    person = by_person or (run is not None and run.approved_at is not None)
     situation = situation_of(
         workflow=workflow,
         definition=definition,
         subject=subject,
         wanted_mode=wanted_mode,
-        by_person=by_person or (run is not None and run.approved_at is not None),
-        cap=Cap(*cap),
+        by_person=person,
+        cap=Cap(*mode_cap(definition, service=subject.service, by_person=person)),
         now=now,
         run=run,
     )
@@ -58,26 +60,34 @@ def guardrails_judge(
     return judgement
 
 
-def mode_cap(definition: Definition, *, service: str = "") -> tuple[str, str]:
+def mode_cap(
+    definition: Definition, *, service: str = "", by_person: bool = False
+) -> tuple[str, str]:
     """How far the site's variables let a workflow go, and which one says so: `auto` and nothing
-    where all that govern it are true. With a `service` its ways are followed to their actions."""
-    known = actions_known()
-    steps = [each.action for each in definition.steps]
-    ways = {} if not service or all(each in known for each in steps) else _ways_of(service)
-    actions = [ways.get(each, each) for each in steps]
-    governing = variables_of(
-        definition, [known[each].variable for each in actions if each in known]
-    )
-    for name in governing:
+    where all that govern it are true. A variable that governs one step governs the workflow.
+
+    With a `service` its ways are followed to their actions. See `variables_of` for `by_person`.
+    """
+    for name in variables_of(definition, _of_actions(definition, service), by_person=by_person):
         if not getattr(config, name):
             return OBSERVE, f"{name.upper()} is false."
     return AUTO, ""
 
 
-def _ways_of(service: str) -> dict[str, str]:
-    """The action that each way of a service leads to."""
-    ways = HealingTarget.objects.filter(service=service).values_list("ways", flat=True).first()
-    return {name: str(each.get("action", "")) for name, each in (ways or {}).items()}
+def _of_actions(definition: Definition, service: str) -> list[str]:
+    """The variables of the actions that its steps come to, as far as these are known."""
+    known = actions_known()
+    ways: Mapping[str, Any] = {}
+    if service and any(each.action not in known for each in definition.steps):
+        kept = HealingTarget.objects.filter(service=service).values_list("ways", flat=True)
+        ways = kept.first() or {}
+    found = []
+    for step in definition.steps:
+        way = ways.get(step.action, {})
+        action = known.get(step.action) or known.get(way.get("action", ""))
+        if action is not None:
+            found.append(action.variable_of({**way.get("with", {}), **step.parameters}))
+    return found
 
 
 def _follow(judgement: Judgement, situation: Situation, subject: Subject) -> None:
