@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from healing.domain.definition import Definition, Step, Trigger
 from healing.domain.lines import Lines, Path, TooMuch
 from healing.domain.ordering import Cycle, steps_ordered
+from healing.domain.plain import unplain
 from health.checks.options import OptionError
 from health.services.catalogue_yaml import yaml_read
 
@@ -137,8 +138,9 @@ def _document(text: str) -> tuple[Lines, Any]:
         raise Wrong([Fault(0, "", str(error))]) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise Wrong([Fault(0, "", f"This is no YAML: {error}.")]) from None
-    if twice:
-        raise Wrong(twice)
+    odd = [Fault(lines.of(place), _spelled(place), words) for place, words in unplain(document)]
+    if twice or odd:
+        raise Wrong([*twice, *odd])
     return lines, document
 
 
@@ -230,10 +232,9 @@ def _step_judged(n: int, step: Step, known: Known) -> list[tuple[Path, str]]:
             "is undone where the run fails."
         )
         wrong.append((place, words))
-    if step.precondition is not None and step.precondition.type == "has_way":
-        way = step.precondition.way or step.action
-        if way not in known.ways:
-            wrong.append(((*place, "precondition", "way"), f"{way!r} is no way of targets."))
+    before = step.precondition
+    if before is not None and before.type == "has_way" and before.way not in known.ways:
+        wrong.append(((*place, "precondition", "way"), f"{before.way!r} is no way of targets."))
     return wrong
 
 
