@@ -138,6 +138,25 @@ def breaker(name: str, **arguments: Any) -> CircuitBreaker:
     return default().breaker(name, **arguments)
 
 
+def healing_action(
+    name: str,
+    *,
+    verify: Callable[[Mapping[str, Any]], Any] | None = None,
+    undo: Callable[[Mapping[str, Any]], Any] | None = None,
+    heals: str | Sequence[str] = (),
+) -> Callable[[Callable[[Mapping[str, Any]], Any]], Callable[[Mapping[str, Any]], Any]]:
+    """Register a handler that heals this process when the site asks for it by `name`; see
+    `SelfHealingManager.action`.
+
+        @resilience.healing_action("recycle_pool")
+        def recycle_pool(parameters): ...
+
+    It runs on a thread of its own, a coroutine in a loop of its own: what belongs to another loop
+    is called there (`asyncio.run_coroutine_threadsafe`). What it returns is reported to the site.
+    """
+    return default().healing.action(name, verify=verify, undo=undo, heals=heals)
+
+
 def apply(document: Mapping[str, Any]) -> None:
     """Work by a control document of the site; see `Resilience.apply`."""
     default().apply(document)
@@ -217,6 +236,7 @@ __all__ = [
     "current_tier",
     "deadline",
     "default",
+    "healing_action",
     "protect",
     "request_budget",
     "share",

@@ -2,12 +2,14 @@
 
 PLANNER_MCP_PORT, PLANNER_REDIS_URL, PLANNER_DATABASE_URL, GRAPH_URL, RESILIENCE_URL and
 RESILIENCE_INGEST_KEY say where everything is; PLANNER_EXPORT_LOG names the log of failures,
-PLANNER_VERSION_FILE the file that says which version is deployed.
+PLANNER_VERSION_FILE the file that says which version is deployed. With PLANNER_FAULTS=on the
+server can be broken on purpose (`deploy.demo.planner_mcp.healing`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -21,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from deploy.demo import deploys, signals, telemetry
-from deploy.demo.planner_mcp import store, tools
+from deploy.demo.planner_mcp import healing, store, tools
 from deploy.demo.planner_mcp.cache import Cache
 from deploy.demo.planner_mcp.graph import GraphClient
 from deploy.demo.planner_mcp.planner import Planner
@@ -61,6 +63,7 @@ def _health(cache: Cache, database: Store) -> Callable[[Request], Awaitable[Resp
         with suppress_instrumentation():
             checks = {
                 "cache": await _probe(cache.ping()),
+                "kept_answers": await _probe(_kept(cache)),
                 "database": await _probe(database.ping(wait=_PROBE_TIMEOUT)),
             }
         healthy = all(state == "pass" for state in checks.values())
@@ -74,9 +77,20 @@ def _health(cache: Cache, database: Store) -> Callable[[Request], Awaitable[Resp
     return healthz
 
 
+class _Emptied(Exception):
+    """The cache answers, and what was in it is gone."""
+
+
+async def _kept(cache: Cache) -> None:
+    if not await cache.is_marked():
+        raise _Emptied
+
+
 async def _probe(step: Awaitable[None]) -> str:
     try:
         await asyncio.wait_for(step, _PROBE_TIMEOUT + 0.5)
+    except _Emptied:
+        return "fail: the cache was emptied"
     except (RedisError, DatabaseError, PoolTimeout, TimeoutError, OSError) as error:
         return f"fail: {type(error).__name__}"
     return "pass"
@@ -93,6 +107,9 @@ async def serve(version: str) -> None:
         )
         server = tools.build(planner)
         server.custom_route("/healthz", methods=["GET"])(_health(cache, database))
+        if healing.faults_are_on():
+            faults = healing.Faults(database)
+            server.custom_route("/_faults/leak", methods=["POST"])(faults.leak)
         host = os.environ.get("PLANNER_MCP_HOST", "127.0.0.1")
         config = uvicorn.Config(
             server.streamable_http_app(json_response=True, stateless_http=True, host=host),
@@ -105,7 +122,9 @@ async def serve(version: str) -> None:
             timeout_graceful_shutdown=5,
         )
         web = uvicorn.Server(config)
+        healing.register(planner, database, functools.partial(setattr, web, "should_exit", True))
         beside = [
+            asyncio.create_task(_begin_cache(cache)),
             asyncio.create_task(planner.keep_recording()),
             asyncio.create_task(_leave_when_replaced(web, version)),
         ]
@@ -114,6 +133,17 @@ async def serve(version: str) -> None:
         finally:
             for task in beside:
                 task.cancel()
+
+
+async def _begin_cache(cache: Cache) -> None:
+    """A cache that this process begins with is as full as it can be; what is lost from then on is
+    a loss. Tried until the cache answers."""
+    while True:
+        try:
+            await cache.mark()
+            return
+        except RedisError:
+            await asyncio.sleep(_PROBE_TIMEOUT)
 
 
 async def _leave_when_replaced(web: uvicorn.Server, version: str) -> None:

@@ -17,6 +17,7 @@ from deploy.demo.planner_mcp.protection import CACHE
 logger = logging.getLogger(__name__)
 
 _PREFIX = "planner:"
+_MARK = _PREFIX + "filled"
 
 
 class Cache:
@@ -40,6 +41,14 @@ class Cache:
     async def ping(self) -> None:
         """Raises RedisError where Valkey does not answer."""
         await self._client.execute_command("PING")
+
+    async def is_marked(self) -> bool:
+        """Whether it still holds what it was marked with. Raises RedisError."""
+        return bool(await self._client.exists(_MARK))
+
+    async def mark(self) -> None:
+        """Leave a mark that is gone where somebody empties the cache. Raises RedisError."""
+        await self._client.set(_MARK, "1")
 
     async def get(self, key: str) -> Any:
         """The value, or None."""

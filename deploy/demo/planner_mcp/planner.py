@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 import breakers.runtime as resilience
 from breakers.runtime import ResilienceError
 from deploy.demo.planner_mcp.cache import Cache
-from deploy.demo.planner_mcp.errors import GraphConflictError
+from deploy.demo.planner_mcp.errors import GraphConflictError, GraphError
 from deploy.demo.planner_mcp.graph import GraphClient, Json
 from deploy.demo.planner_mcp.protection import BACKGROUND, GRAPH, kept_answers
 from deploy.demo.planner_mcp.store import DATABASE_ERRORS, Store
@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 _MINE = "tasks:me"
 _MAX_UNRECORDED = 1000
+_MAX_ASKED = 20
 _DATABASE_DOWN: tuple[type[Exception], ...] = (ResilienceError, *DATABASE_ERRORS)
 
 
@@ -81,18 +82,22 @@ class Planner:
         self._recording = asyncio.Lock()
         self._unrecorded: deque[dict[str, str]] = deque(maxlen=_MAX_UNRECORDED)
         # The calls to Graph inside have breaker and retries; this is what is served without them.
+        self._kept = kept_answers(cache.kept_answers())
         keeping = resilience.protect(
             GRAPH,
             retry=False,
             breaker=False,
-            cache=kept_answers(cache.kept_answers()),
+            cache=self._kept,
             cache_key=lambda key, *_: str(key),
         )
         self._tasks = keeping(self._tasks_from_graph)
         self._summary = keeping(self._summary_from_graph)
+        # The plans that callers asked about last, for warming.
+        self._asked: OrderedDict[str, None] = OrderedDict()
 
     async def list_tasks(self, plan_id: str | None, limit: int) -> TaskList:
         key = f"tasks:{plan_id}" if plan_id else _MINE
+        self._note(plan_id)
         tasks: list[Task] | None = await self._cache.get(key)
         if tasks is None:
             tasks = await self._tasks(key, plan_id)
@@ -113,6 +118,7 @@ class Planner:
 
     async def plan_summary(self, plan_id: str) -> PlanSummary:
         key = f"summary:{plan_id}"
+        self._note(plan_id)
         known = await self._cache.get(key)
         if known is not None:
             return cast(PlanSummary, {**known, "source": "cache"})
@@ -122,6 +128,31 @@ class Planner:
         summary = cast(PlanSummary, {**known, "source": "database"})
         await self._cache.put(key, summary, seconds=self._cache_seconds)
         return summary
+
+    async def warm(self) -> int:
+        """Ask Graph anew for the answers that callers wanted last, so that the cache keeps them;
+        how many those are. Raises the failure where Graph gives none of them."""
+        wanted: list[tuple[str, str | None]] = [(_MINE, None)]
+        wanted += [(f"tasks:{plan_id}", plan_id) for plan_id in self._asked]
+        failure: Exception | None = None
+        filled = 0
+        for key, plan_id in wanted:
+            try:
+                self._kept.put(key, await self._tasks_from_graph(key, plan_id))
+                filled += 1
+            except (GraphError, ResilienceError) as error:
+                failure = error
+        if failure is not None and not filled:
+            raise failure
+        await self._cache.mark()
+        return filled
+
+    def _note(self, plan_id: str | None) -> None:
+        if plan_id is not None:
+            self._asked[plan_id] = None
+            self._asked.move_to_end(plan_id)
+            if len(self._asked) > _MAX_ASKED:
+                self._asked.popitem(last=False)
 
     async def _tasks_from_graph(self, key: str, plan_id: str | None) -> list[Task]:
         found = await (self._graph.plan_tasks(plan_id) if plan_id else self._graph.my_tasks())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -48,16 +49,33 @@ _TABLES = (
 )
 
 
+Pool = AsyncConnectionPool[psycopg.AsyncConnection[DictRow]]
+
+
 class Store:
     """Holds a pool of few connections, so that a leak shows soon. Errors are psycopg's own."""
 
     def __init__(self, url: str, *, timeout: float = 3.0) -> None:
         self._database = str(conninfo.conninfo_to_dict(url).get("dbname") or urlsplit(url).path[1:])
-        self._pool: AsyncConnectionPool[psycopg.AsyncConnection[DictRow]] = AsyncConnectionPool(
-            url,
+        self._url, self._timeout = url, timeout
+        self._pool = self._new_pool()
+        # What is lent at the moment, by the process id at the server, and since when.
+        self._lent: dict[int, float] = {}
+
+        # A snapshot is only worth having at once; an entry of the log is worth a second attempt.
+        once = resilience.protect(DATABASE, retry=False, timeout=DATABASE_SECONDS)
+        self.snapshot = once(self._snapshot)
+        self.save_snapshot = once(self._save_snapshot)
+        self.record = resilience.protect(DATABASE, idempotent=False, timeout=DATABASE_SECONDS)(
+            self._record
+        )
+
+    def _new_pool(self) -> Pool:
+        return AsyncConnectionPool(
+            self._url,
             min_size=1,
             max_size=_MAX_CONNECTIONS,
-            timeout=timeout,
+            timeout=self._timeout,
             open=False,
             name="planner",
             kwargs={
@@ -66,14 +84,6 @@ class Store:
                 "application_name": _APPLICATION,
                 "connect_timeout": 3,
             },
-        )
-
-        # A snapshot is only worth having at once; an entry of the log is worth a second attempt.
-        once = resilience.protect(DATABASE, retry=False, timeout=DATABASE_SECONDS)
-        self.snapshot = once(self._snapshot)
-        self.save_snapshot = once(self._save_snapshot)
-        self.record = resilience.protect(DATABASE, idempotent=False, timeout=DATABASE_SECONDS)(
-            self._record
         )
 
     async def open(self) -> None:
@@ -93,14 +103,49 @@ class Store:
             await connection.execute("SELECT 1")
 
     def pool(self) -> dict[str, int]:
-        """How the pool stands: size, free connections, callers waiting."""
+        """How the pool stands: size, connections that are lent and that are free, callers waiting."""
         stats = self._pool.get_stats()
+        size, free = stats.get("pool_size", 0), stats.get("pool_available", 0)
         return {
             "max": _MAX_CONNECTIONS,
-            "size": stats.get("pool_size", 0),
-            "available": stats.get("pool_available", 0),
+            "size": size,
+            "used": size - free,
+            "available": free,
             "waiting": stats.get("requests_waiting", 0),
         }
+
+    async def recycle(self, *, grace: float) -> int:
+        """Begin a new pool in place of the present one; how many connections were taken from
+        whoever had kept one for more than `grace` seconds.
+
+        Where the database gives no new connection, the pool stays as it is, and this raises.
+        """
+        new = self._new_pool()
+        try:
+            await new.open(wait=True, timeout=5)
+        except BaseException:
+            await new.close(timeout=0)
+            raise
+        kept = [pid for pid, since in self._lent.items() if time.monotonic() - since > grace]
+        old, self._pool = self._pool, new
+        # What is lent is closed when it comes back.
+        await old.close(timeout=0)
+        async with new.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT count(*) AS ended FROM unnest(%s::int[]) AS pid WHERE pg_terminate_backend(pid)",
+                [kept],
+            )
+            row = await cursor.fetchone()
+        return int(row["ended"]) if row else 0
+
+    async def leak(self) -> None:
+        """Take a connection, begin a transaction, and never give it back: as code does that waits
+        for something else meanwhile. It ends with its connection."""
+        async with self._connection() as connection:
+            await connection.execute("BEGIN")
+            await connection.execute("SELECT count(*) FROM activity")
+            async for _ in connection.notifies():
+                continue
 
     async def _snapshot(self, plan_id: str, *, younger_than: timedelta) -> dict[str, Any] | None:
         async with self._connection() as connection:
@@ -134,11 +179,15 @@ class Store:
             kind=SpanKind.CLIENT,
             attributes={"db.system.name": "postgresql", "db.namespace": self._database},
         ):
-            connection = await self._pool.getconn()
+            pool = self._pool
+            connection = await pool.getconn()
+        pid = connection.info.backend_pid
+        self._lent[pid] = time.monotonic()
         try:
             yield connection
         finally:
-            await self._pool.putconn(connection)
+            del self._lent[pid]
+            await pool.putconn(connection)
 
 
 def instrument() -> None:
