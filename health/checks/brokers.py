@@ -15,7 +15,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +23,7 @@ from typing import Any
 import amqp
 import redis
 from amqp.transport import SSLTransport, TCPTransport
-from kombu import Connection
+from kombu import Connection, Producer
 from kombu.exceptions import KombuError
 from kombu.pidbox import Mailbox
 from kombu.transport import pyamqp
@@ -269,6 +269,20 @@ def _connection(broker: Broker, each: float) -> Connection:
     )
 
 
+class _OneTry(Producer):
+    """kombu's mailbox asks for endless tries: where the broker dies while the ping is sent, it
+    would look for it again each second, and the deadline would be all that is known of it."""
+
+    def publish(self, *args: Any, **options: Any) -> Any:
+        return super().publish(*args, **{**options, "retry": False})
+
+
+class _Mailbox(Mailbox):
+    @contextlib.contextmanager
+    def producer_or_acquire(self, producer: Any = None, channel: Any = None) -> Iterator[Producer]:
+        yield _OneTry(channel, auto_declare=False)
+
+
 def _ping(connection: Connection, channel: Any, exchange: str, wait: float) -> dict[str, float]:
     """A control broadcast, as `celery inspect ping` sends it."""
     began = time.monotonic()
@@ -279,7 +293,7 @@ def _ping(connection: Connection, channel: Any, exchange: str, wait: float) -> d
             for name in reply:
                 workers.setdefault(str(name), time.monotonic() - began)
 
-    box = Mailbox(exchange, type="fanout", accept=["json"], serializer="json")
+    box = _Mailbox(exchange, type="fanout", accept=["json"], serializer="json")
     mailbox: Any = box(connection)
     try:
         mailbox.multi_call("ping", timeout=wait, callback=take, channel=channel)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from health.checks import KINDS, Failed
+from health.checks import KINDS, Failed, brokers
 from health.checks.addresses import Addresses, Forbidden
 from resilience_site.core.taskqueue import PUBLISHED_AT
 from tests.health.checks.engines import ValkeyEngine, free_port, until, valkey
@@ -249,6 +249,21 @@ class TestBrokenBroker:
             await eventually(lambda: pinging() != [] and proxy.open_connections >= 2)
             proxy.refuse()
             assert "The broker 127.0.0.1" in (await task).output
+            await eventually(lambda: pinging() == [], seconds=3)
+
+    async def test_a_broker_that_dies_as_the_ping_is_sent_is_not_waited_for(
+        self, broker: ValkeyEngine, workers: list[Worker], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with Faults("127.0.0.1", broker.port) as proxy:
+            send = brokers._RedisChannel._put_fanout
+
+            def die(self: Any, *args: Any, **options: Any) -> Any:
+                proxy.refuse()
+                return send(self, *args, **options)
+
+            monkeypatch.setattr(brokers._RedisChannel, "_put_fanout", die)
+            target = {"broker_url": f"redis://127.0.0.1:{proxy.port}/0", "reply_seconds": 5}
+            assert "The broker 127.0.0.1" in (await failure("celery", target, timeout=20.0)).output
             await eventually(lambda: pinging() == [], seconds=3)
 
     async def test_a_silent_amqp_broker(self) -> None:
