@@ -13,6 +13,7 @@ urlpatterns = [
     path("", include("resilience_site.pages.urls")),
     path("", include("analytics.urls")),
     path("", include("alerting.urls")),
+    path("", include("healing.urls")),
     path("", include("health.urls")),
     path("", include("breakers.urls")),
     path("", include("breakers.control_urls")),

@@ -4,4 +4,9 @@ from __future__ import annotations
 
 from ninja import Router
 
-routers: list[tuple[str, Router]] = []
+from healing.api import opportunities, runs
+
+routers: list[tuple[str, Router]] = [
+    ("", runs.router),
+    ("", opportunities.router),
+]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -73,13 +71,10 @@ def waiting_runs() -> QuerySet[HealingRun]:
 
 
 def opportunity_list(
-    *,
-    state: str = "",
-    service: str = "",
-    workflow: str = "",
-    trigger_keys: Iterable[str] | None = None,
+    *, state: str = "", service: str = "", workflow: str = "", type_: str = ""
 ) -> QuerySet[Opportunity]:
-    """Opportunities with their workflow, the one that was told last first."""
+    """Opportunities with their workflow, the one that was told last first. `type_` is a type of
+    errors: those that answer to a pattern of it."""
     found = Opportunity.objects.select_related("workflow")
     if state:
         found = found.filter(state=state)
@@ -87,8 +82,8 @@ def opportunity_list(
         found = found.filter(service=service)
     if workflow:
         found = found.filter(workflow__name=workflow)
-    if trigger_keys is not None:
-        found = found.filter(trigger_key__in=list(trigger_keys))
+    if type_:
+        found = found.filter(trigger__evidence__type=type_)
     return found.order_by("-last_seen", "-id")
 
 
@@ -100,13 +95,3 @@ def opportunities_open() -> QuerySet[Opportunity]:
 def opportunity_find(opportunity_id: UUID) -> Opportunity | None:
     """The opportunity, if it is there."""
     return Opportunity.objects.select_related("workflow").filter(id=opportunity_id).first()
-
-
-def step_counts(runs: Iterable[HealingRun]) -> dict[UUID, dict[str, Any]]:
-    """How many steps of each run are over, and how many there are."""
-    found = {}
-    for run in runs:
-        steps = steps_of(run)
-        over = sum(1 for each in steps if each.ended_at is not None)
-        found[run.id] = {"over": over, "all": len(steps)}
-    return found

@@ -106,3 +106,8 @@ def window(seconds: float) -> str:
         if seconds % length == 0 and seconds >= (2 * length if unit in ("min", "d") else length):
             return f"last {int(seconds // length)} {unit}"
     return f"last {three_digits(seconds)} s"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from alerting.domain.reports.figures import Figures, Healing, Totals
-from alerting.domain.reports.words import budget_words, plural, spent_words
+from alerting.domain.reports.words import budget_words, spent_words
 from health.domain.availability import percent_text
-from resilience_site.core.formatting import ABSENT, compact, duration, percent
+from resilience_site.core.formatting import ABSENT, compact, duration, percent, plural
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,14 @@ from datetime import datetime, timedelta
 
 from alerting.domain.reports.figures import Figures, Measured, ServiceLine, Totals
 from health.domain.availability import percent_text
-from resilience_site.core.formatting import compact, duration, exact, percent, three_digits
+from resilience_site.core.formatting import (
+    compact,
+    duration,
+    exact,
+    percent,
+    plural,
+    three_digits,
+)
 
 _LINES = 10
 _SHORTEST_CHANGE = 0.0005
@@ -216,7 +223,3 @@ def _alerts(figures: Figures) -> Iterator[str]:
         yield (
             f"{line.rule} ({line.severity}): {plural(line.fired, 'alert')} ({line.before} before)"
         )
-
-
-def plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
