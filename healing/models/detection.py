@@ -12,8 +12,6 @@ class DetectorCursor(models.Model):
     reader = models.CharField(max_length=40, primary_key=True)
     position = models.BigIntegerField(default=0)
     looked_at = models.DateTimeField(null=True)
-    # Through when heals have been held against failures that came after them.
-    held_through = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return self.reader

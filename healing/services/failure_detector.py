@@ -16,6 +16,7 @@ from healing.models import DetectorCursor, HealingRun
 from healing.selectors.standing import failures_standing
 from healing.services.detecting.attempts import opportunities_try
 from healing.services.detecting.opportunities import opportunities_follow
+from healing.services.detecting.relapses import heals_follow
 from resilience_site.core import journal
 from resilience_site.core.choices import Topic
 
@@ -59,7 +60,8 @@ def failures_look(*, now: datetime) -> None:
             cursor.save(update_fields=["position"])
             return
         failures = failures_standing(now)
-        entries = opportunities_follow(failures, looked_at=cursor.looked_at, now=now)
+        entries = heals_follow(since=cursor.looked_at or now, now=now)
+        entries += opportunities_follow(failures, looked_at=cursor.looked_at, now=now)
         cursor.looked_at = now
         cursor.save()
         journal.append(entries)

@@ -19,7 +19,7 @@ REFUSALS: Final = (
     "breakers.runtime.errors.CallNotPermitted",
     "io.github.resilience4j.circuitbreaker.CallNotPermittedException",
 )
-_SPIKING: Final = (PatternState.ESCALATING, PatternState.REGRESSED)
+SPIKING: Final = (PatternState.ESCALATING, PatternState.REGRESSED)
 _MOST: Final = 200
 
 
@@ -30,14 +30,14 @@ def patterns_shown() -> QuerySet[ErrorPattern]:
 
 def patterns_spiking(now: datetime) -> list[Failing]:
     """Patterns that escalate or came back, and are still seen."""
-    rows = patterns_shown().filter(state__in=_SPIKING, last_seen__gt=now - LIVELY)
+    rows = patterns_shown().filter(state__in=SPIKING, last_seen__gt=now - LIVELY)
     return [_failing(each) for each in rows.order_by("-last_seen", "id")[:_MOST]]
 
 
 def _failing(row: ErrorPattern) -> Failing:
     what = "grows" if row.state == PatternState.ESCALATING else "is back"
     return Failing(
-        kind=TriggerKind.PATTERN_SPIKING,
+        kind=TriggerKind.PATTERNSPIKING,
         key=str(row.id),
         service=row.service,
         names=(row.type,),

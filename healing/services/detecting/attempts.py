@@ -16,7 +16,7 @@ from resilience_site.core.audit import Actor
 
 logger = logging.getLogger(__name__)
 
-ACTOR: Final = Actor.system("self-healing")
+ACTOR: Final = Actor.system("healing")
 AGAIN: Final = timedelta(seconds=10)
 # For which whoever judges one has it alone, however long that takes.
 _CLAIM: Final = timedelta(seconds=60)
