@@ -37,7 +37,7 @@ def patterns_spiking(now: datetime) -> list[Failing]:
 def _failing(row: ErrorPattern) -> Failing:
     what = "grows" if row.state == PatternState.ESCALATING else "is back"
     return Failing(
-        kind=TriggerKind.PATTERNSPIKING,
+        kind=TriggerKind.PATTERN_SPIKING,
         key=str(row.id),
         service=row.service,
         names=(row.type,),
