@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_process_shutdown, worker_ready, worker_shutting_down
@@ -18,6 +19,7 @@ from health.services import (
     staleness,
 )
 from resilience_site.config import config
+from resilience_site.core.taskqueue import heals_alone
 
 
 @shared_task
@@ -35,8 +37,8 @@ def checks_run() -> None:
 
 
 @worker_ready.connect
-def _begin(**_: object) -> None:
-    if config.health_checks_enabled:
+def _begin(sender: Any = None, **_: object) -> None:
+    if config.health_checks_enabled and not heals_alone(str(getattr(sender, "hostname", ""))):
         keep_probing()
 
 

@@ -11,6 +11,7 @@ import plotly
 from csp.constants import SELF
 
 from resilience_site.config import config
+from resilience_site.core import taskqueue
 from resilience_site.schedule import BEAT_SCHEDULE
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -130,6 +131,11 @@ _BROKER = config.celery_broker_url or config.redis_url
 # Celery has a name and a query of its own for the socket of a Redis.
 CELERY_BROKER_URL = _BROKER.replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
 CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ROUTES = {
+    # Whether healing stands still is not for the worker to say that heals.
+    "healing.tasks.runs_audit": {"queue": taskqueue.QUEUE},
+    "healing.tasks.*": {"queue": taskqueue.HEALING},
+}
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

@@ -11,6 +11,8 @@ from typing import Any
 import redis
 
 QUEUE = "celery"
+# The worker that heals has a queue of its own, so that what hinders the others does not hinder it.
+HEALING = "healing"
 PUBLISHED_AT = "published_at"
 TIMEOUT_SECONDS = 1.0
 
@@ -21,6 +23,11 @@ class QueueState:
 
     length: int
     oldest_age: float | None
+
+
+def heals_alone(hostname: str) -> bool:
+    """Whether a worker of this name (`NAME@HOST`) heals and does nothing else."""
+    return hostname.partition("@")[0] == HEALING
 
 
 @functools.cache

@@ -27,6 +27,7 @@ from resilience_site.embedded.processes import reap, run_to_end, spawn
 from resilience_site.embedded.programs import Program
 from resilience_site.embedded.site import (
     BEAT,
+    HEALING,
     WORKER,
     address,
     max_connections,
@@ -205,9 +206,9 @@ class Launcher:
         config.keep(database_url=None, redis_url=None)
 
     def _stop_background_work(self) -> None:
-        """Worker and beat stop side by side; the supervisor alone stops one after the other."""
+        """Workers and beat stop side by side; the supervisor alone stops one after the other."""
         with suppress(OSError):  # A supervisor that does not answer is told by a signal.
-            for name in (WORKER, BEAT):
+            for name in (WORKER, HEALING, BEAT):
                 self.supervisor.stop(name, wait=False)
 
     def _announce(self, seconds: float) -> None:

@@ -6,17 +6,18 @@ import sys
 from pathlib import Path
 
 from resilience_site.config import config
+from resilience_site.core import taskqueue
 from resilience_site.embedded.programs import Program
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-WEB, WORKER, BEAT = "web", "worker", "beat"
+WEB, WORKER, HEALING, BEAT = "web", "worker", "healing", "beat"
 # Each process keeps at most one pool of the size in the settings, and few connections beside it.
 _CONNECTIONS_PER_PROCESS = 10
 _SPARE_CONNECTIONS = 40
 
 
 def site_programs() -> list[Program]:
-    """Web, worker and beat, in the order of starting."""
+    """Web, workers and beat, in the order of starting."""
     celery = [sys.executable, "-m", "celery", "--app", "resilience_site.celery"]
     return [
         Program(
@@ -36,12 +37,28 @@ def site_programs() -> list[Program]:
                 # Threads share what one process has loaded: a forked pool needs that again.
                 *("--pool", "threads", "--concurrency", "2", "--prefetch-multiplier", "1"),
                 *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+                *("--hostname", "celery@%h"),
             ],
             directory=ROOT,
             stop_seconds=15,
             priority=200,
             # Requests come before background work.
             nice=10,
+        ),
+        Program(
+            HEALING,
+            [
+                *(*celery, "worker", "--loglevel", "INFO"),
+                # What is healed may be slow to answer: most threads wait.
+                *("--pool", "threads", "--concurrency", "6", "--prefetch-multiplier", "1"),
+                *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+                *("--hostname", f"{taskqueue.HEALING}@%h", "--queues", taskqueue.HEALING),
+            ],
+            directory=ROOT,
+            stop_seconds=15,
+            priority=205,
+            # Healing comes before other background work: it is to end what delays it.
+            nice=5,
         ),
         Program(
             BEAT,
@@ -60,7 +77,7 @@ def preparation() -> Program:
 
 def max_connections() -> int:
     """Of the embedded PostgreSQL: every process of the site and some others at once."""
-    processes = config.resilience_web_processes + 2
+    processes = config.resilience_web_processes + 3
     return _SPARE_CONNECTIONS + processes * _CONNECTIONS_PER_PROCESS
 
 

@@ -170,7 +170,8 @@ def _runs(process: psutil.Process) -> bool:
 
 _MARKS = {
     "web": ["resilience_site.embedded.web"],
-    "worker": ["celery", "--pool"],
+    "worker": ["celery@%h"],
+    "healing": ["healing@%h"],
     "beat": ["celery", "--pidfile"],
     "supervisor": ["supervisor.supervisord"],
     "postgres": ["unix_socket_directories"],
@@ -195,7 +196,7 @@ def _is(process: psutil.Process, name: str) -> bool:
     return all(any(mark in word for word in words) for mark in _MARKS[name])
 
 
-PROGRAMS = {"supervisor": 1, "postgres": 1, "valkey": 1, "web": 2, "worker": 1, "beat": 1}
+PROGRAMS = {"supervisor": 1, "postgres": 1, "valkey": 1, "web": 2, "worker": 1, "healing": 1, "beat": 1}
 
 
 def counts(up: Up) -> dict[str, int]:

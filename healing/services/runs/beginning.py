@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Final
 
 from healing.choices import Mode, RunState
 from healing.domain.definition import Definition
@@ -11,9 +12,11 @@ from healing.services.guardrails import guardrails_judge
 from healing.services.runs.contexts import Hands
 from healing.services.runs.ending import run_end, run_move
 from healing.services.runs.entries import run_entry, subject_of
-from healing.services.runs.standing import neighbours_failing
+from healing.services.runs.standing import neighbours_failing, recovered_by_itself
 from healing.services.runs.starting import state_allowed
 from resilience_site.core import journal
+
+RECOVERED: Final = "Its target recovered by itself before anything was done."
 
 
 def run_begin(hands: Hands, run: HealingRun, definition: Definition) -> datetime | None:
@@ -28,6 +31,11 @@ def run_begin(hands: Hands, run: HealingRun, definition: Definition) -> datetime
             run_end(row, RunState.CANCELLED, "Nobody looked at it before its deadline.", now)
         return None
     approved = bool(run.approved_by)
+    # Whoever starts a run themselves knows how the target is.
+    if run.approved_at != run.created_at and recovered_by_itself(run):
+        with hands.lease.writing() as row:
+            run_end(row, RunState.CANCELLED, RECOVERED, now)
+        return None
     asked = Mode.AUTO if approved else Mode(run.mode)
     workflow = run.workflow_row
     if workflow is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from healing.choices import OPEN, RunState
 from healing.domain import machine
@@ -12,19 +12,25 @@ from healing.models import HealingRun
 from healing.services.runs.entries import run_entry
 from resilience_site.core import journal
 
+# How entries of changes to states that are open are called, where their state alone does not say it.
+_KINDS: Final = {
+    (RunState.PENDING, RunState.RUNNING): "run.started",
+    (RunState.PENDING, RunState.WAITING_APPROVAL): "run.created",
+    (RunState.WAITING_APPROVAL, RunState.PENDING): "run.approved",
+    (RunState.VERIFYING, RunState.RUNNING): "run.unhealed",
+}
+
 
 def run_move(run: HealingRun, state: RunState, text: str, **changes: Any) -> None:
-    """Give an open run another state that is open too, inside the caller's transaction."""
+    """Give a run another state that is open, inside the caller's transaction."""
     machine.require(run.state, state.value)
+    kind = _KINDS.get((RunState(run.state), state), "")
+    if not kind and state == RunState.RUNNING:
+        kind = "run.undoing"
     run.state = state
     for name, value in changes.items():
         setattr(run, name, value)
     run.save(update_fields=["state", *changes])
-    kind = "run.started" if state == RunState.RUNNING else ""
-    if state == RunState.PENDING:
-        kind = "run.approved"
-    if state == RunState.WAITING_APPROVAL:
-        kind = "run.created"
     journal.append([run_entry(kind, run, text)])
 
 

@@ -1,34 +1,26 @@
-"""The reaper: ends what nobody ends. It writes under a lease of its own, like any worker."""
+"""The reaper: ends what nobody ends."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Q
+from django.db import transaction
 
 from healing.choices import RunState
 from healing.models import HealingRun
+from healing.services.runs.beginning import RECOVERED
 from healing.services.runs.ending import run_end
-from healing.services.runs.leases import lease_claim
+from healing.services.runs.standing import recovered_by_itself
 
 
 def runs_reap(now: datetime) -> list[UUID]:
-    """End runs to which nobody said yes in time; the ids of those. Runs whose lease is dead, and
-    those beyond their deadline, are due by that: whoever looks at them next goes on or ends them.
+    """End runs that wait for a yes which nobody gave in time, or that is not needed any more; the
+    ids of those. Runs whose lease is dead, and those beyond their deadline, are due by that:
+    whoever looks at them next goes on or ends them.
     """
-    late = HealingRun.objects.filter(
-        Q(approve_until__lte=now) | Q(approve_until=None), state=RunState.WAITING_APPROVAL
-    )
-    ended = []
-    for run_id in late.values_list("pk", flat=True):
-        lease = lease_claim(run_id=run_id, now=now)
-        if lease is None:
-            continue
-        with lease.writing() as run:
-            if run.state == RunState.WAITING_APPROVAL:
-                run_end(run, RunState.CANCELLED, "Nobody approved it in time.", now)
-                ended.append(run.pk)
+    waiting = HealingRun.objects.filter(state=RunState.WAITING_APPROVAL)
+    ended = [run.pk for run in waiting if _is_over(run, now) and _end(run.pk, now)]
     # One that nothing makes due any more is looked at once it is beyond its deadline.
     HealingRun.objects.filter(
         state__in=[RunState.PENDING, RunState.RUNNING, RunState.VERIFYING],
@@ -36,3 +28,24 @@ def runs_reap(now: datetime) -> list[UUID]:
         due_at__gt=now,
     ).update(due_at=now)
     return ended
+
+
+def _is_over(run: HealingRun, now: datetime) -> bool:
+    return (run.approve_until or now) <= now or recovered_by_itself(run)
+
+
+def _end(run_id: UUID, now: datetime) -> bool:
+    """Nobody advances a run that waits: the lock on its row is enough."""
+    with transaction.atomic():
+        rows = HealingRun.objects.select_for_update(no_key=True)
+        run = rows.filter(pk=run_id, state=RunState.WAITING_APPROVAL).first()
+        if run is None:
+            return False
+        approval_end(run, now)
+    return True
+
+
+def approval_end(run: HealingRun, now: datetime) -> None:
+    """End a run that waits for approval, inside the caller's transaction."""
+    late = (run.approve_until or now) <= now
+    run_end(run, RunState.CANCELLED, "Nobody approved it in time." if late else RECOVERED, now)

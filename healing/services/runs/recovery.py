@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from healing.actions.base import LeaseLost
-from healing.choices import RunState
+from healing.choices import OPEN, RunState
 from healing.domain.definition import Definition, definition_of
 from healing.domain.machine import RunSeen, StepSeen, Thing, may_have_acted, next_thing
 from healing.models import HealingRun, HealingStep
@@ -18,6 +18,7 @@ from healing.services.runs.contexts import Hands, Now, utc_now
 from healing.services.runs.dry import run_dry
 from healing.services.runs.ending import run_end, run_move
 from healing.services.runs.leases import lease_claim
+from healing.services.runs.reaper import approval_end
 from healing.services.runs.steps import step_act, step_examine, steps_doubt
 from healing.services.runs.stopping import run_stopped
 from healing.services.runs.undoing import can_undo, step_undo, undo_begin
@@ -33,8 +34,6 @@ logger = logging.getLogger(__name__)
 _POLL: Final = timedelta(seconds=1)
 # How soon one that this site itself could not advance is.
 _AFTER_FAULT: Final = timedelta(seconds=10)
-# A wait that is no longer is waited for here: another look would come no sooner.
-_SHORT_SECONDS: Final = 1.0
 
 
 def run_look(run_id: UUID, *, now: Now = utc_now) -> bool:
@@ -45,17 +44,36 @@ def run_look(run_id: UUID, *, now: Now = utc_now) -> bool:
     hands = Hands(lease, now)
     with lease.beating():
         try:
-            due_at = _advance(hands)
+            due_at = _advance_or_later(hands)
         except LeaseLost:
             logger.warning("The run %s went to another worker", run_id)
             return False
-        except Exception:
-            # Its deadline ends it, should this go on.
-            logger.exception("The run %s could not be advanced", run_id)
-            due_at = now() + _AFTER_FAULT
     if due_at is not None:
         lease.release(due_at)
     return True
+
+
+def _advance_or_later(hands: Hands) -> datetime | None:
+    try:
+        return _advance(hands)
+    except LeaseLost:
+        raise
+    except Exception:
+        logger.exception("The run %s could not be advanced", hands.lease.run_id)
+        return _after_fault(hands)
+
+
+def _after_fault(hands: Hands) -> datetime | None:
+    """Try again soon, but not beyond the deadline: then a person has to know."""
+    now = hands.now()
+    with hands.lease.writing() as run:
+        if now >= run.deadline and run.state in (RunState.RUNNING, RunState.VERIFYING):
+            run_end(run, RunState.ESCALATED, "This site could not advance it; see its log.", now)
+            return None
+        if now >= run.deadline and run.state != RunState.WAITING_APPROVAL:
+            run_end(run, RunState.CANCELLED, "This site could not begin it; see its log.", now)
+            return None
+    return now + _AFTER_FAULT
 
 
 def _advance(hands: Hands) -> datetime | None:
@@ -66,20 +84,24 @@ def _advance(hands: Hands) -> datetime | None:
         if run.fence != hands.lease.fence:
             raise LeaseLost(f"Another worker advances the run {run.pk}.")
         definition = definition_of(run.definition)
-        if run.state not in (RunState.PENDING, RunState.RUNNING, RunState.VERIFYING):
-            # Nobody said yes in time, which the reaper knows too.
-            return run.due_at
+        if run.state not in OPEN:
+            return None
+        if run.state == RunState.WAITING_APPROVAL:
+            return _waited(hands)
         if run.dry_run:
             run_dry(hands, run)
             return None
         due_at = _one_thing(hands, run, definition)
         if due_at is not None and due_at > hands.now():
-            wait = (due_at - hands.now()).total_seconds()
-            if wait > _SHORT_SECONDS or run.state == RunState.VERIFYING:
-                return due_at
-            hands.lease.pause(wait)
-        if not HealingRun.objects.filter(pk=run.pk, ended_at=None).exists():
-            return None
+            return due_at
+
+
+def _waited(hands: Hands) -> datetime | None:
+    with hands.lease.writing() as run:
+        if run.approve_until is not None and run.approve_until > hands.now():
+            return run.approve_until
+        approval_end(run, hands.now())
+    return None
 
 
 def _one_thing(hands: Hands, run: HealingRun, definition: Definition) -> datetime | None:
@@ -88,10 +110,12 @@ def _one_thing(hands: Hands, run: HealingRun, definition: Definition) -> datetim
         return run_begin(hands, run, definition)
     seen = _seen(run, definition)
     thing = next_thing(seen)
+    if run.state == RunState.VERIFYING and thing.kind != "examine":
+        thing = Thing("verify")
     # What is not known has to be found out whatever comes next.
     if thing.kind != "examine" and run_stopped(hands, run, seen, thing):
         return None
-    if run.state == RunState.VERIFYING and thing.kind != "examine":
+    if run.state == RunState.VERIFYING and thing.kind == "verify":
         return _verify(hands, run, definition)
     return _do(hands, run, definition, seen, thing)
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from breakers.models import Breaker
 from breakers.selectors.instances import live_instances
-from healing.choices import TargetKind
+from healing.choices import TargetKind, TriggerKind
 from healing.models import HealingRun
 from health.choices import HealthState
 from health.domain.graph import Graph
@@ -33,6 +33,13 @@ def breakers_of(run: HealingRun, now: datetime) -> list[str]:
     }
     # One that ended left the last state of its breaker behind.
     return [state for place, state in states.items() if place in live] or list(states.values())
+
+
+def recovered_by_itself(run: HealingRun) -> bool:
+    """Whether the check that it answers to is up again, though nothing was done."""
+    if run.trigger_kind != TriggerKind.CHECK_FAILED or run.check_id is None:
+        return False
+    return CheckStatus.objects.filter(pk=run.check_id, own_state=HealthState.UP).exists()
 
 
 def checks_failing(services: Collection[str]) -> dict[UUID, str]:

@@ -14,6 +14,7 @@ from healing.choices import Mode, OpportunityState, RunState
 from healing.domain.definition import Definition, definition_form, definition_of
 from healing.domain.guardrails import Judgement, Verdict
 from healing.models import HealingRun, HealingStep, Opportunity, Workflow
+from healing.selectors.learning import ladder_order
 from healing.services.guardrails import guardrails_judge
 from healing.services.runs.entries import run_entry
 from healing.services.runs.refusals import Refused
@@ -77,13 +78,16 @@ def run_start(
         elif role is not None:
             raise Forbidden("The site itself has no role.")
         asked = _mode_asked(workflow, mode, by_person)
+        if by_person and asked == Mode.OBSERVE:
+            # What guardrails would say to the real one is what they want to see.
+            asked, dry_run = Mode.AUTO, True
         wanted = _Wanted(
             workflow=workflow,
             definition=definition_of(workflow.definition),
             subject=subject,
             mode=asked,
             by_person=by_person,
-            dry_run=dry_run or (by_person and asked == Mode.OBSERVE),
+            dry_run=dry_run,
             reason=reason,
             actor=actor,
             opportunity=opportunity,
@@ -93,7 +97,7 @@ def run_start(
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_START_LOCK])
             run = _started(wanted)
-        if run.refused_by and by_person:
+        if run.refused_by and by_person and not run.dry_run:
             refusal = run.guardrails[-1]
             raise Refused(run, run.refused_by, str(refusal["reason"]))
     return run
@@ -253,6 +257,8 @@ def _row(wanted: _Wanted, state: RunState, verdicts: list[dict[str, object]]) ->
 
 def _steps(run: HealingRun, definition: Definition) -> None:
     order = [each.id for each in definition.steps]
+    if definition.strategy == "ladder":
+        order = ladder_order(definition, run.service, run.created_at)
     HealingStep.objects.bulk_create(
         HealingStep(run=run, n=n, name=name, action=definition.step(name).action)
         for n, name in enumerate(order, start=1)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
+from django.db import connection
+
 from healing.actions.base import ActionFailed, Context, Done, LeaseLost
 from healing.choices import StepState
 from healing.domain.definition import Step, definition_of
@@ -53,6 +55,7 @@ def step_act(hands: Hands, run: HealingRun, step: HealingStep) -> None:
         return
     context = context_of(hands, run, step, wanted.timeout_seconds, seen)
     _begin(hands, step, resolved, seen)
+    connection_let_go()
     try:
         done = guarded(lambda: resolved.action.act(resolved.parameters, context), "The action")
     except ActionFailed as error:
@@ -143,6 +146,12 @@ def _close(
 
 def _label(step: HealingStep) -> str:
     return (step.resolved or step.action).replace("_", " ").capitalize()
+
+
+def connection_let_go() -> None:
+    """An act may take minutes, in which others need the process's few connections."""
+    if not connection.in_atomic_block:
+        connection.close()
 
 
 # --- Steps that nobody saw the end of ---------------------------------------------------------

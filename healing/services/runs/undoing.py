@@ -13,7 +13,7 @@ from healing.models import HealingRun, HealingStep
 from healing.services.runs.contexts import Hands, context_of
 from healing.services.runs.ending import run_move
 from healing.services.runs.entries import step_entry, subject_of
-from healing.services.runs.steps import guarded, step_of
+from healing.services.runs.steps import connection_let_go, guarded, step_of
 from healing.services.targets import Resolved, step_resolve
 from health.checks.words import one_line
 from resilience_site.core import journal
@@ -81,6 +81,7 @@ def step_undo(hands: Hands, run: HealingRun, step: HealingStep) -> None:
     _begin(hands, step)
     context = context_of(hands, run, step, wanted.timeout_seconds, step.before, part=":undo")
     secrets = way.resolved.secrets
+    connection_let_go()
     try:
         done = _undone(way, context)
     except ActionFailed as error:

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from django.db import connection
 
-from tests.health.world import World
 from tests.healing.engine.scenes import stage
+from tests.health.world import World
 
 __all__ = ["stage"]
 

@@ -13,7 +13,7 @@ from healing.actions.base import ACTIONS, Action, ActionFailed, Context, Done, S
 from healing.choices import Mode
 from healing.domain.definition import definition_form, definition_of
 from healing.models import HealingRun, HealingStep, Workflow
-from healing.services.recovery_orchestrator import run_look
+from healing.services.recovery_orchestrator import run_look, run_start
 from resilience_site.core.audit import Actor
 from tests.health.world import World
 
@@ -165,3 +165,9 @@ def followed(run: HealingRun, world: World, seconds: int = 60) -> HealingRun:
             break
         world.run(1)
     return run
+
+
+def begun(world: World, *steps: dict[str, Any], **more: Any) -> HealingRun:
+    """A run that the site has started now."""
+    flow = workflow(*steps, now=world.now, **more)
+    return run_start(workflow=flow, subject=subject(world), actor=SITE, now=world.now)
