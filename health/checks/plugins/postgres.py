@@ -2,48 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
-import os
 import re
-import socket
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import Any, Final
 
 import psycopg
-from psycopg import waiting
-from psycopg.abc import PQGen
 
 from health.checks.base import CheckKind, Context, Failed, Finding, kind
 from health.checks.judgement import Judgement, require_limits
 from health.checks.options import OptionError
-from health.checks.reaching import (
-    LOCAL,
-    OUR_OWN,
-    judged,
-    place,
-    reach,
-    require_authorities,
-    require_local_allowed,
+from health.checks.postgreslink import (
+    PostgresConnection,
+    first_line,
+    postgres_connect,
+    postgres_parameters,
+    postgres_target,
 )
+from health.checks.reaching import LOCAL, place, reach
 from health.checks.words import one_line, without
 
-RV = TypeVar("RV")
-
-PORT: Final = 5432
 _DAY: Final = 86_400.0
-# What else a URL may say; anything else could read files or reach other hosts.
-_PARAMETERS: Final = frozenset(
-    {
-        "host",
-        "sslmode",
-        "sslrootcert",
-        "channel_binding",
-        "application_name",
-        "target_session_attrs",
-    }
-)
 _READS: Final = re.compile(r"\s*\(*\s*(select|with|values|table)\b", re.IGNORECASE)
 _STATE: Final = """
 SELECT pg_is_in_recovery(),
@@ -98,29 +76,13 @@ class PostgresOptions:
     idle_fail_seconds: float | None = None
 
 
-class _Connection(psycopg.AsyncConnection[Any]):
-    """Ends with its caller: psycopg would first ask the server to cancel, and wait for it."""
-
-    async def wait(
-        self,
-        gen: PQGen[RV],
-        interval: float = 0.1,
-        timeout: float | None = None,  # noqa: ASYNC109 - psycopg's signature
-    ) -> RV:
-        try:
-            return await waiting.wait_async(gen, self.pgconn.socket, interval, timeout)
-        except asyncio.CancelledError:
-            self.pgconn.finish()
-            raise
-
-
 @kind("postgres", "PostgreSQL")
 class PostgresCheck(CheckKind[PostgresOptions]):
     Options = PostgresOptions
     url_secrets = frozenset({"dsn"})
 
     def validate(self, options: PostgresOptions) -> None:
-        _parameters(options.dsn)
+        postgres_parameters(options.dsn)
         if not _READS.match(options.query):
             raise OptionError("query", "must be one SELECT, WITH, VALUES or TABLE")
         require_limits(options, "pool", "percent", high=100.0)
@@ -130,85 +92,28 @@ class PostgresCheck(CheckKind[PostgresOptions]):
             raise OptionError("min_standbys", "must not be negative")
 
     def hosts(self, options: PostgresOptions) -> tuple[tuple[str, int], ...]:
-        host, port = _target(_parameters(options.dsn))
+        host, port = postgres_target(postgres_parameters(options.dsn))
         return ((LOCAL if host.startswith("/") else host, port),)
 
     async def run(self, options: PostgresOptions, context: Context) -> Finding:
-        parameters = _parameters(options.dsn)
-        host, port = _target(parameters)
+        parameters = postgres_parameters(options.dsn)
+        host, port = postgres_target(parameters)
         if not context.deep:
             path = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else host
             return await reach(context, path, port)
-        connection = await _connect(parameters, context)
+        connection = await postgres_connect(parameters, context)
         try:
             return await _probe(connection, options, context)
         except psycopg.OperationalError as error:
-            words = without(_first_line(error), parameters.get("password"))
+            words = without(first_line(error), parameters.get("password"))
             raise Failed(f"The connection to {place(host, port)} broke: {words}") from None
         finally:
             await connection.close()
 
 
-def _parameters(dsn: str) -> dict[str, str]:
-    """The connection parameters of a URL; raises `OptionError`."""
-    try:
-        url = urlsplit(dsn)
-        port = url.port or PORT
-        asked = dict(parse_qsl(url.query, keep_blank_values=True, strict_parsing=bool(url.query)))
-    except ValueError:
-        raise OptionError("dsn", "is no valid URL") from None
-    if url.scheme not in ("postgres", "postgresql"):
-        raise OptionError("dsn", "must begin with postgresql:// or postgres://")
-    if "password" in asked:
-        raise OptionError("dsn", "must have its password before the @, where it is kept secret")
-    if unknown := sorted(set(asked) - _PARAMETERS):
-        raise OptionError("dsn", f"must not set {unknown[0]}")
-    hosts = [each for each in (unquote(url.hostname or ""), asked.get("host")) if each]
-    host = hosts[0] if len(hosts) == 1 else ""
-    if not host or "," in host:
-        raise OptionError("dsn", "must name one host, or the folder of a socket as ?host=/…")
-    found = {**asked, "host": host, "port": str(port), "dbname": unquote(url.path[1:])}
-    if url.username:
-        found["user"] = unquote(url.username)
-    # Never those of the worker: an empty one keeps PGPASSWORD from being sent to this host.
-    found["password"] = unquote(url.password or "")
-    return {name: value for name, value in found.items() if value or name == "password"}
-
-
-def _target(parameters: dict[str, str]) -> tuple[str, int]:
-    return parameters["host"], int(parameters["port"])
-
-
-async def _connect(parameters: dict[str, str], context: Context) -> _Connection:
-    host, port = _target(parameters)
-    pinned: dict[str, Any] = {
-        "application_name": "resilience-check",
-        **parameters,
-        "passfile": "/nonexistent",
-        "connect_timeout": math.ceil(context.timeout) + 1,
-    }
-    if parameters.get("sslrootcert") != "system":
-        await require_authorities(parameters.get("sslrootcert"))
-    if host.startswith("/"):
-        require_local_allowed(context, host)
-    else:
-        addresses = await judged(context, host, port)
-        # The name is kept for the certificate; the addresses are what is called.
-        pinned["host"] = ",".join([host] * len(addresses))
-        pinned["hostaddr"] = ",".join(addresses)
-    context.doing(f"waiting for {place(host, port)} to accept the connection")
-    try:
-        return await _Connection.connect(autocommit=True, **pinned)
-    except psycopg.OperationalError as error:
-        if any(os.strerror(code) in str(error) for code in OUR_OWN):
-            raise
-        # Where this process can have no more sockets, libpq gives no reason; this raises it.
-        socket.socket().close()
-        words = without(_first_line(error), parameters["password"])
-        raise Failed(f"No connection to {place(host, port)}: {words}") from None
-
-
-async def _probe(connection: _Connection, options: PostgresOptions, context: Context) -> Finding:
+async def _probe(
+    connection: PostgresConnection, options: PostgresOptions, context: Context
+) -> Finding:
     # The server gives up a little before the caller does, and says what took so long.
     milliseconds = max(50, int(context.timeout * 900))
     context.doing("waiting for the answer to the query")
@@ -230,7 +135,7 @@ async def _probe(connection: _Connection, options: PostgresOptions, context: Con
     return judgement.finding(f"The query is answered; {role}, {used:.0f} connections in use")
 
 
-async def _query(connection: _Connection, query: str, seconds: float) -> str | None:
+async def _query(connection: PostgresConnection, query: str, seconds: float) -> str | None:
     """The first value that the query gives, as text; None where it gives no row.
 
     A cursor reads one row, however many there are; the extended protocol (which the binary format
@@ -246,7 +151,7 @@ async def _query(connection: _Connection, query: str, seconds: float) -> str | N
     except psycopg.OperationalError:
         raise
     except psycopg.Error as error:
-        raise Failed(f"The query failed: {_first_line(error)}") from None
+        raise Failed(f"The query failed: {first_line(error)}") from None
     return None if row is None else _as_text(row[0])
 
 
@@ -256,7 +161,9 @@ def _as_text(value: Any) -> str:
     return "null" if value is None else str(value)
 
 
-async def _measure(connection: _Connection, options: PostgresOptions, judgement: Judgement) -> bool:
+async def _measure(
+    connection: PostgresConnection, options: PostgresOptions, judgement: Judgement
+) -> bool:
     """Connections and open transactions; returns whether this is a standby."""
     row = await (await connection.execute(_STATE)).fetchone()
     assert row is not None
@@ -291,7 +198,7 @@ async def _measure(connection: _Connection, options: PostgresOptions, judgement:
 
 
 async def _replication(
-    connection: _Connection, options: PostgresOptions, judgement: Judgement, standby: bool
+    connection: PostgresConnection, options: PostgresOptions, judgement: Judgement, standby: bool
 ) -> None:
     try:
         row = await (await connection.execute(_STANDBY if standby else _PRIMARY)).fetchone()
@@ -299,7 +206,7 @@ async def _replication(
         # Managed engines that replicate in ways of their own have no such functions.
         if options.lag_warn_seconds is None and options.lag_fail_seconds is None:
             return
-        raise Failed(f"The replication lag cannot be read: {_first_line(error)}") from None
+        raise Failed(f"The replication lag cannot be read: {first_line(error)}") from None
     assert row is not None
     lag = row[0] if standby else row[1]
     judgement.observe("replication_lag", lag, "s")
@@ -316,8 +223,3 @@ async def _replication(
         fail=options.lag_fail_seconds,
         unit="s",
     )
-
-
-def _first_line(error: psycopg.Error) -> str:
-    text = error.diag.message_primary or str(error).strip().partition("\n")[0]
-    return one_line(text.removeprefix("connection failed: "))
