@@ -99,6 +99,11 @@ class Kind(ABC, Generic[O]):
     def destinations(self, options: O) -> tuple[tuple[str, str, int], ...]:
         """Scheme, host and port of whatever is called; looked at when the channel is saved."""
 
+    async def prove(self, options: O, addresses: Addresses) -> Outcome | None:
+        """Whether the receiver takes the secrets, by a way that tells nobody anything; None where
+        there is no such way. Raises nothing, as `send`."""
+        return None
+
     @abstractmethod
     async def send(self, options: O, envelope: Envelope, addresses: Addresses) -> Outcome:
         """One attempt. Raises nothing for what the receiver or the network does wrong."""

@@ -11,6 +11,12 @@ from ninja import Field, Schema
 from alerting.choices import AttemptOutcome, ChannelKind, DeliveryState, Purpose
 from resilience_site.core.pagination import PageQuery
 
+_VERIFY = (
+    "Whether the receiver is asked before it is saved, and what it refuses for good is not saved. "
+    "By default the login of a mail server is tried, which tells nobody; true: other kinds send a "
+    "test as well; false: nothing is tried"
+)
+
 
 class ChannelIn(Schema):
     """A channel. `target` holds the options of its kind: a webhook needs `url`, e-mail `to`, Slack
@@ -22,6 +28,7 @@ class ChannelIn(Schema):
     send_resolved: Any = Field(True, description="Whether the end of alerts is told, too")
     enabled: Any = True
     fallback: Any = Field(None, description="Name or id of the channel that takes its place")
+    verify: Any = Field(None, description=_VERIFY)
 
 
 class ChannelChange(Schema):
@@ -33,6 +40,7 @@ class ChannelChange(Schema):
     send_resolved: Any = None
     enabled: Any = None
     fallback: Any = None
+    verify: Any = Field(None, description=_VERIFY)
 
 
 class ReasonIn(Schema):

@@ -32,6 +32,14 @@ def fields_read(given: Mapping[str, Any], channel: Channel | None) -> dict[str, 
     return fields
 
 
+def verify_read(given: Mapping[str, Any]) -> tuple[dict[str, Any], bool | None]:
+    """The fields without `verify`, and that: whether secrets are tried before they are saved, None
+    where it is left to the site. Raises `Invalid`."""
+    rest = dict(given)
+    wanted = rest.pop("verify", None)
+    return rest, None if wanted is None else flag_read("verify", wanted)
+
+
 def changes_read(changes: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
     """As `fields_read` for a channel that is there, whose kind stays."""
     if "kind" in changes and changes["kind"] != channel.kind:

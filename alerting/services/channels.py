@@ -10,14 +10,22 @@ from uuid import UUID
 
 from django.db import transaction
 
+from alerting.channels import Kind
 from alerting.channels.webhook.signing import secret_new
 from alerting.choices import ChannelKind, Purpose
 from alerting.domain.messages import Message
 from alerting.models import Channel, Delivery
-from alerting.services.channel_fields import MUTABLE, changes_read, fields_read, shown
+from alerting.services.channel_fields import (
+    MUTABLE,
+    changes_read,
+    fields_read,
+    shown,
+    verify_read,
+)
 from alerting.services.outbox import delivery_enqueue
 from alerting.services.sending.entries import channel_entry
 from alerting.services.sending.failing import channel_recover
+from alerting.services.sending.proving import secrets_prove
 from alerting.services.sending.turn import delivery_send_now
 from alerting.services.targets import Target, kind_required, target_opened, target_read
 from health.services.check_fields import text_read
@@ -43,15 +51,29 @@ class Made:
 
 
 def channel_create(*, given: Mapping[str, Any], actor: Actor, now: datetime) -> Made:
-    """Make a channel of `kind`, `name`, `target` and the other fields of a channel. Raises
-    `Invalid`, which names the field (`target.OPTION` for an option)."""
+    """Make a channel of `kind`, `name`, `target` and the other fields of a channel.
+
+    Its secrets are tried first where that tells nobody (a mail server's login); with `verify` true
+    in other kinds by a test, with false not at all. Raises `Invalid`, which names the field
+    (`target.OPTION` for an option), also for what the receiver refuses for good.
+    """
     name = printable(str(given.get("name", ""))[:100])
-    with _refusals(actor, "create", name), transaction.atomic():
+    with _refusals(actor, "create", name):
+        given, verify = verify_read(given)
+        kind = kind_required(given.get("kind"))
+        fields_read(given, None)
+        target = target_read(kind, given.get("target"))
+        _prove(kind, target, name, verify, actor, now)
+        return _made(kind, given, target, actor, now)
+
+
+def _made(
+    kind: Kind[Any], given: Mapping[str, Any], target: Target, actor: Actor, now: datetime
+) -> Made:
+    with transaction.atomic():
         if Channel.objects.count() >= MOST_CHANNELS:
             raise Invalid(f"There are {MOST_CHANNELS} channels already, the most there may be.")
-        kind = kind_required(given.get("kind"))
         fields = fields_read(given, None)
-        target = target_read(kind, given.get("target"))
         channel = Channel.objects.create(
             kind=kind.name,
             target=target.shown,
@@ -76,8 +98,23 @@ def channel_update(
     now: datetime,
 ) -> Channel:
     """Change fields of a channel; of its target, secrets that come masked stay. The former secret
-    of a webhook signs beside a new one for a day. Raises `NotFound`, `Conflict`, `Invalid`."""
-    with _refusals(actor, "update", channel_id), transaction.atomic():
+    of a webhook signs beside a new one for a day. A target that changes is tried as in
+    `channel_create`. Raises `NotFound`, `Conflict`, `Invalid`."""
+    with _refusals(actor, "update", channel_id):
+        changes, verify = verify_read(changes)
+        if "target" in changes and verify is not False:
+            _prove_changed(channel_id, changes["target"], verify, actor, now)
+        return _updated(channel_id, changes, if_match, actor, now)
+
+
+def _updated(
+    channel_id: UUID,
+    changes: Mapping[str, Any],
+    if_match: int | None,
+    actor: Actor,
+    now: datetime,
+) -> Channel:
+    with transaction.atomic():
         channel = _locked(channel_id, if_match, changes)
         before = shown(channel)
         fields = changes_read(changes, channel)
@@ -165,7 +202,10 @@ def channel_test(*, channel_id: UUID, actor: Actor, now: datetime) -> Delivery:
     with _refusals(actor, "test", channel_id), transaction.atomic():
         channel = _locked(channel_id, None, {})
         delivery = delivery_enqueue(
-            channel=channel, message=_test_message(channel, actor), purpose=Purpose.TEST, now=now
+            channel=channel,
+            message=_test_message(channel.name, actor, f"/alerts/channels/{channel.pk}"),
+            purpose=Purpose.TEST,
+            now=now,
         )
         audit_record(
             actor=actor, action="channel.test", object_type=_OBJECT, object_id=channel.pk,
@@ -176,13 +216,37 @@ def channel_test(*, channel_id: UUID, actor: Actor, now: datetime) -> Delivery:
     return delivery
 
 
-def _test_message(channel: Channel, actor: Actor) -> Message:
+def _test_message(name: str, actor: Actor, path: str) -> Message:
     return Message(
-        title=f"Test of the channel {channel.name}",
+        title=f"Test of the channel {name}",
         text=f"{actor.name} tests this channel. Nothing has happened, and nothing is to be done.",
         severity="info",
-        url=absolute(f"/alerts/channels/{channel.pk}"),
+        url=absolute(path),
     )
+
+
+def _prove(
+    kind: Kind[Any], target: Target, name: str, verify: bool | None, actor: Actor, now: datetime
+) -> None:
+    """Try a target outside of a transaction: a receiver may take its time."""
+    if verify is not False:
+        test = _test_message(name, actor, "/alerts/channels") if verify else None
+        secrets_prove(kind, target.whole, name=name, test=test, now=now)
+
+
+def _prove_changed(
+    channel_id: UUID, given: Any, verify: bool | None, actor: Actor, now: datetime
+) -> None:
+    channel = Channel.objects.filter(pk=channel_id).first()
+    if channel is None:
+        return
+    target = _target_changed(channel, given, now)
+    try:
+        changed = target.whole != target_opened(channel)
+    except UnsealError:
+        changed = True
+    if changed:
+        _prove(kind_required(channel.kind), target, channel.name, verify, actor, now)
 
 
 def _target_changed(channel: Channel, given: Any, now: datetime) -> Target:

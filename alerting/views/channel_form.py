@@ -48,6 +48,7 @@ class ChannelForm:
             "fallback": post.get("fallback", ""),
             "send_resolved": post.get("send_resolved") == "on",
             "enabled": post.get("enabled") == "on",
+            "verify": post.get("verify") == "on",
         }
 
     def refuse(self, problem: Problem) -> None:
@@ -67,6 +68,10 @@ class ChannelForm:
                   self._flag("send_resolved")),
             Field("enabled", "In use", "flag", self._flag("enabled"),
                   help="Off: nothing is sent by it."),
+            Field("verify", "Try it before it is saved", "flag",
+                  self._tried(),
+                  help="By a login where there is one, else by a test. What is refused for good is "
+                       "not saved."),
         ]  # fmt: skip
         everything = [*basic, *fields, *told]
         return {
@@ -118,6 +123,9 @@ class ChannelForm:
         if self._sent:
             return self.request.POST.get(name, "")
         return "on" if self.channel is None or getattr(self.channel, name) else ""
+
+    def _tried(self) -> str:
+        return self.request.POST.get("verify", "") if self._sent else "on"
 
     def _error_list(self, fields: list[Field]) -> list[tuple[str, str]]:
         ids = {each.name: each.id for each in fields}

@@ -10,7 +10,7 @@ from typing import Final
 
 from alerting.channels.base import Envelope, Kind, Outcome, kind
 from alerting.channels.email.composing import mail_of
-from alerting.channels.email.smtp import Server, mail_send, server_of
+from alerting.channels.email.smtp import Server, login_try, mail_send, server_of
 from alerting.choices import AttemptOutcome
 from health.checks.addresses import Addresses
 from health.checks.options import OptionError, require_host
@@ -64,6 +64,12 @@ class EmailKind(Kind[EmailOptions]):
             return ()
         server = server_of("smtp_url", options.smtp_url)
         return ((server.scheme, server.host, server.port),)
+
+    async def prove(self, options: EmailOptions, addresses: Addresses) -> Outcome | None:
+        server, allowed = _server(options, addresses)
+        if not server.username:
+            return None
+        return await login_try(server=server, addresses=allowed, ca=options.ca)
 
     async def send(
         self, options: EmailOptions, envelope: Envelope, addresses: Addresses

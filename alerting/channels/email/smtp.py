@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Any, Final, cast
@@ -71,12 +71,42 @@ async def mail_send(
     shown: Mapping[str, Any],
 ) -> Outcome:
     """Send a mail once. Raises `ValueError` for an address that cannot be written in a command."""
+
+    async def send(client: aiosmtplib.SMTP) -> tuple[str, str]:
+        refused, answer = await client.sendmail(sender, list(to), mail.as_bytes())
+        return answer, f"Refused for {', '.join(sorted(refused))}" if refused else ""
+
+    return await _spoken(send, server=server, addresses=addresses, ca=ca, shown=shown)
+
+
+async def login_try(*, server: Server, addresses: Addresses, ca: str | None) -> Outcome:
+    """Whether the server takes the name and the password; nothing is sent."""
+
+    async def leave(client: aiosmtplib.SMTP) -> tuple[str, str]:
+        return "", ""
+
+    return await _spoken(leave, server=server, addresses=addresses, ca=ca, shown={})
+
+
+async def _spoken(
+    say: Callable[[aiosmtplib.SMTP], Awaitable[tuple[str, str]]],
+    *,
+    server: Server,
+    addresses: Addresses,
+    ca: str | None,
+    shown: Mapping[str, Any],
+) -> Outcome:
+    """What comes of `say`, which gives the server's answer and a note, to a client that may send."""
     where = place(server.host, server.port)
     try:
         # The deadline stands around the rest, which would take its end for one of the network.
         async with asyncio.timeout(ATTEMPT_SECONDS):
             with network_failures(where):
-                refused, answer = await _sent(mail, server, sender, to, addresses, ca)
+                async with _greeted(server, addresses, ca) as client:
+                    answer, note = await say(client)
+                    # It is done; how the server says farewell does not matter.
+                    with contextlib.suppress(aiosmtplib.SMTPException, OSError):
+                        await client.quit()
     except Forbidden as error:
         return Outcome(AttemptOutcome.PERMANENT, shown, error=str(error))
     except _NoTls:
@@ -89,24 +119,7 @@ async def mail_send(
         return Outcome(AttemptOutcome.RETRY, shown, error=error.output)
     except aiosmtplib.SMTPException as error:
         return _refusal(where, error, shown)
-    note = f"Refused for {', '.join(sorted(refused))}" if refused else ""
     return Outcome(AttemptOutcome.DELIVERED, shown, 250, answer, note)
-
-
-async def _sent(
-    mail: EmailMessage,
-    server: Server,
-    sender: str,
-    to: Sequence[str],
-    addresses: Addresses,
-    ca: str | None,
-) -> tuple[dict[str, aiosmtplib.SMTPResponse], str]:
-    async with _greeted(server, addresses, ca) as client:
-        taken = await client.sendmail(sender, list(to), mail.as_bytes())
-        # The mail is taken; how the server says farewell does not matter.
-        with contextlib.suppress(aiosmtplib.SMTPException, OSError):
-            await client.quit()
-    return taken
 
 
 def _refusal(where: str, error: aiosmtplib.SMTPException, shown: Mapping[str, Any]) -> Outcome:

@@ -6,10 +6,10 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from yarl import URL
 
@@ -28,6 +28,7 @@ from resilience_site.config import config
 from resilience_site.core.sealing import UnsealError
 
 logger = logging.getLogger(__name__)
+_Found = TypeVar("_Found")
 
 # Characters of what was sent and answered that are kept.
 MOST_REQUEST: Final = 20_000
@@ -61,20 +62,26 @@ async def attempt(claim: Claim, at: datetime) -> Attempted:
     ready = _ready(claim)
     if isinstance(ready, Outcome):
         return Attempted(ready, 0.0)
-    outcome = _masked(await _sent(ready, _envelope(claim, at)), ready.secrets)
+    outcome = masked(await _sent(ready, _envelope(claim, at)), ready.secrets)
     return Attempted(outcome, time.monotonic() - began)
 
 
 async def _sent(ready: _Ready, envelope: Envelope) -> Outcome:
     addresses = Addresses(allow_private=config.resilience_allow_private_targets)
+    name = f"delivery {envelope.id}"
+    return await within_deadline(ready.kind.send(ready.options, envelope, addresses), name)
+
+
+async def within_deadline(trying: Awaitable[_Found], name: str) -> _Found | Outcome:
+    """What comes of an attempt of a kind, `name` for the log, whatever the kind does wrong."""
     try:
         async with asyncio.timeout(ATTEMPT_SECONDS + _GRACE_SECONDS):
-            return await ready.kind.send(ready.options, envelope, addresses)
+            return await trying
     except TimeoutError:
         return Outcome(AttemptOutcome.RETRY, error=f"It took longer than {ATTEMPT_SECONDS:g} s")
     except Exception as error:
         # One channel's fault must not keep the others from being sent.
-        logger.exception("Delivery %s could not be tried", envelope.id)
+        logger.exception("It could not be tried: %s", name)
         return Outcome(
             AttemptOutcome.RETRY, error=f"This site could not try it: {type(error).__name__}"
         )
@@ -92,12 +99,17 @@ def _ready(claim: Claim) -> _Ready | Outcome:
         return _refused(kind.missing())
     try:
         whole = target_opened(channel)
-        options, secrets = kind.parse(whole), secret_texts(kind, whole)
-        return _Ready(kind, options, secrets | frozenset(_spellings(secrets)))
+        return _Ready(kind, kind.parse(whole), secrets_of(kind, whole))
     except UnsealError as error:
         return _refused(f"Its secrets cannot be read: {error}")
     except OptionError as error:
         return _refused(f"{error.option} {error.message}")
+
+
+def secrets_of(kind: Kind[Any], whole: Mapping[str, Any]) -> frozenset[str]:
+    """All texts that give away a secret of a whole target."""
+    secrets = secret_texts(kind, whole)
+    return secrets | frozenset(_spellings(secrets))
 
 
 def _spellings(secrets: Iterable[str]) -> Iterator[str]:
@@ -135,7 +147,7 @@ def _envelope(claim: Claim, at: datetime) -> Envelope:
     )
 
 
-def _masked(outcome: Outcome, secrets: frozenset[str]) -> Outcome:
+def masked(outcome: Outcome, secrets: frozenset[str]) -> Outcome:
     """An outcome whose texts hold no secret and can be stored."""
     return replace(
         outcome,

@@ -10,6 +10,7 @@ from alerting.services.sending import deliveries_send
 from resilience_site.core.sealing import unseal
 from tests.alerting.delivery.receivers import Answer, Receiver
 from tests.alerting.delivery.scene import NOW, SECRET, enqueue, message, webhook
+from tests.queries import pinned, queries_of
 
 
 def text(client: Client, path: str, **headers: str) -> str:
@@ -144,3 +145,24 @@ def test_a_viewer_sees_no_way_to_act(viewer: Client, receiver: Receiver) -> None
     assert "/test" not in page
     assert viewer.post(f"/alerts/channels/{to.pk}/test").status_code == 403
     assert receiver.received == []
+
+
+def test_each_screen_takes_its_pinned_number_of_queries_however_much_it_shows(
+    operator: Client, receiver: Receiver
+) -> None:
+    to = webhook(receiver.url, "ops")
+    delivery = enqueue(to)
+    deliveries_send(now=NOW)
+    counted = pinned(__file__)
+
+    def counts() -> dict[str, int]:
+        return {
+            line: queries_of(operator, line.format(channel=to.pk, delivery=delivery.pk))
+            for line in counted
+        }
+
+    assert counts() == counted
+    for number in range(6):
+        enqueue(webhook(receiver.url, f"other {number}"))
+        enqueue(to)
+    assert counts() == counted
