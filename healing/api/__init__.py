@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from ninja import Router
 
-from healing.api import opportunities, runs
+from healing.api import guards, opportunities, runs, targets, workflows
 
 routers: list[tuple[str, Router]] = [
     ("", runs.router),
     ("", opportunities.router),
+    ("", workflows.router),
+    ("", targets.router),
+    ("", guards.router),
 ]

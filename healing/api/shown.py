@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from healing.domain.definition import definition_of
-from healing.models import HealingRun, HealingStep, Opportunity
+from healing.models import HealingRun, HealingStep, Opportunity, Workflow
 from healing.selectors.runs import steps_of
+from healing.services.guardrails import mode_cap
 
 _RUN: Final = (
     "id", "workflow", "version", "target", "target_kind", "service", "mode", "state", "dry_run",
@@ -22,6 +23,25 @@ _OPPORTUNITY: Final = (
     "id", "target", "target_kind", "service", "state", "first_seen", "last_seen", "count",
     "refused_by", "ended_at",
 )  # fmt: skip
+_WORKFLOW: Final = (
+    "id", "name", "title", "description", "mode", "mode_changed_at", "mode_changed_by",
+    "mode_reason", "enabled", "priority", "origin", "version", "changed_at", "changed_by",
+)  # fmt: skip
+
+
+def workflow_shown(row: Workflow) -> dict[str, Any]:
+    """A workflow in short, with how far variables of the site let it go."""
+    definition = definition_of(row.definition)
+    capped_at, capped_by = mode_cap(definition)
+    return {
+        **{name: getattr(row, name) for name in _WORKFLOW},
+        "capped_at": capped_at,
+        "capped_by": capped_by,
+        "target": definition.target,
+        "strategy": definition.strategy,
+        "triggers": [each.type for each in (definition.trigger, *definition.triggers)],
+        "actions": [each.action for each in definition.steps],
+    }
 
 
 def run_shown(run: HealingRun) -> dict[str, Any]:

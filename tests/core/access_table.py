@@ -19,6 +19,7 @@ from tests.core.access import (
     SignOut,
 )
 from tests.core.access_alerting import ALERTING, ALERTING_PAGES
+from tests.core.access_healing import HEALING, HEALING_PAGES
 from tests.core.access_analytics import ANALYTICS_PAGES, TELEMETRY
 
 KERNEL = [
@@ -308,9 +309,11 @@ ROWS: list[Row] = [
     *KERNEL,
     *TELEMETRY,
     *ALERTING,
+    *HEALING,
     *PAGES,
     *ANALYTICS_PAGES,
     *ALERTING_PAGES,
+    *HEALING_PAGES,
     *BREAKER_PAGES,
     *HEALTH_PAGES,
     *HEALTH_API,
