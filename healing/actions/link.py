@@ -79,6 +79,14 @@ def server_at(option: str, text: str) -> Server:
     return Server(URL("http://localhost"), path)
 
 
+def require_local_allowed(path: str, context: Context) -> None:
+    """Raises `Forbidden` where sockets of this machine may not be used."""
+    if not context.addresses.allow_private:
+        raise Forbidden(
+            f"{path} is a socket of this machine; RESILIENCE_ALLOW_PRIVATE_TARGETS allows those"
+        )
+
+
 def exchange(
     server: Server,
     method: str,
@@ -116,11 +124,7 @@ async def _within(server: Server, request: Request, context: Context, seconds: f
 
 async def _one(server: Server, request: Request, context: Context) -> Answer:
     if server.path:
-        if not context.addresses.allow_private:
-            raise Forbidden(
-                f"{server.path} is a socket of this machine;"
-                " RESILIENCE_ALLOW_PRIVATE_TARGETS allows those"
-            )
+        require_local_allowed(server.path, context)
         return await _by_socket(server.path, request)
     answer = await fetch(
         request,

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from breakers.runtime.variables import Plain
 
 _USERINFO = re.compile(r"^(?P<user>(?>(?:[\w+.-]+:/+)?)[^:]*):.*$", re.DOTALL)
+# A pattern of services: * for any characters.
+_UNIT = re.compile(r"[A-Za-z0-9:_.@\\*-]{1,240}\.service")
 _QUERY_SECRET = re.compile(r"(?i)([?&][^=&#]*(?:pass|secret|token)[^=&#]*=)[^&#]*")
 
 
@@ -150,6 +152,19 @@ class Prefixes(Plain):
     def parse(self, text: str) -> list[str]:
         found = [each.strip() for each in text.split(",") if each.strip()]
         if not found or any(len(each) < 2 for each in found):
+            raise ValueError(text)
+        return found
+
+
+@dataclass(frozen=True)
+class Units(Plain):
+    """A comma-separated list of systemd's services; `*` stands for any characters."""
+
+    allowed: str = "services separated by commas, each like planner.service or worker@*.service"
+
+    def parse(self, text: str) -> list[str]:
+        found = [each.strip() for each in text.split(",") if each.strip()]
+        if not found or not all(_UNIT.fullmatch(each) for each in found):
             raise ValueError(text)
         return found
 

@@ -29,6 +29,7 @@ from resilience_site.config.kinds import (
     Origins,
     Prefixes,
     Text,
+    Units,
     Url,
 )
 
@@ -91,6 +92,11 @@ class SiteConfig(ClientVariables):
     cache_warming_on_failure = HEALING.boolean(True, "Whether healing may refill a lost cache")
     healing_verification_timeout = HEALING.number(
         300.0, "Seconds within which a healing run must prove its effect"
+    )
+    resilience_healing_units = HEALING.variable(
+        Units(),
+        lambda _: [],
+        "Services of systemd that healing may restart, whatever a workflow says (default: none)",
     )
 
     health_checks_enabled = HEALTH.boolean(True, "Whether health checks run")
