@@ -187,14 +187,15 @@ class Systemd:
         seconds = max(0.001, min(ANSWER_SECONDS, self._context.left))
         opened = prep_socket(self._path, timeout=seconds)
         # The library waits without end for the first answer; a socket that is shut down ends that.
-        end = threading.Timer(seconds, _shut_down, (opened,))
+        over = threading.Event()
+        end = threading.Timer(seconds, _shut_down, (opened, over))
         end.daemon = True
         end.start()
         try:
             return DBusConnection(opened)
         except BaseException as error:
             opened.close()
-            if isinstance(error, ConnectionResetError) and not end.is_alive():
+            if isinstance(error, ConnectionResetError) and over.is_set():
                 raise TimeoutError from None
             raise
         finally:
@@ -232,6 +233,7 @@ def _refused(error: DBusErrorResponse) -> ActionFailed:
     )
 
 
-def _shut_down(opened: socket.socket) -> None:
+def _shut_down(opened: socket.socket, over: threading.Event) -> None:
+    over.set()
     with contextlib.suppress(OSError):
         opened.shutdown(socket.SHUT_RDWR)
