@@ -29,7 +29,7 @@ def run_look(run_id: str) -> None:
 def runs_follow() -> None:
     """Have every run looked at that is due."""
     for run_id in recovery_orchestrator.runs_due(datetime.now(UTC)):
-        run_look.apply_async([str(run_id)], expires=_EXPIRES)
+        run_look.apply_async((str(run_id),), expires=_EXPIRES)
 
 
 @shared_task

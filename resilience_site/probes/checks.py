@@ -164,8 +164,10 @@ def worker(is_down: bool) -> Outcome:
     from resilience_site.celery import app
 
     # The one that heals does nothing of what the others do.
-    others = {"pattern": f"(?!{HEALING}@)", "matcher": "pcre"}
-    answers = app.control.inspect(timeout=WORKER_SECONDS, limit=1, **others).ping()
+    others = app.control.inspect(
+        timeout=WORKER_SECONDS, limit=1, pattern=f"(?!{HEALING}@)", matcher="pcre"
+    )
+    answers = others.ping()
     if not answers:
         return Outcome("worker:heartbeat", WARN, "no background worker answered")
     return Outcome("worker:heartbeat", PASS)

@@ -9,13 +9,15 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from healing.choices import OPEN
-from healing.models import HealingRun
+from healing.models import DetectorCursor, HealingRun
+from healing.services.runs.leases import LONGEST_WAIT
 from resilience_site.core import journal
 from resilience_site.core.choices import Topic
 
 # Beyond the tick, what a full queue may take.
 LATE: Final = timedelta(seconds=60)
 _KEY: Final = "auditor"
+_MOST_NAMES: Final = 5
 _LAST: Final = """
 SELECT kind FROM core_journalentry WHERE topic = 'healing' AND key = %s
 AND kind IN ('audit.overdue', 'audit.well') ORDER BY id DESC LIMIT 1
@@ -23,24 +25,40 @@ AND kind IN ('audit.overdue', 'audit.well') ORDER BY id DESC LIMIT 1
 
 
 def runs_audit(now: datetime) -> list[UUID]:
-    """The runs that were due a minute ago and that nobody has looked at; tells of the first and,
-    once there are none any more, of that."""
-    rows = HealingRun.objects.filter(state__in=OPEN, due_at__lt=now - LATE)
-    late = rows.exclude(lease_until__gte=now)
-    overdue = list(late.order_by("due_at").values_list("pk", "workflow", "target", "due_at"))
+    """The runs that were due a minute ago and that nobody has looked at. Tells when there are some
+    or the failure detector stands still, and once that is over."""
+    overdue = _overdue(now)
+    words = "; ".join(each for each in (_runs_words(overdue, now), _detector_words(now)) if each)
     with transaction.atomic():
         told = _is_told()
-        if overdue and not told:
-            names = ", ".join(f"{workflow} on {target}" for _, workflow, target, _ in overdue[:5])
-            waits = (now - overdue[0][3]).total_seconds()
-            text = (
-                f"{len(overdue)} due healing {'run was' if len(overdue) == 1 else 'runs were'} "
-                f"not looked at for {waits:.0f} s: {names}"
-            )
-            journal.append([_entry("audit.overdue", "overdue", text)])
-        if told and not overdue:
-            journal.append([_entry("audit.well", "well", "Every due healing run is looked at")])
-    return [key for key, *_ in overdue]
+        if words and not told:
+            journal.append([_entry("audit.overdue", "overdue", words)])
+        if told and not words:
+            journal.append([_entry("audit.well", "well", "Every due healing run is looked at.")])
+    return [run.pk for run in overdue]
+
+
+def _overdue(now: datetime) -> list[HealingRun]:
+    rows = HealingRun.objects.filter(state__in=OPEN, due_at__lt=now - LATE)
+    leased = {"lease_until__gte": now, "lease_until__lte": now + LONGEST_WAIT}
+    return list(rows.exclude(**leased).order_by("due_at"))
+
+
+def _runs_words(overdue: list[HealingRun], now: datetime) -> str:
+    if not overdue:
+        return ""
+    waits = max((now - (run.due_at or now)).total_seconds() for run in overdue)
+    named = ", ".join(f"{run.workflow} on {run.target}" for run in overdue[:_MOST_NAMES])
+    were = "run was" if len(overdue) == 1 else "runs were"
+    return f"{len(overdue)} due healing {were} not looked at for {waits:.0f} s: {named}"
+
+
+def _detector_words(now: datetime) -> str:
+    looks = DetectorCursor.objects.filter(looked_at__isnull=False)
+    last = looks.order_by("-looked_at").values_list("looked_at", flat=True).first()
+    if last is None or now - last <= LATE:
+        return ""
+    return f"the failure detector has not looked for {(now - last).total_seconds():.0f} s"
 
 
 def _is_told() -> bool:

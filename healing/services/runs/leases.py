@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import DatabaseError, connection, connections, transaction
@@ -114,7 +114,7 @@ class Lease:
 
 def lease_claim(*, run_id: UUID, now: datetime) -> Lease | None:
     """The lease of a run that is due; None while another has it, or where nothing is to be done."""
-    values = {
+    values: dict[str, Any] = {
         "id": run_id,
         "now": now,
         "lease": LEASE,

@@ -45,14 +45,14 @@ def recovered_by_itself(run: HealingRun) -> bool:
 def checks_failing(services: Collection[str]) -> dict[UUID, str]:
     """The enabled checks of services that fail by their own probes, with their names."""
     rows = CheckStatus.objects.filter(
-        check_row__service__in=services, check_row__enabled=True, own_state=HealthState.DOWN
+        check_row__service__name__in=services, check_row__enabled=True, own_state=HealthState.DOWN
     )
     return dict(rows.values_list("check_row_id", "check_row__name"))
 
 
 def neighbours_failing(service: str) -> dict[UUID, str]:
     """The checks that fail of a service and of what it needs or is needed by, with their names."""
-    own = set(Check.objects.filter(service=service).values_list("pk", flat=True))
+    own = set(Check.objects.filter(service__name=service).values_list("pk", flat=True))
     near = own | _next_to(graph_now(), own)
     rows = CheckStatus.objects.filter(
         check_row_id__in=near, check_row__enabled=True, own_state=HealthState.DOWN

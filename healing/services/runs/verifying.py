@@ -144,7 +144,7 @@ def _by_checks(checks: Collection[UUID], since: datetime) -> Finding:
 
 
 def _checks_of(service: str) -> list[UUID]:
-    rows = Check.objects.filter(service=service, enabled=True)
+    rows = Check.objects.filter(service__name=service, enabled=True)
     return list(rows.values_list("pk", flat=True))
 
 
