@@ -6,23 +6,17 @@ of the person; what it refuses is shown as a message.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 
 from breakers import models
-from breakers.admin.forms import (
-    AskForm,
-    LastingForm,
-    LevelForm,
-    OverrideForm,
-    ResetForm,
-)
+from breakers.admin.asking import AskingAdmin, Given
+from breakers.admin.forms import AskForm, LastingForm, LevelForm, OverrideForm, ResetForm
 from breakers.choices import Level, MemberSource, OverrideScope, OverrideState
 from breakers.services.commands import breaker_reset
 from breakers.services.degraded import degraded_set
@@ -30,14 +24,9 @@ from breakers.services.members import domain_member_add, domain_member_remove
 from breakers.services.overrides import Target, override_clear, override_set
 from breakers.services.toggles import toggle_revert, toggle_set
 from resilience_site.core.admin import ReadOnlyAdmin
-from resilience_site.core.audit import audit_refused
 from resilience_site.core.choices import Role
 from resilience_site.core.permissions import actor_of, role_allows, role_of
 from resilience_site.core.problems import Invalid, Problem
-
-Given = dict[str, Any]
-# Leaves room for what the audit trail adds to it.
-_MOST_ACTION = 80
 
 _FORCE = {
     OverrideState.FORCED_OPEN: "Force open",
@@ -47,69 +36,8 @@ _FORCE = {
 }
 
 
-class SteeringAdmin(ReadOnlyAdmin):
+class SteeringAdmin(AskingAdmin, ReadOnlyAdmin):
     """Rows that people act upon by actions alone."""
-
-    def ask(
-        self,
-        request: HttpRequest,
-        queryset: QuerySet[Any],
-        form_class: type[AskForm],
-        title: str,
-        do: Callable[[Any, Given], object],
-        targets: Callable[[Iterable[Any], Given], Iterable[Any]] = lambda rows, given: rows,
-    ) -> HttpResponse | None:
-        """Ask with a form, then `do` it to each of the `targets` that the selected rows stand for."""
-        rows = list(queryset)
-        form = form_class(request, request.POST if "apply" in request.POST else None)
-        if form.is_bound and form.is_valid():
-            self._do(request, title, do, targets(rows, form.cleaned_data), form.cleaned_data)
-            return None
-        if form.is_bound:
-            self._audit(request, rows, form)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": title,
-            "opts": self.opts,
-            "rows": rows,
-            "form": form,
-            "action": request.POST.get("action", ""),
-            "select_across": request.POST.get("select_across", "0"),
-        }
-        return TemplateResponse(request, "admin/breakers/act.html", context)
-
-    def _audit(self, request: HttpRequest, rows: Iterable[Any], form: AskForm) -> None:
-        """Record what the form refused before any service could."""
-        audit_refused(
-            actor=actor_of(request),
-            action=f"{self.opts.model_name}.{request.POST.get('action', '')}"[:_MOST_ACTION],
-            object_type=str(self.opts.model_name),
-            object_id=", ".join(map(str, rows)),
-            reason="; ".join(
-                f"{field}: {' '.join(map(str, each))}" for field, each in form.errors.items()
-            ),
-        )
-
-    def _do(
-        self,
-        request: HttpRequest,
-        title: str,
-        do: Callable[[Any, Given], object],
-        targets: Iterable[Any],
-        given: Given,
-    ) -> None:
-        done, refusals = 0, dict[str, None]()
-        for target in targets:
-            try:
-                do(target, given)
-            except Problem as problem:
-                refusals[problem.detail] = None
-            else:
-                done += 1
-        for refusal in refusals:
-            self.message_user(request, f"{title}: refused. {refusal}", messages.ERROR)
-        if done:
-            self.message_user(request, f"{title}: requested for {done}.", messages.SUCCESS)
 
 
 def _who(request: HttpRequest) -> dict[str, Any]:

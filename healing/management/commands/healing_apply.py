@@ -48,8 +48,9 @@ class Command(BaseCommand):
         try:
             done = self._apply(file, mode, dry_run, name)
         except Invalid as problem:
-            faults = [f"{file or 'workflows.yaml'}: {each}" for each in _lines(problem)]
-            raise CommandError("\n".join(faults)) from None
+            told = [each.message for each in problem.errors] or [problem.detail]
+            name = file or "workflows.yaml"
+            raise CommandError("\n".join(f"{name}: {each}" for each in told)) from None
         for change in done.changes or ["nothing to do"]:
             self.stdout.write(f"{'dry run: ' if dry_run else ''}{change}")
 
@@ -66,10 +67,3 @@ class Command(BaseCommand):
         return healing_apply(
             text=text, source=name or file.name, mode=mode, dry_run=dry_run, actor=ACTOR, now=now
         )
-
-
-def _lines(problem: Invalid) -> list[str]:
-    return [
-        f"{each.field.removeprefix('text:')}: {each.message}" if ":" in each.field else each.message
-        for each in problem.errors
-    ] or [problem.detail]

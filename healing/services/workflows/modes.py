@@ -6,11 +6,11 @@ from datetime import datetime
 
 from django.db import transaction
 
+from breakers.services.requests import reason_checked
 from healing.choices import Mode
 from healing.models import Workflow
 from healing.services.workflows.rows import (
     OBJECT,
-    reason_require,
     workflow_found,
     workflow_record,
     workflow_shown,
@@ -40,7 +40,7 @@ def workflow_mode_set(
         row = workflow_found(name, if_match, {"mode": mode})
         if mode not in Mode.values:
             raise Invalid.field("mode", f"{mode!r} is no mode; known are {', '.join(Mode.values)}.")
-        said = reason_require(reason)
+        said = reason_checked(reason)
         before = workflow_shown(row)
         row.mode, row.mode_changed_at = mode, now
         row.mode_changed_by, row.mode_reason = actor.name, said

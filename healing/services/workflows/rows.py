@@ -13,10 +13,9 @@ from resilience_site.core import journal
 from resilience_site.core.audit import Actor, audit_record
 from resilience_site.core.choices import Topic
 from resilience_site.core.formatting import printable
-from resilience_site.core.problems import Conflict, Invalid, NotFound
+from resilience_site.core.problems import Conflict, NotFound
 
 OBJECT: Final = "workflow"
-MOST_REASON: Final = 1_000
 
 
 def workflow_found(name: str, if_match: int | None, proposed: Mapping[str, Any]) -> Workflow:
@@ -101,16 +100,6 @@ _HAPPENED: Final = {
     "disable": "switched off",
     "reset": "put back as it was shipped",
 }
-
-
-def reason_require(reason: str) -> str:
-    """What a person gives as the reason of a change. Raises `Invalid`."""
-    text = printable(reason).strip()
-    if not text:
-        raise Invalid.field("reason", "Say why; it is kept in the audit trail.")
-    if len(text) > MOST_REASON:
-        raise Invalid.field("reason", f"A reason has at most {MOST_REASON:,} characters.")
-    return text
 
 
 def text_digest(text: str) -> str:

@@ -7,11 +7,11 @@ from typing import Final
 
 from django.db import transaction
 
+from breakers.services.requests import reason_checked
 from healing.choices import Mode, Origin
 from healing.models import Workflow
 from healing.services.workflows.rows import (
     OBJECT,
-    reason_require,
     workflow_found,
     workflow_record,
     workflow_shown,
@@ -104,7 +104,7 @@ def workflow_switch(
         before = workflow_shown(row)
         row.enabled = enabled
         row.save(update_fields=["enabled"])
-        workflow_record(row, verb, actor=actor, reason=reason_require(reason), before=before)
+        workflow_record(row, verb, actor=actor, reason=reason_checked(reason), before=before)
     return row
 
 

@@ -51,8 +51,8 @@ def _check(action: Action[Any]) -> Callable[[Mapping[str, Any]], None]:
 
 
 def definition_read(text: str) -> Definition:
-    """The definition that a text is, by what is known here. Raises `Invalid` with a field for each
-    fault: `text`, or `text:LINE`."""
+    """The definition that a text is, by what is known here. Raises `Invalid` with each fault, which
+    begins with its line."""
     try:
         return workflow_read(text, known_with())
     except Wrong as wrong:
@@ -65,13 +65,7 @@ def invalid(wrong: Wrong) -> Invalid:
     told = "; ".join(str(each) for each in wrong.faults[:3])
     return Invalid(
         f"The text has {count} {'fault' if count == 1 else 'faults'}: {told}",
-        [
-            FieldError(
-                f"text:{each.line}" if each.line else "text",
-                f"{each.path}: {each.message}" if each.path else each.message,
-            )
-            for each in wrong.faults
-        ],
+        [FieldError("text", str(each)) for each in wrong.faults],
     )
 
 

@@ -139,7 +139,7 @@ def test_every_fault_of_a_file_is_told_with_its_line_and_nothing_is_applied(
     with pytest.raises(CommandError) as refused:
         applied(written(tmp_path, text + "colour: red\n"))
     lines = [each.partition("healing.yaml: ")[2] for each in str(refused.value).splitlines()]
-    assert [each.partition(":")[0] for each in lines] == ["7", "13", "14"]
+    assert [each.partition(":")[0] for each in lines] == ["line 7", "line 13", "line 14"]
     assert "programme is unknown" in lines[0]
     assert "'reboot' is neither an action" in lines[1]
     assert "colour: is unknown" in lines[2]
