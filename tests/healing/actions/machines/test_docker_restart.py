@@ -89,7 +89,7 @@ def test_all_containers_with_a_label_are_restarted_the_dead_one_first(
     engine: Engine, at: dict[str, Any]
 ) -> None:
     graph = engine.box("graph").started_at
-    output = act({**at, "container": "", "label": "service=planner-mcp"})
+    output = act({**at, "container": "", "label": "service=planner-mcp", "grace_seconds": 0})
     assert [line.split(" ")[0] for line in output.splitlines()] == ["planner-2", "planner"]
     assert engine.box("planner-2").running
     assert engine.box("graph").started_at == graph

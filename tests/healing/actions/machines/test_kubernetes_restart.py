@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import os
+import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -327,3 +332,44 @@ def test_the_story_variable_governs_it() -> None:
     assert RESTART.variable == "auto_restart_enabled"
     assert RESTART.safe_to_leave
     assert RESTART.secrets == {"token"}
+
+
+@pytest.mark.skipif(
+    "RESILIENCE_TEST_KUBERNETES" not in os.environ,
+    reason="RESILIENCE_TEST_KUBERNETES names no cluster (a kubectl context) that tests may use",
+)
+def test_a_deployment_of_a_real_cluster_gets_new_pods() -> None:
+    real = ["kubectl", "--context", os.environ["RESILIENCE_TEST_KUBERNETES"]]
+
+    def kubectl(*words: str) -> str:
+        return subprocess.run(
+            [*real, *words], check=True, capture_output=True, text=True, timeout=120
+        ).stdout.strip()
+
+    space = f"healing-{uuid.uuid4().hex[:12]}"
+    view = json.loads(kubectl("config", "view", "--raw", "--minify", "--output=json"))
+    kubectl("create", "namespace", space)
+    try:
+        inside = (f"--namespace={space}",)
+        kubectl("create", "serviceaccount", "healer", *inside)
+        account = f"--serviceaccount={space}:healer"
+        kubectl("create", "rolebinding", "healer", "--clusterrole=edit", account, *inside)
+        image = "--image=registry.k8s.io/pause:3.10"
+        kubectl("create", "deployment", "planner", image, "--replicas=2", *inside)
+        kubectl("rollout", "status", "deployment/planner", *inside)
+        authority = view["clusters"][0]["cluster"]["certificate-authority-data"]
+        parameters = RESTART.parse(
+            {
+                "server": view["clusters"][0]["cluster"]["server"],
+                "token": kubectl("create", "token", "healer", *inside),
+                "ca": base64.b64decode(authority).decode(),
+                "namespace": space,
+                "name": "planner",
+            }
+        )
+        before = RESTART.observe(parameters, context())
+        done = RESTART.act(parameters, context(before=before, seconds=120))
+        assert len(done.after["pods"]) >= 2
+        assert RESTART.finished(parameters, context(before=before)) is True
+    finally:
+        kubectl("delete", "namespace", space, "--wait=false")

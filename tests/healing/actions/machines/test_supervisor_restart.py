@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import xmlrpc.client
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,24 @@ from typing import Any
 
 import psutil
 import pytest
+from aiohttp import web
 
 from healing.actions.base import ActionFailed
+from healing.actions.kinds.supervisor_restart import _supervisor
 from healing.actions.link import server_at
 from healing.actions.registry import action_named
 from healing.actions.supervisorlink import Process, Supervisor
 from health.checks.options import OptionError
 from tests.healing.actions.machines.acting import context, eventually
+from tests.healing.actions.machines.serving import (
+    Faults,
+    application,
+    cut,
+    hang,
+    rubbish,
+    serving,
+    status,
+)
 
 RESTART = action_named("supervisor_restart")
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
@@ -89,8 +101,6 @@ class Running:
 
     def supervisor(self) -> Supervisor:
         parameters = RESTART.parse(self.parameters("planner"))
-        from healing.actions.kinds.supervisor_restart import _supervisor
-
         return _supervisor(parameters, context())
 
 
@@ -302,3 +312,47 @@ def test_the_story_variable_governs_it() -> None:
     assert RESTART.safe_to_leave
     assert RESTART.secrets == {"password"}
     assert server_at("server", "http://127.0.0.1:9001/").host == ("127.0.0.1", 9001)
+
+
+async def no_list() -> web.Response:
+    return web.Response(body=xmlrpc.client.dumps((7,), methodresponse=True).encode())
+
+
+async def no_process() -> web.Response:
+    rows = ([{"group": "planner", "name": "planner", "pid": "many"}],)
+    return web.Response(body=xmlrpc.client.dumps(rows, methodresponse=True).encode())
+
+
+async def shutting_down() -> web.Response:
+    fault = xmlrpc.client.Fault(6, "SHUTDOWN_STATE")
+    return web.Response(body=xmlrpc.client.dumps(fault, methodresponse=True).encode())
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (rubbish, "supervisord never gives"),
+        (no_list, "supervisord never gives"),
+        (no_process, "supervisord never gives"),
+        (status(500, {}), "answered 500 Internal Server Error"),
+        (status(404, {}), "answered 404 Not Found"),
+        (shutting_down, "supervisord refuses: SHUTDOWN_STATE"),
+        (cut, "closed the connection without an answer|reset the connection"),
+        (hang, "gave no answer within 0"),
+    ],
+)
+def test_another_answer_is_a_failure(tmp_path: Path, answer: Any, words: str) -> None:
+    faults = Faults()
+    faults.plan("POST", "/RPC2", answer)
+    parameters = RESTART.parse({"server": f"unix://{tmp_path}/s.sock", "program": "planner"})
+    with (
+        serving(application(_never, faults), path=str(tmp_path / "s.sock")),
+        pytest.raises(ActionFailed, match=words) as failed,
+    ):
+        RESTART.act(parameters, context(seconds=0.5))
+    assert not failed.value.permanent
+    assert faults.asked("POST", "/RPC2") == 1
+
+
+async def _never(request: web.Request) -> web.StreamResponse:
+    raise AssertionError(f"{request.path} was asked for once more")
