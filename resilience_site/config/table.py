@@ -33,8 +33,9 @@ from resilience_site.config.kinds import (
     Url,
 )
 
-# What targets of checks name is anybody's; how like a known name it is before it looks misspelt.
-_CHECKS = "RESILIENCE_CHECK_"
+# What targets of checks and of healing name is anybody's; how like a known name it is before it
+# looks misspelt.
+_NAMED_BY_TARGETS = ("RESILIENCE_CHECK_", "RESILIENCE_HEALING_")
 _ALL_BUT = 0.9
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -291,12 +292,12 @@ class SiteConfig(ClientVariables):
         return super().resolve_default(variable)
 
     def suspects(self) -> list[tuple[str, str]]:
-        """As of any table; but targets of checks may name any RESILIENCE_CHECK_ variable, so of
-        those only what is all but a known name."""
+        """As of any table; but targets may name any RESILIENCE_CHECK_ or RESILIENCE_HEALING_
+        variable, so of those only what is all but a known name."""
         return [
             (name, near)
             for name, near in super().suspects()
-            if not name.startswith(_CHECKS)
+            if not name.startswith(_NAMED_BY_TARGETS)
             or difflib.SequenceMatcher(None, name, near).ratio() > _ALL_BUT
         ]
 

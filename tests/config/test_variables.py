@@ -212,8 +212,10 @@ def test_misspelt_names_are_noticed(tmp_path: Path) -> None:
         CIRCUIT_BREAKER_TRESHOLD="3",
         RETRY_MAX_ATTEMPT="2",
         RESILIENCE_CHECK_CONCURENCY="9",
-        # What a target of a check names.
+        RESILIENCE_HEALING_UNIT="a.service",
+        # What a target of a check, or of healing, names.
         RESILIENCE_CHECK_PG="postgres://db/",
+        RESILIENCE_HEALING_HOST="box",
         DATABASE_HOST="db",
         HOSTNAME="box",
         PATH="/bin",
@@ -221,6 +223,7 @@ def test_misspelt_names_are_noticed(tmp_path: Path) -> None:
     assert [name for name, _ in suspects] == [
         "CIRCUIT_BREAKER_TRESHOLD",
         "RESILIENCE_CHECK_CONCURENCY",
+        "RESILIENCE_HEALING_UNIT",
         "RETRY_MAX_ATTEMPT",
     ]
     assert dict(suspects)["RETRY_MAX_ATTEMPT"] == "RETRY_MAX_ATTEMPTS"
