@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from datetime import UTC, datetime
 
 from django.db import InterfaceError, OperationalError, connections
@@ -17,6 +18,7 @@ log = logging.getLogger(__name__)
 
 NAME = "refusal counts"
 INTERVAL_SECONDS = 1.0
+_one_at_a_time = threading.Lock()
 
 
 def start() -> asyncio.Task[None]:
@@ -43,8 +45,10 @@ async def _run() -> None:
 def _flush() -> bool:
     """Whether the counts were written; they stay in memory otherwise."""
     try:
-        flush_refusals()
-        keys_tell(now=datetime.now(UTC))
+        # A flush that was under way when the flusher ended is waited for by the last one.
+        with _one_at_a_time:
+            flush_refusals()
+            keys_tell(now=datetime.now(UTC))
     except (OperationalError, InterfaceError):
         return False
     finally:

@@ -103,7 +103,7 @@ def commit(*keys: str, topic: str = "errors", state: str = "") -> int:
     return journal.latest_cursor()
 
 
-async def frame(page: ClientConnection, *kinds: str, within: float = 5.0) -> dict[str, Any]:
+async def frame(page: ClientConnection, *kinds: str, within: float = 20.0) -> dict[str, Any]:
     """The next frame of one of `kinds`; frames of other kinds are passed over."""
     async with asyncio.timeout(within):
         while True:
@@ -112,7 +112,7 @@ async def frame(page: ClientConnection, *kinds: str, within: float = 5.0) -> dic
                 return document
 
 
-async def hints(page: ClientConnection, count: int, within: float = 5.0) -> list[tuple[str, str]]:
+async def hints(page: ClientConnection, count: int, within: float = 20.0) -> list[tuple[str, str]]:
     """(key, state) of the next hints, at least `count` of them."""
     found: list[tuple[str, str]] = []
     async with asyncio.timeout(within):
