@@ -165,7 +165,10 @@ def worker(is_down: bool) -> Outcome:
 
     # The one that heals does nothing of what the others do.
     others = app.control.inspect(
-        timeout=WORKER_SECONDS, limit=1, pattern=f"(?!{HEALING}@)", matcher="pcre"
+        timeout=WORKER_SECONDS,
+        limit=1,
+        pattern=f"(?!{HEALING}@)",
+        matcher="pcre",  # type: ignore[arg-type]  # The name of one, whatever its stubs say.
     )
     answers = others.ping()
     if not answers:

@@ -110,7 +110,7 @@ def test_a_killed_web_process_comes_back_while_the_other_answers(running: Up) ->
     assert set(answers) == {200}
 
 
-@pytest.mark.parametrize("name", ["worker", "beat", "valkey", "postgres"])
+@pytest.mark.parametrize("name", ["worker", "healing", "beat", "valkey", "postgres"])
 def test_a_killed_program_comes_back_once(running: Up, name: str) -> None:
     victim = running.named(name)
     victim.kill()

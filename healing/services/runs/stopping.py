@@ -30,7 +30,9 @@ def run_stopped(hands: Hands, run: HealingRun, seen: RunSeen, thing: Thing) -> b
             run_end(row, RunState.CANCELLED, text, now, {"left": left})
         return True
     stop = (
-        stop_of(run.service, now, by_person=bool(run.approved_by)) if thing.kind in _ACTS else None
+        stop_of(run.service, now, by_person=bool(run.approved_by or run.rollback_asked_by))
+        if thing.kind in _ACTS
+        else None
     )
     if stop is not None:
         state = RunState.ESCALATED if acted else RunState.CANCELLED
