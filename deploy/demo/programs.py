@@ -12,6 +12,7 @@ GRAPH_SIMULATOR = "graph-simulator"
 PLANNER_MCP = "planner-mcp-server"
 DRIVER = "planner-agent"
 CATALOGUE = Path(__file__).with_name("health.yaml")
+HEALING = Path(__file__).with_name("healing.yaml")
 
 
 def programs(context: DemoContext) -> list[Program]:
@@ -91,8 +92,8 @@ def _unless_set(**variables: str) -> dict[str, str]:
     return {name: value for name, value in variables.items() if name not in os.environ}
 
 
-def check_variables(context: DemoContext) -> dict[str, str]:
-    """The variables that `CATALOGUE` names, for the site's workers."""
+def variables(context: DemoContext) -> dict[str, str]:
+    """The variables that `CATALOGUE` and `HEALING` name, for the site's workers."""
     planner = f"http://{_local(context.host)}:{context.planner_mcp_port}"
     return {
         "RESILIENCE_CHECK_PLANNER_MCP": f"{planner}/mcp",
@@ -102,6 +103,7 @@ def check_variables(context: DemoContext) -> dict[str, str]:
         "RESILIENCE_CHECK_PLANNER_CACHE": context.redis_url,
         "RESILIENCE_CHECK_SITE_DATABASE": os.environ["DATABASE_URL"],
         "RESILIENCE_CHECK_SITE_REDIS": os.environ["REDIS_URL"],
+        "RESILIENCE_HEALING_SUPERVISOR": context.supervisor_url,
     }
 
 

@@ -17,6 +17,7 @@ WAYS: Final = {
     "terminate_idle": "End database sessions that sit idle in a transaction",
     "warm_cache": "Fill the cache again",
     "drain": "Take no new work",
+    "resume": "Take new work again",
     "recycle_worker": "Replace the worker's processes",
     "relieve_queue": "Give the queue more workers",
     "degrade": "Do without what can be done without",

@@ -15,6 +15,7 @@ from resilience_site.embedded.folders import Folders
 from resilience_site.embedded.processes import spawn
 from resilience_site.embedded.programs import DemoContext, Program
 from resilience_site.embedded.site import ROOT, address
+from resilience_site.embedded.supervisor import socket_path
 from resilience_site.embedded.valkey import Valkey
 from resilience_site.embedded.watch import Watch
 
@@ -32,20 +33,20 @@ def check_ports(check_free: Callable[[str, int, str], None]) -> None:
         check_free(config.host, port, variable)
 
 
-def programs(state: Path, database_url: str, valkey: Valkey | None) -> list[Program]:
+def programs(folders: Folders, database_url: str, valkey: Valkey | None) -> list[Program]:
     """The demo's programs, all with a priority of `PRIORITY` or more.
 
-    What its health checks call goes into the environment, from which the site's workers take it.
+    What its health checks and healing workflows call goes into the environment, from which the site's workers take it.
     """
     # Imported here: a site without the demo does without its packages.
-    from deploy.demo.programs import check_variables
     from deploy.demo.programs import programs as demo_programs
+    from deploy.demo.programs import variables
 
     assert valkey is not None
     context = DemoContext(
         python=sys.executable,
         root=ROOT,
-        state_dir=state,
+        state_dir=folders.state,
         site_url=address(),
         ingest_key=config.resilience_ingest_key,
         operator_key=config.resilience_operator_key,
@@ -54,26 +55,35 @@ def programs(state: Path, database_url: str, valkey: Valkey | None) -> list[Prog
         graph_sim_port=config.graph_sim_port,
         database_url=database_url,
         redis_url=valkey.url,
+        supervisor_url=f"unix://{socket_path(folders)}",
         scenario=config.demo_scenario,
     )
-    os.environ.update(check_variables(context))
+    os.environ.update(variables(context))
     found = demo_programs(context)
     assert all(each.priority >= PRIORITY for each in found)
     return list(found)
 
 
-def apply_catalogue(folders: Folders) -> None:
-    """Make the demo's health checks; raises StartError."""
-    from deploy.demo.programs import CATALOGUE
+def apply_catalogues(folders: Folders) -> None:
+    """Make the demo's health checks, and have it heal by itself; raises StartError.
 
+    A mode that a person has set stays.
+    """
+    from deploy.demo.programs import CATALOGUE, HEALING
+
+    _apply(folders, "demo-catalogue", "health checks", "health_apply", CATALOGUE)
+    _apply(folders, "demo-healing", "healing workflows", "healing_apply", HEALING, "--mode", "auto")
+
+
+def _apply(folders: Folders, name: str, what: str, command: str, file: Path, *more: str) -> None:
     apply = Program(
-        "demo-catalogue",
-        [sys.executable, "manage.py", "health_apply", str(CATALOGUE), "--name", "demo"],
+        name,
+        [sys.executable, "manage.py", command, str(file), "--name", "demo", *more],
         directory=ROOT,
     )
-    log = folders.logs / "demo-catalogue.log"
+    log = folders.logs / f"{name}.log"
     if spawn(apply, folders.run, log).wait() != 0:
-        raise StartError(f"The demo's health checks could not be made; {log} says why.")
+        raise StartError(f"The demo's {what} could not be made; {log} says why.")
 
 
 def wait_until_listening(watch: Watch) -> None:

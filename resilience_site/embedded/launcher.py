@@ -101,7 +101,7 @@ class Launcher:
             os.environ.setdefault("RESILIENCE_ALLOW_PRIVATE_TARGETS", "true")
         self._share_addresses()
         if self.with_demo:
-            programs += demo.programs(self.folders.state, self._demo_database(), self.demo_valkey)
+            programs += demo.programs(self.folders, self._demo_database(), self.demo_valkey)
         write_configuration(self.folders, programs, listen_descriptor=listen_descriptor)
         self._start_supervisor(listen_descriptor)
         self._start_engines()
@@ -114,7 +114,7 @@ class Launcher:
             with step("Starting the demo"):
                 self._start_all(programs, below=None)
                 demo.wait_until_listening(self._watch())
-                demo.apply_catalogue(self.folders)
+                demo.apply_catalogues(self.folders)
 
     # --- Engines ------------------------------------------------------------------------------
 

@@ -33,7 +33,8 @@ class Program:
 
 @dataclass(frozen=True)
 class DemoContext:
-    """What the programs of the demo need to know; the URLs are the demo's own engines."""
+    """What the programs of the demo need to know; the URLs are the demo's own engines, and that of
+    the supervisor that runs it all."""
 
     python: str
     root: Path
@@ -46,4 +47,5 @@ class DemoContext:
     graph_sim_port: int
     database_url: str
     redis_url: str
+    supervisor_url: str
     scenario: str

@@ -209,6 +209,7 @@ def demo_context(state_dir: Path, **changes: Any) -> DemoContext:
         "graph_sim_port": 9002,
         "database_url": "postgresql:///planner",
         "redis_url": "unix:///run/valkey.sock?db=0",
+        "supervisor_url": "unix:///run/supervisor.sock",
         "scenario": "off",
     }
     return DemoContext(**{**given, **changes})
