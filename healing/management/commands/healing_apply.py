@@ -30,7 +30,11 @@ class Command(BaseCommand):
             help="for the workflows of the file (the shipped ones where it has none), except where "
             "a person has set the mode",
         )
-        parser.add_argument("--dry-run", action="store_true", help="show it, and change nothing")
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="show it, with what each step would do to the services now, and change nothing",
+        )
         parser.add_argument(
             "--name",
             help="by which the site knows what this file made (default: the name of the file)",
@@ -53,6 +57,8 @@ class Command(BaseCommand):
             raise CommandError("\n".join(f"{name}: {each}" for each in told)) from None
         for change in done.changes or ["nothing to do"]:
             self.stdout.write(f"{'dry run: ' if dry_run else ''}{change}")
+        for effect in done.effects:
+            self.stdout.write(f"would now do: {effect}")
 
     def _apply(
         self, file: Path | None, mode: str | None, dry_run: bool, name: str | None

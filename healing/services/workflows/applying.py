@@ -16,10 +16,12 @@ from typing import Any, Final
 from django.db import transaction
 
 from healing.choices import Mode, Origin
+from healing.domain.definition import definition_of
 from healing.domain.lines import Lines
 from healing.domain.reading import Fault, Written, Wrong, document_read, workflows_read
 from healing.models import HealingTarget, Workflow
 from healing.services.targets import TargetDraft, target_draft, target_put
+from healing.services.workflows.effects import effects_told
 from healing.services.workflows.rows import (
     text_digest,
     workflow_record,
@@ -40,10 +42,12 @@ class _Undo(Exception):
 
 @dataclass
 class Applied:
-    """What applying changed, in lines for people; `workflows` are those that the file is about."""
+    """What applying changed, in lines for people; `workflows` are those that the file is about.
+    `effects`, of a dry run: what each of their steps would do to the services now."""
 
     changes: list[str] = field(default_factory=list)
     workflows: list[str] = field(default_factory=list)
+    effects: list[str] = field(default_factory=list)
 
 
 def shipped_read() -> list[Written]:
@@ -146,6 +150,8 @@ def _applied(
         with transaction.atomic():
             _write(done, drafts, written, source, mode, actor, now)
             if dry_run:
+                rows = Workflow.objects.filter(name__in=done.workflows).order_by("priority", "name")
+                done.effects += effects_told(definition_of(each.definition) for each in rows)
                 raise _Undo
     except _Undo:
         pass

@@ -124,8 +124,22 @@ def test_a_file_takes_the_place_of_what_a_person_changed_only_once_it_changed(
 
 
 def test_a_dry_run_tells_and_changes_nothing(tmp_path: Path) -> None:
-    told = applied(written(tmp_path), "--dry-run")
-    assert "dry run: made workflow kick, in mode approve" in told
+    way = "restart: {action: wait, with: {seconds: 3}}\n      "
+    text = FILE.replace("ways:\n      ", f"ways:\n      {way}").replace(
+        """restart:
+        action: supervisor_restart
+        with: {server: "unix:///run/x.sock", program: planner}
+""",
+        "recycle_pool: {action: in_process, with: {command: recycle_pool}}\n",
+    )
+    text += "      - {id: pool, action: recycle_pool}\n"
+    assert applied(written(tmp_path, text), "--dry-run").splitlines() == [
+        "dry run: made healing target planner",
+        "dry run: made workflow kick, in mode approve",
+        "would now do: kick on planner: kick: Waits 3 s, and changes nothing",
+        "would now do: kick on planner: pool: cannot be done now: No instance of planner reports, "
+        "so none can be told anything",
+    ]
     assert not Workflow.objects.exists()
     assert not HealingTarget.objects.exists()
 
