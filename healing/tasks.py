@@ -7,7 +7,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from healing.services import failure_detector, recovery_orchestrator
+from healing.services import failure_detector, recovery_orchestrator, retention, review
 
 # A word that nobody heard by then is old: the tick has come round often since.
 _EXPIRES = 15
@@ -42,3 +42,15 @@ def runs_reap() -> None:
 def runs_audit() -> None:
     """Tell where due runs are not looked at."""
     recovery_orchestrator.runs_audit(datetime.now(UTC))
+
+
+@shared_task
+def guards_review() -> None:
+    """End stops that are over, and tell of targets that are healed too often."""
+    review.guards_review(now=datetime.now(UTC))
+
+
+@shared_task
+def history_prune() -> None:
+    """Forget runs and opportunities that are past their time."""
+    retention.history_prune(now=datetime.now(UTC))

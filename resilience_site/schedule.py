@@ -59,5 +59,7 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "Look at healing runs that are due": _every(1, "healing.tasks.runs_follow"),
     "End healing runs that nobody approves": _every(15, "healing.tasks.runs_reap"),
     "Prove that due healing runs are looked at": _every(15, "healing.tasks.runs_audit"),
+    "End stops of healing, find chronic healing": _every(10, "healing.tasks.guards_review"),
+    "Forget old healing runs": _every(3600, "healing.tasks.history_prune"),
     "Drop what is past its retention": _every(3600, "analytics.tasks.retention_apply"),
 }
