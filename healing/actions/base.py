@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
-from uuid import UUID
 
+from healing.domain.subject import Subject
 from health.checks.addresses import Addresses
 from health.checks.options import options_from
 
@@ -36,22 +36,6 @@ class ActionFailed(Exception):
 
 class LeaseLost(Exception):
     """Another worker advances the run: whatever this one was doing, it writes nothing any more."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is acted on: the run's target, its service, and what the trigger told of it.
-
-    `check_id` is the triggering check, where there is one; `trigger` the run's `trigger` JSON.
-    """
-
-    kind: str
-    name: str
-    service: str
-    check_id: UUID | None = None
-    trigger_kind: str = ""
-    trigger_key: str = ""
-    trigger: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

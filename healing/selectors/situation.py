@@ -14,11 +14,11 @@ from django.db.models.fields import BooleanField
 
 from analytics.domain.slos.budgets import spending
 from analytics.selectors.slos import budget_counts, slo_list
-from healing.actions.base import Subject
 from healing.choices import OPEN, UNSUCCESSFUL, RunState
 from healing.domain.budgets import DAY, spent
 from healing.domain.definition import Definition
 from healing.domain.judging import Culprit, GroupHealth, OpenRun, Situation
+from healing.domain.subject import Subject
 from healing.models import HealingRun, HealingSwitch, HealingTarget, Quarantine, Workflow
 from healing.selectors.switches import ALL, released_at, stop_among
 from health.choices import HealthState
