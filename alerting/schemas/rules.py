@@ -109,4 +109,8 @@ class RuleTrialOut(Schema):
     pending: int = Field(description="Times that the condition began to hold")
     firing_seconds: float = Field(description="Of all alerts together, within the range")
     fault: str = Field(description="Which of its texts failed, empty for none")
+    notes: list[str] = Field(
+        description="Why alerts that fired in the range may have been others: figures that came "
+        "late, objectives or the rule itself changed since"
+    )
     alerts: list[TriedAlertOut]

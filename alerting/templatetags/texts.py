@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django import template
@@ -19,6 +20,18 @@ for _name in ("default", "join", "lower", "pluralize", "truncatechars", "upper")
 def duration(seconds: Any) -> str:
     """`90` as `1 min 30 s`."""
     return formatting.duration(float(seconds))
+
+
+@register.filter
+def moment(text: Any) -> str:
+    """`2026-01-01T00:00:00+00:00` as `2026-01-01 00:00:00 UTC`."""
+    return formatting.exact(datetime.fromisoformat(str(text)))
+
+
+@register.filter
+def words(name: Any) -> str:
+    """`health_down` as `health down`."""
+    return str(name).replace("_", " ")
 
 
 @register.filter

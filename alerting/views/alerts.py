@@ -24,6 +24,7 @@ from alerting.selectors.alerts import (
 )
 from alerting.selectors.labels import alert_labels
 from alerting.selectors.told import why_not_told
+from alerting.views.fact_words import fact_pairs
 from resilience_site.config import config
 from resilience_site.core import journal
 from resilience_site.core.choices import Role
@@ -84,7 +85,7 @@ def alert(request: HttpRequest, alert_id: UUID) -> HttpResponse:
         "alert": found,
         "summary": found.annotations.get("summary") or found.rule_name,
         "labels": sorted(alert_labels(found).items()),
-        "facts": _facts(found.facts),
+        "facts": fact_pairs(found.facts),
         "groups": groups,
         "deliveries": deliveries,
         "why_not": why_not_told(found, groups, deliveries),
@@ -135,12 +136,3 @@ def _wanted(query: QueryDict) -> AlertFilter:
 
 def _text(query: QueryDict, name: str) -> str:
     return query.get(name, "").replace("\0", "")
-
-
-def _facts(facts: dict[str, Any]) -> list[tuple[str, str]]:
-    """What the rule saw, as words; what is nested is left to the API."""
-    return [
-        (name.replace("_", " "), ", ".join(map(str, value)) if isinstance(value, list) else str(value))
-        for name, value in sorted(facts.items())
-        if value not in (None, "", [], {}) and not isinstance(value, dict)
-    ]  # fmt: skip

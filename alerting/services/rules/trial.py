@@ -12,6 +12,7 @@ from alerting.domain.alerts import labels_fingerprint
 from alerting.domain.rules.conditions import condition_read
 from alerting.domain.rules.lifecycle import Emission
 from alerting.models import Alert, AlertRule
+from alerting.selectors.rule_trial_notes import trial_notes
 from alerting.services.rules.form import RuleForm
 from alerting.services.rules.machines import Told, alert_labels, annotations_of, machine_of
 from alerting.services.rules.replay import replay, settled, warm_up
@@ -47,7 +48,8 @@ class Trial:
     """`fired` counts all alerts, of which the newest `MOST_SHOWN` are in `alerts`.
 
     `since` and `until` are what was evaluated: the end may lie before the one that was asked for,
-    where figures have not settled. `fault` says which text failed.
+    where figures have not settled. `fault` says which text failed, `notes` why alerts that fired in
+    the range may have been others.
     """
 
     since: datetime
@@ -56,6 +58,7 @@ class Trial:
     pending: int = 0
     firing_seconds: float = 0.0
     fault: str = ""
+    notes: list[str] = field(default_factory=list)
     alerts: list[TriedAlert] = field(default_factory=list)
 
     @property
@@ -82,9 +85,9 @@ def rule_trial(rule: AlertRule, *, since: datetime, until: datetime, now: dateti
     until = min(until, settled(rule, now))
     if until <= since:
         raise Invalid.field("since", "Nothing of this range is over for long enough to be tried.")
-    machine = machine_of(rule)
-    begin = since - warm_up(rule, condition_read(rule.condition))
-    trial = Trial(since, until)
+    machine, condition = machine_of(rule), condition_read(rule.condition)
+    begin = since - warm_up(rule, condition)
+    trial = Trial(since, until, notes=trial_notes(rule, condition, since, until))
     found = _fired(rule, replay(rule, machine, begin, until), trial)
     trial.fired = len(found)
     trial.firing_seconds = sum(

@@ -133,7 +133,8 @@ def test_a_stale_change_is_refused_with_both_sides() -> None:
 def test_a_start_brings_shipped_rules_up_to_date_and_leaves_those_of_people(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert len(rules_ship(now=at(0))) == 17
+    known = len(shipped.rules_shipped())
+    assert len(rules_ship(now=at(0))) == known > 10
     assert rules_ship(now=at(1)) == []
     rule_update(name="anomaly", fields={"severity": "info"}, actor=ANN, now=at(2))
     newer = {
@@ -142,7 +143,7 @@ def test_a_start_brings_shipped_rules_up_to_date_and_leaves_those_of_people(
     }
     monkeypatch.setattr(shipped, "rules_shipped", lambda: newer)
     changes = rules_ship(now=at(3))
-    assert len(changes) == 16
+    assert len(changes) == known - 1
     kept = AlertRule.objects.get(name="anomaly")
     assert (kept.title, kept.severity) == ("A figure stands out", "info")
     assert AlertRule.objects.get(name="pattern_new").version == 2

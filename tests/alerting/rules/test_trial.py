@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 
 from alerting.models import AlertRule
 from alerting.services.rules.shipped import rules_ship
 from alerting.services.rules.trial import rule_trial
+from health.models import Outage
 from resilience_site.core.problems import Invalid
 from tests.alerting.rules.history import (
     alerts_live,
@@ -21,6 +23,9 @@ from tests.alerting.rules.history import (
     only,
     write,
 )
+from tests.analytics.figures.history import write_calls
+from tests.analytics.slos.scenes import slo
+from tests.health.availability.fleet import make_check
 
 pytestmark = pytest.mark.django_db
 
@@ -74,6 +79,7 @@ def test_it_names_the_alerts_that_live_made_and_where_to_look() -> None:
     assert tried.alert_id == rule.alerts.get().pk
     assert tried.link == "/breakers/key-of-graph"
     assert tried.summary == "Breaker graph of planner is open"
+    assert trial.notes == []
 
 
 def test_silence_and_quiet_are_the_same_live_and_tried() -> None:
@@ -106,3 +112,46 @@ def test_ranges_that_say_nothing_are_refused() -> None:
         rule_trial(rule, since=at(0) - timedelta(days=8), until=at(0), now=at(60))
     with pytest.raises(Invalid, match="over for long enough"):
         rule_trial(rule, since=at(60), until=at(120), now=at(60))
+
+
+def noted(name: str, since: float) -> str:
+    rule = AlertRule.objects.get(name=name)
+    return " ".join(rule_trial(rule, since=at(since), until=at(3600), now=at(4000)).notes)
+
+
+def test_it_says_where_history_is_not_what_live_saw() -> None:
+    assert noted("breaker_open", 0) == ""
+    assert "nothing that fired before" in noted("breaker_open", -3600)
+    AlertRule.objects.filter(name="error_correlation_spike").update(
+        condition={"type": "figure", "metric": "error_rate", "threshold": 0.5}
+    )
+    assert noted("error_correlation_spike", 0) == ""
+    write_calls("planner", at(0), at(300), lambda moment: (10, 0, 1.0))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE analytics_callrollup SET changed_at = minute + interval '150 seconds'"
+        )
+    assert noted("slo_burn", 0) == ""
+    slo("planner", created_at=at(-9), changed_at=at(60))
+    assert "Objectives of planner were set" in noted("slo_burn", 0)
+    assert noted("slo_burn", 120) == ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE analytics_callrollup SET changed_at = minute + interval '190 seconds' "
+            "WHERE minute = %s",
+            [at(240)],
+        )
+    for name in ("slo_burn", "error_correlation_spike"):
+        assert "more than 2 min after their minute" in noted(name, 120)
+        assert noted(name, 300) == ""
+
+
+def test_failures_that_were_dated_back_are_told() -> None:
+    check = make_check("pg", service="store", since=at(-9))
+    slo("store", source="checks", created_at=at(-9), changed_at=at(-9))
+    failed = Outage.objects.create(
+        check_row=check, started_at=at(60), confirmed_at=at(170), announce_at=at(170)
+    )
+    assert noted("slo_burn", 0) == ""
+    Outage.objects.filter(pk=failed.pk).update(confirmed_at=at(300))
+    assert "first failed run" in noted("slo_burn", 0)
