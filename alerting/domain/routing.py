@@ -30,6 +30,8 @@ class RouteRule:
 
 # In `group_by`: each label, so that every alert is told by itself.
 EACH_LABEL: Final = "..."
+_SERVICE: Final = "service"
+_NAME: Final = "alertname"
 
 
 def routes_of(routes: Sequence[RouteRule], labels: Mapping[str, str]) -> list[RouteRule]:
@@ -44,10 +46,17 @@ def routes_of(routes: Sequence[RouteRule], labels: Mapping[str, str]) -> list[Ro
 
 
 def group_labels(route: RouteRule, labels: Mapping[str, str]) -> dict[str, str]:
-    """What the alerts of a group have in common; a label that is missing is left out."""
+    """What the alerts of a group have in common; a label that is missing is left out.
+
+    Where services are told apart, the name of an alert that is about none stands in its place: what
+    is wrong with the site and what is wrong with a key are no one matter.
+    """
     if EACH_LABEL in route.group_by:
         return dict(labels)
-    return {name: labels[name] for name in route.group_by if labels.get(name)}
+    found = {name: labels[name] for name in route.group_by if labels.get(name)}
+    if _SERVICE in route.group_by and _SERVICE not in found and labels.get(_NAME):
+        found[_NAME] = labels[_NAME]
+    return found
 
 
 @dataclass(frozen=True)

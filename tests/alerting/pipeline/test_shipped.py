@@ -58,3 +58,24 @@ def test_as_shipped_the_higher_burn_rate_holds_the_lower_ones() -> None:
     assert told == {"slo_burn_fast", "slo_burn_slow"}
     ((_, ticket),) = [each for each in scene.told if each[1].severity == "ticket"]
     assert [each.labels["slo"] for each in ticket.alerts] == ["2"]
+
+
+def test_as_shipped_what_is_about_no_service_is_told_by_its_name() -> None:
+    routing_ship()
+    channel_made()
+    scene = Scene()
+    scene.fire("site_trouble", service="", part="worker")
+    scene.fire("site_trouble", service="", part="redis")
+    scene.fire("error_correlation_spike", service="")
+    scene.fire("breaker_open", "slo_burn_fast")
+    scene.turn()
+    told = sorted(sorted(names_of(message, "firing")) for _, message in scene.wait(WAIT))
+    assert told == [
+        ["breaker_open", "slo_burn_fast"],
+        ["error_correlation_spike"],
+        ["site_trouble"],
+    ]
+    (trouble,) = [
+        message for _, message in scene.told if names_of(message, "firing") == {"site_trouble"}
+    ]
+    assert {each.labels["part"] for each in trouble.alerts} == {"worker", "redis"}
