@@ -68,7 +68,7 @@ def deliveries_send() -> None:
 
 @shared_task
 def history_prune() -> None:
-    """Delete silences and groups of alerts that are past their time."""
+    """Delete silences, groups of alerts, incidents and reports that are past their time."""
     retention.history_prune(now=datetime.now(UTC))
 
 

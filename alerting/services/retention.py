@@ -1,28 +1,35 @@
 """Silences that ended and groups that came to rest go, once no alert of theirs is kept any more.
 
-Incidents stay, with the timeline that tells of their alerts, and so do reports.
+Incidents stay for longer, with the timeline that tells of their alerts, and so do reports: a year
+can be looked at beside the one before it.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from alerting.models import AlertGroup, Silence
+from alerting.choices import IncidentState
+from alerting.models import AlertGroup, Incident, ResilienceReport, Silence
 from alerting.services.alerts import KEPT
 
+ACCOUNTS_KEPT: Final = timedelta(days=400)
 _BATCH: Final = 1_000
 
 
 def history_prune(*, now: datetime) -> dict[str, int]:
-    """Delete those that are older than alerts are kept, in batches; how many of each."""
-    oldest = now - KEPT
+    """Delete those that are past their time, in batches; how many of each."""
+    oldest, first_account = now - KEPT, now - ACCOUNTS_KEPT
     past: dict[str, QuerySet[Any]] = {
         "silences": Silence.objects.filter(ends_at__lt=oldest),
         "groups": _at_rest(oldest),
+        "incidents": Incident.objects.filter(
+            state=IncidentState.RESOLVED, ended_at__lt=first_account
+        ),
+        "reports": ResilienceReport.objects.filter(made_at__lt=first_account),
     }
     return {name: _delete(rows) for name, rows in past.items()}
 
