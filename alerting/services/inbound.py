@@ -3,7 +3,8 @@
 An alert is known by the sender's own labels. It ends when the sender says so, or when nothing is
 heard of it for `RESILIENCE_INBOUND_ALERT_HOURS`: senders repeat what goes on (Alertmanager and
 Grafana every four hours), so one that they do not repeat is theirs no longer. Told again after
-that, it is a new alert; a post that comes twice changes nothing.
+that, it is a new alert; a post that comes twice changes nothing. Only the key that told last that
+it fires can end it: two systems with the same labels do not end each other's.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class _Batch:
     def __init__(self, post: Post, source: AlertSource, sender: str, now: datetime) -> None:
         self.changes: list[AlertChange] = []
         self.firing = self.resolved = self.unknown = 0
-        self._source, self._now = source, now
+        self._source, self._sender, self._now = source, sender, now
         self._of_post = {
             "received_from": sender,
             "receiver": post.receiver,
@@ -123,8 +124,10 @@ class _Batch:
     def _resolve(self, key: str, posted: PostedAlert) -> None:
         known = self._open.get(key) or self._begun.get(key)
         ended = min(posted.ended_at or self._now, self._now)
-        # What ended before this one began was an earlier one, told late.
-        if known is None or ended < known.started_at:
+        # What ended before this one began was an earlier one, told late; and what another key told
+        # last is for that one to end.
+        elsewhere = known is not None and known.facts.get("received_from") != self._sender
+        if known is None or elsewhere or ended < known.started_at:
             self.unknown += 1
             return
         self.resolved += 1

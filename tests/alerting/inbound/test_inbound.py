@@ -241,3 +241,22 @@ def test_a_bad_body_is_refused_with_its_place_and_nothing_of_it_is_taken() -> No
 )
 def test_what_is_no_json_or_too_large_is_refused(body: bytes, status: int) -> None:
     assert post(Scope.OPERATE, "grafana", body).status_code == status
+
+
+def test_an_alert_is_ended_by_the_key_that_told_last_that_it_fires() -> None:
+    alert = prometheus_alert()
+    take(alertmanager_post(alert))
+    over = alertmanager_post(resolved(alert, LATER.isoformat()))
+
+    def take_of(sender: str, document: dict[str, Any]) -> Taken:
+        return inbound_take(
+            document=document, source=AlertSource.ALERTMANAGER, sender=sender, now=LATER
+        )
+
+    assert take_of("staging", over) == Taken(0, 0, 1, 0)
+    assert Alert.objects.get().state == AlertState.FIRING
+    # Another one of a pair goes on with what the first began.
+    assert take_of("prometheus-2", alertmanager_post(alert)) == Taken(1, 0, 0, 0)
+    assert take_of("prometheus", over) == Taken(0, 0, 1, 0)
+    assert take_of("prometheus-2", over) == Taken(0, 1, 0, 0)
+    assert Alert.objects.get().state == AlertState.RESOLVED
