@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from django.contrib.postgres.aggregates import ArrayAgg
 from django.db import connection, transaction
-from django.db.models import Count, IntegerField, Max, Min
+from django.db.models import Count, IntegerField, Min
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Cast, Coalesce
 
@@ -56,7 +57,7 @@ def chronic_list(*, now: datetime) -> list[dict[str, Any]]:
         .annotate(
             heals=Count("id"),
             bound=Min(Coalesce(Cast(bound, IntegerField()), Guards().chronic_per_day)),
-            workflow=Max("workflow"),
+            workflows=ArrayAgg("workflow", order_by="-ended_at"),
         )
         .order_by("-heals", "target")
     )
@@ -80,13 +81,14 @@ def _entry(found: dict[str, Any], now: datetime) -> journal.Entry:
         "target": target,
         "target_kind": found["target_kind"],
         "service": found["service"],
-        "workflow": found["workflow"],
+        # The one that healed it last.
+        "workflow": found["workflows"][0],
         "heals": heals,
         "bound": found["bound"],
         "text": text,
         "reason": f"{heals} heals in 24 hours, from {found['bound']} on a person should look.",
         "state": "chronic",
-        "link": "/healing/",
+        "link": "/healing",
         "at": now.isoformat(),
     }
     return journal.Entry(Topic.HEALING, _KIND, target, "chronic", found["service"], payload)

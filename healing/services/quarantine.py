@@ -115,6 +115,6 @@ def _entry(row: Quarantine, kind: str, text: str, reason: str) -> journal.Entry:
         "text": text,
         "reason": reason,
         "state": state,
-        "link": "/healing/",
+        "link": "/healing",
     }
     return journal.Entry(Topic.HEALING, kind, row.target, state, row.service, payload)

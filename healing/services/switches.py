@@ -192,6 +192,6 @@ def _entry(row: HealingSwitch, kind: str, text: str) -> journal.Entry:
         "reason": row.reason,
         "state": state,
         "actor": row.actor,
-        "link": "/healing/",
+        "link": "/healing",
     }
     return journal.Entry(Topic.HEALING, kind, _called(row.group), state, "", payload)

@@ -119,7 +119,7 @@ def _service_of(run: HealingRun, at: datetime, healed: Healed) -> Failing:
         since=at,
         seen_at=at,
         text=f"{run.service} was healed by {run.workflow}",
-        link=f"/healing/runs/{run.id}/",
+        link=f"/healing/runs/{run.id}",
         breaker=breaker,
         check_id=run.check_id,
         healed=healed,

@@ -196,7 +196,7 @@ def opportunity_told(
         "mode": workflow.mode,
         "trigger": row.trigger.get("text", ""),
         "text": f"{workflow.title} {what} {row.target}{word}",
-        "link": "/healing/",
+        "link": "/healing",
         "reason": reason,
         "state": row.state,
     }

@@ -69,5 +69,5 @@ def _is_told() -> bool:
 
 
 def _entry(kind: str, state: str, text: str) -> journal.Entry:
-    payload = {"text": text, "state": state, "link": "/healing/"}
+    payload = {"text": text, "state": state, "link": "/healing"}
     return journal.Entry(Topic.HEALING, kind, _KEY, state, "", payload)

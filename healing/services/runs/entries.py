@@ -57,7 +57,7 @@ def _facts(run: HealingRun, text: str) -> dict[str, Any]:
         "mode": run.mode,
         "trigger": str(run.trigger.get("text", "")),
         "text": text,
-        "link": f"/healing/runs/{run.pk}/",
+        "link": f"/healing/runs/{run.pk}",
         "reason": run.reason,
         "state": run.state,
     }

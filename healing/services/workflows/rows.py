@@ -85,7 +85,7 @@ def workflow_record(
         "actor": actor.name,
         "reason": reason,
         "text": f"{row.title}: {_HAPPENED[verb]} by {actor.name}.",
-        "link": f"/healing/workflows/{row.name}/",
+        "link": f"/healing/workflows/{row.name}",
     }
     state = "deleted" if gone else row.mode if row.enabled else "off"
     journal.append([journal.Entry(Topic.HEALING, "workflow.changed", row.name, state, "", payload)])
