@@ -168,13 +168,14 @@ def test_chronic_healing_is_told_once_a_day_though_each_run_succeeded(world: Wor
         run(world, of, ago=3600 * (n + 1))
         run(world, of, RunState.FAILED, ago=3600 * (n + 1))
     assert chronic_tell(now=world.now) == []
-    run(world, of, ago=600)
+    run(world, workflow(world, name="a_last_one"), ago=600)
     run(world, of, ago=600, service="other")
     assert chronic_tell(now=world.now) == ["planner"]
     assert chronic_tell(now=world.now + timedelta(hours=1)) == []
     (entry,) = chronic_told()
     assert (entry.key, entry.service, entry.payload["heals"]) == ("planner", "planner", 4)
     assert "4 times" in entry.payload["text"]
+    assert entry.payload["workflow"] == "a_last_one"
     later = world.now + timedelta(hours=25)
     assert chronic_list(now=later) == []
     world.now = later
