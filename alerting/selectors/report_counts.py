@@ -37,12 +37,13 @@ GROUP BY rule_name, source, severity
 _RUNS = """
 SELECT kind, count(*) FROM (
     SELECT DISTINCT ON (key) key, kind FROM core_journalentry
-    WHERE topic = 'healing' AND kind LIKE 'run.%%' AND at >= %s AND at < %s
+    WHERE topic = 'healing' AND kind LIKE 'run.%%' AND kind <> 'run.refused'
+        AND at >= %s AND at < %s
     ORDER BY key, id DESC
 ) AS run GROUP BY kind
 """
 _SUCCEEDED: Final = frozenset({"run.succeeded"})
-_FAILED: Final = frozenset({"run.failed", "run.escalated", "run.rolled_back", "run.timed_out"})
+_FAILED: Final = frozenset({"run.failed", "run.escalated", "run.rolled_back", "run.failed_again"})
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,9 @@ def link_of(entry: Entry) -> str:
             found = f"/predictions?service={_part(entry.service)}"
         case "releases" | "services":
             found = f"/services/{_part(entry.key)}"
+        case "healing":
+            run = entry.kind.startswith("run.")
+            found = f"/healing/runs/{_part(entry.key)}" if run else "/healing"
         case "site":
             found = "/site-health"
         case _:
