@@ -15,10 +15,10 @@ from healing.actions.base import LeaseLost, Subject
 from healing.choices import RunState
 from healing.models import DetectorCursor, HealingRun
 from healing.services.recovery_orchestrator import run_look, run_start, runs_audit
-from healing.services.runs import leases
+from healing.services.runs import contexts, leases
 from healing.services.runs.leases import lease_claim
 from resilience_site.core import journal
-from tests.healing.engine.scenes import SITE, Stage, fresh, step, workflow
+from tests.healing.engine.scenes import SITE, Stage, fresh, states, step, workflow
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TOLD = Subject(kind="service", name="quiet", service="quiet", trigger_kind="alert")
@@ -133,6 +133,37 @@ def test_whoever_holds_a_lease_is_told_at_once_that_another_has_the_run(
     HealingRun.objects.update(fence=lease.fence + 1)
     with lease.beating(), pytest.raises(LeaseLost):
         lease.pause(20)
+
+
+def test_an_act_that_hangs_is_left_to_another_worker_and_changes_nothing_when_it_wakes_up(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "LEASE", timedelta(seconds=0.3))
+    monkeypatch.setattr(contexts, "GRACE_SECONDS", 0.1)
+    hangs, wakes = threading.Event(), threading.Event()
+
+    def hang(_: str) -> None:
+        hangs.set()
+        assert wakes.wait(20)
+
+    stage.on_act = hang
+    now = datetime.now(UTC)
+    flow = workflow(step("test_left", "one", timeout_seconds=0.1), now=now)
+    run = run_start(workflow=flow, subject=TOLD, actor=SITE, now=now)
+    looked: list[bool] = []
+    worker = threading.Thread(target=lambda: looked.extend(at_once(lambda: run_look(run.pk))))
+    worker.start()
+    assert hangs.wait(20)
+    until(lambda: run_look(run.pk))
+    ended = fresh(run)
+    assert (ended.state, states(run)) == (RunState.ESCALATED, ["failed"])
+    wakes.set()
+    worker.join()
+    assert looked == [False]
+    assert stage.log == ["test_left one"]
+    after = fresh(run)
+    assert (after.state, after.outcome, after.fence) == (ended.state, ended.outcome, ended.fence)
+    assert states(run) == ["failed"]
 
 
 # --- The auditor ------------------------------------------------------------------------------

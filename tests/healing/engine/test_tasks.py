@@ -1,0 +1,103 @@
+"""Who is told to look at a run: a worker of its own, at once and again each second."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+import redis
+from celery import Celery
+from django.conf import settings
+from kombu import matcher
+
+from healing import tasks
+from healing.actions.base import Subject
+from healing.models import HealingRun
+from healing.services.recovery_orchestrator import run_start
+from healing.services.runs import telling
+from health import tasks as health_tasks
+from resilience_site.celery import app
+from resilience_site.config import config
+from resilience_site.core import taskqueue
+from resilience_site.schedule import BEAT_SCHEDULE
+from tests.healing.engine.scenes import SITE, Stage, workflow
+
+
+def queue_of(task: str) -> str:
+    return str(app.amqp.router.route({}, task)["queue"].name)
+
+
+def test_all_of_healing_has_a_queue_of_its_own_but_for_who_watches_it() -> None:
+    named = {each["task"] for each in BEAT_SCHEDULE.values()}
+    own = {each for each in named if each.startswith("healing.")}
+    assert own <= set(app.tasks)
+    assert telling.LOOK in app.tasks
+    assert queue_of("healing.tasks.runs_audit") == taskqueue.QUEUE
+    assert {queue_of(each) for each in own - {"healing.tasks.runs_audit"}} == {"healing"}
+    assert queue_of(telling.LOOK) == telling.QUEUE == taskqueue.HEALING
+    assert {queue_of(each) for each in named - own} == {taskqueue.QUEUE}
+
+
+def test_the_worker_that_heals_does_not_stand_for_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pattern = f"(?!{taskqueue.HEALING}@)"
+    assert matcher.match("celery@here", pattern, "pcre")
+    assert not matcher.match("healing@here", pattern, "pcre")
+    begun: list[str] = []
+    monkeypatch.setattr(health_tasks, "keep_probing", lambda: begun.append("probing"))
+    health_tasks._begin(sender=SimpleNamespace(hostname="healing@here"))
+    assert begun == []
+    health_tasks._begin(sender=SimpleNamespace(hostname="celery@here"))
+    assert begun == ["probing"]
+
+
+@pytest.fixture
+def broker() -> redis.Redis:
+    client = taskqueue.quick_client(config.redis_url)
+    client.delete(telling.QUEUE)
+    return client
+
+
+def told(broker: redis.Redis) -> list[tuple[str, str]]:
+    """The tasks that wait in the queue, with what they are about."""
+    messages = [json.loads(each) for each in broker.lrange(telling.QUEUE, 0, -1)]  # type: ignore[union-attr]
+    return [(each["headers"]["task"], each["headers"]["argsrepr"]) for each in messages]
+
+
+def begin() -> HealingRun:
+    now = datetime.now(UTC)
+    subject = Subject(kind="service", name="quiet", service="quiet", trigger_kind="alert")
+    return run_start(workflow=workflow(now=now), subject=subject, actor=SITE, now=now)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_is_looked_at_once_it_is_there_and_at_every_tick(
+    stage: Stage, broker: redis.Redis
+) -> None:
+    run = begin()
+    assert [name for name, _ in told(broker)] == [telling.LOOK]
+    assert str(run.pk) in told(broker)[0][1]
+    tasks.runs_follow()
+    assert len(told(broker)) == 2
+    tasks.run_look(str(run.pk))
+    assert stage.log == ["test_left test_left"]
+    tasks.runs_follow()
+    assert len(told(broker)) == 2, "what is over is not due"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_broker_that_does_not_answer_keeps_no_run_from_beginning(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert settings.CELERY_BROKER_URL
+    nowhere = Celery("nowhere", broker="redis://127.0.0.1:1/0", set_as_current=False)
+    nowhere.conf.broker_transport_options = {"socket_connect_timeout": 1, "max_retries": 1}
+    monkeypatch.setattr(telling, "_sender", lambda: nowhere)
+    with caplog.at_level(logging.WARNING):
+        run = begin()
+    assert HealingRun.objects.filter(pk=run.pk, state="pending").exists()
+    assert "the next tick finds it" in caplog.text
