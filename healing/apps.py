@@ -5,3 +5,8 @@ from django.apps import AppConfig
 
 class HealingConfig(AppConfig):
     name = "healing"
+
+    def ready(self) -> None:
+        from healing.selectors import trend
+
+        trend.register()

@@ -23,6 +23,7 @@ from breakers.models import (
     RetryRollup,
 )
 from resilience_site.core.timerange import TimeRange
+from resilience_site.probes.healing_collectors import HEALING_COLLECTORS
 from resilience_site.probes.health_collectors import HEALTH_COLLECTORS
 
 WINDOW = timedelta(minutes=5)
@@ -110,6 +111,7 @@ COLLECTORS: dict[str, Collector] = {
     "resilience_errors_per_second": _errors_per_second,
     "resilience_error_patterns": _error_patterns,
     **HEALTH_COLLECTORS,
+    **HEALING_COLLECTORS,
 }
 
 
