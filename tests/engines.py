@@ -24,6 +24,8 @@ STATE_PREFIX = "rcp-tests-"
 _STOP_SECONDS = 20
 # Variables of the engines that this process started, which end with it.
 OWN: set[str] = set()
+# The folder of `tests.collected`.
+COLLECTED = "RCP_TESTS_COLLECTED"
 # Names the engines that the controller of a parallel run started: each worker has its own.
 _STARTED = "RCP_TESTS_STARTED"
 _IS_WORKER = "PYTEST_XDIST_WORKER"
@@ -37,6 +39,8 @@ def start_missing() -> None:
     state = Path(tempfile.mkdtemp(prefix=STATE_PREFIX))
     os.environ["RESILIENCE_STATE_DIR"] = str(state)
     os.environ.setdefault("DISTRIBUTED_TRACING_ENABLED", "false")
+    # The first process of a run gives its workers the place for what they share.
+    os.environ.setdefault(COLLECTED, str(state / "collected"))
     # Registered first, so that it runs last.
     atexit.register(shutil.rmtree, state)
     folders = Folders(state)

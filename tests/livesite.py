@@ -27,6 +27,7 @@ from resilience_site.core.bootstrap import bootstrap
 from resilience_site.core.choices import Role, Scope
 from resilience_site.embedded.processes import spawn
 from resilience_site.embedded.programs import Program
+from tests import collected
 from tests.emptying import empty_partitions
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -72,7 +73,7 @@ class WebProcess:
         self._name = name
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
-        _collect_static(self._environment)
+        collected.put(Path(settings.STATIC_ROOT))
 
     @property
     def url(self) -> str:
@@ -149,11 +150,6 @@ def _test_database_url() -> str:
     parts = urlsplit(os.environ["DATABASE_URL"])
     name = connection.settings_dict["NAME"]
     return urlunsplit(parts._replace(path=f"/{name}"))
-
-
-def _collect_static(environment: dict[str, str]) -> None:
-    command = [sys.executable, "manage.py", "collectstatic", "--noinput", "-i", "ext", "-v", "0"]
-    subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=True)
 
 
 def _wait_until_alive(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

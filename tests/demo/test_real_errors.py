@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import httpx
 import psycopg
@@ -17,6 +16,7 @@ import pytest
 from deploy.demo.programs import DRIVER, PLANNER_MCP
 from resilience_site.embedded.folders import Folders
 from resilience_site.embedded.supervisor import Supervisor, socket_path
+from tests.collected import seed
 from tests.embedded.running import Up, free_port, until
 
 pytestmark = [
@@ -93,7 +93,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         "DISTRIBUTED_TRACING_ENABLED": "false",
     }
     with ExitStack() as stack:
-        state = Path(tmp_path_factory.mktemp("demo"))
+        state = seed(tmp_path_factory.mktemp("demo"))
         up = Up(state, changes=changes, words=["--demo"])
         stack.callback(up.discard)
         up.ready()

@@ -18,6 +18,7 @@ import psutil
 import psycopg
 import pytest
 
+from tests.collected import seed
 from tests.embedded.running import Up, until
 
 pytestmark = [
@@ -175,7 +176,7 @@ class Load:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     with ExitStack() as stack:
-        state = tmp_path_factory.mktemp("acknowledged")
+        state = seed(tmp_path_factory.mktemp("acknowledged"))
         up = Up(state, changes={"RESILIENCE_INGEST_KEY": KEY})
         stack.callback(up.discard)
         yield up.ready()

@@ -17,6 +17,7 @@ import pytest
 
 from resilience_site.embedded.accounts import run_as
 from resilience_site.embedded.folders import Account
+from tests.collected import seed
 from tests.embedded.conftest import Starter
 from tests.embedded.running import closed_and_clean, free_port
 from tests.engines import drop_database
@@ -44,7 +45,7 @@ def test_an_ordinary_user_beside_another_site(
     ordinary: tuple[list[str], Path], hard_state: Path, start: Starter
 ) -> None:
     prefix, own = ordinary
-    first = start(hard_state)
+    first = start(seed(hard_state))
     second = start(own / "state", prefix=prefix, changes={"HOME": str(own)}).ready()
     first.ready()
 
@@ -72,7 +73,7 @@ def test_with_both_urls_nothing_embedded_starts(
 ) -> None:
     changes = {"DATABASE_URL": other_database, "REDIS_URL": os.environ["REDIS_URL"]}
 
-    up = start(tmp_path / "state", changes=changes).ready()
+    up = start(seed(tmp_path / "state"), changes=changes).ready()
 
     assert up.status() == 200
     assert up.pids("postgres") == up.pids("valkey") == set()
@@ -86,7 +87,7 @@ def test_with_one_url_only_the_other_engine_is_embedded(
 ) -> None:
     changes = {"DATABASE_URL": other_database, "RESILIENCE_ALLOWED_HOSTS": "status.example.com"}
 
-    up = start(tmp_path / "state", changes=changes).ready()
+    up = start(seed(tmp_path / "state"), changes=changes).ready()
 
     assert up.status("status.example.com") == 200
     assert up.pids("postgres") == set()
@@ -111,7 +112,7 @@ def test_the_demo_has_a_cache_and_a_database_of_its_own(tmp_path: Path, start: S
         "DEMO_SCENARIO": "off",
     }
 
-    up = start(tmp_path / "state", changes=changes, words=["--demo"]).ready()
+    up = start(seed(tmp_path / "state"), changes=changes, words=["--demo"]).ready()
 
     assert up.status() == 200
     assert len(up.pids("valkey")) == 2
