@@ -65,6 +65,8 @@ def programs(context: DemoContext) -> list[Program]:
                 **version,
                 # Short enough that a breaker is seen to open and close within one round of faults.
                 **_unless_set(GRAPH_API_TIMEOUT_SECONDS="10", RETRY_BASE_DELAY_MS="200"),
+                # Whoever tries the demo may have its pool leak: POST /_faults/leak?connections=5.
+                **_unless_set(PLANNER_FAULTS="on"),
                 # The simulator takes any secret; a real tenant would not.
                 "GRAPH_CLIENT_SECRET": secrets.token_urlsafe(24),
             },

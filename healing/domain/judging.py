@@ -196,7 +196,7 @@ def _cooldown(situation: Situation) -> Verdict:
     length = situation.guards.cooldown_seconds
     ended = situation.last_ended
     if ended is None:
-        return _said("cooldown", PASSED, "No run ended lately.", seconds=length)
+        return _said("cooldown", PASSED, "No run that counts ended lately.", seconds=length)
     until = ended + timedelta(seconds=length)
     facts = {"seconds": length, "last_ended": ended.isoformat(), "until": until.isoformat()}
     if until <= situation.now:

@@ -70,7 +70,7 @@ def situation_of(
     )
     # A run that waits for a person holds its target, and does nothing meanwhile.
     acting = [each for each in active if each["state"] != RunState.WAITING_APPROVAL]
-    began, ended = _past_runs(others, subject, guards.cooldown_seconds, now)
+    began, ended = _past_runs(others, subject, workflow.name, guards.cooldown_seconds, now)
     in_force = quarantine if quarantine is not None and quarantine.ended_at is None else None
     left, objective = _budget_left(subject.service, now)
     return Situation(
@@ -126,16 +126,22 @@ def _open_run(active: Iterable[dict[str, Any]], subject: Subject) -> OpenRun | N
 
 
 def _past_runs(
-    others: Any, subject: Subject, cooldown: float, now: datetime
+    others: Any, subject: Subject, workflow: str, cooldown: float, now: datetime
 ) -> tuple[list[datetime], datetime | None]:
     """When runs that acted on the target began in the last day, and when the last one ended, if
-    that matters for the cooldown."""
+    that matters for the cooldown: one of the same workflow, or one that did not heal. What another
+    workflow healed is no reason to leave another failure as it is."""
     rows = list(
         others.filter(target_kind=subject.kind, target=subject.name, started_at__isnull=False)
         .filter(Q(started_at__gt=now - DAY) | Q(ended_at__gt=now - timedelta(seconds=cooldown)))
-        .values_list("started_at", "ended_at")
+        .values_list("started_at", "ended_at", "workflow", "state")
     )
-    return [began for began, _ in rows], max((end for _, end in rows if end), default=None)
+    ended = (
+        end
+        for _, end, name, state in rows
+        if end and (name == workflow or state != RunState.SUCCEEDED)
+    )
+    return [began for began, *_ in rows], max(ended, default=None)
 
 
 def _failed_in_a_row(others: Any, workflow: Workflow, most: int) -> int:

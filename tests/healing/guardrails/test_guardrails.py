@@ -248,14 +248,23 @@ def test_a_second_run_on_a_target_is_refused_while_one_is_open(world: World) -> 
     assert refused_by(judged(world, of)) == ""
 
 
-def test_a_target_is_left_alone_for_the_cooldown_after_a_run_of_any_workflow(world: World) -> None:
+@pytest.mark.parametrize(("name", "state"), [("", "succeeded"), ("other", "escalated")])
+def test_a_target_is_left_alone_for_the_cooldown_after_the_same_workflow_or_one_that_failed(
+    world: World, name: str, state: str
+) -> None:
     of = workflow(world)
-    run(world, workflow(world, name="other"), ago=599)
+    run(world, workflow(world, name=name) if name else of, RunState(state), ago=599)
     found = judged(world, of)
     assert refused_by(found) == "cooldown"
     assert "1 s" in found.verdicts[-1].reason
     assert refused_by(judged(world, of, by_person=True)) == ""
     world.pass_by(1)
+    assert refused_by(judged(world, of)) == ""
+
+
+def test_what_another_workflow_healed_delays_no_other_heal(world: World) -> None:
+    of = workflow(world)
+    run(world, workflow(world, name="other"), RunState.SUCCEEDED, ago=5)
     assert refused_by(judged(world, of)) == ""
 
 
