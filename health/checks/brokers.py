@@ -15,10 +15,10 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import amqp
 import redis
@@ -28,6 +28,8 @@ from kombu.exceptions import KombuError
 from kombu.pidbox import Mailbox
 from kombu.transport import pyamqp
 from kombu.transport import redis as kombu_redis
+
+T = TypeVar("T")
 
 # What libraries raise when the broker refuses or is gone.
 BROKER_ERRORS = (OSError, KombuError, amqp.AMQPError, redis.RedisError)
@@ -195,30 +197,58 @@ async def ask(
 
     Answers count until `wait` seconds have passed without one; 0 pings nobody. Raises one of `BROKER_ERRORS`.
     """
+
+    def look(connection: Connection, channel: Any) -> Answers:
+        found = {name: _queue(connection, name) for name in queues}
+        return Answers(_ping(connection, channel, exchange, wait) if wait else {}, found)
+
+    return await _beside(broker, seconds, look)
+
+
+async def command(
+    broker: Broker,
+    name: str,
+    arguments: Mapping[str, Any],
+    *,
+    workers: Sequence[str],
+    exchange: str,
+    wait: float,
+    seconds: float,
+) -> dict[str, Any]:
+    """Give `workers` a command of remote control, or all of them where none is named; what each
+    answered. Ends once all that are named have, or `wait` seconds have passed without an answer.
+
+    Raises one of `BROKER_ERRORS`.
+    """
+
+    def give(connection: Connection, channel: Any) -> dict[str, Any]:
+        options = {"destination": list(workers) or None, "limit": len(workers) or None}
+        return _commanded(connection, channel, exchange, name, dict(arguments), wait, options)
+
+    return await _beside(broker, seconds, give)
+
+
+async def _beside(broker: Broker, seconds: float, work: Callable[[Connection, Any], T]) -> T:
+    """What `work` gives in a thread of its own, which ends with its caller."""
     wire = _Wire(broker, seconds)
     thread = ThreadPoolExecutor(1, thread_name_prefix="celery-ping")
-    work = asyncio.get_running_loop().run_in_executor(
-        thread, _ask, broker, wire, exchange, tuple(queues), wait, seconds
+    running = asyncio.get_running_loop().run_in_executor(
+        thread, _connected, broker, wire, seconds, work
     )
     try:
-        return await asyncio.shield(work)
+        return await asyncio.shield(running)
     except asyncio.CancelledError:
         wire.stop()
         # Its error is that it was stopped.
-        work.add_done_callback(lambda done: done.cancelled() or done.exception())
+        running.add_done_callback(lambda done: done.cancelled() or done.exception())
         raise
     finally:
         thread.shutdown(wait=False)
 
 
-def _ask(
-    broker: Broker,
-    wire: _Wire,
-    exchange: str,
-    queues: tuple[str, ...],
-    wait: float,
-    seconds: float,
-) -> Answers:
+def _connected(
+    broker: Broker, wire: _Wire, seconds: float, work: Callable[[Connection, Any], T]
+) -> T:
     _run.wire = wire
     try:
         connection = _connection(broker, max(0.1, seconds / 2))
@@ -227,13 +257,11 @@ def _ask(
             connection.ensure_connection(max_retries=0)
             with connection.channel() as channel:
                 try:
-                    found = {name: _queue(connection, name) for name in queues}
-                    workers = _ping(connection, channel, exchange, wait) if wait else {}
+                    return work(connection, channel)
                 except BROKER_ERRORS:
                     # A channel that is closed waits for what is still to come on its connections.
                     wire.stop()
                     raise
-                return Answers(workers, found)
         finally:
             connection.release()
     finally:
@@ -293,15 +321,36 @@ def _ping(connection: Connection, channel: Any, exchange: str, wait: float) -> d
             for name in reply:
                 workers.setdefault(str(name), time.monotonic() - began)
 
+    _commanded(connection, channel, exchange, "ping", {}, wait, {"callback": take})
+    return workers
+
+
+def _commanded(
+    connection: Connection,
+    channel: Any,
+    exchange: str,
+    name: str,
+    arguments: dict[str, Any],
+    wait: float,
+    options: dict[str, Any],
+) -> dict[str, Any]:
+    """Replies to a control broadcast, by worker."""
     box = _Mailbox(exchange, type="fanout", accept=["json"], serializer="json")
     mailbox: Any = box(connection)
     try:
-        mailbox.multi_call("ping", timeout=wait, callback=take, channel=channel)
+        replies = mailbox._broadcast(
+            name, arguments, reply=True, timeout=wait, channel=channel, **options
+        )
     finally:
         # Redis forgets a queue for replies only when it is told to.
         with contextlib.suppress(*BROKER_ERRORS, _Stopped):
             mailbox.reply_queue(channel).delete()
-    return workers
+    return {
+        str(worker): answer
+        for reply in replies or []
+        if isinstance(reply, dict)
+        for worker, answer in reply.items()
+    }
 
 
 def _queue(connection: Connection, name: str) -> tuple[int, int] | None:

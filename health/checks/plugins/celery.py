@@ -12,18 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from health.checks.base import CheckKind, Context, Failed, Finding, kind
+from health.checks.celerylink import Rabbit, broker_failure, broker_judged, broker_of
 from health.checks.judgement import Judgement, require_limits
-from health.checks.options import OptionError, require_host, require_range
-from health.checks.reaching import judged, network_failures, place, reach, require_authorities
-from health.checks.redislink import RedisServer, redis_link, redis_server
-from health.checks.words import one_line, without
+from health.checks.options import OptionError, require_range
+from health.checks.reaching import place, reach
+from health.checks.redislink import RedisServer, redis_link
+from health.checks.words import one_line
 from resilience_site.core.taskqueue import PUBLISHED_AT
 
-_AMQP: Final = {"amqp": 5672, "pyamqp": 5672, "amqps": 5671}
-_AMQP_PARAMETERS: Final = frozenset({"ssl_cert_reqs", "ssl_ca_certs"})
 # kombu keeps each priority of a queue in a list of its own.
 _PRIORITIES: Final = ("", *(f"\x06\x16{step}" for step in range(1, 10)))
 _MOST_QUEUES: Final = 50
@@ -51,18 +49,6 @@ class CeleryOptions:
     control_exchange: str = "celery"
 
 
-@dataclass(frozen=True)
-class _Rabbit:
-    host: str
-    port: int
-    username: str
-    password: str
-    space: str
-    tls: bool
-    verified: bool
-    trusted: str | None
-
-
 @kind("celery", "Celery")
 class CeleryCheck(CheckKind[CeleryOptions]):
     Options = CeleryOptions
@@ -71,7 +57,7 @@ class CeleryCheck(CheckKind[CeleryOptions]):
     url_secrets = frozenset({"broker_url"})
 
     def validate(self, options: CeleryOptions) -> None:
-        broker = _broker(options.broker_url)
+        broker = broker_of(options.broker_url)
         if len(options.queues) > _MOST_QUEUES or not all(options.queues):
             raise OptionError("queues", f"must be at most {_MOST_QUEUES} names, none of them empty")
         if not 0 <= options.min_workers <= 10_000:
@@ -80,21 +66,21 @@ class CeleryCheck(CheckKind[CeleryOptions]):
         require_limits(options, "queue", "length", high=1e12)
         require_limits(options, "queue", "seconds", high=_YEAR)
         aged = options.queue_warn_seconds is not None or options.queue_fail_seconds is not None
-        if aged and isinstance(broker, _Rabbit):
+        if aged and isinstance(broker, Rabbit):
             raise OptionError(
                 "queue_warn_seconds" if options.queue_warn_seconds else "queue_fail_seconds",
                 "cannot be judged: RabbitMQ shows no message without handing it out",
             )
 
     def hosts(self, options: CeleryOptions) -> tuple[tuple[str, int], ...]:
-        broker = _broker(options.broker_url)
+        broker = broker_of(options.broker_url)
         return (broker.called if isinstance(broker, RedisServer) else (broker.host, broker.port),)
 
     def load(self) -> None:
         from health.checks import brokers  # noqa: F401
 
     async def run(self, options: CeleryOptions, context: Context) -> Finding:
-        broker = _broker(options.broker_url)
+        broker = broker_of(options.broker_url)
         if not context.deep:
             return await reach(context, broker.host, broker.port)
         judgement = Judgement()
@@ -103,34 +89,6 @@ class CeleryCheck(CheckKind[CeleryOptions]):
             memory = await _redis_queues(broker, options, context, judgement)
         words, latency = await _workers(broker, options, context, judgement)
         return judgement.finding(words, latency_ms=latency, memory=memory)
-
-
-def _broker(url: str) -> RedisServer | _Rabbit:
-    """Reads the URL of a broker; raises `OptionError`."""
-    scheme = url.partition("://")[0]
-    if scheme not in _AMQP:
-        if scheme not in ("redis", "rediss", "unix", "redis+socket"):
-            raise OptionError("broker_url", "must be of Redis or AMQP: redis://… or amqp://…")
-        return redis_server("broker_url", url)
-    try:
-        parts = urlsplit(url)
-        port = parts.port or _AMQP[scheme]
-        asked = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
-    except ValueError:
-        raise OptionError("broker_url", "is no valid URL") from None
-    if unknown := sorted(set(asked) - _AMQP_PARAMETERS):
-        raise OptionError("broker_url", f"must not set {unknown[0]}")
-    require_host("broker_url", unquote(parts.hostname or ""))
-    return _Rabbit(
-        host=unquote(parts.hostname or ""),
-        port=port,
-        username=unquote(parts.username or "guest"),
-        password=unquote(parts.password or "guest"),
-        space=unquote(parts.path[1:]) or "/",
-        tls=scheme == "amqps",
-        verified=asked.get("ssl_cert_reqs", "required").lower().removeprefix("cert_") != "none",
-        trusted=asked.get("ssl_ca_certs"),
-    )
 
 
 async def _redis_queues(
@@ -208,30 +166,16 @@ def _judge_queue(
 
 
 async def _workers(
-    broker: RedisServer | _Rabbit, options: CeleryOptions, context: Context, judgement: Judgement
+    broker: RedisServer | Rabbit, options: CeleryOptions, context: Context, judgement: Judgement
 ) -> tuple[str, float | None]:
     """Ping the workers; returns the words for the good case, and how long the answers took."""
-    rabbit = isinstance(broker, _Rabbit)
+    rabbit = isinstance(broker, Rabbit)
     if not options.min_workers and not rabbit:
         return "The queues are as they should be", None
     # Loaded when it is needed: it brings kombu and its transports.
     from health.checks import brokers
 
-    await require_authorities(broker.trusted)
-    local = broker.host.startswith("/")
-    addresses = [broker.host] if local else await judged(context, broker.host, broker.port)
-    called = brokers.Broker(
-        scheme="amqp" if rabbit else "redis",
-        host=broker.host,
-        port=broker.port,
-        username=broker.username,
-        password=broker.password,
-        space=broker.space if isinstance(broker, _Rabbit) else str(broker.db),
-        tls=broker.tls,
-        verified=broker.verified,
-        trusted=broker.trusted,
-        addresses=tuple(addresses),
-    )
+    called = await broker_judged(broker, context)
     context.doing(f"waiting for workers to answer by way of {place(broker.host, broker.port)}")
     try:
         answers = await brokers.ask(
@@ -242,15 +186,7 @@ async def _workers(
             seconds=context.timeout,
         )
     except brokers.BROKER_ERRORS as error:
-        where = place(broker.host, broker.port)
-        cause = error if isinstance(error, OSError) else error.__cause__ or error.__context__
-        if isinstance(cause, OSError):
-            with network_failures(f"The broker {where}"):
-                raise cause from None
-        raise Failed(
-            without(f"The broker {where} refuses: {one_line(str(error))}", broker.password),
-            judgement.observed,
-        ) from None
+        raise broker_failure(error, broker, judgement.observed) from None
     for name, state in answers.queues.items():
         if state is None:
             judgement.fail(f"There is no queue {name}")
