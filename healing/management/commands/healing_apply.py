@@ -53,8 +53,8 @@ class Command(BaseCommand):
             done = self._apply(file, mode, dry_run, name)
         except Invalid as problem:
             told = [each.message for each in problem.errors] or [problem.detail]
-            name = file or "workflows.yaml"
-            raise CommandError("\n".join(f"{name}: {each}" for each in told)) from None
+            where = file or "workflows.yaml"
+            raise CommandError("\n".join(f"{where}: {each}" for each in told)) from None
         for change in done.changes or ["nothing to do"]:
             self.stdout.write(f"{'dry run: ' if dry_run else ''}{change}")
         for effect in done.effects:

@@ -27,7 +27,7 @@ def effects_told(definitions: Iterable[Definition]) -> Iterator[str]:
     """A line for each step of each workflow, on each service that has the ways for it."""
     targets = list(HealingTarget.objects.order_by("service"))
     for definition in definitions:
-        if definition.target != TargetKind.SERVICE:
+        if definition.target != "service":
             continue
         for target in targets:
             if able(definition, target.ways, actions_known()):
