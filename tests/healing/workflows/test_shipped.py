@@ -13,7 +13,7 @@ from deploy.demo.programs import CATALOGUE, HEALING, variables
 from healing.actions.base import Subject
 from healing.actions.registry import actions_known
 from healing.domain.definition import Call, Definition
-from healing.domain.matching import Failing, answers
+from healing.domain.matching import Failing, able, answers
 from healing.domain.ways import WAYS
 from healing.models import HealingTarget, Workflow
 from healing.services.targets import step_resolve, ways_of
@@ -99,7 +99,7 @@ def test_what_a_check_says_leads_to_the_workflow_for_it(
         ("900 tasks wait in the queue celery (fails from 500 tasks)", "relieve_queue"),
         (
             "No worker answered a ping within 3 s; 1 must",
-            "drain_and_recycle_worker",
+            "restart_service",
         ),
         (
             "The oldest task in the queue celery has waited for 700 s (fails from 600 s)",
@@ -109,6 +109,13 @@ def test_what_a_check_says_leads_to_the_workflow_for_it(
 )
 def test_workers_and_queues_have_workflows_of_their_own(output: str, workflow: str) -> None:
     assert first(output, kind="celery", criticality="critical") == workflow
+
+
+def test_tasks_that_stand_still_where_nothing_relieves_them_have_their_worker_replaced() -> None:
+    definition = next(each for each in shipped() if each.name == "drain_and_recycle_worker")
+    known = actions_known()
+    assert able(definition, {"recycle_worker"}, known) == ""
+    assert able(definition, {"drain"}, known) == "its service has no way recycle_worker"
 
 
 def test_a_pool_check_that_gets_no_answer_tells_of_the_process() -> None:
