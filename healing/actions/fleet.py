@@ -152,6 +152,15 @@ def processes(stats: Mapping[str, Any]) -> list[int]:
     )
 
 
+def queues_of(fleet: Fleet, workers: list[str]) -> dict[str, list[str]]:
+    """The queues from which each of the workers takes. Raises `ActionFailed`."""
+    found: dict[str, list[str]] = {name: [] for name in workers}
+    for name, answer in fleet.told("active_queues", workers).items():
+        rows = answer if isinstance(answer, list) else []
+        found[name] = sorted(str(row["name"]) for row in rows if "name" in _fields(row))
+    return found
+
+
 def _is_stats(answer: Any) -> bool:
     return isinstance(answer, dict) and "pool" in answer
 

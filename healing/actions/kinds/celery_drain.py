@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from healing.actions.base import ActionFailed, Context, Done, action
-from healing.actions.fleet import ONE, Fleet, FleetAction
+from healing.actions.fleet import ONE, Fleet, FleetAction, queues_of
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,10 @@ class CeleryDrain(FleetAction[DrainParameters]):
 def _queues(fleet: Fleet, workers: list[str], parameters: DrainParameters) -> dict[str, list[str]]:
     """The queues of those that are meant, from which each worker takes."""
     wanted = set(parameters.queues)
-    found: dict[str, list[str]] = {name: [] for name in workers}
-    for name, answer in fleet.told("active_queues", workers).items():
-        rows = answer if isinstance(answer, list) else []
-        names = [str(row["name"]) for row in rows if isinstance(row, dict) and "name" in row]
-        found[name] = sorted(each for each in names if not wanted or each in wanted)
-    return found
+    return {
+        name: [each for each in taken if not wanted or each in wanted]
+        for name, taken in queues_of(fleet, workers).items()
+    }
 
 
 def _held(fleet: Fleet, workers: list[str]) -> dict[str, int]:

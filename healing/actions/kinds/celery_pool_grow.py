@@ -29,6 +29,7 @@ class CeleryPoolGrow(FleetAction[PoolGrowParameters]):
 
     Parameters = PoolGrowParameters
     undoes_itself = True
+    repeatable = True
 
     def validate(self, parameters: PoolGrowParameters) -> None:
         super().validate(parameters)
@@ -49,13 +50,17 @@ class CeleryPoolGrow(FleetAction[PoolGrowParameters]):
         return {"sizes": _sizes(Fleet(parameters, context))}
 
     def act(self, parameters: PoolGrowParameters, context: Context) -> Done:
-        fleet, sizes = Fleet(parameters, context), context.before["sizes"]
-        grown = {name: by for name, by in _grown(sizes, parameters).items() if by}
+        fleet, before = Fleet(parameters, context), context.before["sizes"]
+        grown = {name: by for name, by in _grown(before, parameters).items() if by}
         if not grown:
             return Done(f"All pools have {parameters.most} processes or more")
         lines: list[str] = []
+        now = _sizes(fleet)
         for name, by in grown.items():
-            lines += fleet.done("pool_grow", [name], n=by)
+            # A further attempt does what is left of the first.
+            left = before[name] + by - now.get(name, before[name])
+            if left > 0:
+                lines += fleet.done("pool_grow", [name], n=left)
         while not self.finished(parameters, context):
             if not fleet.wait():
                 raise ActionFailed("The pools have not grown in time", output="\n".join(lines))

@@ -77,7 +77,11 @@ def test_a_worker_that_does_not_end_its_task_fails_the_step(broker: ValkeyEngine
         until(lambda: len(fleet(broker).told("active").get(ONE) or []) == 1, 20)
     failed = refused("celery_drain", given(broker), context(seconds=3))
     assert failed.message == f"Tasks are still held: {ONE} 1"
-    fleet(broker).done("add_consumer", [ONE], queue="celery")
+    wanted = given(broker, queues=["celery"])
+    assert effect("celery_resume", wanted, context()) == f"Lets {ONE} take from celery again"
+    assert act("celery_resume", wanted, context()).finished() is True
+    assert taken(broker) == {ONE: ["celery"], TWO: ["celery"]}
+    assert "Changes nothing" in effect("celery_resume", wanted, context())
     until(lambda: not any(fleet(broker).told("active").values()), 20)
 
 
@@ -108,6 +112,8 @@ def test_pools_grow_to_the_most_and_shrink_again(broker: ValkeyEngine) -> None:
     assert {size(each) for each in stats(broker).values()} == {3}
     assert acted.finished() is True
     assert effect("celery_pool_grow", wanted, context()).startswith("Grows no pool")
+    again = acted.action.act(acted.parameters, acted.context)
+    assert again.output == "", "a further attempt does only what is left"
     acted.undo()
     until(lambda: {size(each) for each in stats(broker).values()} == {1}, 10)
 
@@ -132,6 +138,7 @@ def test_a_broker_that_is_away_fails_the_step() -> None:
         ("celery_drain", {"broker_url": "http://h"}, "broker_url"),
         ("celery_drain", {"broker_url": "redis://h", "worker": ""}, "worker"),
         ("celery_pool_grow", {"broker_url": "redis://h", "by": 0}, "by"),
+        ("celery_resume", {"broker_url": "redis://h", "queues": []}, "queues"),
         ("celery_pool_restart", {"broker_url": "redis://h", "reply_seconds": 0}, "reply_seconds"),
     ],
 )
