@@ -198,9 +198,22 @@ def _patterns(entry: Recorded) -> Line | None:
     return Line(entry.at, "errors", text, f"/patterns/{_part(entry.key)}")
 
 
+# What could be healed is told by the run that does, or by the guardrail that keeps it from it.
+_HEALING_HINTS: Final = frozenset({"opportunity.opened", "opportunity.ended", "run.asked"})
+_HEALING_WHOLE: Final = frozenset({"run.created", "run.step", "run.failed_again"})
+
+
 def _healing(entry: Recorded) -> Line | None:
+    if entry.kind in _HEALING_HINTS or (entry.kind, entry.state) == ("run.step", "running"):
+        # A step that began is told once it ended.
+        return None
     text = entry.payload.get("text")
-    if not isinstance(text, str) or not text:
+    workflow, target = (str(entry.payload.get(name) or "") for name in ("workflow", "target"))
+    if isinstance(text, str) and text:
+        # How a run ended does not say by itself which one it was.
+        bare = entry.kind.startswith("run.") and entry.kind not in _HEALING_WHOLE
+        text = f"{_word(workflow)} of {target}: {text}" if bare and workflow and target else text
+    else:
         what = " ".join(
             str(entry.payload[name]) for name in ("workflow", "action") if entry.payload.get(name)
         )

@@ -142,3 +142,29 @@ def test_what_leads_nowhere_is_no_link() -> None:
     timelines_follow(now=scene.at(1))
     line = incident_of(alert).entries.get(kind="healing")
     assert (line.text, line.link) == ("Healing run 7 failed", "")
+
+
+def test_healing_is_told_by_its_steps_and_by_how_its_runs_end() -> None:
+    alert = fire()
+    follow()
+    run = {"workflow": "warm_cache", "target": "planner", "link": "/healing/runs/7"}
+
+    def said(kind: str, state: str, text: str) -> Entry:
+        return Entry("healing", kind, "7", state, "planner", {**run, "text": text})
+
+    tell(
+        said("opportunity.opened", "open", "Warm the cache could heal planner"),
+        said("run.created", "pending", "Warm the cache on planner: check redis is down"),
+        said("run.step", "running", "Requests on planner"),
+        said("run.step", "succeeded", "Requests on planner: 8 requests were answered"),
+        said("run.succeeded", "succeeded", "The check passed twice in a row."),
+        said("opportunity.ended", "ended", "Warm the cache need not heal planner any more"),
+    )
+    timelines_follow(now=scene.at(1))
+    lines = incident_of(alert).entries.filter(kind="healing").order_by("at", "id")
+    assert sorted(line.text for line in lines) == [
+        "Requests on planner: 8 requests were answered",
+        "Warm the cache on planner: check redis is down",
+        "warm cache of planner: The check passed twice in a row.",
+    ]
+    assert {line.link for line in lines} == {"/healing/runs/7"}
