@@ -164,3 +164,15 @@ def test_a_target_of_another_file_is_refused(tmp_path: Path) -> None:
     applied(written(tmp_path), "--name", "one")
     with pytest.raises(CommandError, match="belongs to one"):
         applied(tmp_path / "healing.yaml", "--name", "two")
+
+
+def test_the_example_of_the_documentation_can_be_applied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESILIENCE_HEALING_SUPERVISOR", "unix:///run/x.sock")
+    text = (Path(__file__).parents[3] / "docs" / "healing.md").read_text(encoding="utf-8")
+    example = text.partition("```yaml\n")[2].partition("```")[0]
+    assert applied(written(tmp_path, example)).splitlines() == [
+        "made healing target planner",
+        "made workflow heal_planner, in mode approve",
+    ]
