@@ -49,7 +49,7 @@ class Failing:
     link: str
     check_kind: str = ""
     output: str = ""
-    criticality: frozenset[str] = frozenset({""})
+    criticality: frozenset[str] = frozenset()
     probability: float = 1.0
     breaker: str = ""
     pattern: str = ""

@@ -3,6 +3,8 @@ while nobody looks, and nothing that is over is healed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from healing.domain.matching import Failing
@@ -12,13 +14,14 @@ from healing.selectors.standing.checks import checks_failing
 from healing.selectors.standing.healed import heals_quiet
 from healing.selectors.standing.patterns import patterns_spiking
 from healing.selectors.standing.predictions import failures_foreseen
+from health.models import Service
 
 __all__ = ["failures_standing"]
 
 
 def failures_standing(now: datetime) -> list[Failing]:
     """Everything that fails now, by kind, and what may be cleared away after a heal."""
-    return [
+    failures = [
         *checks_failing(now),
         *breakers_open(now),
         *patterns_spiking(now),
@@ -26,3 +29,14 @@ def failures_standing(now: datetime) -> list[Failing]:
         *alerts_firing(),
         *heals_quiet(now),
     ]
+    return list(_with_criticality(failures))
+
+
+def _with_criticality(failures: list[Failing]) -> Iterable[Failing]:
+    """Each with that of its service, where it does not say what depends on it."""
+    names = {each.service for each in failures if not each.criticality}
+    rows = Service.objects.filter(name__in=names) if names else Service.objects.none()
+    known = dict(rows.values_list("name", "criticality"))
+    for each in failures:
+        own = frozenset({known.get(each.service, "")})
+        yield each if each.criticality else replace(each, criticality=own)

@@ -50,5 +50,7 @@ def opportunities() -> list[tuple[str, str, str]]:
     """Workflow, target and state of each."""
     return [
         (each.workflow.name, each.target, each.state)
-        for each in Opportunity.objects.select_related("workflow").order_by("first_seen", "id")
+        for each in Opportunity.objects.select_related("workflow").order_by(
+            "first_seen", "workflow__name", "target"
+        )
     ]

@@ -149,6 +149,20 @@ def test_a_failure_that_is_likely_enough_is_answered_before_it_comes() -> None:
     assert opportunities() == [("eager", "planner", "ended")]
 
 
+def test_a_service_is_as_critical_to_every_trigger_as_the_catalogue_says() -> None:
+    wanted = {"criticality": ["critical", "high"]}
+    workflow("early", trigger={"type": "prediction", **wanted})
+    workflow("answer", trigger={"type": "alert", **wanted})
+    service = Service.objects.create(name="planner", first_seen=NOW, last_seen=NOW)
+    prediction(0.9)
+    alert()
+    look()
+    assert opportunities() == []
+    Service.objects.filter(pk=service.pk).update(criticality="high")
+    look(1)
+    assert [name for name, *_ in opportunities()] == ["answer", "early"]
+
+
 def alert(rule: str = "slo_burn_fast", **more: Any) -> Alert:
     fields = {
         "rule_name": rule, "fingerprint": uuid4().hex, "labels": {}, "severity": "page",
