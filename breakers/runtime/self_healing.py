@@ -169,7 +169,7 @@ class SelfHealingManager:
             return False
 
     async def rollback_healing_action(self, action_id: str) -> RollbackResult:
-        """Undo an action that was executed here, or a run of the site."""
+        """Undo an action that was executed here, or have the site undo a run and wait for it."""
         action = self._executed.get(action_id)
         if action is None:
             return await self._rolled_back_at_site(action_id)
@@ -216,7 +216,10 @@ class SelfHealingManager:
         except SiteSilent:
             return RollbackResult(run_id, False, "no such action was executed here")
         try:
-            return RollbackResult(run_id, *await site_healing.rolled_back(reader, run_id))
+            undone = await site_healing.rolled_back(
+                reader, run_id, self._verification_timeout, self._clock
+            )
+            return RollbackResult(run_id, *undone)
         except (SiteSilent, SiteRefused) as silence:
             return RollbackResult(run_id, False, str(silence))
 

@@ -57,7 +57,13 @@ async def run(
         "dry_run": workflow.dry_run,
         **({"mode": workflow.mode} if workflow.mode else {}),
     }
-    found = await reader.post("healing/runs", body)
+    return await _followed(reader, await reader.post("healing/runs", body), until, clock)
+
+
+async def _followed(
+    reader: SiteReader, found: Mapping[str, Any], until: float, clock: Callable[[], float]
+) -> Mapping[str, Any]:
+    """A run as it stands once it is over, waits for a person, or `until` has come."""
     pause = _FIRST_LOOK
     while _field(found, "state") in ("pending", "running", "verifying") and clock() < until:
         await asyncio.sleep(min(pause, max(0.0, until - clock())))
@@ -111,11 +117,16 @@ async def verified(reader: SiteReader, run_id: str) -> bool:
     return _field(await reader.post(f"healing/runs/{run_id}/verify", {}), "verified") is True
 
 
-async def rolled_back(reader: SiteReader, run_id: str) -> tuple[bool, str]:
-    """Whether the site undoes the run, and if not, why. Raises SiteRefused and SiteSilent."""
-    found = await reader.post(
+async def rolled_back(
+    reader: SiteReader, run_id: str, seconds: float, clock: Callable[[], float]
+) -> tuple[bool, str]:
+    """Whether the site has undone the run within so many seconds, and if not, why. Raises
+    SiteRefused and SiteSilent."""
+    until = clock() + seconds
+    asked = await reader.post(
         f"healing/runs/{run_id}/rollback", {"reason": f"asked for by {reader.service}"}
     )
+    found = await _followed(reader, asked, until, clock)
     state = _field(found, "state")
     if state == "rolled_back":
         return True, ""

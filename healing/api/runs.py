@@ -112,7 +112,7 @@ def verify(request: ApiRequest, run_id: UUID, body: ReasonIn | None = None) -> d
     """Whether what the run was for is well now; its checks are run anew."""
     found = _acted(request, run_verify, run_id, body)
     return {
-        "verified": bool(found["evidence"].get("verified")),
+        "verified": found["evidence"].get("verified", {}).get("well") is True,
         "evidence": found["evidence"],
         "run": found,
     }
