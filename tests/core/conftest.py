@@ -27,6 +27,13 @@ class Caller:
         self.client.cookies[settings.CSRF_COOKIE_NAME] = "c" * 32
         self.headers = {"X-CSRFToken": "c" * 32}
 
+    def again(self) -> Caller:
+        """The same caller, of whom nothing that is done is remembered here."""
+        same = Caller(self.name)
+        same.client.cookies.update(self.client.cookies)
+        same.headers = dict(self.headers)
+        return same
+
     def call(self, method: str, path: str, **options: Any) -> HttpResponse:
         headers = {**self.headers, **options.pop("headers", {})}
         return self.client.generic(method, path, headers=headers, **options)
@@ -50,8 +57,8 @@ def machine(name: str, scope: Scope, *, revoked: bool = False) -> Caller:
     return caller
 
 
-@pytest.fixture
-def cast(db: None) -> dict[str, Caller]:
+def everybody() -> dict[str, Caller]:
+    """Make the whole cast."""
     keys.cache_clear()
     callers = [
         Caller("anonymous"),
@@ -61,6 +68,11 @@ def cast(db: None) -> dict[str, Caller]:
         machine("key_revoked", Scope.ADMIN, revoked=True),
     ]
     return {caller.name: caller for caller in callers}
+
+
+@pytest.fixture
+def cast(db: None) -> dict[str, Caller]:
+    return everybody()
 
 
 @pytest.fixture

@@ -6,21 +6,40 @@ from collections.abc import Iterator
 
 import pytest
 from django.conf import settings
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import resolve_url
 from django.urls import URLPattern, URLResolver, get_resolver
+from pytest_django import DjangoDbBlocker
 
 from resilience_site.api import api
+from resilience_site.core import keys
 from resilience_site.core.choices import Role, Scope
 from resilience_site.core.permissions import role_allows, scope_allows
 
 from .access import Admin, Api, Everybody, Page, Policy, Row, SignOut
 from .access_table import ROWS
-from .conftest import Caller
+from .conftest import Caller, everybody
+
+Cast = dict[str, Caller]
 
 ROLE_SCOPES = {Role.VIEWER: Scope.READ, Role.OPERATOR: Scope.OPERATE, Role.ADMIN: Scope.ADMIN}
 KEYS = {f"key_{scope.value}": scope for scope in Scope}
 PEOPLE: dict[str, Role | None] = {"roleless": None, **{role.value: role for role in Role}}
+
+
+@pytest.fixture(scope="module")
+def all_of_them(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Cast]:
+    """Made once for hundreds of routes, in a transaction around those of the tests."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield everybody()
+        transaction.set_rollback(True)
+
+
+@pytest.fixture
+def cast(all_of_them: Cast, db: None) -> Cast:
+    keys.cache_clear()
+    return {name: caller.again() for name, caller in all_of_them.items()}
 
 
 def api_operations() -> Iterator[tuple[str, str]]:
@@ -96,7 +115,7 @@ def outcome(response: HttpResponse) -> str:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.method} {row.route}")
-def test_a_route_lets_in_whom_it_should_and_nobody_else(row: Row, cast: dict[str, Caller]) -> None:
+def test_a_route_lets_in_whom_it_should_and_nobody_else(row: Row, cast: Cast) -> None:
     body = {"data": b"{}", "content_type": "application/json"} if row.method != "GET" else {}
     answers = {
         name: outcome(caller.call(row.method, row.path, **body)) for name, caller in cast.items()
@@ -107,7 +126,7 @@ def test_a_route_lets_in_whom_it_should_and_nobody_else(row: Row, cast: dict[str
     assert answers == expected
 
 
-def test_a_write_by_session_without_the_csrf_token_is_refused(cast: dict[str, Caller]) -> None:
+def test_a_write_by_session_without_the_csrf_token_is_refused(cast: Cast) -> None:
     for row in ROWS:
         if not isinstance(row.policy, Api) or row.method == "GET":
             continue
