@@ -196,7 +196,15 @@ def _is(process: psutil.Process, name: str) -> bool:
     return all(any(mark in word for word in words) for mark in _MARKS[name])
 
 
-PROGRAMS = {"supervisor": 1, "postgres": 1, "valkey": 1, "web": 2, "worker": 1, "healing": 1, "beat": 1}
+PROGRAMS = {
+    "supervisor": 1,
+    "postgres": 1,
+    "valkey": 1,
+    "web": 2,
+    "worker": 1,
+    "healing": 1,
+    "beat": 1,
+}
 
 
 def counts(up: Up) -> dict[str, int]:

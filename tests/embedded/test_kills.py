@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from tests.embedded.conftest import Starter
-from tests.embedded.running import PROGRAMS, closed_and_clean, counts, until
+from tests.embedded.running import PROGRAMS, Up, closed_and_clean, counts, until
 
 pytestmark = [
     pytest.mark.timeout(600),
@@ -19,34 +21,47 @@ pytestmark = [
 ]
 
 
-def test_the_launcher_takes_everything_with_it(hard_state: Path, start: Starter) -> None:
-    up = start(hard_state).ready()
-    up.process.kill()
-    up.process.wait()
+class Sites:
+    """The sites of this module. A test that leaves one running leaves it to the next."""
 
-    closed_and_clean(up)
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._started: list[Up] = []
+
+    def start(self, *args: Any, **options: Any) -> Up:
+        self._started.append(Up(*args, **options))
+        return self._started[-1]
+
+    def running(self) -> Up:
+        """The site that an earlier test left whole, or a new one."""
+        last = self._started[-1] if self._started else None
+        if last is not None and last.process.poll() is None and counts(last) == PROGRAMS:
+            return last
+        self.end()
+        return self.start(self._state).ready()
+
+    def end(self) -> None:
+        for each in self._started:
+            each.discard()
+        self._started.clear()
 
 
-def test_the_supervisor_takes_everything_with_it_and_the_launcher_says_so(
-    hard_state: Path, start: Starter
-) -> None:
-    up = start(hard_state).ready()
-    up.named("supervisor").kill()
-
-    assert up.wait() == 1
-    assert "The supervisor ended unexpectedly" in up.output
-    closed_and_clean(up)
+@pytest.fixture(scope="module")
+def sites(hard_state: Path) -> Iterator[Sites]:
+    made = Sites(hard_state)
+    yield made
+    made.end()
 
 
 def test_a_start_right_after_launcher_and_supervisor_were_killed(
-    hard_state: Path, start: Starter
+    hard_state: Path, sites: Sites
 ) -> None:
-    former = start(hard_state).ready()
+    former = sites.running()
     supervisor = former.named("supervisor")
     former.process.kill()
     supervisor.kill()
 
-    up = start(hard_state, port=former.port).ready()
+    up = sites.start(hard_state, port=former.port).ready()
 
     assert up.status() == 200
     assert former.left_over() == []
@@ -54,9 +69,9 @@ def test_a_start_right_after_launcher_and_supervisor_were_killed(
 
 
 def test_a_start_after_everything_was_killed_and_a_pid_was_given_to_another(
-    hard_state: Path, start: Starter
+    hard_state: Path, sites: Sites
 ) -> None:
-    former = start(hard_state).ready()
+    former = sites.running()
     for each in [psutil.Process(former.process.pid), *former.processes()]:
         each.kill()
     former.process.wait()
@@ -65,13 +80,33 @@ def test_a_start_after_everything_was_killed_and_a_pid_was_given_to_another(
     words = lock.read_text().splitlines()
     lock.write_text("\n".join([str(os.getpid()), *words[1:], ""]))
 
-    up = start(hard_state).ready()
+    up = sites.start(hard_state).ready()
 
     assert up.status() == 200
     assert counts(up) == PROGRAMS
 
 
-def test_make_that_is_killed_takes_everything_with_it(hard_state: Path, start: Starter) -> None:
+def test_the_launcher_takes_everything_with_it(sites: Sites) -> None:
+    up = sites.running()
+    up.process.kill()
+    up.process.wait()
+
+    closed_and_clean(up)
+
+
+def test_the_supervisor_takes_everything_with_it_and_the_launcher_says_so(sites: Sites) -> None:
+    up = sites.running()
+    up.named("supervisor").kill()
+
+    assert up.wait() == 1
+    assert "The supervisor ended unexpectedly" in up.output
+    closed_and_clean(up)
+
+
+def test_make_that_is_killed_takes_everything_with_it(
+    hard_state: Path, start: Starter, sites: Sites
+) -> None:
+    sites.end()
     # A shell that waits stands for make: its child knows it as its parent.
     up = start(
         hard_state,
@@ -84,7 +119,10 @@ def test_make_that_is_killed_takes_everything_with_it(hard_state: Path, start: S
     closed_and_clean(up)
 
 
-def test_sigterm_during_the_start_ends_what_was_started(hard_state: Path, start: Starter) -> None:
+def test_sigterm_during_the_start_ends_what_was_started(
+    hard_state: Path, start: Starter, sites: Sites
+) -> None:
+    sites.end()
     up = start(hard_state)
     until(lambda: psutil.Process(up.process.pid).children() != [], 30, "the first process")
     up.processes()
