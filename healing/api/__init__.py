@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ninja import Router
 
-from healing.api import guards, opportunities, runs, targets, workflows
+from healing.api import guards, opportunities, preview, runs, targets, workflows
 
 routers: list[tuple[str, Router]] = [
     ("", runs.router),
@@ -12,4 +12,5 @@ routers: list[tuple[str, Router]] = [
     ("", workflows.router),
     ("", targets.router),
     ("", guards.router),
+    ("", preview.router),
 ]
