@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from resilience_site.config import SiteConfig, config
+from tests.healing.story_effects import EFFECTS as HEALING
 from tests.runtime.story_effects import EFFECTS
 
 STORIES = Path(__file__).resolve().parents[2] / "shared" / "seed"
@@ -287,11 +288,13 @@ ROWS = {
     "DISTRIBUTED_TRACING_ENABLED": Row("true", "first-light", tracing),
     "ERROR_CORRELATION_WINDOW_MINUTES": Row("15", "first-light", correlation_window),
     "ERROR_PATTERN_ANALYSIS_ENABLED": Row("true", "first-light", pattern_analysis),
-    "SELF_HEALING_ENABLED": Row("true", "healing"),
-    "AUTO_RESTART_ENABLED": Row("true", "healing"),
-    "CONNECTION_POOL_HEALING_ENABLED": Row("true", "healing"),
-    "CACHE_WARMING_ON_FAILURE": Row("true", "healing"),
-    "HEALING_VERIFICATION_TIMEOUT": Row("300", "healing"),
+    "SELF_HEALING_ENABLED": Row("true", "healing", HEALING["SELF_HEALING_ENABLED"]),
+    "AUTO_RESTART_ENABLED": Row("true", "healing", HEALING["AUTO_RESTART_ENABLED"]),
+    "CONNECTION_POOL_HEALING_ENABLED": Row(
+        "true", "healing", HEALING["CONNECTION_POOL_HEALING_ENABLED"]
+    ),
+    "CACHE_WARMING_ON_FAILURE": Row("true", "healing", HEALING["CACHE_WARMING_ON_FAILURE"]),
+    "HEALING_VERIFICATION_TIMEOUT": Row("300", "healing", HEALING["HEALING_VERIFICATION_TIMEOUT"]),
     "BULKHEAD_ISOLATION_ENABLED": Row("true", "runtime", EFFECTS["BULKHEAD_ISOLATION_ENABLED"]),
     "CRITICAL_OPERATION_THREAD_POOL_SIZE": Row(
         "10", "runtime", EFFECTS["CRITICAL_OPERATION_THREAD_POOL_SIZE"]
@@ -302,7 +305,7 @@ ROWS = {
     "DEEP_HEALTH_CHECKS_ENABLED": Row("true", "health"),
     "HEALTH_CHECK_INTERVAL_SECONDS": Row("30", "health"),
     "HEALTH_CHECK_TIMEOUT_SECONDS": Row("10", "health"),
-    "AUTOMATED_RECOVERY_ENABLED": Row("true", "healing"),
+    "AUTOMATED_RECOVERY_ENABLED": Row("true", "healing", HEALING["AUTOMATED_RECOVERY_ENABLED"]),
     "ERROR_ANALYTICS_ENABLED": Row("true", "analytics", analytics_at_all),
     "PREDICTIVE_FAILURE_DETECTION": Row("true", "analytics", prediction),
     "ERROR_TREND_ANALYSIS": Row("true", "analytics", trend_analysis),
