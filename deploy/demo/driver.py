@@ -15,6 +15,9 @@ import logging
 import os
 import random
 import signal
+from urllib.parse import urljoin
+
+import httpx
 
 from deploy.demo import deploys, inbox, telemetry
 from deploy.demo.agent import User, use
@@ -25,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 SERVICE = "planner-agent"
 _STOP_SECONDS = 5.0
+# As many as the planner's pool has.
+_LEAKED = 5
 
 USERS = (
     User("ana", "premium"),
@@ -67,7 +72,7 @@ async def _scenario(stop: asyncio.Event) -> None:
         await stop.wait()
         return
     switch = FaultSwitch(required(os.environ, "GRAPH_URL"))
-    walking = asyncio.create_task(walk(switch, deploy=_deploy))
+    walking = asyncio.create_task(walk(switch, deploy=_deploy, leak=_leak))
     try:
         await stop.wait()
     finally:
@@ -80,6 +85,20 @@ def _deploy() -> None:
     path = os.environ.get("PLANNER_VERSION_FILE")
     if path:
         logger.info("Scenario: deploying the planner %s", deploys.deploy(path))
+
+
+async def _leak() -> None:
+    """Have the planner lose its pool, where it has a switch for that: what heals it is seen soon."""
+    url = urljoin(required(os.environ, "PLANNER_MCP_URL"), "/_faults/leak")
+    try:
+        # It may still be starting.
+        patient = httpx.AsyncHTTPTransport(retries=6)
+        async with httpx.AsyncClient(transport=patient, timeout=5) as http:
+            answer = await http.post(url, params={"connections": _LEAKED})
+    except httpx.HTTPError as error:
+        logger.warning("The planner's pool could not be leaked (%s)", type(error).__name__)
+        return
+    logger.info("Scenario: leaking the planner's pool: %d", answer.status_code)
 
 
 async def _run() -> None:

@@ -1,4 +1,5 @@
-"""The faults that the demo walks through in a loop, by the Graph simulator's switch, and its deploys."""
+"""The faults that the demo walks through in a loop: those of Graph by the simulator's switch, a leak
+of the planner's pool, and deploys."""
 
 from __future__ import annotations
 
@@ -16,6 +17,9 @@ logger = logging.getLogger(__name__)
 _GRACE = 5.0
 # Rounds, about half an hour: what was before a version and what after it are both seen.
 DEPLOY_EVERY = 13
+# Rounds, about four hours: a heal is seen at once, and a day of the demo stays within the budget of
+# heals that a target has.
+LEAK_EVERY = 100
 
 
 @dataclass(frozen=True)
@@ -30,16 +34,18 @@ class Fault:
 
 @dataclass(frozen=True)
 class Phase:
-    """`seconds` with these faults; `deploys` begins, every so many rounds, with a new version."""
+    """`seconds` with these faults. Every so many rounds one that `deploys` begins with a new
+    version, and one that `leaks` with a pool of which no connection comes back."""
 
     name: str
     seconds: float
     faults: tuple[Fault, ...] = ()
     deploys: bool = False
+    leaks: bool = False
 
 
 PHASES = (
-    Phase("calm", 15),
+    Phase("calm", 15, leaks=True),
     Phase("throttling", 25, (Fault("throttle", rate=0.6, value=3),)),
     # First slow but answered, then slower than the planner is ready to wait.
     Phase("slow", 12, (Fault("latency", rate=0.8, value=1.5),)),
@@ -79,11 +85,16 @@ class FaultSwitch:
             self._set.discard(kind)
 
 
+async def _nothing() -> None:
+    """A planner without a switch for faults."""
+
+
 async def walk(
     switch: FaultSwitch,
     phases: Sequence[Phase] = PHASES,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     deploy: Callable[[], object] = lambda: None,
+    leak: Callable[[], Awaitable[None]] = _nothing,
 ) -> None:
     """Walk through the phases again and again until cancelled; then clear what was set."""
     try:
@@ -93,6 +104,8 @@ async def walk(
                 await _try(switch.apply(phase))
                 if phase.deploys and walked % DEPLOY_EVERY == 0:
                     deploy()
+                if phase.leaks and walked % LEAK_EVERY == 0:
+                    await leak()
                 await sleep(phase.seconds)
     finally:
         await _try(switch.clear())

@@ -30,8 +30,9 @@ class Trigger(_Form):
     `names` are those of checks, breakers, types of errors, kinds of predictions or alert rules, as
     the type of the trigger has it. `kinds` are kinds of checks. `criticality` is that of the
     service: a critical failure is a confirmed outage of one that is critical or high.
-    `output` are patterns over what the check last said. `quiet_seconds` and `workflows` are of
-    `healed`: how long nothing must have failed since a heal by one of these workflows.
+    `for_seconds`: how long it must have failed; what is over sooner starts nothing. `output` are
+    patterns over what the check last said. `quiet_seconds` and `workflows` are of `healed`: how
+    long nothing must have failed since a heal by one of these workflows.
     """
 
     type: Literal[
@@ -43,6 +44,7 @@ class Trigger(_Form):
     output: Patterns = []
     criticality: list[Literal["critical", "high", "medium", "low", ""]] = []
     probability: Annotated[float, Field(ge=0, le=1)] = 0.7
+    for_seconds: Seconds = 0.0
     quiet_seconds: Seconds = 600.0
     workflows: Patterns = []
 

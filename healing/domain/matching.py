@@ -90,6 +90,8 @@ def answers(definition: Definition, failing: Failing, now: datetime) -> Trigger 
 def _fires(trigger: Trigger, failing: Failing, workflow: str, now: datetime) -> bool:
     if trigger.type != failing.kind:
         return False
+    if now - failing.since < timedelta(seconds=trigger.for_seconds):
+        return False
     if failing.healed is not None and not _quiet(trigger, failing.healed, workflow, now):
         return False
     return (

@@ -17,11 +17,16 @@ _DEEPEST: Final = 20
 _MOST_BITS: Final = 63
 # What gives itself away as a secret, whoever says it.
 _TELLTALE: Final = (
+    re.compile(
+        r"(?P<kept>-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----)[^-]{1,20000}(?=-----END)",
+    ),
+    re.compile(r"(?P<kept>\bauthorization[\"']?\s{0,5}[:=]\s{0,5}[\"']?(?!Bearer\b|Basic\b)"
+               r"[A-Za-z][A-Za-z0-9_-]{0,30} )[^\s,;\"']{1,2000}", re.IGNORECASE),
     re.compile(r"(?P<kept>\b(?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE),
     re.compile(r"(?P<kept>\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@]{0,200}:)[^\s/@]{1,500}(?=@)", re.I),
     re.compile(
-        r"(?P<kept>\b[\w.-]{0,40}(?:password|passwd|secret|token|api[_-]?key|authorization)"
-        r"[\w-]{0,20}[\"']?\s{0,5}[:=]\s{0,5})(?!Bearer\b|Basic\b)(?:\"[^\"\n]{1,500}\""
+        r"(?P<kept>\b[\w.-]{0,40}(?:password|passwd|pwd|secret|token|api[_-]?key|authorization)"
+        r"[\w-]{0,20}[\"']?\s{0,5}[:=]\s{0,5})(?!Bearer\b|Basic\b)(?:\"(?:[^\"\\\n]|\\.){1,500}\""
         r"|'[^'\n]{1,500}'|[^\s,;&\"']{1,500})",
         re.IGNORECASE,
     ),

@@ -10,12 +10,17 @@ from typing import Any, Final
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 _LARGEST: Final = 2**63
 
+# Of values in each other; JSON's writers and readers go no further than some hundreds.
+_DEEPEST: Final = 50
+
 Place = tuple[str | int, ...]
 
 
 def unplain(value: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
     """What in a document could not be kept, with its place and the reason."""
-    if isinstance(value, Mapping):
+    if len(place) > _DEEPEST:
+        yield place[:3], f"holds values more than {_DEEPEST} deep in each other."
+    elif isinstance(value, Mapping):
         for key, each in value.items():
             if not isinstance(key, str):
                 yield (*place, str(key)), f"the key {key!r} is no text; put it in quotes."

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Final
 
 from django.db.models import QuerySet
 
@@ -11,6 +12,9 @@ from healing.domain.definition import definition_of
 from healing.domain.matching import Failing, answers
 from healing.models import HealingTarget, Workflow, WorkflowVersion
 from health.models import Service
+
+# Long enough for every trigger.
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def workflow_list() -> QuerySet[Workflow]:
@@ -27,7 +31,7 @@ def workflows_for_errors(service: str, type_: str, now: datetime) -> list[Workfl
     """Those that are switched on and would answer to errors of this type that spike there."""
     criticality = Service.objects.filter(name=service).values_list("criticality", flat=True)
     spiking = Failing(
-        kind=TriggerKind.PATTERN_SPIKING, key="", service=service, names=(type_,), since=now,
+        kind=TriggerKind.PATTERN_SPIKING, key="", service=service, names=(type_,), since=_LONG_AGO,
         seen_at=now, text="", link="", criticality=frozenset(criticality or [""]), pattern=type_,
     )  # fmt: skip
     return [

@@ -13,7 +13,7 @@ import pytest
 
 from deploy.demo import deploys
 from deploy.demo.programs import programs
-from deploy.demo.scenario import DEPLOY_EVERY, PHASES, Fault, FaultSwitch, Phase, walk
+from deploy.demo.scenario import DEPLOY_EVERY, LEAK_EVERY, PHASES, Fault, FaultSwitch, Phase, walk
 from resilience_site.embedded.programs import DemoContext
 from tests.demo.graph import Graph
 from tests.demo.planner import (
@@ -71,6 +71,22 @@ async def test_the_scenario_deploys_in_its_first_round_and_seldom_after(graph: G
     assert deployed == [1, 2 * DEPLOY_EVERY + 1]
     assert [phase.name for phase in PHASES if phase.deploys] == ["deploy"]
     assert not any(phase.faults for phase in PHASES[-2:])
+
+
+async def test_the_scenario_leaks_the_pool_in_its_first_round_and_seldom_after(
+    graph: Graph,
+) -> None:
+    leaked: list[float] = []
+
+    async def leak() -> None:
+        leaked.append(len(steps.seen))
+
+    switch, steps = FaultSwitch(graph.url), Steps(graph, LEAK_EVERY + 1)
+    with pytest.raises(asyncio.CancelledError):
+        await walk(switch, (Phase("calm", 1, leaks=True),), steps, leak=leak)
+    await switch.close()
+    assert leaked == [0, LEAK_EVERY]
+    assert [phase.name for phase in PHASES if phase.leaks] == ["calm"]
 
 
 async def test_a_deploy_is_seen_by_what_it_replaces(tmp_path: Path) -> None:

@@ -71,6 +71,15 @@ def healed(**more: Any) -> HealingRun:
 # --- Breakers ------------------------------------------------------------------------------------
 
 
+def test_a_trigger_may_wait_until_a_failure_has_lasted() -> None:
+    workflow("reset", target="breaker", trigger={"type": "breaker_open", "for_seconds": 45})
+    breaker("open", heard=2)
+    look(0.7)
+    assert opportunities() == []
+    look(1)
+    assert opportunities() == [("reset", "planner/graph", "open")]
+
+
 def test_an_open_breaker_is_a_target_of_its_own_until_it_closes() -> None:
     trigger = {"type": "breaker_open", "names": ["gr*"]}
     workflow("reset", trigger=trigger, target="breaker")
