@@ -24,6 +24,9 @@ from tests.engines import drop_database
 
 pytestmark = pytest.mark.timeout(600)
 
+# Two of them are looked at where processes are killed.
+ONE_WEB = {"RESILIENCE_WEB_PROCESSES": "1"}
+
 
 @pytest.fixture
 def ordinary() -> Iterator[tuple[list[str], Path]]:
@@ -45,8 +48,8 @@ def test_an_ordinary_user_beside_another_site(
     ordinary: tuple[list[str], Path], hard_state: Path, start: Starter
 ) -> None:
     prefix, own = ordinary
-    first = start(seed(hard_state))
-    second = start(own / "state", prefix=prefix, changes={"HOME": str(own)}).ready()
+    first = start(seed(hard_state), changes=ONE_WEB)
+    second = start(own / "state", prefix=prefix, changes=ONE_WEB | {"HOME": str(own)}).ready()
     first.ready()
 
     assert second.named("postgres").username() == second.named("web").username()
@@ -71,7 +74,7 @@ def other_database() -> Iterator[str]:
 def test_with_both_urls_nothing_embedded_starts(
     other_database: str, tmp_path: Path, start: Starter
 ) -> None:
-    changes = {"DATABASE_URL": other_database, "REDIS_URL": os.environ["REDIS_URL"]}
+    changes = ONE_WEB | {"DATABASE_URL": other_database, "REDIS_URL": os.environ["REDIS_URL"]}
 
     up = start(seed(tmp_path / "state"), changes=changes).ready()
 
@@ -85,7 +88,10 @@ def test_with_both_urls_nothing_embedded_starts(
 def test_with_one_url_only_the_other_engine_is_embedded(
     other_database: str, tmp_path: Path, start: Starter
 ) -> None:
-    changes = {"DATABASE_URL": other_database, "RESILIENCE_ALLOWED_HOSTS": "status.example.com"}
+    changes = ONE_WEB | {
+        "DATABASE_URL": other_database,
+        "RESILIENCE_ALLOWED_HOSTS": "status.example.com",
+    }
 
     up = start(seed(tmp_path / "state"), changes=changes).ready()
 
@@ -106,7 +112,7 @@ def test_a_wrong_value_stops_the_start_with_one_sentence(tmp_path: Path, start: 
 
 
 def test_the_demo_has_a_cache_and_a_database_of_its_own(tmp_path: Path, start: Starter) -> None:
-    changes = {
+    changes = ONE_WEB | {
         "PLANNER_MCP_PORT": str(free_port()),
         "GRAPH_SIM_PORT": str(free_port()),
         "DEMO_SCENARIO": "off",
