@@ -61,6 +61,13 @@ def open_run_of(kind: str, target: str) -> HealingRun | None:
     ).first()
 
 
+def last_runs() -> dict[str, HealingRun]:
+    """The newest run of each workflow that was let begin, by its name; one query."""
+    rows = HealingRun.objects.filter(dry_run=False, refused_by="")
+    newest = rows.order_by("workflow", "-created_at", "-id").distinct("workflow")
+    return {each.workflow: each for each in newest}
+
+
 def waiting_runs() -> QuerySet[HealingRun]:
     """Runs that wait for a person's yes, the one that waits longest first."""
     return (

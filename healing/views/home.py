@@ -12,6 +12,8 @@ from django.views.decorators.http import require_GET
 from healing.choices import RunState
 from healing.models import HealingRun, HealingSwitch, Opportunity
 from healing.selectors.runs import ACTIVE, opportunities_open, run_list
+from healing.selectors.switches import quarantine_list, stopped_at, switch_list
+from healing.views.learned import WINDOW, learned_list
 from healing.views.rows import run_rows
 from healing.views.words import Verdict
 from resilience_site.core import journal
@@ -35,7 +37,8 @@ def home(request: HttpRequest) -> HttpResponse:
     over = run_list(dry_run=False).exclude(state__in=[each.state for each in active])
     last = [each for each in over[: LAST + MOST_OPEN] if each.ended_at is not None][:LAST]
     opportunities = list(opportunities_open()[:MOST_OPEN])
-    stopped = list(HealingSwitch.objects.filter(stopped=True))
+    stopped = [each for each in switch_list() if stopped_at(each, now)]
+    learned = learned_list(now)
     context = {
         "live_cursor": cursor,
         "now": now,
@@ -45,6 +48,11 @@ def home(request: HttpRequest) -> HttpResponse:
         "running": run_rows(running, now),
         "last": run_rows(last, now),
         "opportunities": opportunities,
+        "stopped_all": any(not each.group for each in stopped),
+        "quarantined": list(quarantine_list()[:MOST_OPEN]),
+        "learned": learned,
+        "suggested": [each for each in learned if each.suggestion is not None],
+        "learned_note": f"runs that acted, {WINDOW}; a heal that held less than 30 min failed",
         "may_operate": may_operate(request),
     }
     part = "_home" if is_partial(request) else "home"

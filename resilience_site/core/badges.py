@@ -204,6 +204,11 @@ BADGES: Final[dict[str, dict[str, Badge]]] = {
         "skipped": Badge("Skipped", "idle", "minus-circle"),
         "compensated": Badge("Undone", "warn", "arrow-uturn-left"),
     },
+    "healing_effect": {
+        "would": Badge("Would", "info", "eye"),
+        "skipped": Badge("Skipped", "idle", "minus-circle"),
+        "cannot": Badge("Cannot", "warn", "exclamation-triangle"),
+    },
     "healing_mode": {
         "observe": Badge("Observe", "idle", "eye"),
         "suggest": Badge("Suggest", "info", "light-bulb"),

@@ -75,7 +75,45 @@ HEALING = [
 
 HEALING_PAGES = [
     Row("GET", "/healing", "/healing", Page()),
-    Row("GET", "/healing/runs", "/healing/runs", Page()),
+    *(
+        Row("GET", f"/healing/{name}", f"/healing/{name}", Page())
+        for name in ("runs", "now", "workflows", "targets")
+    ),
+    Row("GET", "/healing/workflows/<slug:name>", "/healing/workflows/dance", Page()),
+    *(
+        Row(method, f"/healing/{name}", f"/healing/{name}", Page(Role.OPERATOR))
+        for method in ("GET", "POST")
+        for name in ("switch", "workflows/new", "targets/new")
+    ),
+    *(
+        Row(
+            method,
+            f"/healing/workflows/<slug:name>/{act}",
+            f"/healing/workflows/dance/{act}",
+            Page(Role.OPERATOR),
+        )
+        for method in ("GET", "POST")
+        for act in ("edit", "mode", "enabled", "delete")
+    ),
+    *(
+        Row(
+            method,
+            f"/healing/targets/{act}/<anything:service>",
+            f"/healing/targets/{act}/planner",
+            Page(Role.OPERATOR),
+        )
+        for method in ("GET", "POST")
+        for act in ("edit", "delete")
+    ),
+    *(
+        Row(
+            method,
+            "/healing/quarantine/<uuid:quarantine_id>/release",
+            f"/healing/quarantine/{UUID}/release",
+            Page(Role.OPERATOR),
+        )
+        for method in ("GET", "POST")
+    ),
     Row("GET", "/healing/runs/<uuid:run_id>", f"/healing/runs/{UUID}", Page()),
     *(
         Row(method, f"{route}/{act}", f"{path}/{act}", Page(Role.OPERATOR))
