@@ -6,6 +6,7 @@ that can be read but says something impossible is answered 422, one that cannot 
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Sequence
 from importlib import import_module
@@ -17,6 +18,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI, Router
 from ninja.errors import HttpError, ValidationError
+from ninja.openapi.schema import OpenAPISchema
 from ninja.parser import Parser
 from ninja.renderers import BaseRenderer
 
@@ -64,8 +66,24 @@ def _routers(app: str) -> list[tuple[str, Router]]:
     return getattr(import_module(name), "routers", []) if find_spec(name) else []
 
 
+class SiteApi(NinjaAPI):
+    """Its description is made once: no path comes later, and to make it takes half a second."""
+
+    @functools.cached_property
+    def _described(self) -> dict[str, OpenAPISchema]:
+        return {}
+
+    def get_openapi_schema(
+        self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
+    ) -> OpenAPISchema:
+        prefix = self.get_root_path(path_params or {}) if path_prefix is None else path_prefix
+        if prefix not in self._described:
+            self._described[prefix] = super().get_openapi_schema(path_prefix=prefix)
+        return self._described[prefix]
+
+
 def _build() -> NinjaAPI:
-    api = NinjaAPI(
+    api = SiteApi(
         title="Resilience control plane",
         version="1",
         urls_namespace="api",

@@ -1,6 +1,11 @@
-"""What keeps tests steady on a busy machine: patience where time is nothing that a test asks about."""
+"""What keeps tests steady on a busy machine: patience where time is nothing that a test asks about.
+
+HYPOTHESIS_EXAMPLES asks for more (or fewer) examples of each property that names no number itself.
+"""
 
 from __future__ import annotations
+
+import os
 
 from django.test import TransactionTestCase
 from hypothesis import HealthCheck, settings
@@ -15,7 +20,11 @@ _ATTEMPTS = 5
 
 def be_steady() -> None:
     """Slow examples are no failure, pages may take their time, and a flush is tried again."""
-    settings.register_profile("steady", suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile(
+        "steady",
+        suppress_health_check=[HealthCheck.too_slow],
+        max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "50")),
+    )
     settings.load_profile("steady")
     expect.set_options(timeout=EXPECT_MILLISECONDS)
     TransactionTestCase._fixture_teardown = lambda test: flush()
