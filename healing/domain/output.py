@@ -20,8 +20,11 @@ _TELLTALE: Final = (
     re.compile(
         r"(?P<kept>-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----)[^-]{1,20000}(?=-----END)",
     ),
-    re.compile(r"(?P<kept>\bauthorization[\"']?\s{0,5}[:=]\s{0,5}[\"']?(?!Bearer\b|Basic\b)"
-               r"[A-Za-z][A-Za-z0-9_-]{0,30} )[^\s,;\"']{1,2000}", re.IGNORECASE),
+    re.compile(
+        r"(?P<kept>\bauthorization[\"']?\s{0,5}[:=]\s{0,5}[\"']?(?!Bearer\b|Basic\b)"
+        r"[A-Za-z][A-Za-z0-9_-]{0,30} )[^\s,;\"']{1,2000}",
+        re.IGNORECASE,
+    ),
     re.compile(r"(?P<kept>\b(?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE),
     re.compile(r"(?P<kept>\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@]{0,200}:)[^\s/@]{1,500}(?=@)", re.I),
     re.compile(

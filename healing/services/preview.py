@@ -172,10 +172,10 @@ def _effect(
     if clock() >= until:
         text = "It was not asked: the others took too long to tell."
         return StepEffect(step.id, step.action, "", "cannot", text)
-    found = ""
+    found, secrets = "", frozenset[str]()
     try:
         resolved = step_resolve(step, subject)
-        found = resolved.action.name
+        found, secrets = resolved.action.name, resolved.secrets
         context = Context(
             subject=subject, key=f"preview:{subject.name}:{step.id}", started_at=now,
             deadline=deadline, clock=clock, now=lambda: now, pause=time.sleep,
@@ -184,8 +184,10 @@ def _effect(
         )  # fmt: skip
         told = guarded(lambda: resolved.action.effect(resolved.parameters, context), "Its effect")
     except ActionFailed as error:
-        return StepEffect(step.id, step.action, found, "cannot", output_clean(error.message))
-    return StepEffect(step.id, step.action, found, "would", output_clean(told, resolved.secrets))
+        return StepEffect(
+            step.id, step.action, found, "cannot", output_clean(error.message, secrets)
+        )
+    return StepEffect(step.id, step.action, found, "would", output_clean(told, secrets))
 
 
 def _as_run(subject: Subject, now: datetime) -> HealingRun:

@@ -35,17 +35,19 @@ def run_dry(hands: Hands, run: HealingRun) -> None:
 def _told(hands: Hands, run: HealingRun, step: HealingStep) -> None:
     wanted = step_of(run, step)
     step.started_at, step.state = hands.now(), StepState.SUCCEEDED
+    secrets: frozenset[str] = frozenset()
     try:
         resolved = step_resolve(wanted, subject_of(run))
+        secrets = resolved.secrets
         step.resolved, step.parameters = resolved.action.name, resolved.shown
         context = context_of(hands, run, step, _EFFECT_SECONDS, {})
         told = guarded(lambda: resolved.action.effect(resolved.parameters, context), "Its effect")
-        step.output = output_clean(told, resolved.secrets)
+        step.output = output_clean(told, secrets)
         missing = precondition_missing(wanted.precondition, run, hands.now())
         if missing:
             step.state, step.error = StepState.SKIPPED, missing
     except ActionFailed as error:
-        step.state, step.error = StepState.FAILED, output_clean(error.message)
+        step.state, step.error = StepState.FAILED, output_clean(error.message, secrets)
     step.ended_at = hands.now()
     with hands.lease.writing():
         step.save()

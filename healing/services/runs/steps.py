@@ -41,6 +41,7 @@ def step_of(run: HealingRun, step: HealingStep) -> Step:
 def step_act(hands: Hands, run: HealingRun, step: HealingStep) -> None:
     """Do a step once and write down what it came to. Raises `LeaseLost`."""
     wanted = step_of(run, step)
+    secrets: frozenset[str] = frozenset()
     try:
         missing = precondition_missing(wanted.precondition, run, hands.now())
         if missing:
@@ -49,9 +50,10 @@ def step_act(hands: Hands, run: HealingRun, step: HealingStep) -> None:
             _close(hands, step, state, error=missing)
             return
         resolved = step_resolve(wanted, subject_of(run))
+        secrets = resolved.secrets
         seen = _before(hands, run, step, wanted, resolved)
     except ActionFailed as error:
-        _failed(hands, step, wanted, error, begun=False)
+        _failed(hands, step, wanted, error, begun=False, secrets=secrets)
         return
     context = context_of(hands, run, step, wanted.timeout_seconds, seen)
     _begin(hands, step, resolved, seen)
@@ -59,9 +61,9 @@ def step_act(hands: Hands, run: HealingRun, step: HealingStep) -> None:
     try:
         done = guarded(lambda: resolved.action.act(resolved.parameters, context), "The action")
     except ActionFailed as error:
-        _failed(hands, step, wanted, error, begun=True, secrets=resolved.secrets)
+        _failed(hands, step, wanted, error, begun=True, secrets=secrets)
         return
-    _close(hands, step, StepState.SUCCEEDED, done=done, secrets=resolved.secrets)
+    _close(hands, step, StepState.SUCCEEDED, done=done, secrets=secrets)
 
 
 def _before(

@@ -39,8 +39,10 @@ def effects_told(definitions: Iterable[Definition]) -> Iterator[str]:
 
 def _effect(step: Step, service: str) -> str:
     subject = Subject(kind=TargetKind.SERVICE, name=service, service=service)
+    secrets: frozenset[str] = frozenset()
     try:
         resolved = step_resolve(step, subject)
+        secrets = resolved.secrets
         context = Context(
             subject=subject,
             key="dry-run",
@@ -54,5 +56,5 @@ def _effect(step: Step, service: str) -> str:
         )
         told = guarded(lambda: resolved.action.effect(resolved.parameters, context), "Its effect")
     except ActionFailed as error:
-        return f"cannot be done now: {output_clean(error.message)}"
-    return output_clean(told, resolved.secrets)
+        return f"cannot be done now: {output_clean(error.message, secrets)}"
+    return output_clean(told, secrets)

@@ -18,6 +18,13 @@ from healing.domain.output import MOST_BYTES, output_clean, values_clean
         ("postgres://app:hunter2@db/shop refused", "postgres://app:***@db/shop refused"),
         ("password=hunter2 user=app", "password=*** user=app"),
         ('{"api_key": "hunter2", "n": 1}', '{"api_key": ***, "n": 1}'),
+        (r'{"password": "hun\"ter2", "n": 1}', '{"password": ***, "n": 1}'),
+        ("Authorization: Token hunter2", "Authorization: *** ***"),
+        ("host=db pwd=hunter2", "host=db pwd=***"),
+        (
+            "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----",
+            "-----BEGIN RSA PRIVATE KEY-----***-----END RSA PRIVATE KEY-----",
+        ),
         ("restarted web, pid 17 → 23", "restarted web, pid 17 → 23"),
         ("a\0b", "a\N{REPLACEMENT CHARACTER}b"),
     ],
