@@ -81,6 +81,7 @@ class Action(ABC, Generic[P]):
     refilled cache). `undoes_itself`: `undo` puts back what `before` tells. An action that is
     neither needs a `compensate` in its step. `repeatable`: to do it twice is no worse than once.
     `variable` is the story's variable (in lower case) that must be true for more than observing.
+    `public` are options that people read elsewhere, where no output of a step is cleaned.
     """
 
     name: ClassVar[str]
@@ -88,6 +89,7 @@ class Action(ABC, Generic[P]):
     Parameters: type[P]
     secrets: ClassVar[frozenset[str]] = frozenset()
     url_secrets: ClassVar[frozenset[str]] = frozenset()
+    public: ClassVar[frozenset[str]] = frozenset()
     safe_to_leave: ClassVar[bool] = False
     undoes_itself: ClassVar[bool] = False
     repeatable: ClassVar[bool] = False

@@ -7,6 +7,7 @@ in when the action runs, so that what is stored and shown is the name. `{service
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -27,6 +28,13 @@ _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _NAME: Final = re.compile(r"(?<!\$)\{(service|target|instance)\}")
 # Senders choose some of these names: none may become an option, a path upwards or another host.
 _HARMLESS: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,399}")
+# What stands before a name that is part of a host: of a URL, or of a connection string.
+_BEFORE_HOST: Final = re.compile(
+    r"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*|(?:^|[\s?&])host(?:addr)?\s*=\s*[^\s&]*)\Z",
+    re.IGNORECASE,
+)
+# There one label of a host's name: whoever reports as an instance must not lead secrets elsewhere.
+_LABEL: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
 
 
 def names_of(subject: Subject) -> dict[str, str]:
@@ -59,6 +67,9 @@ def _named(option: str, names: Names) -> Callable[[str], str]:
         if not _HARMLESS.fullmatch(value) or ".." in value:
             words = f"asks for {{{found[1]}}}, but {value[:80]!r} cannot safely stand there"
             raise OptionError(option, words)
+        if _BEFORE_HOST.search(found.string[: found.start()]) and not _LABEL.fullmatch(value):
+            words = f"asks for {{{found[1]}}} in a host, where {value[:80]!r} may not stand"
+            raise OptionError(option, words)
         return value
 
     return lambda text: _NAME.sub(name, text)
@@ -90,6 +101,9 @@ def variables_named(value: Any) -> list[str]:
 
 def parameters_parse(action: Action[Any], given: Mapping[str, Any], names: Names) -> Any:
     """Typed parameters of an action. Raises `OptionError`, which tells no variable's value."""
+    for option in sorted(action.public & set(given)):
+        if variables_named(put_in({option: given[option]}, names, variables=False)):
+            raise OptionError(option, "may name no variables: everybody can read what it holds")
     whole = put_in(given, names)
     try:
         return action.parse(whole)
@@ -127,8 +141,15 @@ def secrets_in(action: Action[Any], given: Mapping[str, Any], names: Names) -> f
     """Every text that no output may carry: secrets, and values of variables. Hosts are none:
     people must read which one is meant. Raises `OptionError`."""
     whole = put_in(given, names)
-    variables = {
-        os.environ.get(name, "") for name in variables_named(given) if name.startswith(PREFIXES)
-    }
+    # Names may be part of a variable's.
+    named = variables_named(put_in(given, names, variables=False))
+    variables = {os.environ.get(name, "") for name in named if name.startswith(PREFIXES)}
     hosts = {host for host, _ in action.hosts(action.parse(whole))}
-    return secret_texts(action, whole) | frozenset(variables - hosts - {""})
+    found = secret_texts(action, whole) | (variables - hosts - {""})
+    return frozenset(each for text in found for each in _spellings(text))
+
+
+def _spellings(text: str) -> set[str]:
+    """A text as it may stand in what actions say: also in JSON, and on one line."""
+    spelled = {text, json.dumps(text)[1:-1], orjson.dumps(text).decode()[1:-1]}
+    return {each for one in spelled for each in (one, " ".join(one.split())) if each}

@@ -14,7 +14,7 @@ from healing.actions.registry import actions_known
 from healing.domain.definition import Call, Step
 from healing.models import HealingTarget
 from healing.services.parameters import names_of, parameters_parse, put_in, secrets_in
-from healing.services.ways import Ways, ways_opened, ways_read
+from healing.services.ways import Ways, led_elsewhere, ways_opened, ways_read
 from health.checks.options import OptionError
 from health.services.check_fields import name_read, text_read
 from health.services.masks import mask
@@ -72,9 +72,10 @@ def _by_way(call: Step | Call, subject: Subject) -> Resolved:
     if call.parameters and ((action.secrets | action.url_secrets) & set(own)):
         # Whoever may write a workflow must not lead a secret of the target elsewhere.
         before = _parsed(action, own, subject)
-        if action.hosts(before) != action.hosts(found.parameters):
+        if led_elsewhere(action, before, found.parameters):
             raise ActionFailed(
-                f"The step would send a secret of the way {call.action} to another host.",
+                f"The step would send a secret of the way {call.action} to another host, or with "
+                "less protection.",
                 permanent=True,
             )
     return found

@@ -25,6 +25,9 @@ _MOST_WAYS: Final = 50
 _MOST_BYTES: Final = 32_768
 # As JSON spells it; PostgreSQL stores none.
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+# Options that may name a socket of this machine, and how: as a URL, or as PostgreSQL does.
+_SOCKETS: Final = ("server", "bus", "dsn", "broker_url")
+_SOCKET: Final = re.compile(r"^unix:|\bhost(?:addr)?\s*=\s*'?(?:/|%2F)|@?%2F", re.IGNORECASE)
 _FIELDS: Final = ("action", "with", "safe_to_leave")
 
 
@@ -154,6 +157,20 @@ def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
+def led_elsewhere(action: Action[Any], before: Any, after: Any) -> bool:
+    """Whether parameters call other hosts than those before, another socket of this machine, or
+    protect less what they send."""
+    hosts = action.hosts(before)
+    if hosts != action.hosts(after) or weaker(before, after):
+        return True
+    # Sockets count as this machine's: which one it is, the text alone tells.
+    return any(
+        getattr(before, name, "") != getattr(after, name, "")
+        for name in _SOCKETS
+        if _SOCKET.search(str(getattr(after, name, "")))
+    )
+
+
 def _same_way_require(
     action: Action[Any], option: str, after: Any, past: Mapping[str, Any], names: Names
 ) -> None:
@@ -161,9 +178,7 @@ def _same_way_require(
     moved = True
     with contextlib.suppress(OptionError):
         before = parameters_parse(action, past, names)
-        moved = (
-            after is None or action.hosts(before) != action.hosts(after) or weaker(before, after)
-        )
+        moved = after is None or led_elsewhere(action, before, after)
     if moved:
         words = "must be entered again, as it would go elsewhere now, or with less protection"
         raise OptionError(option, words)

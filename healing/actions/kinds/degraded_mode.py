@@ -43,6 +43,7 @@ class DegradedModeAction(Action[DegradedParameters]):
     """Undone, the service runs at the level from before, unless somebody set another meanwhile."""
 
     Parameters = DegradedParameters
+    public = frozenset({"notice"})
     undoes_itself = True
     repeatable = True
 

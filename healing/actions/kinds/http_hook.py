@@ -34,6 +34,7 @@ from health.checks.weburl import require_headers, web_url
 from health.checks.words import one_line
 
 _MOST_DATA: Final = 16_384
+_MOST_TOLD: Final = 500
 _MOST_OUTPUT: Final = 32_768
 
 
@@ -79,7 +80,10 @@ class HttpHook(Action[HookParameters]):
 
     def effect(self, parameters: HookParameters, context: Context) -> str:
         data = orjson.dumps(dict(parameters.data)).decode()
-        words = f" and the data {one_line(data, 500)}" if parameters.data else ""
+        if len(data) > _MOST_TOLD:
+            # Cut, it could end within a secret, which nobody would know for one any more.
+            data = f"with {', '.join(map(repr, parameters.data))}"
+        words = f" and the data {data}" if parameters.data else ""
         where = shown(web_url("url", parameters.url))
         return f"POSTs to {where}, signed, with the target {context.subject.name}{words}"
 

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from breakers.choices import CommandOutcome
 from breakers.models import Command, CommandReport, Instance
-from breakers.services.commands import command_finish, command_issue
+from breakers.services.commands import RESET, command_finish, command_issue
 from breakers.services.documents import editing
 from healing.actions.base import Action, ActionFailed, Context, Done, action
 from healing.actions.steering import (
@@ -59,11 +59,14 @@ class InProcess(Action[InProcessParameters]):
     that one whose worker died is not given twice."""
 
     Parameters = InProcessParameters
+    public = frozenset({"command", "parameters"})
     safe_to_leave = True
 
     def validate(self, parameters: InProcessParameters) -> None:
         if len(parameters.command) > _LONGEST_NAME:
             raise OptionError("command", f"has at most {_LONGEST_NAME} characters")
+        if parameters.command == RESET:
+            raise OptionError("command", f"may not be {RESET}: breaker_reset does that, by a proof")
         if not parameters.instance:
             raise OptionError("instance", "must be one, all or the name of an instance")
 

@@ -45,6 +45,7 @@ class ToggleAction(Action[ToggleParameters]):
     """Undone, the toggle is what it was before, unless somebody switched it meanwhile."""
 
     Parameters = ToggleParameters
+    public = frozenset({"key", "value", "services"})
     undoes_itself = True
     repeatable = True
 

@@ -10,6 +10,7 @@ import yaml
 from healing.actions.base import Action
 from healing.actions.registry import actions_known
 from healing.domain.definition import Definition
+from healing.domain.plain import unplain
 from healing.domain.reading import Facts, Known, Wrong, workflow_read
 from healing.domain.ways import WAYS
 from healing.models import HealingTarget
@@ -70,5 +71,7 @@ def invalid(wrong: Wrong) -> Invalid:
 
 
 def text_of(form: Mapping[str, Any]) -> str:
-    """A definition that came as JSON, as the text that people edit."""
+    """A definition that came as JSON, as the text that people edit. Raises `Invalid`."""
+    for _, words in unplain(form):
+        raise Invalid.field("definition", f"The definition {words}")
     return yaml.safe_dump(dict(form), sort_keys=False, allow_unicode=True, width=100)
