@@ -221,6 +221,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory, crashing: str) -> Iterator[De
         "GRAPH_SIM_PORT": str(graph_port),
         "PLANNER_MCP_PORT": str(planner_port),
         "DEMO_SCENARIO": "off",
+        "DEMO_CALLS_PER_SECOND": "1",
         "RESILIENCE_OPERATOR_KEY": KEY,
         "RESILIENCE_WEB_PROCESSES": "1",
         "RESILIENCE_ALLOW_PRIVATE_TARGETS": "true",
