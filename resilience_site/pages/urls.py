@@ -6,7 +6,16 @@ from django.contrib.auth import views as auth_views
 from django.urls import path
 
 from resilience_site.core import converters  # noqa: F401  # registers `anything`
-from resilience_site.pages import breakers, components, health, keys, overview, services, status
+from resilience_site.pages import (
+    breakers,
+    components,
+    healing,
+    health,
+    keys,
+    overview,
+    services,
+    status,
+)
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
@@ -14,6 +23,7 @@ urlpatterns = [
     path("services", services.services, name="services"),
     path("services/map", services.service_map, name="service-map"),
     path("services/<anything:name>", services.service, name="service"),
+    path("healing-of", healing.healing_of, name="healing-of"),
     path("charts/breaker.json", breakers.breaker_figure, name="breaker-chart"),
     path("charts/breaker-rows", breakers.breaker_figure_rows, name="breaker-chart-rows"),
     path("blast-radius/check/<uuid:check_id>", health.check_radius, name="blast-radius-check"),

@@ -22,6 +22,7 @@ HEALING = [
             "switch",
             "quarantine",
             "success",
+            "preview",
         )
     ),
     *(
@@ -75,6 +76,7 @@ HEALING = [
 
 HEALING_PAGES = [
     Row("GET", "/healing", "/healing", Page()),
+    Row("GET", "/healing-of", "/healing-of", Page()),
     *(
         Row("GET", f"/healing/{name}", f"/healing/{name}", Page())
         for name in ("runs", "now", "workflows", "targets")

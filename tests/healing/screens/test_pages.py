@@ -265,6 +265,23 @@ def test_a_target_is_made_and_forgotten(operator: Client, scene: Scene) -> None:
     assert HealingTarget.objects.count() == 1
 
 
+def test_other_pages_tell_of_the_healing_of_their_services(viewer: Client, scene: Scene) -> None:
+    part = text_of(viewer, "/healing-of?service=shop&service=bakery")
+    for text in (
+        "1 healing run active",
+        f"/healing/runs/{scene.waiting.pk}",
+        f"/healing/runs/{scene.over.pk}",
+        "1 failure could be healed",
+    ):
+        assert text in part, text
+    assert f"/healing/runs/{scene.running.pk}" not in part
+    assert "2 healing runs active" in text_of(viewer, "/healing-of")
+    check = scene.world.checks["shop-api"].pk
+    for page in ("/services/shop", f"/health/checks/{check}"):
+        assert 'data-src="/healing-of?service=shop" data-pull="load"' in text_of(viewer, page)
+    assert 'data-src="/healing-of" data-pull="load"' in text_of(viewer, "/")
+
+
 def test_viewers_only_look(viewer: Client, scene: Scene) -> None:
     for path in (
         f"{WORKFLOW}/edit", f"{WORKFLOW}/mode", f"{WORKFLOW}/enabled", f"{WORKFLOW}/delete",
