@@ -20,6 +20,7 @@ from healing.selectors.switches import ALL, group_names, released_at, stopped_at
 from resilience_site.core import journal
 from resilience_site.core.audit import Actor, audit_record, refusals_audited
 from resilience_site.core.choices import Role, Topic
+from resilience_site.core.formatting import printable
 from resilience_site.core.problems import Conflict, Invalid, NotFound
 
 _OBJECT: Final = "healing_switch"
@@ -153,7 +154,7 @@ def _recorded(row: HealingSwitch, verb: str) -> None:
 def _group_checked(group: Any) -> str:
     known = group_names()
     if not isinstance(group, str) or (group != ALL and group not in known):
-        raise NotFound(f"There is no group {group!r} of targets.", allowed=known)
+        raise NotFound(f"There is no group {_called(group)} of targets.", allowed=known)
     return group
 
 
@@ -165,7 +166,7 @@ def _version_check(row: HealingSwitch, if_match: int | None, proposed: dict[str,
 
 
 def _called(group: Any) -> str:
-    return str(group) or "all"
+    return printable(str(group)[:100]) or "all"
 
 
 def _healing(group: str) -> str:

@@ -202,7 +202,8 @@ def _fault(error: FieldError, lines: Lines) -> str:
 def ways_of_text(text: str) -> Any:
     """The ways that a text (YAML, so JSON as well) is. Raises `Invalid`, with the line."""
     try:
-        again = next(iter(Lines(text).repeated()), None)
+        # All of it is counted before it is unfolded.
+        again = next(iter(list(Lines(text).repeated())), None)
         found = yaml.load(text, yaml.CSafeLoader) or {}
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
