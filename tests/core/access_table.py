@@ -19,8 +19,8 @@ from tests.core.access import (
     SignOut,
 )
 from tests.core.access_alerting import ALERTING, ALERTING_PAGES
-from tests.core.access_healing import HEALING, HEALING_PAGES
 from tests.core.access_analytics import ANALYTICS_PAGES, TELEMETRY
+from tests.core.access_healing import HEALING, HEALING_PAGES
 
 KERNEL = [
     Row("GET", "/api/v1/audit", "/api/v1/audit", Api(Scope.READ)),
