@@ -57,12 +57,17 @@ class Exporter:
 
     def point_at(self, target: Target, watch: Watch) -> None:
         self._watch = watch
+        # Of this signal's own last request: those of others may end at the same moment.
+        self._reason = ""
         self._exporter: Any = self._kind(
             endpoint=f"{target.url}/v1/{self._signal}",
             headers={"Authorization": f"Bearer {target.key}"},
             timeout=EXPORT_TIMEOUT,
-            session=_session(watch),
+            session=_session(self._note),
         )
+
+    def _note(self, reason: str) -> None:
+        self._reason = reason
 
     def export(self, batch: Any, **options: Any) -> Any:
         exporter = self._exporter
@@ -72,7 +77,7 @@ class Exporter:
         result = self._send(exporter, prepared, options)
         if result is self._success:
             self._send_kept(exporter)
-        elif self._watch.may_arrive_later:
+        elif _may_arrive_later(self._reason):
             self._kept.append(prepared)
         return result
 
@@ -80,7 +85,7 @@ class Exporter:
         """What did not arrive while the site was away, oldest first, until it is away again."""
         while self._kept:
             if self._send(exporter, self._kept[0], {}) is not self._success:
-                if self._watch.may_arrive_later:
+                if _may_arrive_later(self._reason):
                     return
                 logger.debug("A batch of %s was refused for good", self._signal)
             self._kept.popleft()
@@ -88,7 +93,7 @@ class Exporter:
     def _send(self, exporter: Any, batch: Any, options: dict[str, Any]) -> Any:
         with self._watch.quiet():
             result = exporter.export(batch, **options)
-        self._watch.note(result is self._success)
+        self._watch.note(result is self._success, self._reason)
         return result
 
     def force_flush(self, *_: Any, **__: Any) -> bool:
@@ -108,13 +113,6 @@ class Watch:
         self._url = url
         self._lock = threading.Lock()
         self._failing = False
-        self.reason = ""
-
-    @property
-    def may_arrive_later(self) -> bool:
-        """Whether the last failure says nothing against the batch itself."""
-        status = self.reason.partition(" ")[0]
-        return not status.isdigit() or status.startswith("5") or status in _LATER
 
     @contextmanager
     def quiet(self) -> Iterator[None]:
@@ -125,7 +123,8 @@ class Watch:
         finally:
             _exporting.reset(token)
 
-    def note(self, arrived: bool) -> None:
+    def note(self, arrived: bool, reason: str) -> None:
+        """A request ended: whether it arrived, and what it ended with."""
         with self._lock:
             changed = self._failing == arrived
             self._failing = not arrived
@@ -135,8 +134,14 @@ class Watch:
             logger.warning(
                 "Telemetry does not reach %s (%s); the newest is kept and sent when it does",
                 self._url,
-                self.reason or "no answer",
+                reason or "no answer",
             )
+
+
+def _may_arrive_later(reason: str) -> bool:
+    """Whether what a request ended with says nothing against the batch itself."""
+    status = reason.partition(" ")[0]
+    return not status.isdigit() or status.startswith("5") or status in _LATER
 
 
 def hold_back_exporters() -> None:
@@ -149,7 +154,8 @@ def _outside_exports(record: logging.LogRecord) -> bool:
     return not _exporting.get()
 
 
-def _session(watch: Watch) -> requests.Session:
+def _session(note: Callable[[str], None]) -> requests.Session:
+    """A session that tells what each request ended with."""
     import requests
 
     class Session(requests.Session):
@@ -157,9 +163,9 @@ def _session(watch: Watch) -> requests.Session:
             try:
                 response = super().request(*args, **kwargs)
             except Exception as error:
-                watch.reason = type(error).__name__
+                note(type(error).__name__)
                 raise
-            watch.reason = f"{response.status_code} {response.reason}"
+            note(f"{response.status_code} {response.reason}")
             return response
 
     session = Session()

@@ -19,6 +19,13 @@ from resilience_site.core.keys import key_create, key_revoke
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def nothing_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Earlier tests sent telemetry to this process as well."""
+    monkeypatch.setattr(keys_heard, "_noted", set())
+    monkeypatch.setattr(keys_heard, "_told", {})
+
+
 def heard() -> list[tuple[str, str]]:
     return [(each.kind, each.key) for each in journal.read(0, ["ingest"]) if "key" in each.kind]
 

@@ -111,6 +111,12 @@ def test_a_reset_is_carried_out_once_and_reported(site: LiveSite, planner: Steer
     until(lambda: not Command.objects.filter(ended_at=None).exists(), 10)
 
 
+def transitions() -> list[str]:
+    """The states that the planner's breaker for Graph was told to have come to."""
+    rows = BreakerTransition.objects.filter(name="microsoft_graph").order_by("at")
+    return list(rows.values_list("to_state", flat=True))
+
+
 @pytest.mark.timeout(400)
 def test_the_service_works_on_without_the_site_and_catches_up(
     mortal_site: tuple[WebProcess, LiveSite], faulty_graph: Graph
@@ -139,16 +145,6 @@ def test_the_service_works_on_without_the_site_and_catches_up(
         document = ended.service
         until(lambda: Instance.objects.filter(service=document, applied_version=2).exists(), 30)
         # What happened in between is told late, but told.
-        until(
-            lambda: (
-                list(
-                    BreakerTransition.objects.filter(name="microsoft_graph")
-                    .order_by("at")
-                    .values_list("to_state", flat=True)
-                )
-                == ["forced_open", "closed"]
-            ),
-            30,
-        )
+        until(lambda: transitions() == ["forced_open", "closed"], 30)
         assert AuditEntry.objects.filter(action="breaker.override.expired").count() == 1
         assert not planner.call("update_task", task_id=task, title="on").get("isError")
