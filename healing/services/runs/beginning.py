@@ -32,7 +32,7 @@ def run_begin(hands: Hands, run: HealingRun, definition: Definition) -> datetime
         return None
     approved = bool(run.approved_by)
     # Whoever starts a run themselves knows how the target is.
-    if run.approved_at != run.created_at and recovered_by_itself(run):
+    if run.approved_at != run.created_at and recovered_by_itself(run, now):
         with hands.lease.writing() as row:
             run_end(row, RunState.CANCELLED, RECOVERED, now)
         return None

@@ -31,7 +31,7 @@ def runs_reap(now: datetime) -> list[UUID]:
 
 
 def _is_over(run: HealingRun, now: datetime) -> bool:
-    return (run.approve_until or now) <= now or recovered_by_itself(run)
+    return (run.approve_until or now) <= now or recovered_by_itself(run, now)
 
 
 def _end(run_id: UUID, now: datetime) -> bool:

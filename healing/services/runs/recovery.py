@@ -13,12 +13,13 @@ from healing.choices import OPEN, RunState
 from healing.domain.definition import Definition, definition_of
 from healing.domain.machine import RunSeen, StepSeen, Thing, may_have_acted, next_thing
 from healing.models import HealingRun, HealingStep
-from healing.services.runs.beginning import run_begin
+from healing.services.runs.beginning import RECOVERED, run_begin
 from healing.services.runs.contexts import Hands, Now, utc_now
 from healing.services.runs.dry import run_dry
 from healing.services.runs.ending import run_end, run_move
 from healing.services.runs.leases import lease_claim
 from healing.services.runs.reaper import approval_end
+from healing.services.runs.standing import recovered_by_itself
 from healing.services.runs.steps import step_act, step_examine, steps_doubt
 from healing.services.runs.stopping import run_stopped
 from healing.services.runs.undoing import can_undo, step_undo, undo_begin
@@ -137,6 +138,9 @@ def _do(
             step_undo(hands, run, step)
         case "give_up" if step is not None:
             undo_begin(hands, f"Step {step.name} failed: {step.error}")
+        case "exhausted" if not _acted(seen) and recovered_by_itself(run, hands.now()):
+            with hands.lease.writing() as row:
+                run_end(row, RunState.CANCELLED, RECOVERED, hands.now())
         case "exhausted":
             undo_begin(hands, run.outcome or "No step of it could be done.")
         case "undone":
@@ -212,7 +216,7 @@ def _end_undone(hands: Hands, run: HealingRun, seen: RunSeen) -> None:
     evidence = _evidence(run, steps)
     words = undone_words(evidence)
     asked = bool(run.rollback_asked_by)
-    acted = any(may_have_acted(each) for each in seen.steps)
+    acted = _acted(seen)
     if asked and not evidence["not_undone"]:
         state = RunState.ROLLED_BACK
     elif acted or asked:
@@ -221,6 +225,10 @@ def _end_undone(hands: Hands, run: HealingRun, seen: RunSeen) -> None:
         state = RunState.FAILED
     with hands.lease.writing() as row:
         run_end(row, state, f"{row.undoing} {words}".strip(), hands.now(), evidence)
+
+
+def _acted(seen: RunSeen) -> bool:
+    return any(may_have_acted(each) for each in seen.steps)
 
 
 def _evidence(run: HealingRun, steps: list[HealingStep]) -> dict[str, Any]:

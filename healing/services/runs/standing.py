@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
+from breakers.choices import BreakerState
 from breakers.models import Breaker
 from breakers.selectors.instances import live_instances
 from healing.choices import TargetKind, TriggerKind
@@ -35,8 +36,12 @@ def breakers_of(run: HealingRun, now: datetime) -> list[str]:
     return [state for place, state in states.items() if place in live] or list(states.values())
 
 
-def recovered_by_itself(run: HealingRun) -> bool:
-    """Whether the check that it answers to is up again, though nothing was done."""
+def recovered_by_itself(run: HealingRun, now: datetime) -> bool:
+    """Whether the check that it answers to is up again, or its breaker closed, though nothing was
+    done."""
+    if run.trigger_kind == TriggerKind.BREAKER_OPEN:
+        states = breakers_of(run, now)
+        return bool(states) and all(each == BreakerState.CLOSED for each in states)
     if run.trigger_kind != TriggerKind.CHECK_FAILED or run.check_id is None:
         return False
     return CheckStatus.objects.filter(pk=run.check_id, own_state=HealthState.UP).exists()

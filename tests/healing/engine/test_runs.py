@@ -6,7 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from breakers.domain.keys import breaker_key
+from breakers.models import Breaker
 from healing.choices import RunState, StepState
+from healing.domain.subject import Subject
 from healing.models import HealingRun
 from healing.services.recovery_orchestrator import run_look, run_start, runs_due
 from resilience_site.core import journal
@@ -216,6 +219,30 @@ def test_a_run_whose_target_recovered_by_itself_does_nothing(world: World, stage
     run = followed(run, world)
     assert run.state == RunState.CANCELLED
     assert stage.log == []
+    assert "recovered by itself" in run.outcome
+
+
+def test_a_run_all_of_whose_steps_were_skipped_as_its_breaker_closed_is_no_failure(
+    world: World, stage: Stage
+) -> None:
+    breaker = Breaker.objects.create(
+        service="shop", name="bank", instance="i-1", key=breaker_key("shop", "bank"),
+        state="open", since=world.now, reason="r", first_seen=world.now, last_seen=world.now,
+    )  # fmt: skip
+    flow = workflow(
+        step("test_left", "one", precondition={"type": "breaker_open"}),
+        now=world.now, target="breaker", trigger={"type": "breaker_open"},
+    )  # fmt: skip
+    about = Subject(
+        kind="breaker", name="shop/bank", service="shop", trigger_kind="breaker_open",
+        trigger_key=breaker.key, trigger={"text": "bank is open"},
+    )  # fmt: skip
+    run = run_start(workflow=flow, subject=about, actor=SITE, now=world.now)
+    # It closes after the run has begun, and right before its first step.
+    HealingRun.objects.filter(pk=run.pk).update(state=RunState.RUNNING, started_at=world.now)
+    Breaker.objects.update(state="closed")
+    run = followed(run, world)
+    assert (run.state, states(run)) == (RunState.CANCELLED, [StepState.SKIPPED])
     assert "recovered by itself" in run.outcome
 
 
