@@ -49,8 +49,15 @@ def now(request: HttpRequest) -> HttpResponse:
     rows = [
         (each.failing, [_row(one, each.failing.service) for one in each.answers])
         for each in found.failures
+        if each.answers
     ]
-    context |= {"found": found, "rows": rows, "verdict": _verdict(found)}
+    unanswered = [each.failing for each in found.failures if not each.answers]
+    context |= {
+        "found": found,
+        "rows": rows,
+        "unanswered": unanswered,
+        "verdict": _verdict(found),
+    }
     part = "_now" if is_partial(request) else "now"
     return render(request, f"healing/{part}.html", context)
 

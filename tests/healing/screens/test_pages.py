@@ -223,6 +223,10 @@ def test_what_would_heal_now_is_pulled_into_its_page(operator: Client, scene: Sc
             f"/healing/opportunities/{scene.opportunity.pk}/start",
         ):
             assert text in page, text
+    Workflow.objects.update(enabled=False)
+    page = text_of(operator, "/healing/now?part=preview")
+    assert "No workflow answers to these" in page
+    assert "Waits 1 s" not in page
 
 
 def test_targets_show_no_secret_and_keep_it(operator: Client, scene: Scene) -> None:
