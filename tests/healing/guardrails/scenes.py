@@ -11,6 +11,9 @@ from healing.domain.definition import Definition, definition_form, definition_of
 from healing.domain.guardrails import Judgement
 from healing.models import HealingRun, HealingStep, HealingTarget, Workflow
 from healing.services.guardrails import guardrails_judge
+from health.choices import HealthState
+from health.models import CheckStatus
+from resilience_site.core import journal
 from resilience_site.core.sealing import seal
 from tests.health.world import World
 
@@ -114,3 +117,21 @@ def judged(world: World, of: Workflow, subject: Subject = PLANNER, **more: Any) 
 
 def refused_by(judgement: Judgement) -> str:
     return judgement.refusal.name if judgement.refusal else ""
+
+
+def well(world: World) -> None:
+    """All checks pass, and that is confirmed."""
+    CheckStatus.objects.update(own_state=HealthState.UP, own_since=world.now)
+    world.evaluate()
+
+
+def entries(*kinds: str) -> list[journal.Recorded]:
+    found = journal.read(0, ["healing"], limit=10_000)
+    return [each for each in found if each.kind in kinds]
+
+
+def fail(world: World, *checks: str) -> None:
+    """Let checks fail until that is confirmed."""
+    rows = CheckStatus.objects.filter(check_row__name__in=checks)
+    rows.update(own_state=HealthState.DOWN, own_since=world.now)
+    world.evaluate()
