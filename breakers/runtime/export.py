@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 EXPORT_TIMEOUT = 5.0  # seconds for one batch, its retries included
-# Batches of a signal that did not arrive and are sent again when others do, oldest dropped first.
+# Batches of a signal that did not arrive and are sent again as soon as anything does, whatever its
+# signal; the oldest are dropped first.
 MAX_KEPT = 20
 _LATER = ("401", "403", "408", "425", "429")
 # Events tell what happened once; of traces there are many, and the next metrics say all again.
@@ -50,6 +51,9 @@ class Exporter:
         self._success = success
         self.prepare: Callable[[Any], Any] = lambda batch: batch
         self._kept: deque[Any] = deque(maxlen=MAX_KEPT if signal in _KEPT_SIGNALS else 0)
+        self._keeping = threading.Lock()
+        self._sending = threading.Lock()
+        self._sending_kept = threading.Lock()
         self.point_at(target, watch)
         # What a metric reader asks of its exporter.
         self._preferred_temporality = getattr(self._exporter, "_preferred_temporality", None)
@@ -57,6 +61,7 @@ class Exporter:
 
     def point_at(self, target: Target, watch: Watch) -> None:
         self._watch = watch
+        watch.on_arrival(self._signal, self.send_kept)
         # Of this signal's own last request: those of others may end at the same moment.
         self._reason = ""
         self._exporter: Any = self._kind(
@@ -74,27 +79,44 @@ class Exporter:
         if exporter is None:
             return self._success
         prepared = self.prepare(batch)
-        result = self._send(exporter, prepared, options)
+        result, reason = self._send(exporter, prepared, options)
         if result is self._success:
-            self._send_kept(exporter)
-        elif _may_arrive_later(self._reason):
-            self._kept.append(prepared)
+            self._watch.arrived()
+        elif _may_arrive_later(reason):
+            with self._keeping:
+                self._kept.append(prepared)
         return result
 
-    def _send_kept(self, exporter: Any) -> None:
+    def send_kept(self) -> None:
         """What did not arrive while the site was away, oldest first, until it is away again."""
-        while self._kept:
-            if self._send(exporter, self._kept[0], {}) is not self._success:
-                if _may_arrive_later(self._reason):
-                    return
-                logger.debug("A batch of %s was refused for good", self._signal)
-            self._kept.popleft()
+        if not self._kept or not self._sending_kept.acquire(blocking=False):
+            return
+        try:
+            while self._kept and (exporter := self._exporter) is not None:
+                batch = self._kept[0]
+                result, reason = self._send(exporter, batch, {})
+                if result is not self._success:
+                    if _may_arrive_later(reason):
+                        return
+                    logger.debug("A batch of %s was refused for good", self._signal)
+                self._forget(batch)
+        finally:
+            self._sending_kept.release()
 
-    def _send(self, exporter: Any, batch: Any, options: dict[str, Any]) -> Any:
-        with self._watch.quiet():
+    def _forget(self, batch: Any) -> None:
+        with self._keeping:
+            # It may have been dropped as the oldest meanwhile.
+            if self._kept and self._kept[0] is batch:
+                self._kept.popleft()
+
+    def _send(self, exporter: Any, batch: Any, options: dict[str, Any]) -> tuple[Any, str]:
+        """The exporter's result, and what its last request ended with."""
+        # One at a time: what was kept is sent from the threads of other signals, too.
+        with self._sending, self._watch.quiet():
             result = exporter.export(batch, **options)
-        self._watch.note(result is self._success, self._reason)
-        return result
+            reason = self._reason
+        self._watch.note(result is self._success, reason)
+        return result, reason
 
     def force_flush(self, *_: Any, **__: Any) -> bool:
         return True
@@ -113,6 +135,16 @@ class Watch:
         self._url = url
         self._lock = threading.Lock()
         self._failing = False
+        self._on_arrival: dict[str, Callable[[], None]] = {}
+
+    def on_arrival(self, signal: str, act: Callable[[], None]) -> None:
+        """Have `act` called whenever a batch of any signal has arrived."""
+        self._on_arrival[signal] = act
+
+    def arrived(self) -> None:
+        """A batch has arrived: what was kept may do so, too."""
+        for act in self._on_arrival.values():
+            act()
 
     @contextmanager
     def quiet(self) -> Iterator[None]:

@@ -68,6 +68,20 @@ def test_events_are_kept_though_traces_arrive_at_the_moment_at_which_they_do_not
     assert wire.arrived == [("traces", "a trace"), ("logs", "closed"), ("logs", "forced open")]
 
 
+def test_events_that_are_kept_are_sent_as_soon_as_anything_arrives(wire: Wire) -> None:
+    watch = Watch(TARGET.url)
+    logs, traces = wire.exporter("logs", watch), wire.exporter("traces", watch)
+    wire.status["logs"] = None
+    logs.export("forced open")
+    logs.export("closed")
+    wire.status["logs"] = 200
+    # No other event happens for hours.
+    traces.export("a trace")
+    assert wire.arrived == [("traces", "a trace"), ("logs", "forced open"), ("logs", "closed")]
+    traces.export("another")
+    assert len(wire.arrived) == 4
+
+
 def test_events_that_are_refused_are_not_sent_again_though_others_may_be_later(
     wire: Wire,
 ) -> None:
