@@ -3,7 +3,8 @@
 
 export const JITTER = 100;
 export const GAP = 300;
-// A server that answers slowly is asked less often: pulls take at most this share of the time.
+// A server that answers slowly is asked less often: pulls take at most this share of the time. One
+// slow answer is a hiccup, so the quicker one of the last two counts.
 export const SHARE = 1 / 4;
 
 export class Pulls {
@@ -21,7 +22,7 @@ export class Pulls {
 
   /** Ask for a pull of `target`; many tabs ask at once, so each waits a moment of its own. */
   request(target) {
-    const state = this.states.get(target) ?? { phase: "idle", startedAt: -Infinity, took: 0 };
+    const state = this.states.get(target) ?? { phase: "idle", startedAt: -Infinity, took: [0, 0] };
     this.states.set(target, state);
     if (state.phase === "waiting") return;
     if (state.phase === "running" || state.phase === "again") {
@@ -29,7 +30,7 @@ export class Pulls {
       return;
     }
     state.phase = "waiting";
-    const gap = Math.max(GAP, state.took / SHARE);
+    const gap = Math.max(GAP, Math.min(...state.took) / SHARE);
     const rest = Math.max(0, state.startedAt + gap - this.now());
     this.setTimer(() => this.start(target, state), rest + this.random() * JITTER);
   }
@@ -40,7 +41,7 @@ export class Pulls {
     try {
       await this.run(target);
     } finally {
-      state.took = this.now() - state.startedAt;
+      state.took = [state.took[1], this.now() - state.startedAt];
       const again = state.phase === "again";
       state.phase = "idle";
       if (again) this.request(target);
