@@ -14,9 +14,7 @@ from alerting.domain.matchers import matchers_stored
 from alerting.domain.muting import MaintenanceRule, SilenceRule
 from alerting.domain.routing import RouteRule
 from alerting.models import Inhibition, Route, Silence
-from health.selectors.maintenance import Occurrence, windows_between
-
-_INSTANT = timedelta(microseconds=1)
+from health.selectors.maintenance import Occurrence, windows_now
 
 
 def route_list() -> QuerySet[Route]:
@@ -86,7 +84,7 @@ def maintenance_rules(now: datetime) -> list[MaintenanceRule]:
     """Maintenance windows that go on at `now`; one query."""
     return [
         MaintenanceRule(each.maintenance_id, each.name, each.ends_at, _Covering(each))
-        for each in windows_between(now, now + _INSTANT)
+        for each in windows_now(now)
     ]
 
 

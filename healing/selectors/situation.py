@@ -23,9 +23,8 @@ from healing.models import HealingRun, HealingSwitch, HealingTarget, Quarantine,
 from healing.selectors.switches import ALL, released_at, stop_among
 from health.choices import HealthState
 from health.models import CheckStatus
-from health.selectors.maintenance import windows_between
+from health.selectors.maintenance import windows_now
 
-_INSTANT: Final = timedelta(microseconds=1)
 _NO_CHECK: Final = UUID(int=0)
 _ENDED: Final = sorted({RunState.SUCCEEDED, *UNSUCCESSFUL})
 _FAILING: Final = (HealthState.DOWN, HealthState.UNREACHABLE)
@@ -108,7 +107,7 @@ def _others(run: HealingRun | None) -> Any:
 
 def _windows(subject: Subject, now: datetime) -> tuple[str, ...]:
     check_id = subject.check_id or _NO_CHECK
-    windows = windows_between(now, now + _INSTANT)
+    windows = windows_now(now)
     return tuple(each.name for each in windows if each.covers(check_id, subject.service))
 
 

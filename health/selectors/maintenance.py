@@ -84,9 +84,14 @@ def next_of(window: Maintenance, now: datetime) -> Occurrence | None:
     return None if span is None else _occurrence(window, span)
 
 
+def windows_now(now: datetime) -> list[Occurrence]:
+    """All spans that go on at `now`; one query."""
+    return windows_between(now, now + _INSTANT)
+
+
 def covered_now(now: datetime) -> Callable[[UUID, str], bool]:
     """Tells of a check (id, service) whether it is in maintenance at `now`; one query."""
-    windows = windows_between(now, now + _INSTANT)
+    windows = windows_now(now)
     return lambda check_id, service: any(each.covers(check_id, service) for each in windows)
 
 

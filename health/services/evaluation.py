@@ -19,7 +19,7 @@ from health.choices import HealthState
 from health.domain.graph import Graph, Node, Verdict, evaluate
 from health.models import CheckStatus, StateChange
 from health.selectors.graph import graph_now
-from health.selectors.maintenance import covered_now
+from health.selectors.maintenance import covered_now, windows_now
 from health.services import outages
 from health.services.locks import graph_lock
 from health.services.reprobes import reprobe
@@ -290,14 +290,19 @@ def _entry(each: Judged, rows: Mapping[UUID, Row]) -> Entry:
 
 def windows_follow(*, now: datetime) -> bool:
     """Evaluate where a maintenance window began or ended since; whether one did."""
-    covered = covered_now(now)
-    checks = CheckStatus.objects.filter(check_row__enabled=True).values_list(
-        "check_row_id", "check_row__service_id", "state"
-    )
-    stirred = any(
-        covered(key, str(service)) != (state == HealthState.MAINTENANCE)
-        for key, service, state in checks
-    )
+    checks = CheckStatus.objects.filter(check_row__enabled=True)
+    windows = windows_now(now)
+    if not windows:
+        # Most of the time; then no more is read than whether one has just ended.
+        stirred = checks.filter(state=HealthState.MAINTENANCE).exists()
+    else:
+        stirred = any(
+            any(each.covers(key, str(service)) for each in windows)
+            != (state == HealthState.MAINTENANCE)
+            for key, service, state in checks.values_list(
+                "check_row_id", "check_row__service_id", "state"
+            )
+        )
     if stirred:
         with transaction.atomic():
             graph_evaluate(now=now)
