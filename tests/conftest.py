@@ -21,9 +21,16 @@ from tests.chaos import running_planner
 from tests.demo.graph import Graph, running_graph
 from tests.demo.planner import PlannerProcess
 from tests.livesite import LiveSite, fresh_site, web_process
+from tests.scheduling import OneSiteAtATime
 from tests.steady import be_steady, flush
 
 be_steady()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> OneSiteAtATime | None:
+    """Files are spread over the processes, whole sites are not (see `scheduling`)."""
+    return OneSiteAtATime(config) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
