@@ -23,6 +23,7 @@ def be_steady() -> None:
     settings.register_profile(
         "steady",
         suppress_health_check=[HealthCheck.too_slow],
+        deadline=None,
         max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "50")),
     )
     settings.load_profile("steady")

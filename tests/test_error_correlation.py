@@ -192,7 +192,7 @@ async def test_a_site_that_does_not_answer_costs_one_short_wait_and_no_stall() -
         assert ticks > 5
         began = time.monotonic()
         again = await tracker.correlate_errors(tracker.events())
-        assert time.monotonic() - began < 0.1
+        assert time.monotonic() - began < 0.25
         beside.cancel()
     assert result.source == again.source == "local"
     assert "did not answer within 0.3 s" in result.why

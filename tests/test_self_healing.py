@@ -24,7 +24,7 @@ import pytest
 import redis
 
 from tests.collected import seed
-from tests.embedded.running import Up, free_port, until
+from tests.embedded.running import Up, free_port, until, words_of
 
 PLANNER = "planner-mcp-server"
 KEY = "operator-key-of-the-healing-tests"
@@ -129,7 +129,7 @@ class Demo:
         (found,) = [
             each
             for each in self._up.processes()
-            if "deploy.demo.planner_mcp" in (words := each.cmdline())
+            if "deploy.demo.planner_mcp" in (words := words_of(each))
             and not any("tether" in word for word in words)
         ]
         return found

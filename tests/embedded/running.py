@@ -186,11 +186,16 @@ def _parent(process: psutil.Process) -> int:
         return 0
 
 
-def _is(process: psutil.Process, name: str) -> bool:
+def words_of(process: psutil.Process) -> list[str]:
+    """Its command line; nothing when it has ended meanwhile."""
     try:
-        words = process.cmdline()
+        return process.cmdline()
     except psutil.NoSuchProcess:
-        return False
+        return []
+
+
+def _is(process: psutil.Process, name: str) -> bool:
+    words = words_of(process)
     if "tether.py" in " ".join(words):
         return False
     return all(any(mark in word for word in words) for mark in _MARKS[name])

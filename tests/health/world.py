@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
+
 from health.choices import DependencyStatus
 from health.models import Check, CheckResult, CheckStatus, Dependency, Outage, Service, StateChange
 from health.services.announcements import outages_announce
@@ -22,6 +24,16 @@ from resilience_site.core.sealing import seal
 
 START = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+# The next run or announcement; where there are maintenance windows it may be any second.
+_QUIET_UNTIL = """
+SELECT LEAST(
+    (SELECT min(next_due_at) FROM health_checkstatus),
+    (SELECT min(announce_at) FROM health_outage
+     WHERE ended_at IS NULL AND announced_at IS NULL AND announce_at IS NOT NULL),
+    (SELECT to_timestamp(0) WHERE EXISTS (SELECT FROM health_maintenance)
+     OR EXISTS (SELECT FROM health_checkstatus WHERE state = 'maintenance'))
+)
+"""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -91,13 +103,24 @@ class World:
 
     def run(self, seconds: float, each: Callable[[], None] | None = None) -> None:
         """Let time go by, second by second; every check is probed when it is due."""
+        quiet_until = self.now
         for _ in range(round(seconds)):
             self.now += SECOND
+            if each is None and self.now < quiet_until:
+                continue
             self.probe()
             if self.now.second % 2 == 0:
                 self.follow()
             if each is not None:
                 each()
+            quiet_until = self._quiet_until()
+
+    def _quiet_until(self) -> datetime:
+        """Before then neither a probe nor what the beat does could find anything to do."""
+        with connection.cursor() as cursor:
+            cursor.execute(_QUIET_UNTIL)
+            (moment,) = cursor.fetchone()
+        return moment or self.now
 
     def follow(self) -> None:
         """What the beat does every two seconds."""

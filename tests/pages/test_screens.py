@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from datetime import UTC, datetime
+from statistics import median
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, WebSocketRoute, expect
@@ -83,7 +84,8 @@ def test_the_slider_of_the_map_shows_a_part_of_the_time(busy: Page) -> None:
 def test_a_new_error_is_seen_in_less_than_a_second(busy: Page) -> None:
     busy.goto("/errors")
     say(busy, "Live")
-    for number in (1, 2):
+    waits = []
+    for number in (1, 2, 3):
         busy.wait_for_timeout(1_000)
         busy.evaluate(
             """(text) => {
@@ -99,9 +101,9 @@ def test_a_new_error_is_seen_in_less_than_a_second(busy: Page) -> None:
         call = fail(f"outage {number}")
         stored = ErrorEvent.objects.filter(trace_id=call.trace_id).latest("received_at")
         busy.wait_for_function("() => window.seenAt")
-        if number == 2:
-            waited = busy.evaluate("window.seenAt") - stored.received_at.timestamp() * 1000
-            assert waited < 1_000
+        waits.append(busy.evaluate("window.seenAt") - stored.received_at.timestamp() * 1000)
+    # One pull may find a cold process or a machine that is busy with something else.
+    assert median(waits) < 1_000, waits
 
 
 def test_the_first_error_turns_the_empty_overview_live(admin: Page) -> None:

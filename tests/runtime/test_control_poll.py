@@ -323,7 +323,7 @@ def test_a_waiting_poll_does_not_delay_shutdown(sink: Sink, resilience: Resilien
     began = time.monotonic()
     assert connection._poller is not None
     assert connection._poller.stop()
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 2
     assert not thread.is_alive()
     assert connection.control.status == "off"
     connection.shutdown(2)

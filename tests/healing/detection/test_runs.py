@@ -14,7 +14,7 @@ from healing.services.recovery_orchestrator import run_cancel, run_look, run_ref
 from resilience_site.core.audit import Actor
 from resilience_site.core.choices import ActorKind, Role
 from tests.healing.detection.scene import opportunities
-from tests.healing.engine.scenes import STAGE, stage, step, workflow
+from tests.healing.engine.scenes import Stage, stage, step, workflow
 from tests.health.world import World
 
 __all__ = ["stage"]
@@ -162,10 +162,10 @@ def test_a_run_that_a_person_cancelled_is_not_begun_again(world: World) -> None:
     assert len(runs()) == 1
 
 
-def test_observing_notes_what_would_have_been_done_once(world: World) -> None:
+def test_observing_notes_what_would_have_been_done_once(world: World, stage: Stage) -> None:
     workflow(step("test_left", "pool"), now=world.now, mode="observe")
     world.run(40, lambda: tick(world))
-    assert STAGE.log == []
+    assert stage.log == []
     [dry] = HealingRun.objects.filter(dry_run=True)
     assert dry.state == RunState.SUCCEEDED
     assert [each.output for each in dry.steps.all()] == ["would test_left pool of shop"]

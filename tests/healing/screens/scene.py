@@ -87,10 +87,10 @@ def furnished() -> Scene:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM core_journalentry")
     now = datetime.now(UTC)
-    world = World(now - 10 * MINUTE)
+    world = World(now - 4 * MINUTE)
     world.check("shop-api", interval=5, service="shop", failures_to_down=2, successes_to_up=2)
     world.check("cellar", interval=30, service="cellar")
-    world.run(420)
+    world.run(60)
     world.down.add("shop-api")
     world.run(170)
     workflows_ship(actor=Actor.system("healing_apply"), now=now)
