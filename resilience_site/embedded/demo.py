@@ -13,8 +13,8 @@ from resilience_site.config import config
 from resilience_site.embedded.errors import StartError
 from resilience_site.embedded.folders import Folders
 from resilience_site.embedded.processes import spawn
-from resilience_site.embedded.programs import DemoContext, Program
-from resilience_site.embedded.site import ROOT, address
+from resilience_site.embedded.programs import ROOT, DemoContext, Program
+from resilience_site.embedded.site import address
 from resilience_site.embedded.supervisor import socket_path
 from resilience_site.embedded.valkey import Valkey
 from resilience_site.embedded.watch import Watch

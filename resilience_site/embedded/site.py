@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from resilience_site.config import config
 from resilience_site.core import taskqueue
-from resilience_site.embedded.programs import Program
+from resilience_site.embedded.programs import ROOT, Program
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 WEB, WORKER, HEALING, BEAT = "web", "worker", "healing", "beat"
 # Each process keeps at most one pool of the size in the settings, and few connections beside it.
 _CONNECTIONS_PER_PROCESS = 10

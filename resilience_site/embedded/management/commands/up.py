@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import os
-import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from resilience_site.config import config
-from resilience_site.embedded.site import ROOT
+from resilience_site.embedded.handover import become_launcher
 
 
 class Command(BaseCommand):
@@ -23,13 +20,6 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # Django has loaded the whole site, which the launcher has no use for: it replaces it.
-        state = str(config.resilience_state_dir)
-        words = ["-m", "resilience_site.embedded.launcher"]
-        words += ["--demo"] * options["demo"] + ["--stop-with-parent"] * options["stop_with_parent"]
-        os.chdir(ROOT)
-        os.execve(  # noqa: S606
-            sys.executable,
-            [sys.executable, *words],
-            {**os.environ, "RESILIENCE_STATE_DIR": state},
+        become_launcher(
+            ["--demo"] * options["demo"] + ["--stop-with-parent"] * options["stop_with_parent"]
         )
