@@ -12,6 +12,7 @@ from django.db.backends.base.creation import TEST_DATABASE_PREFIX
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page
 from pytest_django import DjangoDbBlocker
+from xdist.remote import Producer
 
 from breakers.runtime import CircuitState, default
 from resilience_site.core.choices import Role
@@ -28,9 +29,9 @@ be_steady()
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config) -> OneSiteAtATime | None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneSiteAtATime | None:
     """Files are spread over the processes, whole sites are not (see `scheduling`)."""
-    return OneSiteAtATime(config) if config.getvalue("dist") == "loadfile" else None
+    return OneSiteAtATime(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,8 @@ LOOKS: Final[Sequence[Look]] = [("light", DESK), ("dark", PHONE)]
 # A form is made of parts that other screens show in both; what may not fit is seen on a phone.
 FORM_LOOKS: Final[Sequence[Look]] = [("dark", PHONE)]
 ALL_LOOKS: Final[Sequence[Look]] = list(product(("light", "dark"), (DESK, PHONE)))
+# A page of the site without anything on it.
+_PLAIN: Final = "/livez"
 # Axe takes as long for a row as for the next one. Of elements that differ in their text alone, side
 # by side, the first says what there is to say; ids that are there twice are looked for before.
 _REDUCE: Final = """() => {
@@ -65,7 +67,9 @@ def problems(page: Page, path: str, looks: Sequence[Look] = LOOKS) -> list[str]:
     """What is wrong with the page at `path`: for axe, or because it is wider than the window."""
     found = []
     for scheme, size in looks:
-        # Set before the page is there: colours in transition from the other theme are no design.
+        # Set before the page is there: colours in transition from the other theme are no design,
+        # and a page that is left need not be laid out anew.
+        page.goto(_PLAIN)
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.set_viewport_size(size)
         page.goto(path)

@@ -9,6 +9,7 @@ from resilience_site.core import converters  # noqa: F401  # registers `anything
 from resilience_site.pages import (
     breakers,
     components,
+    favicon,
     healing,
     health,
     keys,
@@ -19,6 +20,7 @@ from resilience_site.pages import (
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
+    path("favicon.ico", favicon.favicon, name="favicon"),
     path("site-health", overview.site_health, name="site-health"),
     path("services", services.services, name="services"),
     path("services/map", services.service_map, name="service-map"),

@@ -298,6 +298,7 @@ SITE = [
     Row("GET", "/login", "/login", Everybody()),
     Row("POST", "/logout", "/logout", SignOut()),
     Row("GET", "/livez", "/livez", Everybody()),
+    Row("GET", "/favicon.ico", "/favicon.ico", Everybody()),
     Row("GET", "/readyz", "/readyz", Everybody()),
     Row("GET", "/healthz", "/healthz", Everybody()),
     Row("GET", "/healthz/<slug:group>", "/healthz/ready", Everybody()),

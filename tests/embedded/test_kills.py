@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.collected import seed
 from tests.embedded.conftest import Starter
 from tests.embedded.running import PROGRAMS, Up, closed_and_clean, counts, until
 
@@ -48,7 +49,7 @@ class Sites:
 
 @pytest.fixture(scope="module")
 def sites(hard_state: Path) -> Iterator[Sites]:
-    made = Sites(hard_state)
+    made = Sites(seed(hard_state))
     yield made
     made.end()
 
