@@ -98,7 +98,7 @@ def test_a_leaked_pool_fails_the_health_check_until_it_is_recycled(
     health = breakable.health()
     assert health.status_code == 200
     assert health.json()["pool"]["used"] == 0
-    assert until(lambda: not idle_in_transaction(breakable), 5)
+    assert until(lambda: not idle_in_transaction(breakable), 15)
 
 
 def test_terminating_its_idle_transactions_frees_the_pool_too(breakable: PlannerProcess) -> None:

@@ -53,7 +53,7 @@ def poll(resilience: Resilience) -> Iterator[Poll]:
         yield start
 
 
-def until(holds: Callable[[], Any], seconds: float = 5.0) -> None:
+def until(holds: Callable[[], Any], seconds: float = 15.0) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it did not come true in time"

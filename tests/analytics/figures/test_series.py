@@ -21,13 +21,17 @@ pytestmark = pytest.mark.usefixtures("store")
 NOW = datetime.now(UTC).replace(minute=30, second=0, microsecond=0)
 HOUR = timedelta(hours=1)
 DAY = TimeRange(NOW - timedelta(days=1), NOW)
+# Whole within the day, whenever that ends.
+SILENT = (NOW - 12 * HOUR).hour
 
 
 def history() -> None:
     for service, calls in (("planner", 10), ("graph", 30)):
         write_calls(
             service, DAY.since, DAY.until,
-            lambda at, calls=calls: None if at.hour == 3 else (calls, calls // 10, 20.0 + at.hour),
+            lambda at, calls=calls: (
+                None if at.hour == SILENT else (calls, calls // 10, 20.0 + at.hour)
+            ),
             every=5 * MINUTE,
         )  # fmt: skip
     write_errors("planner", uuid4(), [(NOW - n * HOUR, n) for n in range(1, 20)])

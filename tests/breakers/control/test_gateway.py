@@ -69,7 +69,7 @@ def force_open(instance: str = "", expires_in: int = 600) -> None:
     )  # fmt: skip
 
 
-def eventually(fact: Callable[[], Any], seconds: float = 5) -> Any:
+def eventually(fact: Callable[[], Any], seconds: float = 15) -> Any:
     """The fact once it is true; what another process writes is looked for until then."""
     until = time.monotonic() + seconds
     while not (found := fact()) and time.monotonic() < until:

@@ -226,7 +226,7 @@ def test_the_status_page_needs_no_script_and_no_login(
     assert [url for url in asked if ".js" in url or url.startswith("ws")] == []
     degraded_set(service=PLANNER, level="normal", reason="", actor=ANA, role=Role.ADMIN)
     # It loads itself anew.
-    expect(page.get_by_text("All systems operational")).to_be_visible(timeout=10_000)
+    expect(page.get_by_text("All systems operational")).to_be_visible()
     page.get_by_role("link", name="Stop").click()
     expect(page.get_by_text("Does not refresh by itself")).to_be_visible()
     context.close()
@@ -241,10 +241,10 @@ def test_an_open_status_page_shows_a_notice_and_drops_it_by_itself(
     page.evaluate("() => { window.isTheSame = true; }")
     degraded_set(service=PLANNER, level="reduced", notice="Plans may be old.", reason="Graph",
                  actor=ANA, role=Role.ADMIN)  # fmt: skip
-    expect(page.get_by_text("Plans may be old.").first).to_be_visible(timeout=10_000)
+    expect(page.get_by_text("Plans may be old.").first).to_be_visible()
     expect(page).to_have_title("Degraded service · Service status")
     degraded_set(service=PLANNER, level="normal", reason="", actor=ANA, role=Role.ADMIN)
-    expect(page.get_by_text("All systems operational")).to_be_visible(timeout=10_000)
+    expect(page.get_by_text("All systems operational")).to_be_visible()
     assert page.evaluate("() => window.isTheSame")
 
 
