@@ -26,6 +26,7 @@ class SteeredPlanner(PlannerProcess):
 
     site_url = ""
     ingest_key = ""
+    http: httpx.Client
 
     @property
     def environment(self) -> dict[str, str]:
@@ -34,7 +35,7 @@ class SteeredPlanner(PlannerProcess):
 
     def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
         """The result of a tool call."""
-        answer = httpx.post(
+        answer = self.http.post(
             f"{self.url}/mcp",
             headers={"Accept": "application/json, text/event-stream"},
             json={
@@ -43,7 +44,6 @@ class SteeredPlanner(PlannerProcess):
                 "method": "tools/call",
                 "params": {"name": tool, "arguments": arguments},
             },
-            timeout=15,
         )
         return dict(answer.json()["result"])
 
@@ -57,7 +57,8 @@ def steered_planner(graph: Graph, url: str, key: str) -> Iterator[SteeredPlanner
     try:
         planner.start_cache()
         planner.start()
-        yield planner
+        with httpx.Client(timeout=15) as planner.http:
+            yield planner
     finally:
         planner.close()
         shutil.rmtree(folder)
