@@ -1,4 +1,4 @@
-"""Restarts a container of Docker (or Podman): by its name, or all that carry a label, one by one."""
+"""Restarts a container of Docker (or Podman): by its name, or those that carry a label, one by one."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ class DockerRestart:
     """Parameters. `server` is `unix:///path/of/docker.sock`, or `https://host:2376` with `ca`, and
     `certificate` and `key` of our own (PEM).
 
-    `container` is a name or an id; `label` (`key` or `key=value`) means all containers that carry
-    it, which are restarted one after the other. `grace_seconds` is how long a container has to stop
+    `container` is a name or an id; `label` (`key` or `key=value`) means the containers that carry it,
+    of which at most `most` are restarted, one after the other: first those that do not run, then
+    those whose health check fails, then those that run longest. `grace_seconds` is how long a container has to stop
     before it is killed (whole seconds), `ready_seconds` how long it may take until it runs and its
     health check, where it has one, passes.
     """
@@ -33,6 +34,7 @@ class DockerRestart:
     server: str = "unix:///var/run/docker.sock"
     container: str = ""
     label: str = ""
+    most: int = 1
     ca: str | None = None
     certificate: str | None = None
     key: str | None = None
@@ -57,6 +59,7 @@ class DockerRestartAction(Action[DockerRestart]):
             raise OptionError("label", f"must have at most {_LONGEST_LABEL} printable characters")
         if bool(parameters.certificate) != bool(parameters.key):
             raise OptionError("certificate", "belongs to a key, and the other way round")
+        require_range("most", parameters.most, 1, 100)
         require_range("grace_seconds", parameters.grace_seconds, 0, 300)
         require_range("ready_seconds", parameters.ready_seconds, 1, 600)
 
@@ -102,7 +105,7 @@ def _server(parameters: DockerRestart) -> Server:
 
 
 def _meant(parameters: DockerRestart, context: Context) -> list[Container]:
-    """The containers to restart, those that do not run first. Raises `ActionFailed`."""
+    """The containers to restart, the worst first. Raises `ActionFailed`."""
     docker = Docker(_server(parameters), context)
     if parameters.container:
         return [docker.container(parameters.container)]
@@ -111,7 +114,16 @@ def _meant(parameters: DockerRestart, context: Context) -> list[Container]:
         raise ActionFailed(
             f"No container at {docker.where} has the label {parameters.label}", permanent=True
         )
-    return sorted(found, key=lambda each: (each.running, each.name))
+    return sorted(found, key=_soundness)[: parameters.most]
+
+
+def _soundness(container: Container) -> tuple[bool, bool, str, str]:
+    return (
+        container.running,
+        container.health != "unhealthy",
+        container.started_at,
+        container.name,
+    )
 
 
 def _restarted(

@@ -85,14 +85,25 @@ def test_a_container_that_does_not_stop_is_killed_after_its_grace(
     )
 
 
-def test_all_containers_with_a_label_are_restarted_the_dead_one_first(
+def test_containers_with_a_label_are_restarted_the_dead_one_first(
     engine: Engine, at: dict[str, Any]
 ) -> None:
     graph = engine.box("graph").started_at
-    output = act({**at, "container": "", "label": "service=planner-mcp", "grace_seconds": 0})
+    output = act(
+        {**at, "container": "", "label": "service=planner-mcp", "most": 5, "grace_seconds": 0}
+    )
     assert [line.split(" ")[0] for line in output.splitlines()] == ["planner-2", "planner"]
     assert engine.box("planner-2").running
     assert engine.box("graph").started_at == graph
+
+
+def test_of_containers_with_a_label_one_is_restarted_where_no_more_are_asked_for(
+    engine: Engine, at: dict[str, Any]
+) -> None:
+    asked = {**at, "container": "", "label": "service=planner-mcp", "grace_seconds": 0}
+    assert act(asked).split(" ")[0] == "planner-2"
+    # All run now; the one that has run longest is next.
+    assert act(asked).split(" ")[0] == "planner"
 
 
 def test_it_waits_for_the_health_check_of_the_new_instance(
@@ -262,6 +273,7 @@ def test_a_remote_engine_is_called_by_tls_with_a_certificate_of_our_own() -> Non
         ({"container": "a", "certificate": "no", "key": "no"}, "certificate"),
         ({"container": "a", "grace_seconds": 301}, "grace_seconds"),
         ({"label": "x" * 2000}, "label"),
+        ({"label": "a", "most": 0}, "most"),
     ],
 )
 def test_parameters_that_cannot_work_are_refused(given: dict[str, Any], option: str) -> None:
