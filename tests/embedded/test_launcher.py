@@ -81,7 +81,7 @@ def test_a_second_start_on_the_same_state_says_so_in_one_sentence(
         f"A site runs already on {running.state} (process {running.process.pid}): stop it,"
         " or set RESILIENCE_STATE_DIR to another folder.\n"
     ]
-    assert running.status() == 200
+    until(lambda: running.status() == 200, 40, "readiness")
 
 
 def test_a_port_in_use_is_named_with_its_variable(
