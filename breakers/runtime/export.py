@@ -51,9 +51,8 @@ class Exporter:
         self._success = success
         self.prepare: Callable[[Any], Any] = lambda batch: batch
         self._kept: deque[Any] = deque(maxlen=MAX_KEPT if signal in _KEPT_SIGNALS else 0)
-        self._keeping = threading.Lock()
+        # What was kept is sent from the threads of other signals, too: one batch at a time.
         self._sending = threading.Lock()
-        self._sending_kept = threading.Lock()
         self.point_at(target, watch)
         # What a metric reader asks of its exporter.
         self._preferred_temporality = getattr(self._exporter, "_preferred_temporality", None)
@@ -79,44 +78,34 @@ class Exporter:
         if exporter is None:
             return self._success
         prepared = self.prepare(batch)
-        result, reason = self._send(exporter, prepared, options)
+        with self._sending:
+            result = self._send(exporter, prepared, options)
+            if result is not self._success and _may_arrive_later(self._reason):
+                self._kept.append(prepared)
         if result is self._success:
             self._watch.arrived()
-        elif _may_arrive_later(reason):
-            with self._keeping:
-                self._kept.append(prepared)
         return result
 
     def send_kept(self) -> None:
         """What did not arrive while the site was away, oldest first, until it is away again."""
-        if not self._kept or not self._sending_kept.acquire(blocking=False):
+        # Whoever sends now comes here afterwards, if that arrives.
+        if not self._kept or not self._sending.acquire(blocking=False):
             return
         try:
             while self._kept and (exporter := self._exporter) is not None:
-                batch = self._kept[0]
-                result, reason = self._send(exporter, batch, {})
-                if result is not self._success:
-                    if _may_arrive_later(reason):
+                if self._send(exporter, self._kept[0], {}) is not self._success:
+                    if _may_arrive_later(self._reason):
                         return
                     logger.debug("A batch of %s was refused for good", self._signal)
-                self._forget(batch)
-        finally:
-            self._sending_kept.release()
-
-    def _forget(self, batch: Any) -> None:
-        with self._keeping:
-            # It may have been dropped as the oldest meanwhile.
-            if self._kept and self._kept[0] is batch:
                 self._kept.popleft()
+        finally:
+            self._sending.release()
 
-    def _send(self, exporter: Any, batch: Any, options: dict[str, Any]) -> tuple[Any, str]:
-        """The exporter's result, and what its last request ended with."""
-        # One at a time: what was kept is sent from the threads of other signals, too.
-        with self._sending, self._watch.quiet():
+    def _send(self, exporter: Any, batch: Any, options: dict[str, Any]) -> Any:
+        with self._watch.quiet():
             result = exporter.export(batch, **options)
-            reason = self._reason
-        self._watch.note(result is self._success, reason)
-        return result, reason
+        self._watch.note(result is self._success, self._reason)
+        return result
 
     def force_flush(self, *_: Any, **__: Any) -> bool:
         return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -91,7 +91,11 @@ def windows_now(now: datetime) -> list[Occurrence]:
 
 def covered_now(now: datetime) -> Callable[[UUID, str], bool]:
     """Tells of a check (id, service) whether it is in maintenance at `now`; one query."""
-    windows = windows_now(now)
+    return covered_by(windows_now(now))
+
+
+def covered_by(windows: Collection[Occurrence]) -> Callable[[UUID, str], bool]:
+    """Tells of a check (id, service) whether one of `windows` covers it."""
     return lambda check_id, service: any(each.covers(check_id, service) for each in windows)
 
 

@@ -19,7 +19,7 @@ from health.choices import HealthState
 from health.domain.graph import Graph, Node, Verdict, evaluate
 from health.models import CheckStatus, StateChange
 from health.selectors.graph import graph_now
-from health.selectors.maintenance import covered_now, windows_now
+from health.selectors.maintenance import covered_by, covered_now, windows_now
 from health.services import outages
 from health.services.locks import graph_lock
 from health.services.reprobes import reprobe
@@ -296,9 +296,9 @@ def windows_follow(*, now: datetime) -> bool:
         # Most of the time; then no more is read than whether one has just ended.
         stirred = checks.filter(state=HealthState.MAINTENANCE).exists()
     else:
+        covered = covered_by(windows)
         stirred = any(
-            any(each.covers(key, str(service)) for each in windows)
-            != (state == HealthState.MAINTENANCE)
+            covered(key, str(service)) != (state == HealthState.MAINTENANCE)
             for key, service, state in checks.values_list(
                 "check_row_id", "check_row__service_id", "state"
             )

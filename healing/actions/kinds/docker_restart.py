@@ -26,9 +26,9 @@ class DockerRestart:
 
     `container` is a name or an id; `label` (`key` or `key=value`) means the containers that carry it,
     of which at most `most` are restarted, one after the other: first those that do not run, then
-    those whose health check fails, then those that run longest. `grace_seconds` is how long a container has to stop
-    before it is killed (whole seconds), `ready_seconds` how long it may take until it runs and its
-    health check, where it has one, passes.
+    those whose health check fails, then those that run longest. `grace_seconds` is how long a
+    container has to stop before it is killed (whole seconds), `ready_seconds` how long it may take
+    until it runs and its health check, where it has one, passes.
     """
 
     server: str = "unix:///var/run/docker.sock"
