@@ -97,7 +97,7 @@ def test_as_many_patterns_as_are_looked_at_take_short() -> None:
     onsets = {n: spread(chance, 40) for n in range(MOST_PATTERNS)}
     began = time.process_time()
     relations(onsets, length=DAY, within=WITHIN)
-    assert time.process_time() - began < 4
+    assert time.process_time() - began < 20
 
 
 @settings(max_examples=60, deadline=None)

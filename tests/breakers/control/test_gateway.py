@@ -253,7 +253,7 @@ def test_the_wait_ends_by_itself_without_a_change(site: LiveSite) -> None:
     client.poll()
     began = time.monotonic()
     assert client.poll(0, wait=1).status_code == 304
-    assert 0.9 < time.monotonic() - began < 3
+    assert 0.9 < time.monotonic() - began < 10
 
 
 def test_changes_at_the_same_time_leave_no_version_out(site: LiveSite) -> None:

@@ -197,7 +197,7 @@ class TestBrokenBroker:
             failed = await failure("celery", {"broker_url": url})
             assert failed.output.endswith("it refused the connection")
             assert HUSH not in failed.output + repr(failed)
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 4.5
         await eventually(lambda: pinging() == [])
 
     async def test_a_wrong_password(self, broker: ValkeyEngine) -> None:

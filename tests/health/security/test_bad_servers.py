@@ -19,11 +19,11 @@ pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 # Decoders whose time grows with the square of a text, or that are no character sets at all.
 @pytest.mark.parametrize("charset", ["punycode", "idna", "undefined", "unicode_escape", "hex"])
 async def test_a_server_does_not_choose_a_costly_decoder(charset: str) -> None:
-    page = answering("200 OK", f"Content-Type: text/html; charset={charset}", body=b"a" * 200_000)
+    page = answering("200 OK", f"Content-Type: text/html; charset={charset}", body=b"a" * 800_000)
     async with talking(page) as port:
         began = time.process_time()
         failed = await failure("http", {"url": f"http://{LOOPBACK}:{port}/", "keyword": "x"})
-        assert time.process_time() - began < 0.5
+        assert time.process_time() - began < 5
     assert failed.output == "The body is in an unknown character set"
 
 

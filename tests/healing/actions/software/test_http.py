@@ -65,7 +65,7 @@ def test_an_address_that_hangs_costs_its_own_seconds_only(server: Answering) -> 
         acted = act("warm_requests", warm(server, "/a", "/b", seconds=0.4, share=0.5), context())
     finally:
         done.set()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 8
     assert "It took too long: waiting for 127.0.0.1" in acted.done.output
     assert acted.done.after == {"succeeded": 1}
 
@@ -165,7 +165,7 @@ def test_a_hook_that_hangs_is_a_failed_step(server: Answering) -> None:
         failed = refused("http_hook", hook(server, seconds=0.5), context())
     finally:
         done.set()
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 8
     assert "It took too long" in failed.message
     assert not failed.permanent
 

@@ -148,7 +148,7 @@ def test_a_server_that_never_answers_is_waited_for_as_long_as_the_step_has() -> 
         given = {"dsn": f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/db"}
         began = time.monotonic()
         failed = refused("postgres_terminate_idle", given, context(seconds=1))
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10
     assert failed.message.startswith("It took too long: waiting for 127.0.0.1:")
 
 
