@@ -4,7 +4,8 @@
 set -u
 
 found() {
-    for name in chromium chromium-browser google-chrome google-chrome-stable chrome; do
+    for name in chromium-headless-shell chromium chromium-browser google-chrome \
+        google-chrome-stable chrome; do
         command -v "$name" >/dev/null 2>&1 && return 0
     done
     return 1
@@ -15,12 +16,15 @@ found && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "Installing Chromium for the browser tests"
     export DEBIAN_FRONTEND=noninteractive
+    # The engine alone, or where that is not to be had the whole browser.
     for attempt in 1 2 3; do
-        apt-get update && apt-get install --yes --no-install-recommends chromium && break
+        apt-get update
+        for package in chromium-headless-shell chromium; do
+            apt-get install --yes --no-install-recommends "$package" && found && exit 0
+        done
         echo "Attempt $attempt failed" >&2
         sleep $((attempt * 5))
     done
-    found && exit 0
 fi
 
 echo "No browser was found: browser tests cannot run. Install Chromium or Google Chrome." >&2
