@@ -237,17 +237,23 @@ def test_without_redis_each_decides_alone_and_joins_again(
     fail(one)
     assert one.state is CircuitState.OPEN
 
-    def closed() -> bool:
+    def closed(each: CircuitBreaker) -> bool:
         try:
-            one.acquire().success()
+            each.acquire().success()
         except CallNotPermitted:
             return False
-        return one.state is CircuitState.CLOSED
+        return each.state is CircuitState.CLOSED
 
-    until(closed)
+    def agreed() -> bool:
+        here, there = (state.status().epochs for state in states)
+        return here == there
+
+    until(lambda: closed(one))
     assert two.state is CircuitState.CLOSED
     valkey.resume() if how == "held" else valkey.start()
     until(lambda: all(state.status().connected for state in states))
+    # A vote that was on its way when Redis came back opens both for what was left of its time.
+    until(lambda: closed(one) and closed(two) and agreed())
     fail(two)
     until(lambda: one.state is CircuitState.OPEN)
     assert caplog.text.count("decide alone") >= 2
