@@ -46,7 +46,10 @@ def environment(state: Path, port: int, changes: Mapping[str, str] | None = None
 
 
 def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Wait for something outside of this process that nothing announces."""
+    """Wait for something outside of this process that nothing announces.
+
+    The limit is for what never comes: how fast things are is measured elsewhere.
+    """
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"{what} took more than {seconds} s"
@@ -117,6 +120,10 @@ class Up:
         """Whether the program has all its processes again, and the victim is none of them."""
         pids = self.pids(name)
         return len(pids) == PROGRAMS[name] and victim.pid not in pids
+
+    def is_whole(self) -> bool:
+        """Whether each program runs as often as it should, and the site is ready."""
+        return counts(self) == PROGRAMS and self.status() == 200
 
     def status(self, host: str = "127.0.0.1") -> int:
         """What /readyz answers; 0 when nobody does."""
