@@ -14,5 +14,5 @@ from tests.livesite import LiveSite
 def http(site: LiveSite) -> Iterator[httpx.Client]:
     """A client of the running site with an ingest key."""
     headers = {"Authorization": f"Bearer {site.ingest_key}"}
-    with httpx.Client(base_url=site.url, headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=site.url, headers=headers, timeout=60) as client:
         yield client

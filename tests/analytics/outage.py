@@ -9,7 +9,7 @@ import psycopg
 from django.db import connection
 from psycopg import sql
 
-RECOVERY_SECONDS = 30
+RECOVERY_SECONDS = 60
 
 
 @contextmanager

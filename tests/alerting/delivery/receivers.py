@@ -87,6 +87,8 @@ def running_receiver(*answers: Answer) -> Iterator[Receiver]:
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
+        # Many senders come at once: one that finds no room tries again only after a second.
+        request_queue_size = 128
 
         def handle_error(self, request: Any, client_address: Any) -> None:
             """A sender that was killed is part of the test."""

@@ -16,6 +16,14 @@ from tests.alerting.delivery.receivers import Answer, Receiver
 from tests.alerting.delivery.scene import NOW, channel, enqueue, message
 
 
+@pytest.fixture(autouse=True)
+def time_to_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that loads a large library begins slowly on a busy machine."""
+    monkeypatch.setattr("alerting.channels.apprise.ATTEMPT_SECONDS", 60.0)
+    monkeypatch.setattr("alerting.channels.apprise._CHECK_SECONDS", 60.0)
+    monkeypatch.setattr("alerting.services.sending.attempts.ATTEMPT_SECONDS", 60.0)
+
+
 def send(*to: Channel) -> list[Delivery]:
     """Side by side, as each begins a process."""
     made = [enqueue(each) for each in to]

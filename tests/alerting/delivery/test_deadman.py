@@ -21,7 +21,7 @@ from tests.alerting.delivery.receivers import Received, Receiver
 from tests.alerting.delivery.scene import webhook
 from tests.livesite import ROOT, _test_database_url
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
 # The web process as it is, in more of a hurry.
 _WEB = """
@@ -57,7 +57,7 @@ def web() -> Iterator[None]:
             yield
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(60)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def told(receiver: Receiver) -> threading.Event:
 def test_a_web_process_pages_that_no_worker_runs(
     told: threading.Event, web: None, receiver: Receiver
 ) -> None:
-    assert told.wait(90)
+    assert told.wait(180)
     page = next(
         each.document for each in receiver.received
         if each.document["commonLabels"].get("part") == "worker"

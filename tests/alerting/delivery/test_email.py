@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import email
 import random
-from collections.abc import Iterator
+import socket
+from asyncio import AbstractServer
+from collections.abc import Coroutine, Iterator
 from email.message import EmailMessage
 from email.policy import default
 from typing import Any
@@ -16,7 +18,6 @@ from alerting.models import Channel, Delivery
 from alerting.services.sending import deliveries_send
 from resilience_site.config import config
 from tests.alerting.delivery.scene import NOW, at, channel, enqueue, message
-from tests.health.checks.engines import free_port
 
 
 class Mailbox:
@@ -46,14 +47,25 @@ class Mailbox:
         return "250 taken"
 
 
+class OwnPort(Controller):
+    """Listens on a port that nobody else can take before it does."""
+
+    def __init__(self, box: Mailbox) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        port = self._listening.getsockname()[1]
+        super().__init__(box, hostname="127.0.0.1", port=port, ready_timeout=60)
+
+    def _create_server(self) -> Coroutine[Any, Any, AbstractServer]:
+        return self.loop.create_server(self._factory_invoker, sock=self._listening)
+
+
 @pytest.fixture
 def mailbox() -> Iterator[Mailbox]:
     box = Mailbox()
-    port = free_port()
-    server = Controller(box, hostname="127.0.0.1", port=port)
+    server = OwnPort(box)
     server.start()
     try:
-        with config.override(resilience_smtp_url=f"smtp://127.0.0.1:{port}"):
+        with config.override(resilience_smtp_url=f"smtp://127.0.0.1:{server.port}"):
             yield box
     finally:
         server.stop()

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
 from urllib.parse import urlsplit
 
-SECONDS = 15
+SECONDS = 60
 BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
     b"Content-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n"
@@ -104,6 +104,7 @@ class Relay:
 
 class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
+    request_queue_size = 128
     # A client may keep its connection open for longer than the test.
     block_on_close = False
 

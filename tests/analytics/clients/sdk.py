@@ -24,6 +24,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 NEVER = 3_600_000  # milliseconds: what is exported is exported by a flush
+# One that is given up is sent again, and counted twice.
+EXPORT_SECONDS = 60
 EXPONENTIAL = "plan.size"
 _numbers = itertools.count(1)
 
@@ -46,7 +48,7 @@ class Sdk:
         options: dict[str, Any] = {
             "headers": {"authorization": f"Bearer {key}"},
             "compression": Compression.Gzip if gzip else Compression.NoCompression,
-            "timeout": 20,
+            "timeout": EXPORT_SECONDS,
         }
         self._tracing = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._spans = OTLPSpanExporter(f"{url}/v1/traces", **options)
@@ -92,7 +94,7 @@ class Sdk:
         assert self._logging.force_flush()
 
     def flush_metrics(self) -> None:
-        assert self._metering.force_flush()
+        assert self._metering.force_flush(EXPORT_SECONDS * 1000)
 
     def close(self) -> None:
         for provider in (self._tracing, self._logging, self._metering):

@@ -126,7 +126,7 @@ def together(*works: Callable[[], Any]) -> list[Any]:
 
     def run(index: int, work: Callable[[], Any]) -> None:
         try:
-            barrier.wait(10)
+            barrier.wait(60)
             results[index] = work()
         except BaseException as error:
             failures.append(error)
@@ -137,7 +137,7 @@ def together(*works: Callable[[], Any]) -> list[Any]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     if failures:
         raise failures[0]
     return results

@@ -88,7 +88,7 @@ def test_the_age_of_what_waits_is_told() -> None:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - another thread makes it true
             await asyncio.sleep(0.01)
 

@@ -108,18 +108,18 @@ class Reader:
             with transaction.atomic(), connection.cursor() as cursor:
                 cursor.execute(f"SELECT count(*) FROM {self._table}")
                 self._reading.set()
-                self._done.wait(30)
+                self._done.wait(120)
         finally:
             connections.close_all()
 
     def __enter__(self) -> Reader:
         self._thread.start()
-        assert self._reading.wait(10)
+        assert self._reading.wait(60)
         return self
 
     def __exit__(self, *_: Any) -> None:
         self._done.set()
-        self._thread.join(10)
+        self._thread.join(60)
 
 
 def test_a_partition_in_use_is_left_for_the_next_run_and_the_others_go() -> None:

@@ -28,6 +28,7 @@ function options(signal) {
     url: `${SITE}/v1/${signal}`,
     headers: { authorization: `Bearer ${KEY}` },
     compression: COMPRESSION,
+    timeoutMillis: 60_000,
   };
 }
 
