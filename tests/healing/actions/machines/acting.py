@@ -13,7 +13,7 @@ from health.checks.addresses import Addresses
 
 def context(
     *,
-    seconds: float = 20.0,
+    seconds: float = 60.0,
     before: Mapping[str, Any] | None = None,
     private: bool = True,
     service: str = "planner-mcp",
@@ -34,7 +34,7 @@ def context(
     )
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait until `condition` holds; fails after `seconds`."""
     until = time.monotonic() + seconds
     while not condition():

@@ -48,11 +48,12 @@ class Service:
     killed: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
-        self.active, self.sub, self.result = "active", "running", "success"
-        self.invocation, self.pid = uuid.uuid4().bytes, next(_PIDS)
-        self.entered = int(time.time() * 1e6)
-        if self.crashes:
-            self.active, self.sub, self.result, self.pid = "failed", "failed", "exit-code", 0
+        # Its state last: who looks meanwhile must not see the old instance run.
+        self.invocation, self.entered = uuid.uuid4().bytes, int(time.time() * 1e6)
+        self.pid = 0 if self.crashes else next(_PIDS)
+        self.result = "exit-code" if self.crashes else "success"
+        self.sub = "failed" if self.crashes else "running"
+        self.active = "failed" if self.crashes else "active"
 
     @property
     def path(self) -> str:
@@ -170,6 +171,13 @@ class Bus:
         name, mode = message.body
         assert mode == "replace"
         service, number = self._service(name), next(self._jobs)
+        if service.job == "done":
+            # Before the answer: a thread may take its time to begin.
+            service.active, service.sub = (
+                ("deactivating", "stop-sigterm")
+                if service.ignores_stop
+                else ("activating", "start")
+            )
         job = f"{_PATH}/job/{number}"
         work = (client, service, number, job)
         threading.Thread(target=self._run, args=work, daemon=True).start()
@@ -179,10 +187,9 @@ class Bus:
         # The answer to the call goes first.
         time.sleep(0.02)
         if service.job == "done":
-            service.active, service.sub = "deactivating", "stop-sigterm"
             if service.ignores_stop:
-                service.killed.wait(60)
-            service.active, service.sub = "activating", "start"
+                service.killed.wait(600)
+                service.active, service.sub = "activating", "start"
             time.sleep(service.starts_after)
             service.start()
         body = (number, job, service.name, service.job)

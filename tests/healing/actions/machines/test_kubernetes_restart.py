@@ -70,7 +70,7 @@ def at(shared: tuple[Cluster, int]) -> dict[str, Any]:
     }
 
 
-def refused(given: dict[str, Any], *, seconds: float = 20.0) -> ActionFailed:
+def refused(given: dict[str, Any], *, seconds: float = 60.0) -> ActionFailed:
     with pytest.raises(ActionFailed) as failed:
         RESTART.act(RESTART.parse(given), context(seconds=seconds))
     assert TOKEN not in failed.value.message

@@ -53,7 +53,7 @@ def act(given: dict[str, Any]) -> str:
     return done.output
 
 
-def refused(given: dict[str, Any], *, seconds: float = 20.0) -> ActionFailed:
+def refused(given: dict[str, Any], *, seconds: float = 60.0) -> ActionFailed:
     with pytest.raises(ActionFailed) as failed:
         RESTART.act(RESTART.parse(given), context(seconds=seconds))
     return failed.value
@@ -74,9 +74,8 @@ def test_a_service_that_does_not_stop_is_killed_after_its_grace(
     bus: Bus, at: dict[str, Any]
 ) -> None:
     bus.services["planner@1.service"].ignores_stop = True
-    began = time.monotonic()
     assert "killed after 0.3 s" in act({**at, "grace_seconds": 0.3})
-    assert time.monotonic() - began < 10
+    assert bus.called.count("KillUnit") == 1
 
 
 def test_one_that_starts_slowly_is_waited_for_and_not_killed(bus: Bus, at: dict[str, Any]) -> None:
@@ -160,8 +159,9 @@ def test_a_bus_that_hangs_ends_with_the_time_of_the_step(
 ) -> None:
     bus.faults[method] = None
     began = time.monotonic()
-    assert "/bus gives no answer" in refused(at, seconds=0.5).message
-    assert time.monotonic() - began < 5
+    assert "/bus gives no answer" in refused(at, seconds=1).message
+    # Without the step's time it would be given ten seconds.
+    assert time.monotonic() - began < 9
 
 
 def test_a_job_that_never_ends_is_a_failure(bus: Bus, at: dict[str, Any]) -> None:
@@ -263,7 +263,7 @@ def test_services_of_a_real_systemd_come_back() -> None:
         env={**os.environ, **settings},
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=300,
     )
     if told.returncode == 77 or "unshare failed" in told.stderr:
         pytest.skip(f"systemd does not run here: {told.stderr[-300:]}")
