@@ -23,13 +23,15 @@ app.conf.worker_prefetch_multiplier = 1
 
 
 @app.task
-def doze(seconds: float) -> None:
-    time.sleep(seconds)
+def hold(gate: str) -> None:
+    """Runs until there is such a file."""
+    while not Path(gate).exists():
+        time.sleep(0.02)
 
 
 @contextmanager
-def worker(broker: str, name: str, *, restarts: bool = True) -> Iterator[None]:
-    """A worker process `NAME@fleet` with a pool of one process."""
+def worker(broker: str, name: str, *queues: str, restarts: bool = True) -> Iterator[None]:
+    """A worker process `NAME@fleet` with a pool of one process, that takes from `queues`."""
     environment = {**os.environ, BROKER: broker, "FLEET_RESTARTS": "on" if restarts else "off"}
     # Celery would set up the whole site in each worker, for seconds.
     environment.pop("DJANGO_SETTINGS_MODULE", None)
@@ -37,6 +39,7 @@ def worker(broker: str, name: str, *, restarts: bool = True) -> Iterator[None]:
         [
             *(sys.executable, "-m", "celery", "-A", "tests.healing.actions.software.fleetapp"),
             *("worker", "-P", "prefork", "-c", "1", "-n", f"{name}@fleet", "-l", "WARNING"),
+            *("-Q", ",".join(queues)),
             *("--without-gossip", "--without-mingle", "--without-heartbeat"),
         ],
         cwd=ROOT,

@@ -59,13 +59,13 @@ def test_too_few_good_answers_fail_the_step_and_enough_do_not(server: Answering)
 
 def test_an_address_that_hangs_costs_its_own_seconds_only(server: Answering) -> None:
     done = threading.Event()
-    server.before = lambda: done.wait(10) if len(server.asked) == 1 else None
+    server.before = lambda: done.wait(60) if len(server.asked) == 1 else None
     began = time.monotonic()
     try:
-        acted = act("warm_requests", warm(server, "/a", "/b", seconds=0.4, share=0.5), context())
+        acted = act("warm_requests", warm(server, "/a", "/b", seconds=3, share=0.5), context())
     finally:
         done.set()
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 40
     assert "It took too long: waiting for 127.0.0.1" in acted.done.output
     assert acted.done.after == {"succeeded": 1}
 
@@ -159,13 +159,13 @@ def test_a_status_that_is_no_success_fails_and_no_redirect_is_followed(
 
 def test_a_hook_that_hangs_is_a_failed_step(server: Answering) -> None:
     done = threading.Event()
-    server.before = lambda: done.wait(10)
+    server.before = lambda: done.wait(60)
     began = time.monotonic()
     try:
         failed = refused("http_hook", hook(server, seconds=0.5), context())
     finally:
         done.set()
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 40
     assert "It took too long" in failed.message
     assert not failed.permanent
 
