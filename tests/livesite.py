@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -31,7 +30,7 @@ from tests import collected
 from tests.emptying import empty_partitions
 
 ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 30
+START_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,7 @@ def _wait_until_alive(url: str, process: subprocess.Popen[bytes], log: Path) -> 
     while process.poll() is None and time.monotonic() < until:
         try:
             urllib.request.urlopen(f"{url}/livez", timeout=START_SECONDS).close()
-        except urllib.error.URLError:
+        except OSError:
             time.sleep(0.05)
         else:
             return

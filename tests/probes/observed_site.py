@@ -26,6 +26,7 @@ from tests.runtime.sink import MESSAGES
 REQUESTS = 5
 ROUNDS = 6
 received: list[Any] = []
+ended = threading.Semaphore(0)
 log = logging.getLogger("tests.observed_site")
 
 
@@ -49,6 +50,17 @@ async def site(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
+def noted(application: otel.Application) -> otel.Application:
+    """Tells of the end of each request, which comes after its answer and its span."""
+
+    async def note(scope: Any, receive: Any, send: Any) -> None:
+        await application(scope, receive, send)
+        if scope["path"] == "/work":
+            ended.release()
+
+    return note
+
+
 def counts() -> dict[str, int]:
     spans = logs = 0
     for _, message in received:
@@ -63,7 +75,9 @@ def main(port: int) -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "resilience_site.settings"
     django.setup()
     server = uvicorn.Server(
-        uvicorn.Config(otel.observed(site), "127.0.0.1", port, lifespan="off", log_level="error")
+        uvicorn.Config(
+            noted(otel.observed(site)), "127.0.0.1", port, lifespan="off", log_level="error"
+        )
     )
     threading.Thread(target=server.run, daemon=True).start()
     otel.setup("web")
@@ -77,9 +91,11 @@ def main(port: int) -> None:
         except urllib.error.URLError as error:
             if not isinstance(error.reason, ConnectionError):
                 raise
+    for _ in range(REQUESTS):
+        assert ended.acquire(timeout=30)
     rounds = []
     for _ in range(ROUNDS):
-        assert otel._connections[0].flush(10)
+        assert otel._connections[0].flush(30)
         rounds.append(counts())
     names = sorted(
         {

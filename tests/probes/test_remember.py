@@ -46,18 +46,18 @@ def test_many_askers_make_one_piece_of_work_and_none_waits_for_ever() -> None:
     def make() -> int:
         made.append(1)
         begun.set()
-        go_on.wait(10)
+        go_on.wait(60)
         return 7
 
     remembered = Remembered(make, seconds=60, patience=0.05)
     got: list[int] = []
     worker = threading.Thread(target=lambda: got.append(remembered.get()))
     worker.start()
-    begun.wait(10)
+    begun.wait(60)
     with pytest.raises(StillWaitingError):
         remembered.get()
     go_on.set()
-    worker.join(10)
+    worker.join(60)
     assert got == [7]
     assert remembered.get() == 7
     assert len(made) == 1
