@@ -58,7 +58,7 @@ async def get(path: str, method: str = "GET", headers: Any = ()) -> None:
     }
     request = ApplicationCommunicator(otel.observed(reply), scope)
     await request.send_input({"type": "http.request", "body": b""})
-    await request.wait()
+    await request.wait(60)
 
 
 async def test_a_request_is_a_span_named_by_its_route(finished: InMemorySpanExporter) -> None:

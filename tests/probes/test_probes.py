@@ -74,8 +74,8 @@ async def test_livez_is_answered_in_front_of_the_application() -> None:
     request = ApplicationCommunicator(
         views.with_livez(never), {"type": "http", "path": "/livez", "method": "GET"}
     )
-    assert (await request.receive_output(1))["status"] == 200
-    assert (await request.receive_output(1))["body"] == views.ALIVE
+    assert (await request.receive_output(60))["status"] == 200
+    assert (await request.receive_output(60))["body"] == views.ALIVE
 
 
 def test_readyz_is_200_when_everything_answers(client: Client) -> None:
