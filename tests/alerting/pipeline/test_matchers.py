@@ -98,6 +98,7 @@ def test_no_pattern_that_is_taken_can_hold_the_pipeline_up(pattern: str, value: 
         (matcher,) = matchers_read([f"a=~{pattern}"])
     except MatcherError:
         return
-    began = time.process_time()
+    began = time.thread_time()
     matcher.matches({"a": value + "c"})
-    assert time.process_time() - began < 1
+    # One that can goes on for ever; what a machine or its collector takes is far from that.
+    assert time.thread_time() - began < 10

@@ -24,7 +24,7 @@ def test_of_two_workers_one_makes_and_mails_the_report() -> None:
 
     def work() -> bool:
         try:
-            both.wait(timeout=20)
+            both.wait(timeout=60)
             return report_weekly_make(now=NOW) is not None
         finally:
             connection.close()

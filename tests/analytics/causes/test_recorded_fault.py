@@ -98,7 +98,7 @@ def _asked(
             "baseline_until": f"{normal[1]:.3f}",
         },
         headers={"authorization": f"Bearer {site.operator_key}"},
-        timeout=30,
+        timeout=90,
     )
     assert answer.status_code == 200, answer.text
     return dict(answer.json())

@@ -227,7 +227,7 @@ def test_chunked_bodies_without_a_length_are_read_to_their_end(
     site: LiveSite, encoding: str
 ) -> None:
     address = urlsplit(site.url)
-    connection = HTTPConnection(address.hostname or "", address.port, timeout=30)
+    connection = HTTPConnection(address.hostname or "", address.port, timeout=60)
     body = encoded(request("a", "b", "c"), encoding)
     headers = {"Content-Type": encoding, "Authorization": f"Bearer {site.ingest_key}"}
     pieces = (body[at : at + 50] for at in range(0, len(body), 50))
@@ -241,7 +241,7 @@ def test_chunked_bodies_without_a_length_are_read_to_their_end(
 
 def test_a_connection_serves_many_requests_also_after_a_refusal(site: LiveSite) -> None:
     address = urlsplit(site.url)
-    connection = HTTPConnection(address.hostname or "", address.port, timeout=30)
+    connection = HTTPConnection(address.hostname or "", address.port, timeout=60)
     headers = {"Content-Type": PROTOBUF, "Authorization": f"Bearer {site.ingest_key}"}
     sockets: set[socket.socket] = set()
     for body, expected in ((request("a").SerializeToString(), 200), (b"\xff", 400), (b"", 200)):

@@ -204,6 +204,7 @@ def test_the_key_comes_from_the_standard_variable_as_exporters_decode_it(
     site: LiveSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", site.url)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "60")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"authorization=Bearer%20{site.ingest_key}")
     provider = TracerProvider(resource=Resource.create({"service.name": "by-variable"}))
     provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter()))

@@ -23,13 +23,23 @@ from tests.analytics.store.telemetry import (
 )
 
 BRANCHES, DEPTH = 50, 200
+FEWER = 12
 
 
 @pytest.mark.usefixtures("store")
 def test_a_huge_and_deep_trace_is_shown_with_its_root_cause(admin_client: Client) -> None:
+    # What is done once, such as reading templates, is done before.
+    shown_in(admin_client, 1)
+    few, many = (shown_in(admin_client, branches) for branches in (FEWER, BRANCHES))
+    # Four times as many spans: 4 where the work is linear, 16 where it is quadratic.
+    assert many / few < 9
+
+
+def shown_in(client: Client, branches: int) -> float:
+    """The seconds of the processor that it takes to store such a trace and to show it."""
     trace = new_trace()
     spans = []
-    for branch in range(BRANCHES):
+    for branch in range(branches):
         for depth in range(DEPTH):
             own = f"{branch:08x}{depth:08x}"
             parent = (
@@ -37,16 +47,18 @@ def test_a_huge_and_deep_trace_is_shown_with_its_root_cause(admin_client: Client
             )
             span = span_record(trace, own, failed=False, source=resource(f"s{depth % 9}"))
             spans.append(span._replace(parent_span_id=parent, start_ns=ns(NOW) + depth))
-    deepest = next(n for n, span in enumerate(spans) if span.span_id == f"{7:08x}{DEPTH - 1:08x}")
+    deepest = next(
+        n for n, span in enumerate(spans) if span.span_id == f"{branches // 7:08x}{DEPTH - 1:08x}"
+    )
     event = SpanEvent("exception", ns(NOW) + 5_000_000, exception("DiskFull", "no space"))
     spans[deepest] = spans[deepest]._replace(status_code=2, events=[event])
-    began = time.process_time()
+    began = time.thread_time()
     store_spans(batch(*spans), received_at=NOW)
     chains_build(now=NOW + timedelta(minutes=1))
-    chain = CorrelationChain.objects.get()
-    assert (chain.root_cause_type, chain.span_count) == ("DiskFull", BRANCHES * DEPTH)
-    page = admin_client.get(f"/chains/{trace}").content.decode()
+    chain = CorrelationChain.objects.get(trace_id=trace)
+    assert (chain.root_cause_type, chain.span_count) == ("DiskFull", branches * DEPTH)
+    page = client.get(f"/chains/{trace}").content.decode()
     assert "Root cause: DiskFull" in page
-    told = admin_client.get(f"/api/v1/chains/{trace}").json()
+    told = client.get(f"/api/v1/chains/{trace}").json()
     assert len(told["path"]) >= DEPTH
-    assert time.process_time() - began < 15
+    return time.thread_time() - began
