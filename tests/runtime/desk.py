@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.runtime.patience import PATIENCE
+
 PATH = "/api/v1/control"
 
 
@@ -68,13 +70,13 @@ class Desk:
             self._open = is_open
             self._changed.notify_all()
 
-    def until(self, holds: Callable[[], Any], seconds: float = 15.0) -> Any:
+    def until(self, holds: Callable[[], Any], seconds: float = PATIENCE) -> Any:
         """What `holds` returns once that is true; looks after each poll. Fails after `seconds`."""
         with self._changed:
             assert self._changed.wait_for(holds, seconds), "it did not come true in time"
             return holds()
 
-    def acknowledged(self, version: int, seconds: float = 15.0) -> Poll:
+    def acknowledged(self, version: int, seconds: float = PATIENCE) -> Poll:
         """The first poll that names this version as applied."""
         return self.until(  # type: ignore[no-any-return]
             lambda: next((each for each in self.polls if each.applied == f'"{version}"'), None),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -20,6 +19,7 @@ from breakers.runtime.resilience import Resilience
 from breakers.runtime.testing import FakeClock as Clock
 from breakers.runtime.variables import ClientVariables
 from tests.runtime.desk import document
+from tests.runtime.patience import PATIENCE, until
 from tests.runtime.sink import Sink, attributes
 from tests.test_circuit_breaker import attempt
 
@@ -47,7 +47,7 @@ def report(told: queue.Queue[Event]) -> Reports:
     """Waits for the next report: id, outcome, output."""
 
     def take() -> tuple[str, str, str]:
-        found = told.get(timeout=5).attributes
+        found = told.get(timeout=PATIENCE).attributes
         return (
             str(found["resilience.command.id"]),
             str(found["resilience.healing.outcome"]),
@@ -191,9 +191,14 @@ def test_what_fails_is_told(resilience: Resilience, report: Reports) -> None:
 
 
 def test_a_slow_command_delays_no_document_and_is_given_up(
-    resilience: Resilience, report: Reports, told: queue.Queue[Event]
+    resilience: Resilience,
+    report: Reports,
+    told: queue.Queue[Event],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    release, cancelled = threading.Event(), threading.Event()
+    # A time that begins with the command's own turn.
+    monkeypatch.setattr(commands_module, "STANDARD_TIMEOUT", 0.3)
+    looked, release, cancelled = threading.Event(), threading.Event(), threading.Event()
 
     @resilience.healing.action("wait")
     async def wait(parameters: Mapping[str, Any]) -> None:
@@ -203,21 +208,29 @@ def test_a_slow_command_delays_no_document_and_is_given_up(
             cancelled.set()
             raise
 
-    resilience.healing.action("block")(lambda parameters: release.wait(30))
+    resilience.healing.action("delay")(lambda parameters: looked.wait(2 * PATIENCE))
+    resilience.healing.action("block")(lambda parameters: release.wait(2 * PATIENCE))
     resilience.apply(
         document(
-            commands=[command("c-1", "wait", 0.3), command("c-2", "block", 1.0), reset("c-3", "x")],
+            commands=[
+                command("c-1", "delay", 2 * PATIENCE),
+                command("c-2", "wait"),
+                command("c-3", "block"),
+                reset("c-4", "x"),
+            ],
             toggles={"write": False},
         )
     )
     assert told.empty()
     assert not resilience.toggles.is_on("write", True)
-    first, second = report(), report()
-    assert first[:2] == ("c-1", "failed")
-    assert first[2].startswith("no answer within")
-    assert cancelled.is_set()
+    looked.set()
+    assert report()[:2] == ("c-1", "succeeded")
+    second, third = report(), report()
     assert second[:2] == ("c-2", "failed")
-    assert report()[0] == "c-3"
+    assert second[2].startswith("no answer within")
+    assert cancelled.wait(PATIENCE)
+    assert third[:2] == ("c-3", "failed")
+    assert report()[0] == "c-4"
     release.set()
 
 
@@ -227,7 +240,7 @@ def test_commands_that_hang_are_bounded(
     monkeypatch.setattr(commands_module, "MOST_HANGING", 2)
     monkeypatch.setattr(commands_module, "STANDARD_TIMEOUT", 0.01)
     release = threading.Event()
-    resilience.healing.action("block")(lambda parameters: release.wait(30))
+    resilience.healing.action("block")(lambda parameters: release.wait(2 * PATIENCE))
     resilience.apply(document(commands=[command(f"c-{n}", "block") for n in range(3)]))
     assert [report()[2] for _ in range(3)] == [
         "no answer within 0.01 s",
@@ -290,12 +303,13 @@ def test_the_outcome_reaches_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
         connection = runtime.connect(sink.url, key="k" * 20, service="planner", register=False)
         sink.desk.publish(commands=[command("c-1", "recycle")])
         sink.desk.acknowledged(1)
-        deadline = time.monotonic() + 5
-        while not [each for each in sink.logs() if each.event_name]:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+
+        def reported() -> list[Any]:
+            return [r for r in sink.logs() if r.event_name.endswith("healing.reported")]
+
+        until(reported)
         connection.shutdown(2)
-        [record] = [each for each in sink.logs() if each.event_name.endswith("healing.reported")]
+        [record] = reported()
     assert attributes(record.attributes) == {
         "resilience.command.id": "c-1",
         "resilience.healing.outcome": "succeeded",

@@ -14,6 +14,7 @@ from breakers.runtime.resilience import Resilience
 from breakers.runtime.testing import FakeClock as Clock
 from breakers.runtime.variables import ClientVariables
 from tests.runtime.desk import document
+from tests.runtime.patience import PATIENCE, own_records
 from tests.runtime.steering import override, states, told_of
 from tests.test_circuit_breaker import attempt
 
@@ -108,17 +109,17 @@ def test_a_breaker_that_its_variable_switches_off_is_off_again(clock: Clock) -> 
     assert breaker.state is CircuitState.DISABLED
 
 
-def test_a_real_clock_needs_nobody_to_look(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_real_clock_needs_nobody_to_look() -> None:
     resilience = Resilience(ClientVariables({}))
     breaker = resilience.breaker("graph")
     ended = threading.Event()
     breaker.on_event(lambda event: ended.set() if event.to_state is CircuitState.CLOSED else None)
     for state, seconds in (("forced_open", 60), ("forced_closed", 0.2)):
         resilience.apply(document(breakers={"graph": override(state, seconds)}))
-    assert ended.wait(5)
-    left = [each for each in threading.enumerate() if each.name == "resilience-expiry"]
-    for thread in left:
-        thread.join(5)
+    assert ended.wait(PATIENCE)
+    thread = resilience._expiries._thread
+    if thread is not None:
+        thread.join(PATIENCE)
         assert not thread.is_alive()  # nothing ends any more
 
 
@@ -129,7 +130,9 @@ def test_toggles_and_levels_end_by_themselves_once(resilience: Resilience, clock
     changes: list[list[str]] = []
     levels: list[object] = []
     resilience.toggles.on_change(changes.append)
-    stop = events.subscribe(lambda event: levels.append(event.attributes))
+    stop = events.subscribe(
+        lambda event: levels.append(event.attributes) if "degraded" in event.name else None
+    )
     until = {"expires_at": "soon", "expires_in": 10}
     served = document(
         toggles={"write": {"value": False, **until}},
@@ -306,7 +309,7 @@ def test_what_is_unknown_is_reported_once(
     assert resilience.degradation.level("planner") is DegradationLevel.REDUCED
     warnings = [
         each.getMessage()
-        for each in caplog.records
+        for each in own_records(caplog)
         if each.levelno == logging.WARNING and "runs at the level" not in each.getMessage()
     ]
     assert len(warnings) == 8

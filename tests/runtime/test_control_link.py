@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import logging
 import shutil
 import ssl
 import subprocess
@@ -23,6 +22,7 @@ from breakers.runtime.control import ControlPoller, Pace
 from breakers.runtime.control_link import Link, LinkClosed, TooLarge
 from breakers.runtime.export import Target
 from tests.runtime.desk import document, send
+from tests.runtime.patience import PATIENCE, lines
 from tests.runtime.sink import Sink
 
 Handler = BaseHTTPRequestHandler
@@ -86,7 +86,8 @@ def test_an_answer_that_drips_ends_in_time(sink: Sink, link: Link, beginning: by
     began = time.monotonic()
     with pytest.raises(OSError, match="time"):
         link.get("/", {}, 0.3)
-    assert time.monotonic() - began < 5
+    # It drips for 40 s and longer.
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize(
@@ -100,25 +101,25 @@ def test_an_answer_that_drips_ends_in_time(sink: Sink, link: Link, beginning: by
 def test_a_huge_body_is_not_read(sink: Sink, link: Link, beginning: bytes) -> None:
     sink.desk.lie = raw(beginning, flood)
     with pytest.raises(TooLarge):
-        link.get("/", {}, 10)
+        link.get("/", {}, PATIENCE)
 
 
 def test_one_connection_is_kept_and_replaced_where_it_was_closed(sink: Sink, link: Link) -> None:
     sink.desk.lie = lambda handler: send(handler, 200, str(handler.client_address[1]).encode())
-    ports = [link.get("/", {}, 5).body for _ in range(3)]
+    ports = [link.get("/", {}, PATIENCE).body for _ in range(3)]
     assert len(set(ports)) == 1
     sink.desk.lie = lambda handler: send(handler, 200, b"bye", Connection="close")
-    assert link.get("/", {}, 5).body == b"bye"
+    assert link.get("/", {}, PATIENCE).body == b"bye"
     for each in list(sink._sockets):
         with suppress(OSError):
             each.shutdown(2)
-    assert link.get("/", {}, 5).body == b"bye"
+    assert link.get("/", {}, PATIENCE).body == b"bye"
 
 
 def test_a_connection_that_is_cut_before_the_answer_is_no_answer(sink: Sink, link: Link) -> None:
     sink.desk.lie = raw(b"")
     with pytest.raises(http.client.RemoteDisconnected):
-        link.get("/", {}, 5)
+        link.get("/", {}, PATIENCE)
 
 
 def test_closing_interrupts_who_waits(sink: Sink, link: Link) -> None:
@@ -126,22 +127,22 @@ def test_closing_interrupts_who_waits(sink: Sink, link: Link) -> None:
 
     def hang(handler: Handler) -> None:
         asked.set()
-        release.wait(20)
+        release.wait(2 * PATIENCE)
 
     sink.desk.lie = hang
     raised: list[BaseException] = []
 
     def wait() -> None:
         try:
-            link.get("/", {}, 20)
+            link.get("/", {}, 2 * PATIENCE)
         except OSError as error:
             raised.append(error)
 
     thread = threading.Thread(target=wait)
     thread.start()
-    assert asked.wait(5)
+    assert asked.wait(PATIENCE)
     link.close()
-    thread.join(1.0)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
     release.set()
     assert raised
@@ -158,7 +159,7 @@ def test_a_site_below_a_path_and_a_key_of_any_letters(sink: Sink) -> None:
 
     sink.desk.lie = note
     link = Link(f"{sink.url}/below")
-    link.get("/api/v1/control?a=b", {"Authorization": "Bearer ключ"}, 5)
+    link.get("/api/v1/control?a=b", {"Authorization": "Bearer ключ"}, PATIENCE)
     link.drop()
     assert asked[0].encode("latin-1").decode() == "/below/api/v1/control?a=b Bearer ключ"
 
@@ -177,12 +178,12 @@ def test_plain_http_goes_through_a_proxy_of_the_environment(
     monkeypatch.setenv("http_proxy", sink.url.replace("//", "//ana:s%20t@"))
     monkeypatch.setenv("no_proxy", "inside.example")
     link = Link("http://site.example:8000")
-    link.get("/x", {}, 5)
+    link.get("/x", {}, PATIENCE)
     link.drop()
     assert asked == ["http://site.example:8000/x site.example:8000", "Basic YW5hOnMgdA=="]
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     link = Link(sink.url)
-    link.get("/x", {}, 5)
+    link.get("/x", {}, PATIENCE)
     link.drop()
     assert asked[2].startswith("/x ")
 
@@ -198,13 +199,14 @@ def certificate(tmp_path: Path) -> Path:
         "-keyout", str(tmp_path / "key.pem"), "-out", str(made), "-days", "1",
         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
     ]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
     return made
 
 
 def test_https_is_verified_by_the_certificates_of_the_environment(
     certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(control_link, "CONNECT_TIMEOUT", PATIENCE)
     hanging = threading.Event()
 
     class Site(BaseHTTPRequestHandler):
@@ -232,17 +234,17 @@ def test_https_is_verified_by_the_certificates_of_the_environment(
     url = f"https://localhost:{server.server_address[1]}"
     try:
         with pytest.raises(ssl.SSLCertVerificationError):
-            Link(url).get("/", {}, 5)
+            Link(url).get("/", {}, PATIENCE)
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
         link = Link(url)
-        assert link.get("/", {}, 5).body == b"safe"
-        assert link.get("/", {}, 5).body == b"safe"
-        closer = threading.Thread(target=lambda: (hanging.wait(5), link.close()))
+        assert link.get("/", {}, PATIENCE).body == b"safe"
+        assert link.get("/", {}, PATIENCE).body == b"safe"
+        closer = threading.Thread(target=lambda: (hanging.wait(PATIENCE), link.close()))
         closer.start()
         began = time.monotonic()
         with pytest.raises(OSError):
-            link.get("/hang", {}, 20)
-        assert time.monotonic() - began < 5
+            link.get("/hang", {}, 2 * PATIENCE)
+        assert time.monotonic() - began < PATIENCE
         closer.join()
     finally:
         server.shutdown()
@@ -302,12 +304,12 @@ def test_a_lie_changes_nothing_and_is_said_once(
         assert poller.status.last_error
         assert len(poller.status.last_error) < 400
         assert applied == []
-        assert len([r for r in caplog.records if r.levelno >= logging.WARNING]) == 1
+        assert len(lines(caplog, sink.url)) == 1
         sink.desk.lie = None
         sink.desk.acknowledged(0)
         assert applied == [0]
     finally:
-        assert poller.stop()
+        assert poller.stop(PATIENCE)
 
 
 def test_the_version_of_the_document_counts_where_there_is_no_etag(sink: Sink) -> None:

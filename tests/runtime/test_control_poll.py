@@ -8,20 +8,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import breakers.runtime as runtime
+from breakers.runtime import control
 from breakers.runtime.circuit_state import CircuitState
 from breakers.runtime.control import ControlPoller, Pace, process_started
 from breakers.runtime.export import Target
 from breakers.runtime.resilience import Resilience
 from breakers.runtime.variables import ClientVariables
+from tests.runtime.patience import PATIENCE, lines, until
 from tests.runtime.sink import Sink
+from tests.runtime.steering import override
 
 KEY = "k" * 20
-QUICK = Pace(wait=10, margin=5, shortest=0.02, longest=0.1, refused=0.05, patience=0)
+QUICK = Pace(wait=10, margin=30, shortest=0.02, longest=0.1, refused=0.05, patience=0)
 
 
 @pytest.fixture
@@ -53,23 +57,8 @@ def poll(resilience: Resilience) -> Iterator[Poll]:
         yield start
 
 
-def until(holds: Callable[[], Any], seconds: float = 15.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.005)
-
-
 def forced_open(seconds: float | None = None) -> dict[str, Any]:
-    at = None if seconds is None else "then"
-    return {
-        "graph": {
-            "override": {
-                "state": "forced_open", "reason": "drill", "expires_at": at, "expires_in": seconds,
-            },
-            "policy": {},
-        }
-    }  # fmt: skip
+    return {"graph": override("forced_open", seconds)}
 
 
 # --- Applying and acknowledging
@@ -82,14 +71,14 @@ def test_a_version_is_acknowledged_once_it_is_applied(sink: Sink, poll: Poll) ->
     def apply(document: Any) -> None:
         if document["version"] == 1:
             began.set()
-            assert may_end.wait(5)
+            assert may_end.wait(PATIENCE)
         applied.append(document["version"])
 
     poller = poll(sink.url, apply=apply)
     first = sink.desk.acknowledged(0)
     assert first.authorization == f"Bearer {KEY}"
     sink.desk.publish()
-    assert began.wait(5)
+    assert began.wait(PATIENCE)
     assert not [each for each in sink.desk.polls if each.applied == '"1"']
     assert poller.status.applied_version == 0
     may_end.set()
@@ -102,21 +91,17 @@ def test_a_version_is_acknowledged_once_it_is_applied(sink: Sink, poll: Poll) ->
 
 def test_a_change_is_in_force_at_once(sink: Sink, poll: Poll, resilience: Resilience) -> None:
     breaker = resilience.breaker("graph")
-    poll(sink.url)
+    # Only the change itself ends a poll in time.
+    poll(sink.url, replace(QUICK, wait=600))
     sink.desk.acknowledged(0)
-    took = []
     for _ in range(20):
         for breakers, state in (
             (forced_open(), CircuitState.FORCED_OPEN),
             ({}, CircuitState.CLOSED),
         ):
-            began = time.monotonic()
             version = sink.desk.publish(breakers=breakers)
             sink.desk.acknowledged(version)
-            took.append(time.monotonic() - began)
             assert breaker.state is state
-    # A poll that is not answered by the change itself ends after ten seconds.
-    assert max(took) < 5
 
 
 def test_without_a_change_it_polls_again(sink: Sink, poll: Poll) -> None:
@@ -127,13 +112,18 @@ def test_without_a_change_it_polls_again(sink: Sink, poll: Poll) -> None:
     assert {each.query["wait"] for each in sink.desk.polls} == {"0.1"}
 
 
-def test_the_site_learns_which_instance_asks_and_since_when_it_runs(sink: Sink) -> None:
+def test_the_site_learns_which_instance_asks_and_since_when_it_runs(
+    sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Else it began with the first test that connected.
+    monkeypatch.setattr(control, "_started", {})
+    before = int(time.time())
     names = {"service": "a service & more", "instance": "host-1/π"}
     connection = runtime.connect(sink.url, key=KEY, register=False, **names)  # type: ignore[arg-type]
     query = sink.desk.acknowledged(0).query
     connection.shutdown(2)
     assert {**query, "wait": ""} == {**names, "started": str(process_started()), "wait": ""}
-    assert abs(process_started() - time.time()) < 3600
+    assert before <= process_started() <= time.time()
 
 
 def test_a_version_that_goes_back_is_what_the_site_says(sink: Sink, poll: Poll) -> None:
@@ -165,7 +155,7 @@ def test_what_cannot_be_applied_is_not_acknowledged(
     assert "a bug" in poller.status.last_error
     broken.clear()
     sink.desk.acknowledged(1)
-    assert len([each for each in caplog.records if each.levelno >= logging.WARNING]) == 1
+    assert len(lines(caplog, sink.url)) == 1
 
 
 # --- Outages
@@ -185,12 +175,12 @@ def test_a_revoked_key_keeps_the_document_and_says_so(
     assert breaker.state is CircuitState.FORCED_OPEN
     assert poller.status[:2] == ("refused", 1)
     assert poller.status.last_error == "403 Forbidden"
-    [said] = [each for each in caplog.records if each.levelno >= logging.WARNING]
-    assert "403 Forbidden" in said.getMessage()
+    [said] = lines(caplog, sink.url)
+    assert "403 Forbidden" in said
     assert KEY not in caplog.text
     sink.desk.refuse(None)
     until(lambda: poller.status.status == "current")
-    assert caplog.text.count("arrives again") == 1
+    assert len(lines(caplog, f"{sink.url} arrives again", logging.INFO)) == 1
 
 
 def test_refusals_are_retried_slowly(sink: Sink, poll: Poll) -> None:
@@ -220,8 +210,8 @@ def test_a_site_that_was_killed_is_found_again_with_what_changed(
         site.desk.acknowledged(2)
         assert breaker.state is CircuitState.CLOSED
         assert poller.status.status == "current"
-        assert len([each for each in caplog.records if each.levelno >= logging.WARNING]) == 1
-        assert caplog.text.count("arrives again") == 1
+        assert len(lines(caplog, site.url)) == 1
+        assert len(lines(caplog, f"{site.url} arrives again", logging.INFO)) == 1
 
 
 def test_a_site_that_is_back_unchanged_is_known_to_be_back_at_once(poll: Poll) -> None:
@@ -247,9 +237,7 @@ def test_a_restart_between_two_polls_is_no_outage(
             each.shutdown(2)
         count = len(sink.desk.polls)
         sink.desk.until(lambda: len(sink.desk.polls) >= count + 2)
-    assert not [
-        r for r in caplog.records if r.levelno >= logging.WARNING and "refused" not in r.msg
-    ]
+        assert lines(caplog, sink.url) == []
 
 
 def test_retry_after_is_obeyed(sink: Sink, poll: Poll) -> None:
@@ -257,7 +245,7 @@ def test_retry_after_is_obeyed(sink: Sink, poll: Poll) -> None:
     poller = poll(sink.url)
     sink.desk.until(lambda: len(sink.desk.polls) >= 2)
     first, second = sink.desk.polls[:2]
-    assert 1.0 <= second.at - first.at < 5.0
+    assert second.at - first.at >= 1.0
     assert poller.status.status == "unreachable"
     assert poller.status.last_error.startswith("503")
 
@@ -268,7 +256,7 @@ def test_failures_are_spread_ever_wider(sink: Sink, poll: Poll) -> None:
     sink.desk.until(lambda: len(sink.desk.polls) >= 5)
     times = [each.at for each in sink.desk.polls]
     for before, after, least in zip(times, times[1:], (0.06, 0.12, 0.2, 0.2), strict=False):
-        assert least - 0.01 <= after - before < least + 5
+        assert least - 0.01 <= after - before
 
 
 def test_what_expires_while_the_site_is_down_ends_once(poll: Poll, resilience: Resilience) -> None:
@@ -285,8 +273,9 @@ def test_what_expires_while_the_site_is_down_ends_once(poll: Poll, resilience: R
         sink.desk.publish(breakers=forced_open(0.6))
         sink.desk.acknowledged(1)
     until(lambda: ended)
-    assert 0.6 <= ended[0] - began < 5
-    assert poller.status[:2] == ("unreachable", 1)
+    assert ended[0] - began >= 0.6
+    until(lambda: poller.status.status == "unreachable")
+    assert poller.status.applied_version == 1
     breaker.call_sync(lambda: None)
     with pytest.raises(ZeroDivisionError):
         breaker.call_sync(lambda: 1 / 0)
@@ -297,17 +286,23 @@ def test_what_expires_while_the_site_is_down_ends_once(poll: Poll, resilience: R
     assert breaker.failure_count == 1
 
 
-def test_a_short_outage_is_not_worth_a_line(poll: Poll, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_short_outage_is_not_worth_a_line(
+    poll: Poll, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     caplog.set_level(logging.INFO, "breakers.runtime.control")
+    ahead = [0.0]
+    clock = SimpleNamespace(time=time.time, monotonic=lambda: time.monotonic() + ahead[0])
+    monkeypatch.setattr(control, "time", clock)
     site = Sink()
     with site.listening() as sink:
-        poller = poll(sink.url, replace(QUICK, patience=2))
+        poller = poll(sink.url, replace(QUICK, patience=PATIENCE))
         sink.desk.acknowledged(0)
-        time.sleep(2.1)  # what counts is how long it fails, not how long ago the last answer was
+        # What counts is how long it fails, not how long ago the last answer was.
+        ahead[0] = 2 * PATIENCE
     until(lambda: poller.status.status == "unreachable")
     with site.listening(site.port):
         until(lambda: poller.status.status == "current")
-    assert [each for each in caplog.records if each.name == "breakers.runtime.control"] == []
+    assert lines(caplog, site.url, logging.INFO) == []
 
 
 # --- The connection
@@ -320,11 +315,10 @@ def connect(url: str, **changes: Any) -> runtime.Connection:
 def test_a_waiting_poll_does_not_delay_shutdown(sink: Sink, resilience: Resilience) -> None:
     connection = connect(sink.url)
     sink.desk.acknowledged(0)
-    [thread] = [each for each in threading.enumerate() if each.name == "resilience-control"]
-    began = time.monotonic()
     assert connection._poller is not None
-    assert connection._poller.stop()
-    assert time.monotonic() - began < 10
+    thread = connection._poller._thread
+    # By itself the poll ends after 25 s.
+    assert connection._poller.stop(20)
     assert not thread.is_alive()
     assert connection.control.status == "off"
     connection.shutdown(2)
@@ -336,22 +330,23 @@ def test_a_site_that_never_answers_does_not_delay_shutdown(sink: Sink) -> None:
 
     def hang(handler: Any) -> None:
         asked.set()
-        release.wait(20)
+        release.wait(2 * PATIENCE)
 
     sink.desk.lie = hang
     connection = connect(sink.url)
-    assert asked.wait(5)
+    assert asked.wait(PATIENCE)
     assert connection.control.status == "connecting"
     began = time.monotonic()
     connection.shutdown(2)
-    assert time.monotonic() - began < 10
+    # The poll itself would be given up after 40 s.
+    assert time.monotonic() - began < 30
     release.set()
 
 
 def test_control_can_be_switched_off(sink: Sink, resilience: Resilience) -> None:
     connection = connect(sink.url, control=False)
     assert connection.control[:2] == ("off", None)
-    connection.flush(5)
+    connection.flush(PATIENCE)
     connection.steer(resilience)
     sink.desk.acknowledged(0)
     until(lambda: connection.control.status == "current")
@@ -365,10 +360,13 @@ def test_what_was_decided_outlives_the_connection_and_still_ends(
 ) -> None:
     breaker = resilience.breaker("graph")
     connection = connect(sink.url)
-    sink.desk.publish(breakers=forced_open(0.7))
+    began = time.monotonic()
+    sink.desk.publish(breakers=forced_open(1.5))
     sink.desk.acknowledged(1)
     connection.shutdown(2)
-    assert breaker.state is CircuitState.FORCED_OPEN
+    state, passed = breaker.state, time.monotonic() - began
+    # On a machine that halts for that long it may be over by now.
+    assert state is CircuitState.FORCED_OPEN or passed >= 1.5
     until(lambda: breaker.state is CircuitState.CLOSED)
 
 
