@@ -37,7 +37,7 @@ def test_a_text_of_ways_does_not_unfold_though_something_else_is_wrong_with_it()
     for n in range(1, 8):
         merged = ",".join([f"*k{n - 1}"] * 9)
         text += f"k{n}: &k{n} {{<<: [{merged}]}}\n"
-    began = time.monotonic()
+    began = time.thread_time()
     with pytest.raises(Invalid, match="at most"):
         ways_of_text(text)
-    assert time.monotonic() - began < 5
+    assert time.thread_time() - began < 5

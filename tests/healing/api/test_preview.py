@@ -14,7 +14,7 @@ def test_the_preview_tells_who_would_heal_what_fails_and_touches_nothing(
     viewer: Api, world: World, stage: Stage
 ) -> None:
     workflow(step("test_left", "cork"), now=world.now)
-    with time_machine.travel(world.now):
+    with time_machine.travel(world.now, tick=False):
         found = viewer.get("healing/preview")
     (failure,) = found["items"]
     assert (failure["service"], failure["kind"]) == ("shop", "check_failed")

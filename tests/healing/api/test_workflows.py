@@ -101,13 +101,14 @@ def test_success_is_told_with_a_bound_and_times(
     viewer: Api, operator: Api, world: World, stage: Stage
 ) -> None:
     workflow(step("test_left", "cork"), now=world.now)
-    with time_machine.travel(world.now):
+    # While a busy machine answered, what fails would recover before the run begins.
+    with time_machine.travel(world.now, tick=False):
         body = {"workflow": "heal_it", "target": "shop", "reason": "x"}
         must(201, operator("POST", "healing/runs", body))
         world.down.clear()
         followed(HealingRun.objects.get(), world)
         now = world.now
-    with time_machine.travel(now):
+    with time_machine.travel(now, tick=False):
         found = viewer.get("healing/success")
     (line,) = found["items"]
     assert (line["workflow"], line["runs"], line["healed"], line["rate"]) == ("heal_it", 1, 1, 1.0)
