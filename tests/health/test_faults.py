@@ -27,7 +27,7 @@ async def exchange(port: int, text: bytes = b"hello") -> bytes:
     try:
         writer.write(text)
         writer.write_eof()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await reader.read()
     finally:
         writer.close()

@@ -207,7 +207,7 @@ def valkey(*settings: str) -> Iterator[ValkeyEngine]:
             engine.end()
 
 
-def until(holds: Callable[[], Any], seconds: float = 20.0) -> Any:
+def until(holds: Callable[[], Any], seconds: float = 60.0) -> Any:
     """What `holds` returns once that is true: for states that nothing announces."""
     deadline = time.monotonic() + seconds
     while not (found := holds()):

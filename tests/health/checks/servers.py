@@ -184,7 +184,7 @@ def stopped_process() -> Iterator[int]:
             [sys.executable, "-c", _SERVE, str(listener.fileno())], pass_fds=[listener.fileno()]
         )
     try:
-        with socket.create_connection((LOOPBACK, port), timeout=10) as client:
+        with socket.create_connection((LOOPBACK, port), timeout=60) as client:
             client.sendall(b"GET / HTTP/1.0\r\n\r\n")
             assert client.recv(16).startswith(b"HTTP/1.0 ")
         process.send_signal(signal.SIGSTOP)

@@ -56,8 +56,8 @@ class TestHealthy:
 
     async def test_a_lost_datagram_is_sent_again(self) -> None:
         async with name_server(records=RECORDS, lose=1) as zone:
-            await probe("dns", ask(zone.port, "www.example"), timeout=1.0)
-            assert zone.asked == 2
+            await probe("dns", ask(zone.port, "www.example"), timeout=1.0, within=60.0)
+            assert zone.asked >= 2
 
     async def test_a_long_answer_is_fetched_by_tcp(self) -> None:
         async with name_server(records=RECORDS, truncate=True) as zone:
@@ -120,7 +120,8 @@ class TestBroken:
 class TestHanging:
     async def test_a_server_that_loses_all(self) -> None:
         async with name_server(lose=1000) as zone:
-            await hangs("dns", ask(zone.port, "www.example"))
+            with pytest.raises(TimeoutError):
+                await probe("dns", ask(zone.port, "www.example"), timeout=0.4, within=4.0)
             assert zone.asked >= 2
 
     async def test_a_silent_stream(self) -> None:

@@ -58,7 +58,10 @@ class TestHealthy:
             found.observed["handshake"].value + found.observed["list_tools"].value
         )
 
-    async def test_a_server_with_sessions_is_taken_leave_of(self, server: McpServer) -> None:
+    async def test_a_server_with_sessions_is_taken_leave_of(
+        self, server: McpServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("health.checks.mcpsession._FAREWELL_SECONDS", 60.0)
         server.requests.clear()
         target = {"url": server.url, "handshake": "initialize", "expected_tools": ["add"]}
         found = await probe("mcp", target)
@@ -205,10 +208,15 @@ class TestHanging:
         async with web_site() as site:
             site.answers["/mcp"] = answer
             try:
-                await hangs("mcp", {"url": f"{site.url}/mcp", "handshake": "initialize"})
+                target = {"url": f"{site.url}/mcp", "handshake": "initialize"}
+                run = asyncio.ensure_future(probe("mcp", target))
+                await eventually(lambda: len(asked) >= 2)
+                run.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await run
                 assert asked[:2] == ["initialize", "notifications/initialized"]
-                assert "DELETE" not in asked
                 await eventually(lambda: connections_to(site.port) == [])
+                assert "DELETE" not in asked
             finally:
                 gate.set()
 

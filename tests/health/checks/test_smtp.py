@@ -194,7 +194,7 @@ class TestHanging:
         for answers in ([], [b"220 hello\r\n"], [b"220 hello\r\n", b"250 OK\r\n"]):
             async with talking(speaking(*answers)) as port:
                 await hangs("smtp", at(port))
-                await eventually(lambda port=port: not connections_to(port), 1.0)
+                await eventually(lambda port=port: not connections_to(port), 10.0)
 
     async def test_a_tls_connection_is_left_without_farewell(self, authority: Authority) -> None:
         async with talking(silent, authority.server(LOOPBACK)) as port:
@@ -205,7 +205,7 @@ class TestHanging:
                 await asyncio.sleep(0.5)
                 proxy.hang()
                 await run
-                await eventually(lambda: not connections_to(proxy.port), 1.0)
+                await eventually(lambda: not connections_to(proxy.port), 10.0)
 
     async def test_a_slow_drip_ends_at_the_deadline(self) -> None:
         async with mail_server() as port:

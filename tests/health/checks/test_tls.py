@@ -146,7 +146,7 @@ class TestHanging:
     async def test_a_stopped_process(self) -> None:
         with stopped_process() as port:
             await hangs("tls", {"host": LOOPBACK, "port": port})
-            await eventually(lambda: not connections_to(port), 1.0)
+            await eventually(lambda: not connections_to(port), 10.0)
 
     async def test_a_handshake_that_drips(self, authority: Authority) -> None:
         async with talking(silent, authority.server(LOOPBACK)) as port:

@@ -132,6 +132,9 @@ def test_a_prober_that_lost_a_thread_begins_anew_and_leaves_nothing_of_the_old(
 
 
 def test_a_prober_that_cannot_be_made_says_so_and_leaves_no_thread() -> None:
+    # Those of a test before may still be ending.
+    until(lambda: threads() == [])
+
     def broken() -> Runner:
         raise ValueError("no host:port")
 
@@ -166,6 +169,7 @@ def test_runs_that_wait_for_a_hanging_host_take_no_place_from_others(
     hanging = Target()
     hanging.delay = 600
     try:
+        # They have one place at their host for as long as the test may take.
         stuck = [make_check(f"stuck-{n}", hanging.url(f"/{n}")) for n in range(12)]
         CheckStatus.objects.update(next_due_at=datetime.now(UTC) - timedelta(seconds=5))
         well = make_check("well", target.url())
@@ -196,7 +200,7 @@ def test_runs_that_need_two_hosts_never_wait_for_each_other(claims: list[Claim])
         assert running.waiting == 2
         running._hosts[one].release()
         running._hosts[two].release()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             found = [each.status for each in await asyncio.gather(*runs)]
         assert running.waiting == 0
         return found
@@ -249,6 +253,7 @@ def test_where_nobody_probes_nothing_is_known() -> None:
 def test_a_prober_that_was_ended_for_good_is_not_begun_again(
     transactional_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    until(lambda: threads() == [])
     monkeypatch.setattr(process, "_ended", False)
     process.end_probing()
     with config.override(health_checks_enabled=True):

@@ -51,7 +51,7 @@ def test_a_check_is_run_at_its_interval_and_its_state_follows(
         for a, b in zip(results(check)[:3], results(check)[1:3], strict=False)
     ]
     # Far from both twice as often and the default interval, however busy the machine is.
-    assert all(0.4 < gap < 5 for gap in gaps)
+    assert all(0.4 < gap < 20 for gap in gaps)
     assert all(each.late_ms is not None for each in results(check))
 
 
@@ -76,7 +76,8 @@ def test_identical_questions_are_asked_once(
     target: Target, make_check: Make, make_prober: MakeProber
 ) -> None:
     target.delay = 0.6
-    checks = [make_check(f"same-{n}", target.url("/same")) for n in range(10)]
+    # None comes a second time while the test looks.
+    checks = [make_check(f"same-{n}", target.url("/same"), interval_seconds=600) for n in range(10)]
     now = datetime.now(UTC)
     CheckStatus.objects.update(next_due_at=now)
     make_prober().start()
@@ -90,7 +91,7 @@ def test_a_host_is_never_asked_by_more_than_its_share(
     target: Target, make_check: Make, make_prober: MakeProber
 ) -> None:
     target.delay = 0.2
-    checks = [make_check(f"page-{n}", target.url(f"/{n}"), timeout_seconds=1) for n in range(12)]
+    checks = [make_check(f"page-{n}", target.url(f"/{n}")) for n in range(12)]
     CheckStatus.objects.update(next_due_at=datetime.now(UTC))
     make_prober(per_host=3).start()
     until(lambda: all(results(each) for each in checks))
@@ -108,7 +109,8 @@ def test_a_target_that_hangs_is_given_up_at_the_timeout_and_holds_up_no_other(
         well = make_check("well", target.url())
         make_prober().start()
         until(lambda: status(stuck).state == "down" and len(results(well)) >= 3)
-        assert "Gave up after 0.5 s" in status(stuck).last_output
+        failed = [each for each in results(stuck) if each.status == "down"]
+        assert all("Gave up after 0.5 s" in each.output for each in failed)
         assert results(stuck)[0].latency_ms is None
     finally:
         hanging.close()
@@ -148,7 +150,8 @@ def test_a_prober_that_stops_gives_back_what_it_holds(
     until(lambda: target.open > 0)
     prober.stop()
     assert not prober.alive
-    assert not CheckStatus.objects.filter(lease_until__isnull=False).exists()
+    # It is waited for a few seconds, and may take longer.
+    until(lambda: not CheckStatus.objects.filter(lease_until__isnull=False).exists())
     assert CheckStatus.objects.filter(next_due_at__isnull=False).count() == len(checks)
     target.delay = 0
     make_prober().start()
@@ -170,7 +173,7 @@ def test_probing_goes_on_after_the_database_was_away(
 def test_a_changed_check_is_run_as_it_is_now(
     target: Target, make_check: Make, make_prober: MakeProber
 ) -> None:
-    check = make_check("page", target.url("/old"))
+    check = make_check("page", target.url("/old"), timeout_seconds=1)
     make_prober().start()
     until(lambda: "/old" in target.paths)
     check_update(
@@ -233,6 +236,8 @@ def test_a_heartbeat_is_judged_at_once_and_the_run_says_why_it_took_place(
     make_check: Make, make_prober: MakeProber
 ) -> None:
     check = make_check("job", "", kind="push", target={}, interval_seconds=600, timeout_seconds=5)
+    # Its own turn does not come while the heartbeat does.
+    CheckStatus.objects.update(next_due_at=datetime.now(UTC) + timedelta(seconds=300))
     make_prober().start()
     push_receive(check_id=check.id, status="up", output="42 rows", now=datetime.now(UTC))
     until(lambda: status(check).state == "up")
