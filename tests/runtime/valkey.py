@@ -31,7 +31,7 @@ class OwnValkey:
              str(self.folder), "--appendonly", "no"],
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while time.monotonic() < until:
             try:
                 if self.client().ping():
