@@ -28,7 +28,7 @@ def server() -> Iterator[Answering]:
 def check(name: str, server: Answering, **more: Any) -> Check:
     return check_create(
         name=name, service=SERVICE, kind="http", target={"url": server.url}, interval_seconds=3600,
-        timeout_seconds=5, now=datetime.now(UTC), actor=Actor.system("tests"), **more,
+        timeout_seconds=30, now=datetime.now(UTC), actor=Actor.system("tests"), **more,
     )  # fmt: skip
 
 
