@@ -13,13 +13,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 150
-STOP_SECONDS = 60
+START_SECONDS = 300
+STOP_SECONDS = 120
 # A busy machine may take its time; what a site promises is measured elsewhere.
 ANSWER_SECONDS = 30
 # The test session's own choices must not reach the site under test.
@@ -108,9 +109,13 @@ class Up:
 
     def pids(self, name: str) -> set[int]:
         """The processes of a program, such as `web` or `postgres`."""
-        found = {each.pid: _parent(each) for each in self.processes() if _is(each, name)}
-        # A fork looks like its parent until it has named itself.
-        return {pid for pid, parent in found.items() if parent not in found}
+        running = self.processes()
+        found = {each.pid: _parent(each) for each in running if _is(each, name)}
+        # A fork looks like its parent until it has become another program, and may outlive it.
+        if name == "supervisor":
+            return {pid for pid, parent in found.items() if parent not in found}
+        supervisors = {each.pid for each in running if _is(each, "supervisor")}
+        return {pid for pid, parent in found.items() if parent in supervisors}
 
     def named(self, name: str) -> psutil.Process:
         """One process of a program."""
@@ -137,6 +142,19 @@ class Up:
         except OSError:
             return 0
 
+    def kill(self) -> None:
+        """Kill the launcher and all below it as if at once."""
+        held = [psutil.Process(pid) for pid in (self.process.pid, *self.pids("supervisor"))]
+        # Else they would end the others in good order meanwhile, or start them again.
+        for each in held:
+            each.suspend()
+        others = [each for each in self.processes() if each not in held]
+        for each in [*others, *held]:
+            # Many end by themselves as soon as another has.
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        self.process.wait(STOP_SECONDS)
+
     def left_over(self) -> list[psutil.Process]:
         """Processes of this launcher that still run."""
         return [each for each in self._seen.values() if _runs(each)]
@@ -151,7 +169,7 @@ class Up:
     def wait(self) -> int:
         """Wait for the launcher's own end and read the rest of its output."""
         status = self.process.wait(STOP_SECONDS)
-        while (line := self._queue.get(timeout=10)) is not None:
+        while (line := self._queue.get(timeout=STOP_SECONDS)) is not None:
             self.lines.append(line)
         return status
 
@@ -160,7 +178,8 @@ class Up:
         if self.process.poll() is None:
             self.interrupt()
         for each in self.left_over():
-            each.kill()
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -227,7 +246,7 @@ def counts(up: Up) -> dict[str, int]:
 
 def closed_and_clean(up: Up) -> None:
     """Nothing of that launcher is left: no process, no socket, no port."""
-    until(lambda: up.left_over() == [], 40, "the end of all processes")
+    until(lambda: up.left_over() == [], STOP_SECONDS, "the end of all processes")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", up.port))

@@ -133,7 +133,7 @@ class TestEngines:
         assert closed.stat().st_mode & 0o777 == 0o700
         assert psutil.Process(process.pid).uids().real == engine.data.stat().st_uid != 0
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         folders.remove_sockets()
 
     def test_an_interrupted_start_does_not_pass_for_a_cluster(self, folders: Folders) -> None:
@@ -165,7 +165,7 @@ class TestEngines:
                 connection.sendall(command)
                 assert connection.recv(100).startswith(answer)
             process.terminate()
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
 
     def test_waiting_ends_when_the_engine_has(self, folders: Folders) -> None:
         engine = Valkey(folders)
@@ -248,4 +248,4 @@ class TestProcesses:
             orphan = psutil.Process(found[0].pid)
             parent.kill()
 
-        orphan.wait(10)
+        orphan.wait(60)

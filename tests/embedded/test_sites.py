@@ -19,7 +19,7 @@ from resilience_site.embedded.accounts import run_as
 from resilience_site.embedded.folders import Account
 from tests.collected import seed
 from tests.embedded.conftest import Starter
-from tests.embedded.running import closed_and_clean, free_port
+from tests.embedded.running import closed_and_clean, free_port, until
 from tests.engines import drop_database
 
 pytestmark = pytest.mark.timeout(600)
@@ -53,11 +53,11 @@ def test_an_ordinary_user_beside_another_site(
     first.ready()
 
     assert second.named("postgres").username() == second.named("web").username()
-    assert (first.status(), second.status()) == (200, 200)
+    until(lambda: (first.status(), second.status()) == (200, 200), 60, "readiness of both")
 
     assert second.interrupt() == 0
     closed_and_clean(second)
-    assert first.status() == 200
+    until(lambda: first.status() == 200, 60, "readiness of the other")
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_with_both_urls_nothing_embedded_starts(
 
     up = start(seed(tmp_path / "state"), changes=changes).ready()
 
-    assert up.status() == 200
+    until(lambda: up.status() == 200, 60, "readiness")
     assert up.pids("postgres") == up.pids("valkey") == set()
     assert not (up.state / "postgres").exists()
     assert not (up.state / "valkey").exists()
@@ -95,7 +95,7 @@ def test_with_one_url_only_the_other_engine_is_embedded(
 
     up = start(seed(tmp_path / "state"), changes=changes).ready()
 
-    assert up.status("status.example.com") == 200
+    until(lambda: up.status("status.example.com") == 200, 60, "readiness")
     assert up.pids("postgres") == set()
     assert len(up.pids("valkey")) == 1
     assert up.interrupt() == 0
@@ -120,7 +120,7 @@ def test_the_demo_has_a_cache_and_a_database_of_its_own(tmp_path: Path, start: S
 
     up = start(seed(tmp_path / "state"), changes=changes, words=["--demo"]).ready()
 
-    assert up.status() == 200
+    until(lambda: up.status() == 200, 60, "readiness")
     assert len(up.pids("valkey")) == 2
     kept = json.loads((up.state / "kept.json").read_text(encoding="utf-8"))
     with psycopg.connect(kept["DATABASE_URL"]) as connection:
