@@ -18,7 +18,7 @@ class Graph:
     def __init__(self, simulator: GraphSimulator, url: str) -> None:
         self.simulator = simulator
         self.url = url
-        self.http = httpx.Client(base_url=url, timeout=10)
+        self.http = httpx.Client(base_url=url, timeout=60)
 
     def token(self, **changes: str) -> httpx.Response:
         form = {

@@ -95,7 +95,7 @@ async def test_a_deploy_is_seen_by_what_it_replaces(tmp_path: Path) -> None:
     waiting = asyncio.create_task(deploys.replaced(path, deploys.PLANNER, seconds=0.01))
     await asyncio.sleep(0)
     assert deploys.deploy(path) == "2.4.1"
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 60)
     assert deploys.deploy(path) == deploys.deployed(path) == "2.4.2"
     assert [each.name for each in (tmp_path / "demo").iterdir()] == ["planner-version"]
 
@@ -145,6 +145,11 @@ def failures(planner: PlannerProcess) -> list[Any]:
     return failed(agent_spans(planner))
 
 
+def refusals(planner: PlannerProcess) -> list[Any]:
+    """Failures that a tool told of; a call that a restart cut off may be told of much later."""
+    return [span for span in failures(planner) if exceptions(span) == ["ToolCallError"]]
+
+
 def test_the_driver_makes_real_errors_survives_a_restart_and_stops_clean(
     planner: PlannerProcess, graph: Graph
 ) -> None:
@@ -175,14 +180,13 @@ def test_the_driver_makes_real_errors_survives_a_restart_and_stops_clean(
 
         planner.forget()
         graph.fault("unavailable")
-        lost = len(failures(planner))
-        until(lambda: len(failures(planner)) > lost)
+        lost = len(refusals(planner))
+        until(lambda: len(refusals(planner)) > lost)
     finally:
         driver.terminate()
-        assert driver.wait(10) == 0
-    error = failures(planner)[-1]
+        assert driver.wait(60) == 0
+    error = refusals(planner)[-1]
     trace_id = error.trace_id.hex()
-    assert exceptions(error) == ["ToolCallError"]
     assert "in act" in str(error.events[0])
     assert attributes(error.attributes)["enduser.tier"] in {"free", "standard", "premium"}
 
@@ -196,13 +200,20 @@ def test_the_driver_makes_real_errors_survives_a_restart_and_stops_clean(
     correlation = attributes(error.attributes)["correlation.id"]
     assert attributes(call.attributes)["correlation.id"] == correlation
 
-    # Nobody calls any more, so nothing fails any more, fault or not. Half a second is a dozen
-    # calls of a driver that had not really stopped.
-    graph.http.delete("/_requests")
+    # Nobody calls any more, so nothing fails any more, fault or not; the planner may still work on
+    # a call that its caller gave up.
+    until(lambda: is_quiet(planner, graph))
+
+
+def is_quiet(planner: PlannerProcess, graph: Graph) -> bool:
+    """Whether nothing happens for half a second: a dozen calls of a driver that had not stopped."""
     lines = len(planner.export_log.read_text().splitlines())
+    graph.http.delete("/_requests")
     time.sleep(0.5)
-    assert graph.http.get("/_requests").json() == {"items": []}
-    assert len(planner.export_log.read_text().splitlines()) == lines
+    return (
+        graph.http.get("/_requests").json() == {"items": []}
+        and len(planner.export_log.read_text().splitlines()) == lines
+    )
 
 
 def _complete(planner: PlannerProcess, trace_id: str) -> list[Any]:
@@ -274,7 +285,7 @@ def test_the_programs_work_together_and_stop_without_an_error(
     finally:
         for process in reversed(running):
             process.terminate()
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0
     assert not failed(agent_spans(planner)[before:])
     agent, server = sorted((tmp_path / "demo").iterdir())
     assert agent.read_text() == ""

@@ -56,10 +56,13 @@ def test_who_gives_up_waiting_does_not_know_what_became_of_the_write(
     graph.http.delete("/_requests")
     for kind in faults:
         graph.fault(kind)
-    graph.fault("latency", value=0.3)
+    # Much longer than the patience: a caller that is held up meanwhile still gives up first.
+    graph.fault("latency", value=3)
     with pytest.raises(httpx.ReadTimeout):
         graph.http.post(
-            "/v1.0/planner/tasks", json={"planId": plan_id, "title": "Late"}, timeout=0.1
+            "/v1.0/planner/tasks",
+            json={"planId": plan_id, "title": "Late"},
+            timeout=httpx.Timeout(60, read=0.1),
         )
     until(lambda: outcomes(graph) == [outcome])
 
@@ -67,7 +70,7 @@ def test_who_gives_up_waiting_does_not_know_what_became_of_the_write(
 def test_a_sender_that_leaves_before_the_body_ends_is_counted(graph: Graph) -> None:
     graph.http.delete("/_requests")
     parts = urlsplit(graph.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=10) as raw:
+    with socket.create_connection((parts.hostname, parts.port), timeout=60) as raw:
         raw.sendall(b"POST /v1.0/planner/tasks HTTP/1.1\r\nHost: g\r\nContent-Length: 9\r\n\r\n{")
     until(lambda: outcomes(graph) == ["abandoned"])
 
@@ -81,7 +84,7 @@ def test_a_large_latency_is_read_as_milliseconds() -> None:
 def test_a_reset_is_a_real_tcp_reset(graph: Graph) -> None:
     graph.fault("reset")
     parts = urlsplit(graph.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=10) as raw:
+    with socket.create_connection((parts.hostname, parts.port), timeout=60) as raw:
         raw.sendall(f"GET {MINE} HTTP/1.1\r\nHost: graph\r\n\r\n".encode())
         with pytest.raises(ConnectionResetError):
             raw.recv(1)

@@ -45,6 +45,6 @@ def test_a_site_that_refuses_is_asked_once_and_the_reason_logged(
     monkeypatch.setenv("RESILIENCE_OPERATOR_KEY", site.operator_key)
     monkeypatch.setenv("RESILIENCE_URL", site.url)
     monkeypatch.setenv("GRAPH_URL", graph.url)
-    asyncio.run(asyncio.wait_for(inbox.subscribe(asyncio.Event()), 20))
+    asyncio.run(asyncio.wait_for(inbox.subscribe(asyncio.Event()), 60))
     assert "RESILIENCE_ALLOW_PRIVATE_TARGETS" in caplog.text
     assert not Channel.objects.exists()

@@ -48,7 +48,7 @@ def ordered(planner: PlannerProcess, action: str, **parameters: Any) -> tuple[st
                 "parameters": parameters,
                 "reason": "run 7",
                 "actor": "healing",
-                "expires_in": 20,
+                "expires_in": 120,
             }
         ]
     )
@@ -60,14 +60,18 @@ def ordered(planner: PlannerProcess, action: str, **parameters: Any) -> tuple[st
                 return values
         return None
 
-    found = until(reported, 20)
+    found = until(reported)
     return found["resilience.healing.outcome"], found["resilience.healing.output"]
 
 
 def leak(planner: PlannerProcess, connections: int) -> None:
-    answer = httpx.post(f"{planner.url}/_faults/leak", params={"connections": connections})
+    answer = httpx.post(
+        f"{planner.url}/_faults/leak", params={"connections": connections}, timeout=60
+    )
     assert answer.status_code == 202
-    until(lambda: planner.health().json()["pool"]["used"] == connections, 10)
+    until(lambda: planner.health().json()["pool"]["used"] == connections)
+    # A connection counts as used before its transaction has begun.
+    until(lambda: len(idle_in_transaction(planner)) == connections)
 
 
 def checks(planner: PlannerProcess) -> dict[str, str]:
@@ -87,7 +91,6 @@ def test_a_leaked_pool_fails_the_health_check_until_it_is_recycled(
     breakable: PlannerProcess,
 ) -> None:
     leak(breakable, 5)
-    assert len(idle_in_transaction(breakable)) == 5
     health = breakable.health()
     assert health.status_code == 503
     assert health.json()["checks"]["database"] == "fail: PoolTimeout"
@@ -98,7 +101,7 @@ def test_a_leaked_pool_fails_the_health_check_until_it_is_recycled(
     health = breakable.health()
     assert health.status_code == 200
     assert health.json()["pool"]["used"] == 0
-    assert until(lambda: not idle_in_transaction(breakable), 15)
+    assert until(lambda: not idle_in_transaction(breakable))
 
 
 def test_terminating_its_idle_transactions_frees_the_pool_too(breakable: PlannerProcess) -> None:
@@ -107,7 +110,7 @@ def test_terminating_its_idle_transactions_frees_the_pool_too(breakable: Planner
         connection.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid", [
             idle_in_transaction(breakable)
         ])  # fmt: skip
-    until(lambda: breakable.health().status_code == 200, 10)
+    until(lambda: breakable.health().status_code == 200)
 
 
 def test_a_pool_that_is_well_is_recycled_without_harm(breakable: PlannerProcess) -> None:

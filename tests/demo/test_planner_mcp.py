@@ -16,7 +16,14 @@ from breakers.runtime import ClientVariables, Resilience
 from deploy.demo.planner_mcp.graph import GraphClient
 from deploy.demo.planner_mcp.planner import Planner
 from tests.demo.graph import Graph
-from tests.demo.planner import PlannerProcess, deepest, exceptions, failed, until
+from tests.demo.planner import (
+    GRAPH_SECONDS,
+    PlannerProcess,
+    deepest,
+    exceptions,
+    failed,
+    until,
+)
 from tests.runtime.sink import attributes
 
 
@@ -164,7 +171,7 @@ FAILURES = [
     ("unavailable", {}, "GraphUnavailableError", "HTTPStatusError", "503"),
     ("reset", {}, "GraphConnectionError", "ReadError", "connection"),
     ("token", {}, "GraphAuthenticationError", "HTTPStatusError", "401"),
-    ("latency", {"value": 2.5}, "GraphTimeoutError", "ReadTimeout", "in time"),
+    ("latency", {"value": GRAPH_SECONDS + 0.5}, "GraphTimeoutError", "ReadTimeout", "in time"),
 ]
 
 

@@ -20,13 +20,13 @@ from tests.collected import seed
 from tests.embedded.running import Up, free_port, until
 
 pytestmark = [
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(600),
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into Linux's /proc"),
 ]
 
 SERVICES = (PLANNER_MCP, DRIVER)
 ENOUGH = 20
-ARRIVAL_SECONDS = 40
+ARRIVAL_SECONDS = 120
 # Some twenty calls of the users who are gone, and some ten exports.
 QUIET_SECONDS = 2.0
 
@@ -43,10 +43,10 @@ class Demo:
 
     def break_graph(self) -> None:
         fault = {"kind": "unavailable", "rate": 1}
-        httpx.put(f"{self._graph}/_faults", json=fault).raise_for_status()
+        httpx.put(f"{self._graph}/_faults", json=fault, timeout=60).raise_for_status()
 
     def graph_requests(self) -> object:
-        return httpx.get(f"{self._graph}/_requests").raise_for_status().json()
+        return httpx.get(f"{self._graph}/_requests", timeout=60).raise_for_status().json()
 
     def stop_driver(self) -> None:
         self._supervisor.stop(DRIVER)
