@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, exp
 
 from resilience_site.core.choices import Role
 from tests.livesite import LiveSite
-from tests.screens import DESK, PHONE, overflows, violations
+from tests.screens import DESK, PHONE, overflows, point_at, violations
 
 pytestmark = pytest.mark.browser
 
@@ -96,12 +96,16 @@ def test_a_chart_draws_gaps_and_leads_to_the_rows_behind_a_point(admin: Page) ->
     admin.locator("#calls-plot").scroll_into_view_if_needed()
     calls = admin.locator("#calls-plot .scatterlayer .trace").first
     expect(calls.locator("path.js-line")).to_have_count(2)
-    area = admin.locator("#calls-plot .nsewdrag").bounding_box()
-    assert area is not None
-    x, y = area["x"] + area["width"] * 0.25, area["y"] + area["height"] * 0.5
-    admin.mouse.move(x, y)
-    admin.wait_for_selector("#calls-plot .hoverlayer .legend, #calls-plot .hoverlayer .hovertext")
-    admin.mouse.click(x, y)
+
+    def point() -> tuple[float, float]:
+        area = admin.locator("#calls-plot .nsewdrag").bounding_box()
+        assert area is not None
+        return area["x"] + area["width"] * 0.25, area["y"] + area["height"] * 0.5
+
+    shown = "#calls-plot .hoverlayer .legend, #calls-plot .hoverlayer .hovertext"
+    point_at(admin, point, admin.locator(shown))
+    admin.mouse.down()
+    admin.mouse.up()
     admin.wait_for_url(re.compile(r"\?at=2026-01-31"))
 
 

@@ -56,6 +56,8 @@ def test_an_alert_appears_is_silenced_from_its_page_and_is_shown_as_held(
     line = operator.locator(f"#a-{new.id}")
     expect(line).to_contain_text("fresh of planner", timeout=PATIENCE)
     line.get_by_role("link", name="fresh of planner").click()
+    # The list that is left has links of that name too.
+    operator.wait_for_url(f"**/alerts/{new.id}")
     operator.get_by_role("link", name="Silence").first.click()
     operator.get_by_label("Reason").fill("deploy")
     operator.get_by_role("button", name="Preview").click()

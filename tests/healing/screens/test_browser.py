@@ -19,8 +19,6 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def admin(page: Page, context: BrowserContext, site: LiveSite) -> Page:
     site.sign_in(context, Role.ADMIN)
-    # The first page of a process on a busy machine.
-    page.set_default_navigation_timeout(60_000)
     return page
 
 

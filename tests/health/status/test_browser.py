@@ -59,7 +59,7 @@ def test_what_a_reader_has_opened_stays_open_when_the_page_refreshes(
     page.keyboard.press("Enter")
     incident_resolve(incident_id=incident.id, text="It works again.", actor=ANA,
                      now=datetime.now(UTC))  # fmt: skip
-    expect(page.get_by_text("It works again.")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("It works again.")).to_be_visible()
     expect(page.get_by_role("table", name="Planner, last 90 days")).to_be_visible()
     expect(summary).to_be_focused()
 
