@@ -104,9 +104,9 @@ class TestWorkers:
         target = {"broker_url": broker.url, "reply_seconds": 2}
         with broker.client() as client:
 
-            def kept() -> tuple[set[bytes], set[bytes]]:
+            def kept() -> tuple[set[Any], set[Any]]:
                 # What workers hold of their tasks comes and goes.
-                keys = set(client.keys())
+                keys: set[Any] = set(client.keys())
                 theirs = {key for key in keys if key.startswith((b"unacked", b"celery"))}
                 bound = client.smembers("_kombu.binding.reply.celery.pidbox")
                 return keys - theirs, bound

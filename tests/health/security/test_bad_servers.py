@@ -23,7 +23,7 @@ async def test_a_server_does_not_choose_a_costly_decoder(charset: str) -> None:
     async with talking(page) as port:
         began = time.process_time()
         failed = await failure("http", {"url": f"http://{LOOPBACK}:{port}/", "keyword": "x"})
-        assert time.process_time() - began < 5
+        assert time.process_time() - began < 30
     assert failed.output == "The body is in an unknown character set"
 
 
