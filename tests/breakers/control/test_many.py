@@ -56,30 +56,44 @@ def in_thread(work: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
     return sync_to_async(run, thread_sensitive=False)
 
 
-@pytest.mark.timeout(400)
+async def within(seconds: int, fact: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until it is so; the limit is for what never comes."""
+    for _ in range(seconds * 10):
+        if await fact():
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"it did not come true in {seconds} s")
+
+
+@pytest.mark.timeout(600)
 async def test_two_thousand_waiting_instances_cost_a_few_threads_and_little_memory(
     site: LiveSite,
 ) -> None:
     service = f"herd-{uuid4().hex[:8]}"
     process = web_process(site.url)
     async with Herd(site.url, site.ingest_key, service, 1) as first:
-        await first.all_at(0, 20)
+        await first.all_at(0, 60)
     before = process.memory_info().rss
     async with Herd(site.url, site.ingest_key, service, SIZE) as herd:
-        await herd.all_at(0, 60)
+        await herd.all_at(0, 180)
         # All of them wait once the site has written down that each acknowledged what it has.
-        written = Instance.objects.filter(service=service, applied_version=0).count
-        for _ in range(200):
-            if await in_thread(written)() == SIZE:
-                break
-            await asyncio.sleep(0.1)
-        assert await in_thread(written)() == SIZE
+        written = in_thread(Instance.objects.filter(service=service, applied_version=0).count)
+
+        async def all_written() -> bool:
+            return int(await written()) == SIZE
+
+        await within(60, all_written)
         grown = (process.memory_info().rss - before) / MIB
         assert grown < 64, f"{grown:.0f} MiB"
         assert process.num_threads() < 40
-        assert await in_thread(busy_connections)() <= 2
+
+        async def nearly_idle() -> bool:
+            return int(await in_thread(busy_connections)()) <= 2
+
+        # The site's own loops look something up now and then.
+        await within(30, nearly_idle)
         await in_thread(toggle_set)(
             key="herd.wakes", value=True, reason="wake all", actor=Actor.system("test"),
             role=Role.OPERATOR,
         )  # fmt: skip
-        await herd.all_at(1, 30)
+        await herd.all_at(1, 120)

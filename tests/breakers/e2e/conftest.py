@@ -19,6 +19,10 @@ from tests.livesite import LiveSite, WebProcess, fresh_site
 from tests.runtime.sink import Sink
 
 SERVICE = "planner-mcp-server"
+ANSWER_SECONDS = 60
+# What a breaker does is to be what people told it: no stall of a busy machine opens it, and what
+# has opened does not close by itself while a test looks.
+_DELIBERATE = {"GRAPH_TIMEOUT_SECONDS": "5", "GRAPH_API_TIMEOUT_SECONDS": "120"}
 
 
 class SteeredPlanner(PlannerProcess):
@@ -52,12 +56,12 @@ class SteeredPlanner(PlannerProcess):
 def steered_planner(graph: Graph, url: str, key: str) -> Iterator[SteeredPlanner]:
     # A short path: sockets have a limit that pytest's own folders may exceed.
     folder = Path(tempfile.mkdtemp(prefix="planner-"))
-    planner = SteeredPlanner(folder, graph, Sink(), PROTECTED | {"GRAPH_API_TIMEOUT_SECONDS": "30"})
+    planner = SteeredPlanner(folder, graph, Sink(), PROTECTED | _DELIBERATE)
     planner.site_url, planner.ingest_key = url, key
     try:
         planner.start_cache()
         planner.start()
-        with httpx.Client(timeout=15) as planner.http:
+        with httpx.Client(timeout=ANSWER_SECONDS) as planner.http:
             yield planner
     finally:
         planner.close()

@@ -22,7 +22,7 @@ from tests.demo.graph import Graph
 from tests.demo.planner import until
 from tests.livesite import LiveSite, WebProcess
 
-from .conftest import SERVICE, SteeredPlanner, label, steered_planner
+from .conftest import ANSWER_SECONDS, SERVICE, SteeredPlanner, label, steered_planner
 
 
 def act(site: LiveSite, method: str, path: str, body: dict[str, Any]) -> httpx.Response:
@@ -31,6 +31,7 @@ def act(site: LiveSite, method: str, path: str, body: dict[str, Any]) -> httpx.R
         f"{site.url}/api/v1/{path}",
         headers={"Authorization": f"Bearer {site.operator_key}"},
         json=body,
+        timeout=ANSWER_SECONDS,
     )
     answer.raise_for_status()
     return answer
@@ -38,7 +39,7 @@ def act(site: LiveSite, method: str, path: str, body: dict[str, Any]) -> httpx.R
 
 def known(name: str) -> Breaker:
     """The planner's breaker, once it has reported it."""
-    found = until(lambda: Breaker.objects.filter(service=SERVICE, name=name).first(), 20)
+    found = until(lambda: Breaker.objects.filter(service=SERVICE, name=name).first())
     assert isinstance(found, Breaker)
     return found
 
@@ -66,7 +67,7 @@ def test_a_breaker_forced_open_in_the_browser_refuses_the_next_tool_call(
     dialog.get_by_label("Reason").fill("Graph is being moved")
     dialog.get_by_role("button", name="Request override").click()
 
-    until(lambda: refused(planner.call("update_task", task_id=task, title="after")), 15)
+    until(lambda: refused(planner.call("update_task", task_id=task, title="after")))
     # Reads go on with what was kept.
     read = planner.call("list_tasks", limit=1)
     assert not read.get("isError")
@@ -77,7 +78,7 @@ def test_a_breaker_forced_open_in_the_browser_refuses_the_next_tool_call(
     assert (entry.actor, entry.reason) == ("ben", "Graph is being moved")
 
     act(site, "POST", f"breakers/{SERVICE}/microsoft_graph/override", {"state": "auto"})
-    until(lambda: not planner.call("update_task", task_id=task, title="again").get("isError"), 15)
+    until(lambda: not planner.call("update_task", task_id=task, title="again").get("isError"))
 
 
 def test_a_notice_reaches_users_and_leaves_as_fast(site: LiveSite, planner: SteeredPlanner) -> None:
@@ -90,25 +91,26 @@ def test_a_notice_reaches_users_and_leaves_as_fast(site: LiveSite, planner: Stee
         return str(label(planner.call("list_tasks", limit=1)).get("notices", {}).get(SERVICE, ""))
 
     def public() -> list[str]:
-        return [each["text"] for each in httpx.get(f"{site.url}/status.json").json()["notices"]]
+        answer = httpx.get(f"{site.url}/status.json", timeout=ANSWER_SECONDS)
+        return [each["text"] for each in answer.json()["notices"]]
 
-    until(lambda: told() == notice and public() == [notice], 15)
+    until(lambda: told() == notice and public() == [notice])
     act(site, "PUT", f"degraded/{SERVICE}", {"level": "normal"})
-    until(lambda: told() == "" and public() == [], 15)
+    until(lambda: told() == "" and public() == [])
 
 
 def test_a_reset_is_carried_out_once_and_reported(site: LiveSite, planner: SteeredPlanner) -> None:
     known("microsoft_graph")
     task = some_task(planner)
     planner.graph.fault("unavailable", rate=1.0)
-    until(lambda: refused(planner.call("update_task", task_id=task, title="down")), 15)
+    until(lambda: refused(planner.call("update_task", task_id=task, title="down")))
     planner.graph.http.delete("/_faults").raise_for_status()
     act(site, "POST", f"breakers/{SERVICE}/microsoft_graph/reset", {"reason": "Graph is back"})
-    until(lambda: not planner.call("update_task", task_id=task, title="up").get("isError"), 15)
-    report = until(lambda: CommandReport.objects.first(), 20)
+    until(lambda: not planner.call("update_task", task_id=task, title="up").get("isError"))
+    report = until(lambda: CommandReport.objects.first())
     assert report.outcome == "succeeded"
     # All who live have reported: the command leaves the document.
-    until(lambda: not Command.objects.filter(ended_at=None).exists(), 20)
+    until(lambda: not Command.objects.filter(ended_at=None).exists())
 
 
 def transitions() -> list[str]:
@@ -127,24 +129,23 @@ def test_the_service_works_on_without_the_site_and_catches_up(
     with steered_planner(faulty_graph, site.url, site.ingest_key) as planner:
         task = some_task(planner)
         known("microsoft_graph")
-        forced = {"state": "forced_open", "reason": "drill", "expires_in": 6}
+        forced = {"state": "forced_open", "reason": "drill", "expires_in": 15}
         act(site, "POST", f"breakers/{SERVICE}/microsoft_graph/override", forced)
-        until(lambda: refused(planner.call("update_task", task_id=task, title="forced")), 15)
+        until(lambda: refused(planner.call("update_task", task_id=task, title="forced")))
         process.kill()
 
         assert refused(planner.call("update_task", task_id=task, title="still forced"))
         assert not planner.call("list_tasks", limit=1).get("isError")
-        until(
-            lambda: not planner.call("update_task", task_id=task, title="free").get("isError"), 15
-        )
-        assert Override.objects.get().ended_at is None
+        until(lambda: not planner.call("update_task", task_id=task, title="free").get("isError"))
+        # By itself: nobody can have told it. (Other sites on this database end what is due, too.)
+        assert not Instance.objects.filter(service=SERVICE, applied_version=2).exists()
 
         process.start()
-        ended = until(lambda: Override.objects.filter(ending="expired").first(), 15)
+        ended = until(lambda: Override.objects.filter(ending="expired").first())
         assert ended.ended_by == "expiry"
         document = ended.service
-        until(lambda: Instance.objects.filter(service=document, applied_version=2).exists(), 30)
+        until(lambda: Instance.objects.filter(service=document, applied_version=2).exists())
         # What happened in between is told late, but told.
-        until(lambda: transitions() == ["forced_open", "closed"], 30)
+        until(lambda: transitions() == ["forced_open", "closed"])
         assert AuditEntry.objects.filter(action="breaker.override.expired").count() == 1
         assert not planner.call("update_task", task_id=task, title="on").get("isError")
