@@ -17,6 +17,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.runtime.desk import Desk
+from tests.runtime.patience import PATIENCE
 
 MESSAGES: dict[str, Any] = {
     "/v1/traces": ExportTraceServiceRequest,
@@ -28,6 +29,7 @@ MESSAGES: dict[str, Any] = {
 class Sink:
     """Counts and keeps what arrives; `status` is what it answers, `hold` delays the answers.
 
+    A status that is no success asks to come back after so long that no sender tries again itself.
     `desk` serves the control document. Whoever is connected at the end is cut off, as by a kill.
     """
 
@@ -94,12 +96,14 @@ class Sink:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
-                sink.hold.wait(30)
+                sink.hold.wait(2 * PATIENCE)
                 if sink.status == 200:
                     headers = {name.lower(): value for name, value in self.headers.items()}
                     sink.requests.append((self.path, headers, MESSAGES[self.path].FromString(body)))
                 self.send_response(sink.status)
                 self.send_header("Content-Length", "0")
+                if sink.status != 200:
+                    self.send_header("Retry-After", "3600")
                 self.end_headers()
 
             def log_message(self, *args: Any) -> None:
