@@ -6,7 +6,7 @@ import logging
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from healing.actions.base import Subject
 from healing.choices import OpportunityState
@@ -21,12 +21,15 @@ AGAIN: Final = timedelta(seconds=10)
 # For which whoever judges one has it alone, however long that takes.
 _CLAIM: Final = timedelta(seconds=60)
 _MOST: Final = 50
+# Any constant that no other advisory lock of the site uses. Of two that claim at once each would
+# get a part, and a workflow could begin before one that goes first.
+_CLAIM_LOCK: Final = 0x6865616C636C61
 
 
 def opportunities_try(*, now: datetime) -> list[HealingRun]:
     """Judge the opportunities that are due; returns the runs that began."""
     begun = []
-    for row in _claimed(now):
+    for row in opportunities_claim(now):
         try:
             run = _try(row, now)
         except Exception:
@@ -38,9 +41,11 @@ def opportunities_try(*, now: datetime) -> list[HealingRun]:
     return begun
 
 
-def _claimed(now: datetime) -> list[Opportunity]:
+def opportunities_claim(now: datetime) -> list[Opportunity]:
     """Those that wait longest, in the order in which their workflows go."""
     with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CLAIM_LOCK])
         due = (
             Opportunity.objects.filter(state=OpportunityState.OPEN, next_look_at__lte=now)
             .select_related("workflow")

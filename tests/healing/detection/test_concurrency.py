@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +11,7 @@ from django.db import connection, connections, transaction
 
 from healing.models import DetectorCursor, HealingRun, Opportunity, Quarantine
 from healing.services import failure_detector
+from healing.services.detecting.attempts import opportunities_claim
 from healing.services.failure_detector import READER, failures_detect, failures_look
 from healing.services.recovery_orchestrator import run_look
 from resilience_site.core import journal
@@ -37,8 +39,12 @@ def world(transactional_db: None) -> World:
 
 
 def at_once(call: Callable[[], object], count: int = 6) -> None:
+    begins = threading.Barrier(count)
+
     def alone() -> None:
         try:
+            connection.ensure_connection()
+            begins.wait(60)
             call()
         finally:
             connections.close_all()
@@ -60,6 +66,21 @@ def test_workers_that_look_at_once_open_and_begin_once(world: World) -> None:
     assert runs.exclude(refused_by="").count() == 1
     opened = [each for each in journal.read(0, ["healing"]) if each.kind == "opportunity.opened"]
     assert len(opened) == 2
+
+
+def test_whoever_claims_opportunities_has_all_that_are_due(world: World) -> None:
+    flow = workflow(step("test_left"), now=world.now)
+    Opportunity.objects.bulk_create(
+        Opportunity(
+            workflow=flow, target_kind="service", target=f"shop-{n}", service=f"shop-{n}",
+            trigger_kind="check_failed", trigger_key="it", first_seen=world.now,
+            last_seen=world.now, next_look_at=world.now,
+        )
+        for n in range(50)
+    )  # fmt: skip
+    claimed: list[int] = []
+    at_once(lambda: claimed.append(len(opportunities_claim(world.now))))
+    assert sorted(claimed) == [0, 0, 0, 0, 0, 50], "else the workflow that goes first might not"
 
 
 def test_a_worker_that_holds_the_cursor_holds_up_nobody(world: World) -> None:
