@@ -21,15 +21,12 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from resilience_site.core import journal
 from resilience_site.core.choices import Role
-from resilience_site.live import fanout
+from resilience_site.live import consumer, fanout
 from resilience_site.live.lifespan import lifespan_application
 from resilience_site.live.routing import websocket_application
 
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+# Seconds for what is to come without a promise of when.
+PATIENCE = 60.0
 
 
 class Server:
@@ -52,27 +49,38 @@ class Server:
             f"ws://127.0.0.1:{self.port}/ws/live/?{query}",
             additional_headers=headers,
             origin=f"http://127.0.0.1:{self.port}" if origin == "" else origin,
+            open_timeout=PATIENCE,
+            # A test that holds this loop up does not lose the socket.
+            ping_timeout=None,
             **options,
         )
 
 
 @pytest.fixture
-async def server(transactional_db: None) -> AsyncIterator[Server]:
-    port = free_port()
+async def server(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
+    # No stall of the machine turns a page away, but where a test asks for it.
+    monkeypatch.setattr(consumer, "PRIME_TIMEOUT_SECONDS", PATIENCE)
+    monkeypatch.setattr(consumer, "SEND_TIMEOUT_SECONDS", PATIENCE)
+    # Bound here: a port that is only looked up may be taken before the server has it.
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
     application = ProtocolTypeRouter(
         {"websocket": websocket_application, "lifespan": lifespan_application}
     )
     process = uvicorn.Server(
-        uvicorn.Config(application, port=port, log_level="warning", timeout_graceful_shutdown=2)
+        uvicorn.Config(
+            application, log_level="warning", timeout_graceful_shutdown=2, ws_ping_timeout=None
+        )
     )
     process.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    serving = asyncio.create_task(process._serve())
+    serving = asyncio.create_task(process._serve([listening]))
     while not process.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.01)
-    yield Server(port)
+    yield Server(listening.getsockname()[1])
     process.should_exit = True
     await serving
     await fanout.stop()
+    listening.close()
 
 
 @pytest.fixture
@@ -103,7 +111,7 @@ def commit(*keys: str, topic: str = "errors", state: str = "") -> int:
     return journal.latest_cursor()
 
 
-async def frame(page: ClientConnection, *kinds: str, within: float = 20.0) -> dict[str, Any]:
+async def frame(page: ClientConnection, *kinds: str, within: float = PATIENCE) -> dict[str, Any]:
     """The next frame of one of `kinds`; frames of other kinds are passed over."""
     async with asyncio.timeout(within):
         while True:
@@ -112,7 +120,9 @@ async def frame(page: ClientConnection, *kinds: str, within: float = 20.0) -> di
                 return document
 
 
-async def hints(page: ClientConnection, count: int, within: float = 20.0) -> list[tuple[str, str]]:
+async def hints(
+    page: ClientConnection, count: int, within: float = PATIENCE
+) -> list[tuple[str, str]]:
     """(key, state) of the next hints, at least `count` of them."""
     found: list[tuple[str, str]] = []
     async with asyncio.timeout(within):

@@ -16,7 +16,7 @@ from resilience_site.core import journal
 from resilience_site.live.catchup import MAX_REPLAYED, catch_up
 from resilience_site.live.protocol import Subscription
 
-from .conftest import Server, commit
+from .conftest import PATIENCE, Server, commit
 
 
 class FollowingPage:
@@ -42,7 +42,7 @@ class FollowingPage:
                     continue
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             while not condition():
                 self.told.clear()
                 await self.told.wait()
