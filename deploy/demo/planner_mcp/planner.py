@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 _MINE = "tasks:me"
 _MAX_UNRECORDED = 1000
 _MAX_ASKED = 20
+# How often a change is put on top of what others changed meanwhile.
+_MAX_CONFLICTS = 3
 _DATABASE_DOWN: tuple[type[Exception], ...] = (ResilienceError, *DATABASE_ERRORS)
 
 
@@ -199,15 +201,16 @@ class Planner:
 
     async def _change(self, task_id: str, changes: Json) -> Json:
         present = await self._graph.task(task_id)
-        try:
-            return await self._graph.update_task(task_id, present["@odata.etag"], changes)
-        except GraphConflictError:
-            # The change names single fields, so it is as right on top of someone else's; and it may
-            # be in effect already, where only the answer to it was lost.
-            present = await self._graph.task(task_id)
-            if all(present.get(name) == value for name, value in changes.items()):
-                return present
-            return await self._graph.update_task(task_id, present["@odata.etag"], changes)
+        for _ in range(_MAX_CONFLICTS):
+            try:
+                return await self._graph.update_task(task_id, present["@odata.etag"], changes)
+            except GraphConflictError:
+                # The change names single fields, so it is as right on top of someone else's; and it
+                # may be in effect already, where only the answer to it was lost.
+                present = await self._graph.task(task_id)
+                if all(present.get(name) == value for name, value in changes.items()):
+                    return present
+        return await self._graph.update_task(task_id, present["@odata.etag"], changes)
 
     async def _written(self, tool: str, changed: Json) -> Task:
         task = _task(changed)
