@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -23,6 +22,7 @@ from tests.analytics.store.telemetry import (
     resource,
     span_record,
 )
+from tests.effort import growth
 from tests.livesite import LiveSite
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -124,12 +124,15 @@ async def test_time_alone_is_never_surer_than_even_odds() -> None:
     assert (group.by, group.confidence) == ("time", 0.5)
 
 
-async def test_ten_thousand_errors_are_correlated_in_short() -> None:
-    events = [at(n / 10, correlation_id=f"r{n % 500}", service=f"s{n % 7}") for n in range(10_000)]
-    began = time.process_time()
-    found = await groups(*events)
-    assert len(found) == 500
-    assert time.process_time() - began < 20
+def test_ten_times_the_errors_take_about_ten_times_as_long() -> None:
+    def correlate(size: int) -> None:
+        events = [
+            at(n / 10, correlation_id=f"r{n % (size // 20)}", service=f"s{n % 7}")
+            for n in range(size)
+        ]
+        assert len(asyncio.run(groups(*events))) == size // 20
+
+    assert growth(lambda: correlate(1_000), lambda: correlate(10_000)) < 40
 
 
 async def test_the_open_span_gives_the_trace_and_is_told_the_tier() -> None:
@@ -179,7 +182,7 @@ async def test_a_site_that_does_not_answer_costs_one_short_wait_and_no_stall() -
 
     server = await asyncio.start_server(swallow, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    site = SiteReader(f"http://127.0.0.1:{port}", "key", timeout=0.3)
+    site = SiteReader(f"http://127.0.0.1:{port}", "key", timeout=1)
     tracker = ErrorCorrelator(variables=ClientVariables({}), site=lambda: site)
     await tracker.track_error_chain("request", OSError("down"), {})
     ticks = 0
@@ -193,12 +196,12 @@ async def test_a_site_that_does_not_answer_costs_one_short_wait_and_no_stall() -
     async with server:
         beside = asyncio.create_task(tick())
         result = await tracker.correlate_errors(tracker.events())
-        assert ticks > 5
+        assert ticks > 2
         again = await tracker.correlate_errors(tracker.events())
         assert asked == 1
         beside.cancel()
     assert result.source == again.source == "local"
-    assert "did not answer within 0.3 s" in result.why
+    assert "did not answer within 1 s" in result.why
     assert again.why == result.why
 
 
