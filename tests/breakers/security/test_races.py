@@ -52,7 +52,7 @@ def beside() -> Iterator[Callable[..., Any]]:
 
 def wait_for_a_waiter() -> None:
     """Until somebody waits for a lock that this connection holds."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -85,8 +85,8 @@ def test_a_service_that_registers_while_a_toggle_is_set_is_told_of_it(
     with ThreadPoolExecutor(1) as other, holding("billing"):
         setting = beside(_toggled)
         wait_for_a_waiter()
-        other.submit(_opened, "planner").result(20)
-    setting.result(20)
+        other.submit(_opened, "planner").result(60)
+    setting.result(60)
     assert toggles_of("billing") == toggles_of("planner") == ["planner.write"]
 
 
@@ -110,8 +110,8 @@ def test_a_breaker_that_joins_a_domain_while_it_is_forced_open_is_cut_off_too(
     with ThreadPoolExecutor(1) as other, holding("billing"):
         forcing = beside(_forced_open)
         wait_for_a_waiter()
-        other.submit(_joined, "planner").result(20)
-    forcing.result(20)
+        other.submit(_joined, "planner").result(60)
+    forcing.result(60)
     for service in ("billing", "planner"):
         document = ControlDocument.objects.get(service=service).document
         assert document["breakers"]["graph"]["override"]["state"] == "forced_open"
@@ -153,7 +153,7 @@ def test_two_requests_about_the_same_breakers_do_not_wait_in_a_circle(
         wait_for_a_waiter()
         # The other one waits before it has any row, so this one can go on.
         batches[0].write()
-    waiting.result(20)
+    waiting.result(60)
     assert set(Breaker.objects.values_list("state", flat=True)) == {"open"}
 
 
@@ -179,5 +179,5 @@ def test_an_override_of_a_domain_without_members_expires_once(beside: Callable[.
         first = override_expire(override_id=due.pk, now=NOW)
         second = beside(lambda: override_expire(override_id=due.pk, now=NOW))
         wait_for_a_waiter()
-    assert (first, second.result(20)) == (True, False)
+    assert (first, second.result(60)) == (True, False)
     assert AuditEntry.objects.filter(action="domain.override.expired").count() == 1

@@ -13,7 +13,7 @@ from tests.livesite import LiveSite
 
 PATHS = ["/status", "/status.json", "/status/feed.rss"]
 # A pool waits five seconds for a connection, then says that there is none.
-PATIENCE = 15
+PATIENCE = 60
 
 
 def test_it_says_that_it_cannot_know_and_comes_back(site: LiveSite) -> None:
@@ -31,7 +31,7 @@ def test_it_says_that_it_cannot_know_and_comes_back(site: LiveSite) -> None:
             assert http.get("/status").headers["Cache-Control"] == "no-store"
             began = time.monotonic()
             assert {http.get("/status").status_code for _ in range(20)} == {503}
-            # One look at the store for all of them, not one for each.
+            # One look at the store for all of them, not one for each, which would be 100 s.
             assert time.monotonic() - began < PATIENCE
         until(lambda: http.get("/status").status_code == 200, RECOVERY_SECONDS, "recovery")
         # Tests after this one find the site as it was.
