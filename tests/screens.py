@@ -129,10 +129,10 @@ def show_soon(
 def point_at(page: Page, spot: Callable[[], tuple[float, float]], label: Locator) -> None:
     """Point at a spot of a chart until its label shows: one that is just being drawn, or moves
     because the page around it settles, hears nothing of a pointer that rests."""
-    for _ in range(PATIENCE // _LABEL):
+    for attempt in range(PATIENCE // _LABEL):
         x, y = spot()
-        page.mouse.move(x - 2, y)
-        page.mouse.move(x, y)
+        # Once: a second movement would have the chart look again, perhaps in the midst of a click.
+        page.mouse.move(x + attempt % 2, y)
         with suppress(TimeoutError):
             return label.first.wait_for(timeout=_LABEL)
     raise AssertionError(f"nothing shows {label}")
