@@ -86,7 +86,7 @@ class TestJsonPaths:
         began = time.process_time()
         assert found_in(text, "$..b") == []
         assert len(found_in(text, "$[?@.a[0] >= 0].a[0]")) == 1000
-        assert time.process_time() - began < 5
+        assert time.process_time() - began < 30
 
     def test_deep_documents_are_refused(self) -> None:
         for depth, path in ((5000, "$.a"), (900, "$..a")):
