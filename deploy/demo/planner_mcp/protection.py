@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -19,7 +20,7 @@ WRITES = "planner.write"
 GRAPH, CACHE, DATABASE = "microsoft_graph", "redis", "database"
 
 # A tool's answer is worth waiting for so long; an attempt at Graph has its own, shorter time.
-TOOL_SECONDS = 8.0
+TOOL_SECONDS = float(os.environ.get("PLANNER_TOOL_SECONDS", "8"))
 # The database holds nothing that is worth more than this: a statement in a lock, or a pool whose
 # connections all hang, must not use up the tool's time.
 DATABASE_SECONDS = 1.0
