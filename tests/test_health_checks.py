@@ -34,6 +34,7 @@ from tests.health.faults import Faults
 from tests.livesite import LiveSite, WebProcess, fresh_site
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
+PATIENCE = 90
 PACE = {"interval_seconds": 1, "timeout_seconds": 0.8, "failures_to_down": 2, "successes_to_up": 1}
 
 
@@ -122,7 +123,7 @@ def site(private_site_url: str, transactional_db: None) -> LiveSite:
 @pytest.fixture
 def api(site: LiveSite) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {site.operator_key}"}
-    with httpx.Client(base_url=f"{site.url}/api/v1/", headers=headers, timeout=20) as client:
+    with httpx.Client(base_url=f"{site.url}/api/v1/", headers=headers, timeout=60) as client:
         yield client
 
 
@@ -149,7 +150,8 @@ def make(api: httpx.Client, name: str, kind: str, target: dict[str, Any], **more
 
 
 def make_layers(api: httpx.Client, layers: Layers) -> None:
-    settle = {"settle_seconds": 3}
+    # Longer than a stall in which one layer has been found down and the one below it not yet.
+    settle = {"settle_seconds": 6}
     make(api, "secret-db-7", "postgres", {"dsn": layers.dsn}, **settle)
     make(api, "cart", "http", {"url": layers.service}, depends_on=["secret-db-7"], **settle)
     make(api, "shop", "http", {"url": layers.page}, depends_on=["cart"], hard=True, **settle)
@@ -199,16 +201,16 @@ def test_a_database_that_dies_is_the_one_alert_of_three_layers(
     harm: Callable[[Layers], Callable[[], None]],
 ) -> None:
     make_layers(api, layers)
-    until(lambda: all_up(api))
+    until(lambda: all_up(api), PATIENCE)
     heal = harm(layers)
     try:
-        until(lambda: bool(announced()), 40)
-        until(lambda: states(api)["shop"][0] == "unreachable", 20)
-        assert states(api) == {
+        until(lambda: bool(announced()), PATIENCE)
+        found = {
             "secret-db-7": ("down", None),
             "cart": ("unreachable", "secret-db-7"),
             "shop": ("unreachable", "secret-db-7"),
         }
+        until(lambda: states(api) == found, PATIENCE)
         assert api.get("health").json()["status"] == "down"
         (alert,) = announced()
         assert alert["check"]["name"] == alert["culprit"]["name"] == "secret-db-7"
@@ -216,9 +218,9 @@ def test_a_database_that_dies_is_the_one_alert_of_three_layers(
         assert alert["evidence"][0]["status"] == "down"
     finally:
         heal()
-    until(lambda: all_up(api), 40)
+    until(lambda: all_up(api), PATIENCE)
     assert len(announced()) == 1
-    assert not Outage.objects.filter(ended_at=None).exists()
+    until(lambda: not Outage.objects.filter(ended_at=None).exists(), PATIENCE)
 
 
 def test_the_public_hears_of_an_outage_and_of_no_internal_name(
@@ -228,24 +230,24 @@ def test_the_public_hears_of_an_outage_and_of_no_internal_name(
 
     make_layers(api, layers)
     Service.objects.filter(name="shop").update(public_name="The Shop", criticality="critical")
-    until(lambda: all_up(api))
+    until(lambda: all_up(api), PATIENCE)
 
     def page() -> str:
-        return httpx.get(f"{site.url}/status", params={"refresh": "off"}).text
+        return httpx.get(f"{site.url}/status", params={"refresh": "off"}, timeout=60).text
 
-    until(lambda: "All systems operational" in page())
+    until(lambda: "All systems operational" in page(), PATIENCE)
     layers.proxy.refuse()
     try:
-        until(lambda: "ajor outage" in page(), 40)
-        text = page() + httpx.get(f"{site.url}/status.json").text
+        until(lambda: "ajor outage" in page(), PATIENCE)
+        text = page() + httpx.get(f"{site.url}/status.json", timeout=60).text
         assert "The Shop" in text
         for internal in ("secret-db-7", "cart", "127.0.0.1", "postgres", "unreachable"):
             assert internal not in text.replace("/static/", "")
-        health = httpx.get(f"{site.url}/healthz")
+        health = httpx.get(f"{site.url}/healthz", timeout=60)
         assert "secret-db-7" not in health.text
     finally:
         layers.proxy.heal()
-    until(lambda: "All systems operational" in page(), 40)
+    until(lambda: "All systems operational" in page(), PATIENCE)
 
 
 def test_the_real_planner_with_all_that_it_needs_is_up_and_its_faults_are_told(
@@ -265,15 +267,15 @@ def test_the_real_planner_with_all_that_it_needs_is_up_and_its_faults_are_told(
     }
     make(api, "graph", "microsoft_graph", target, **slow)
     make(api, "all", "composite", {"members": ["tools", "store", "graph"]})
-    until(lambda: all_up(api), 40)
-    graph.http.put("/_faults", json={"kind": "unavailable", "rate": 1, "seconds": 60})
-    until(lambda: states(api)["graph"][0] == "down", 40)
-    until(lambda: states(api)["all"] == ("unreachable", "graph"), 20)
+    until(lambda: all_up(api), PATIENCE)
+    graph.http.put("/_faults", json={"kind": "unavailable", "rate": 1})
+    until(lambda: states(api)["graph"][0] == "down", PATIENCE)
+    until(lambda: states(api)["all"] == ("unreachable", "graph"), PATIENCE)
     rows = {row["name"]: row for row in api.get("health/checks").json()["items"]}
     assert "503" in str(rows["graph"])
     assert "no-secret-at-all" not in str(rows)
     graph.http.delete("/_faults")
-    until(lambda: all_up(api), 40)
+    until(lambda: all_up(api), PATIENCE)
 
 
 def test_a_killed_database_is_named_with_its_words_and_comes_back(
@@ -281,8 +283,13 @@ def test_a_killed_database_is_named_with_its_words_and_comes_back(
 ) -> None:
     with postgres_pair() as engines:
         make(api, "killed", "postgres", {"dsn": engines.primary.dsn})
-        until(lambda: all_up(api))
+        until(lambda: all_up(api), PATIENCE)
         os.kill(engines.primary.process.pid, signal.SIGKILL)
-        until(lambda: states(api)["killed"][0] == "down")
-        (row,) = api.get("health/checks").json()["items"]
-        assert "refused" in str(row)
+        until(lambda: states(api)["killed"][0] == "down", PATIENCE)
+
+        def told() -> str:
+            (row,) = api.get("health/checks").json()["items"]
+            return str(row)
+
+        # The first words may be those of a connection that broke in the middle.
+        until(lambda: "refused" in told(), PATIENCE)
