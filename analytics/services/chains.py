@@ -76,9 +76,9 @@ def _alone() -> bool:
 def _take(now: datetime, limit: int) -> list[Due]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "DELETE FROM analytics_chainpending WHERE id IN (SELECT id FROM "
+            "DELETE FROM analytics_chainpending WHERE id = ANY(ARRAY(SELECT id FROM "
             "analytics_chainpending WHERE due_at <= %s ORDER BY due_at LIMIT %s "
-            "FOR UPDATE SKIP LOCKED) "
+            "FOR UPDATE SKIP LOCKED)) "
             "RETURNING trace_id, correlation_id, occurred_at, settling",
             [now, limit],
         )

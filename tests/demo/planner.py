@@ -86,6 +86,12 @@ class PlannerProcess:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def instance(self) -> str:
+        """What the running process calls itself to a site."""
+        assert self._server is not None
+        return f"{socket.gethostname()}-{self._server.pid}"
+
+    @property
     def environment(self) -> dict[str, str]:
         return {
             **os.environ,

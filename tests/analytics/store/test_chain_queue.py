@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection, transaction
 
 from analytics.models import ChainPending, CorrelationChain
 from analytics.services import chains
@@ -90,3 +91,13 @@ def test_one_task_works_through_more_than_a_batch(monkeypatch: pytest.MonkeyPatc
     assert ChainPending.objects.filter(settling=True).count() == 5
     chains_build(now=settle_time())
     assert ChainPending.objects.count() == 3
+
+
+def test_no_plan_of_the_database_takes_more_than_a_batch() -> None:
+    for _ in range(5):
+        receive(span_record(new_trace(), new_span(), exceptions=[exception()]))
+    # What is left are loops, which look once more for each row; statistics may lead there as well.
+    with transaction.atomic(), connection.cursor() as cursor:
+        for way in ("hashjoin", "hashagg", "mergejoin", "sort", "material", "memoize"):
+            cursor.execute(f"SET LOCAL enable_{way} = off")
+        assert chains_build(now=datetime.now(UTC), limit=2) == 2
