@@ -113,10 +113,10 @@ def test_a_reset_is_carried_out_once_and_reported(site: LiveSite, planner: Steer
     until(lambda: not Command.objects.filter(ended_at=None).exists())
 
 
-def transitions() -> list[str]:
+def transitions(instance: str) -> list[str]:
     """The states that the planner's breaker for Graph was told to have come to."""
-    rows = BreakerTransition.objects.filter(name="microsoft_graph").order_by("at")
-    return list(rows.values_list("to_state", flat=True))
+    rows = BreakerTransition.objects.filter(name="microsoft_graph", instance=instance)
+    return list(rows.order_by("at").values_list("to_state", flat=True))
 
 
 @pytest.mark.timeout(400)
@@ -149,6 +149,6 @@ def test_the_service_works_on_without_the_site_and_catches_up(
         assert ended.ended_by == "expiry"
         until(told.exists)
         # What happened in between is told late, but told.
-        until(lambda: transitions() == ["forced_open", "closed"])
+        until(lambda: transitions(planner.instance) == ["forced_open", "closed"])
         assert AuditEntry.objects.filter(action="breaker.override.expired").count() == 1
         assert not planner.call("update_task", task_id=task, title="on").get("isError")
