@@ -19,7 +19,8 @@ from psycopg import conninfo
 from deploy.demo.scenario import PHASES
 from tests.chaos import Callers, Tally, graph_load, recovered, running_planner
 from tests.demo.graph import Graph
-from tests.demo.planner import PlannerProcess, until
+from tests.demo.planner import PlannerProcess
+from tests.patience import until
 
 pytestmark = pytest.mark.timeout(900)
 CALLS = 400

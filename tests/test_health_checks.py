@@ -29,9 +29,10 @@ from health.prober.prober import Prober
 from health.prober.running import Runner
 from health.services.announcements import outages_announce
 from resilience_site.core import journal
-from tests.health.checks.engines import PostgresPair, postgres_pair, until
+from tests.health.checks.engines import PostgresPair, postgres_pair
 from tests.health.faults import Faults
 from tests.livesite import LiveSite, WebProcess, fresh_site
+from tests.patience import until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
 PATIENCE = 90

@@ -15,6 +15,7 @@ from breakers.runtime import CircuitBreaker
 from breakers.runtime.testing import FakeClock
 from resilience_site.core import journal, wakeup
 from resilience_site.core.journal import Entry
+from tests.patience import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,13 +36,6 @@ def in_thread(work: Callable[[], Any]) -> threading.Thread:
     thread = threading.Thread(target=run)
     thread.start()
     return thread
-
-
-def wait_until(condition: Callable[[], bool], within: float = 60.0) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never came true"
-        time.sleep(0.005)
 
 
 def test_an_entry_reads_back_as_it_was_appended() -> None:
@@ -105,7 +99,7 @@ def test_a_second_writer_waits_for_the_commit_of_the_first() -> None:
             )
             return bool(cursor.fetchone()[0])
 
-    wait_until(second_waits)
+    until(second_waits)
     # Had the second one committed, a reader's cursor would now jump over the first.
     assert journal.read(since) == []
     may_commit.set()

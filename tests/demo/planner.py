@@ -9,8 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from resilience_site.embedded.processes import spawn
 from resilience_site.embedded.valkey import Valkey
 from tests.demo.graph import Graph
 from tests.engines import drop_database
+from tests.patience import until
 from tests.runtime.sink import Sink, attributes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,15 +40,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def until(holds: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """What `holds` returns once that is true; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not (found := holds()):
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)
-    return found
 
 
 # What a failure looks like is best seen where nothing stands between.

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from deploy.demo.graph_faults import FaultError, FaultKind, Faults
 from tests.demo.graph import Clock, Graph
-from tests.demo.planner import until
+from tests.patience import until
 
 MINE = "/v1.0/me/planner/tasks"
 

@@ -14,7 +14,8 @@ import psycopg
 import pytest
 
 from tests.demo.graph import Graph
-from tests.demo.planner import UNPROTECTED, PlannerProcess, until
+from tests.demo.planner import UNPROTECTED, PlannerProcess
+from tests.patience import until
 from tests.runtime.sink import Sink, attributes
 
 LEAKING = UNPROTECTED | {"PLANNER_FAULTS": "on"}

@@ -16,14 +16,8 @@ from breakers.runtime import ClientVariables, Resilience
 from deploy.demo.planner_mcp.graph import GraphClient
 from deploy.demo.planner_mcp.planner import Planner
 from tests.demo.graph import Graph
-from tests.demo.planner import (
-    GRAPH_SECONDS,
-    PlannerProcess,
-    deepest,
-    exceptions,
-    failed,
-    until,
-)
+from tests.demo.planner import GRAPH_SECONDS, PlannerProcess, deepest, exceptions, failed
+from tests.patience import until
 from tests.runtime.sink import attributes
 
 

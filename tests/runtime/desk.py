@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.runtime.patience import PATIENCE
+from tests.patience import PATIENCE
 
 PATH = "/api/v1/control"
 

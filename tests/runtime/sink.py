@@ -16,8 +16,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.patience import PATIENCE
 from tests.runtime.desk import Desk
-from tests.runtime.patience import PATIENCE
 
 MESSAGES: dict[str, Any] = {
     "/v1/traces": ExportTraceServiceRequest,

@@ -26,7 +26,7 @@ from breakers.runtime.collaborators import IGNORED
 from breakers.runtime.outcomes import decode
 from breakers.runtime.policy_fields import POLICY_FIELDS
 from breakers.runtime.recorder import Recorder
-from tests.runtime.patience import PATIENCE, until
+from tests.patience import PATIENCE, until
 from tests.runtime.sink import Sink, attributes
 from tests.runtime.test_telemetry import points
 

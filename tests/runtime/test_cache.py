@@ -19,7 +19,7 @@ from breakers.runtime.cache import MemoryStore, ResponseCache
 from breakers.runtime.redis_cache import RedisStore, quick_client
 from breakers.runtime.testing import FakeClock as Clock
 from breakers.runtime.variables import ConfigError
-from tests.runtime.patience import PATIENCE, until
+from tests.patience import PATIENCE, until
 from tests.runtime.valkey import OwnValkey
 
 

@@ -10,7 +10,8 @@ import pytest
 
 import breakers.runtime as resilience
 from breakers.runtime import export
-from tests.runtime.patience import PATIENCE, lines, until
+from tests.patience import PATIENCE, until
+from tests.runtime.own_lines import lines
 from tests.runtime.sink import Sink, attributes
 
 

@@ -18,8 +18,8 @@ from breakers.runtime.events import Event
 from breakers.runtime.resilience import Resilience
 from breakers.runtime.testing import FakeClock as Clock
 from breakers.runtime.variables import ClientVariables
+from tests.patience import PATIENCE, until
 from tests.runtime.desk import document
-from tests.runtime.patience import PATIENCE, until
 from tests.runtime.sink import Sink, attributes
 from tests.test_circuit_breaker import attempt
 

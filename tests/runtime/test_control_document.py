@@ -13,8 +13,9 @@ from breakers.runtime.degradation import DegradationLevel
 from breakers.runtime.resilience import Resilience
 from breakers.runtime.testing import FakeClock as Clock
 from breakers.runtime.variables import ClientVariables
+from tests.patience import PATIENCE
 from tests.runtime.desk import document
-from tests.runtime.patience import PATIENCE, own_records
+from tests.runtime.own_lines import own_records
 from tests.runtime.steering import override, states, told_of
 from tests.test_circuit_breaker import attempt
 

@@ -21,8 +21,9 @@ from breakers.runtime import control_link
 from breakers.runtime.control import ControlPoller, Pace
 from breakers.runtime.control_link import Link, LinkClosed, TooLarge
 from breakers.runtime.export import Target
+from tests.patience import PATIENCE
 from tests.runtime.desk import document, send
-from tests.runtime.patience import PATIENCE, lines
+from tests.runtime.own_lines import lines
 from tests.runtime.sink import Sink
 
 Handler = BaseHTTPRequestHandler

@@ -20,7 +20,8 @@ from breakers.runtime.control import ControlPoller, Pace, process_started
 from breakers.runtime.export import Target
 from breakers.runtime.resilience import Resilience
 from breakers.runtime.variables import ClientVariables
-from tests.runtime.patience import PATIENCE, lines, until
+from tests.patience import PATIENCE, until
+from tests.runtime.own_lines import lines
 from tests.runtime.sink import Sink
 from tests.runtime.steering import override
 

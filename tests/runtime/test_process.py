@@ -9,7 +9,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from tests.runtime.patience import PATIENCE
+from tests.patience import PATIENCE
 from tests.runtime.sink import Sink, attributes
 
 ROOT = Path(__file__).resolve().parents[2]

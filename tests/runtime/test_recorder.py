@@ -24,7 +24,7 @@ from breakers.runtime.outcomes import decode, encode
 from breakers.runtime.recorder import Recorder
 from breakers.runtime.reenactment import Reenactment
 from breakers.runtime.testing import FakeClock
-from tests.runtime.patience import PATIENCE
+from tests.patience import PATIENCE
 from tests.runtime.recorded import Recorded, actions, policies
 
 

@@ -14,7 +14,7 @@ from breakers.runtime.defaults import CIRCUIT_BREAKER_CONFIG, boundary_settings,
 from breakers.runtime.registry import BreakerRegistry
 from breakers.runtime.testing import FakeClock as Clock
 from breakers.runtime.variables import ClientVariables, ConfigError
-from tests.runtime.patience import own_records
+from tests.runtime.own_lines import own_records
 from tests.test_circuit_breaker import attempt
 
 

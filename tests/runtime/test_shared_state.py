@@ -18,7 +18,7 @@ from breakers.runtime.registry import BreakerRegistry
 from breakers.runtime.shared_state import SharedState, share
 from breakers.runtime.testing import FakeClock
 from breakers.runtime.variables import ClientVariables, ConfigError
-from tests.runtime.patience import PATIENCE, until
+from tests.patience import PATIENCE, until
 from tests.runtime.valkey import OwnValkey
 
 pytestmark = pytest.mark.timeout(400)

@@ -24,7 +24,7 @@ from breakers.runtime import (
 )
 from breakers.runtime.call_meter import BOUNDS, CallMeter
 from breakers.runtime.telemetry_names import SIGNALS, markdown
-from tests.runtime.patience import PATIENCE
+from tests.patience import PATIENCE
 from tests.runtime.sink import Sink, attributes
 
 

@@ -12,7 +12,7 @@ from openfeature.flag_evaluation import Reason
 from breakers.runtime.testing import FakeClock as Clock
 from breakers.runtime.toggles import Toggles, openfeature_provider
 from breakers.runtime.variables import ClientVariables, ConfigError
-from tests.runtime.patience import until
+from tests.patience import until
 
 
 def test_a_toggle_is_set_expires_and_is_removed() -> None:

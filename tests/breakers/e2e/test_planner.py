@@ -19,8 +19,8 @@ from breakers.models import (
 from resilience_site.core.choices import Role
 from resilience_site.core.models import AuditEntry
 from tests.demo.graph import Graph
-from tests.demo.planner import until
 from tests.livesite import LiveSite, WebProcess
+from tests.patience import until
 
 from .conftest import ANSWER_SECONDS, SERVICE, SteeredPlanner, label, steered_planner
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +18,7 @@ from healing.services.runs import contexts, leases
 from healing.services.runs.leases import lease_claim
 from resilience_site.core import journal
 from tests.healing.engine.scenes import SITE, Stage, fresh, states, step, workflow
+from tests.patience import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TOLD = Subject(kind="service", name="quiet", service="quiet", trigger_kind="alert")
@@ -96,13 +96,6 @@ def test_whoever_wakes_up_late_writes_nothing(stage: Stage) -> None:
     assert fresh(run).lease_until is not None
     with other.writing() as row:
         assert row.pk == run.pk
-
-
-def until(holds: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < ends, "it did not come to that"
-        time.sleep(0.02)
 
 
 def test_a_lease_is_renewed_as_long_as_its_holder_lives_and_does_not_hang(

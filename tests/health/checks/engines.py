@@ -8,8 +8,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from resilience_site.embedded.postgres import Postgres
 from resilience_site.embedded.processes import spawn
 from resilience_site.embedded.programs import Program
 from resilience_site.embedded.valkey import Valkey
+from tests.patience import until
 
 PASSWORD = "pa ss/w0rd"  # has characters that a URL must quote
 URL_PASSWORD = "pa%20ss%2Fw0rd"
@@ -205,12 +205,3 @@ def valkey(*settings: str) -> Iterator[ValkeyEngine]:
             yield engine
         finally:
             engine.end()
-
-
-def until(holds: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """What `holds` returns once that is true: for states that nothing announces."""
-    deadline = time.monotonic() + seconds
-    while not (found := holds()):
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)
-    return found

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 import pytest
 from kombu import Connection, Queue
 
-from tests.health.checks.engines import until
 from tests.health.checks.fleet import Worker, sender, worker
 from tests.health.checks.probing import eventually, failure, hangs, probe
 from tests.health.checks.test_celery import answering, pinging
 from tests.health.faults import Faults
+from tests.patience import until
 
 URL = os.environ.get("AMQP_TEST_URL", "")
 pytestmark = pytest.mark.skipif(not URL, reason="AMQP_TEST_URL names no RabbitMQ")

@@ -18,10 +18,10 @@ from tests.health.checks.engines import (
     PostgresPair,
     free_port,
     postgres_pair,
-    until,
 )
 from tests.health.checks.probing import a_context, eventually, failure, hangs, probe, refused
 from tests.health.faults import Faults
+from tests.patience import until
 
 _CLIENTS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
 _IDLE = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"

@@ -16,10 +16,11 @@ import trustme
 from health.checks import KINDS
 from health.checks.addresses import Addresses, Forbidden
 from health.checks.plugins.redis import KEY
-from tests.health.checks.engines import ValkeyEngine, free_port, until, valkey
+from tests.health.checks.engines import ValkeyEngine, free_port, valkey
 from tests.health.checks.probing import eventually, failure, hangs, probe, refused
 from tests.health.checks.servers import talking
 from tests.health.faults import Faults
+from tests.patience import until
 
 SECRET = "hush hush"
 _FULL = "full of it " * 1000

@@ -21,9 +21,9 @@ from health.prober.prober import Prober
 from health.prober.running import Probe, Runner
 from health.services.claims import Claim, claim_due
 from resilience_site.config import config
-from tests.demo.planner import until
 from tests.health.prober.conftest import Quiet, Target
 from tests.health.world import World
+from tests.patience import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Make = Callable[..., Check]

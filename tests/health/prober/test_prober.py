@@ -18,8 +18,8 @@ from health.services.results import push_receive
 from resilience_site.core.audit import Actor
 from resilience_site.core.problems import NotFound
 from tests.analytics.outage import closed_database
-from tests.demo.planner import until
 from tests.health.prober.conftest import Quiet, Target
+from tests.patience import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Make = Callable[..., Check]

@@ -15,7 +15,7 @@ import trustme
 from healing.actions.base import ActionFailed
 from healing.actions.registry import action_named
 from health.checks.options import OptionError
-from tests.healing.actions.machines.acting import context, eventually
+from tests.healing.actions.machines.acting import context
 from tests.healing.actions.machines.dockerengine import Box, Engine
 from tests.healing.actions.machines.serving import (
     application,
@@ -25,6 +25,7 @@ from tests.healing.actions.machines.serving import (
     serving,
     status,
 )
+from tests.patience import until
 
 RESTART = action_named("docker_restart")
 HOST_SOCKET = Path("/var/run/docker.sock")
@@ -297,7 +298,7 @@ def test_a_container_of_the_real_engine_comes_back() -> None:
     try:
         given = {"server": f"unix://{HOST_SOCKET}", "container": name, "grace_seconds": 1}
         parameters = RESTART.parse(given)
-        eventually(lambda: "running" in RESTART.effect(parameters, context()))
+        until(lambda: "running" in RESTART.effect(parameters, context()))
         assert name in act(given, seconds=60)
     finally:
         subprocess.run(["docker", "rm", "--force", name], capture_output=True, timeout=60)

@@ -22,7 +22,7 @@ from healing.actions.link import server_at
 from healing.actions.registry import action_named
 from healing.actions.supervisorlink import Process, Supervisor
 from health.checks.options import OptionError
-from tests.healing.actions.machines.acting import context, eventually
+from tests.healing.actions.machines.acting import context
 from tests.healing.actions.machines.serving import (
     Faults,
     application,
@@ -32,6 +32,7 @@ from tests.healing.actions.machines.serving import (
     serving,
     status,
 )
+from tests.patience import until
 
 RESTART = action_named("supervisor_restart")
 # Before it ignores the signal it would end by it: its file says that it does.
@@ -105,7 +106,7 @@ class Running:
     def stubborn(self) -> int:
         """The process that ignores its stop signal, once it does."""
         pid = self.process("stubborn:stubborn").pid
-        eventually((self.socket.parent / str(pid)).exists)
+        until((self.socket.parent / str(pid)).exists)
         return pid
 
     def answers(self) -> bool:
@@ -137,7 +138,7 @@ def supervisord(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     )
     running = Running(folder / "s.sock")
     try:
-        eventually(running.answers)
+        until(running.answers)
         yield running
     finally:
         children = psutil.Process(process.pid).children()
@@ -190,7 +191,7 @@ def test_a_process_that_is_stopped_by_a_signal_is_killed_and_comes_back(
 ) -> None:
     old = supervisord.process("planner:planner-2").pid
     os.kill(old, signal.SIGSTOP)
-    eventually(lambda: psutil.Process(old).status() == psutil.STATUS_STOPPED)
+    until(lambda: psutil.Process(old).status() == psutil.STATUS_STOPPED)
     output = act(supervisord, "planner", "planner-2", grace_seconds=0.3)
     assert "killed after 0.3 s" in output
     new = supervisord.process("planner:planner-2").pid
@@ -205,7 +206,7 @@ def test_grace_is_five_seconds_unless_told(supervisord: Running) -> None:
 def test_a_stopped_program_is_started(supervisord: Running) -> None:
     supervisor = supervisord.supervisor()
     supervisor.stop("planner:planner-0")
-    eventually(lambda: supervisor.process("planner:planner-0").state == "STOPPED")
+    until(lambda: supervisor.process("planner:planner-0").state == "STOPPED")
     parameters = RESTART.parse(supervisord.parameters("planner", "planner-0"))
     before = RESTART.observe(parameters, context())
     assert RESTART.finished(parameters, context(before=before)) is False

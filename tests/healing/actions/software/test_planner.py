@@ -13,9 +13,9 @@ from breakers.models import Instance
 from healing.actions.base import Context
 from tests.breakers.e2e.conftest import SteeredPlanner, steered_planner
 from tests.demo.graph import Graph
-from tests.demo.planner import until
 from tests.healing.actions.software.acting import act, context, effect
 from tests.livesite import LiveSite
+from tests.patience import until
 
 # As many connections as its pool has.
 LEAKED = 5
