@@ -27,6 +27,7 @@ _CLIENTS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client b
 _IDLE = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"
 _BEHIND = "SELECT pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn()"
 _STREAMING = "SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'"
+_FOLLOWED = "SELECT count(*) FROM pg_stat_replication WHERE state IN ('streaming', 'catchup')"
 _SLEEPING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
 
 _END_SLEEP = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
@@ -234,7 +235,7 @@ class TestMeasurements:
 
     async def test_a_standby_that_falls_behind(self, pair: PostgresPair) -> None:
         primary, standby = pair.primary, pair.standby
-        until(lambda: primary.ask("SELECT count(*) FROM pg_stat_replication"))
+        until(lambda: primary.ask(_FOLLOWED))
         assert (await probe("postgres", {"dsn": primary.dsn, "min_standbys": 1})).status == "up"
         target = {"dsn": standby.dsn, "lag_fail_seconds": 0.001}
         until(lambda: standby.ask(_STREAMING) and not standby.ask(_BEHIND))
