@@ -28,6 +28,8 @@ _DECREASE = 0.9
 class AdaptiveLimit:
     """Resizes `bulkhead` between `min_limit` and `max_limit`, once in `window` seconds.
 
+    A number of calls at once that the bulkhead is tuned to stands in place of `max_limit`.
+
     Durations up to `tolerance` times the shortest mean are taken as normal. Windows of fewer than
     `min_samples` calls are prolonged.
     """
@@ -59,7 +61,8 @@ class AdaptiveLimit:
         self._window = window
         self._min_samples = min_samples
         self._clock = clock
-        self._limit = float(bulkhead.limit)
+        self._given = bulkhead.limit
+        self._limit = float(self._given)
         self._shortest = math.inf
         self._ends = -math.inf
         self._calls = 0
@@ -69,7 +72,11 @@ class AdaptiveLimit:
     @property
     def limit(self) -> int:
         """The number of calls at once that it allows now."""
-        return max(self._min, min(self._max, round(self._limit)))
+        return min(self._most, max(self._min, round(self._limit)))
+
+    @property
+    def _most(self) -> int:
+        return int(self._bulkhead.tuned.get("max_concurrent_calls", self._max))
 
     def start(self) -> AdaptiveLimit:
         """Read the durations of the bulkhead's calls from now on."""
@@ -101,10 +108,10 @@ class AdaptiveLimit:
 
     def _adapt(self, mean: float, busiest: int) -> None:
         self._shortest = min(self._shortest * _DRIFT, mean)
-        before = self.limit
-        self._limit = min(self._max, max(self._min, self._step(mean, busiest)))
-        if self.limit != before:
-            self._bulkhead.resize(self.limit)
+        self._limit = min(self._most, max(self._min, self._step(mean, busiest)))
+        if self.limit != self._given:
+            self._given = self.limit
+            self._bulkhead.resize(self._given)
 
     def _gradient(self, mean: float, busiest: int) -> float:
         ratio = self._tolerance * self._shortest / mean if mean > 0 else 1.0

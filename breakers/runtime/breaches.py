@@ -84,7 +84,7 @@ def mitigate(bulkhead: Bulkhead, breach: Breach) -> None:
     elif breach.mitigation == "shed":
         bulkhead.shed(max(1, bulkhead.snapshot().queued // 2))
     elif breach.mitigation == "shrink":
-        bulkhead.resize(max(1, int(bulkhead.limit * _SHRINK)))
+        bulkhead.shrink(_SHRINK)
     logger.warning("Bulkhead %r: %s (%s)", breach.name, breach.detail, breach.mitigation)
     events.emit(
         "resilience.bulkhead.breach",

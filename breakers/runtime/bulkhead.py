@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import CoroutineType, TracebackType
 from typing import Any, TypeVar, cast
 
-from breakers.runtime import checks, waiting
+from breakers.runtime import waiting
 from breakers.runtime.bulkhead_line import Line
+from breakers.runtime.bulkhead_policy import MAX_WAIT
 from breakers.runtime.guards import Guard, Pass, is_awaitable
 from breakers.runtime.slots import RELEASED, BulkheadSnapshot, Slot, TierSnapshot
 from breakers.runtime.tiers import current_tier
 from breakers.runtime.waiting import held_slots
 
 T = TypeVar("T")
-
-MAX_WAIT = 1.0
 
 
 class Bulkhead(Line, Guard):
@@ -184,13 +184,40 @@ class Bulkhead(Line, Guard):
                 },
             )
 
+    @property
+    def tuned(self) -> Mapping[str, Any]:
+        """The settings that `tune` gave."""
+        return self._tuned
+
     def resize(self, max_concurrent_calls: int) -> None:
-        """Another number of slots: more wake those that wait, fewer end nobody's call."""
-        checks.count("max_concurrent_calls", max_concurrent_calls)
+        """Another number of slots: more wake those that wait, fewer end nobody's call.
+
+        Where the number is tuned, it counts from the end of that on.
+        """
         with self._lock:
-            self._limit = max_concurrent_calls
-            self._share_out_locked()
-            self._serve_locked()
+            self._own = replace(self._own, max_concurrent_calls=max_concurrent_calls)
+            self._follow_locked()
+
+    def shrink(self, share: float) -> None:
+        """Only this share of the slots that it has now, until it is resized or tuned anew."""
+        with self._lock:
+            limit = max(1, int(self._limit * share))
+            if "max_concurrent_calls" not in self._tuned:
+                self._own = replace(self._own, max_concurrent_calls=limit)
+            self._set_limit_locked(limit)
+
+    def tune(self, settings: Mapping[str, Any]) -> None:
+        """Work by these fields of `BulkheadPolicy` in place of its own; {} gives it back its own.
+
+        Who has a slot keeps it, and who waits goes on to wait. With an `AdaptiveLimit` the number
+        of calls at once is the most that it grows to. Raises ConfigError for values that cannot
+        work, and changes nothing then.
+        """
+        with self._lock:
+            replace(self._own, **settings)
+            if settings != self._tuned:
+                self._tuned = dict(settings)
+                self._follow_locked()
 
     def isolate(self, reason: str) -> None:
         """Reject every new call and every one that waits, until `rejoin`."""
@@ -234,5 +261,7 @@ class Bulkhead(Line, Guard):
 
     def observe(self, observer: Callable[[float, int], object] | None) -> None:
         """Have `observer(duration, calls at once)` called at each end of a call."""
-        self._observer = observer
-        self._timed = self._timed or observer is not None
+        with self._lock:
+            self._observer = observer
+            self._timed = self._timed or observer is not None
+            self._follow_locked()

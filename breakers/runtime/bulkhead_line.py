@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from breakers.runtime import checks, deadlines, events
+from breakers.runtime.bulkhead_policy import BulkheadPolicy
 from breakers.runtime.errors import BulkheadFull
 from breakers.runtime.slots import HELD, RELEASED, Slot
 from breakers.runtime.tiers import TierState, current_tier, states
@@ -23,8 +25,8 @@ class Line:
 
     __slots__ = (
         "__weakref__", "_active", "_clock", "_default", "_held", "_idle_reserved", "_isolated",
-        "_limit", "_lock", "_max_queue", "_max_wait", "_mean", "_observer", "_queued", "_rejected",
-        "_tiered", "_tiers", "_timed", "max_duration", "name",
+        "_limit", "_lock", "_max_queue", "_max_wait", "_mean", "_observer", "_own", "_queued",
+        "_rejected", "_tiered", "_tiers", "_timed", "_tuned", "max_duration", "name",
     )  # fmt: skip
 
     def __init__(
@@ -37,10 +39,8 @@ class Line:
         max_duration: float | None,
         clock: Callable[[], float],
     ) -> None:
-        checks.count("max_concurrent_calls", max_concurrent_calls)
-        checks.count("max_queue", max_queue, minimum=0)
-        if max_wait is not None:
-            checks.seconds("max_wait", max_wait, zero=True)
+        self._own = BulkheadPolicy(max_concurrent_calls, max_queue, max_wait)
+        self._tuned: dict[str, Any] = {}
         if max_duration is not None:
             checks.seconds("max_duration", max_duration)
         self.name = name
@@ -48,8 +48,6 @@ class Line:
         self._clock = clock
         # Reentrant, since the garbage collector may end an abandoned guarded stream in here.
         self._lock = threading.RLock()
-        self._max_queue = max_queue
-        self._max_wait = max_wait
         self._tiers = states(tiers)
         self._default = self._tiers[""]
         self._tiered = len(self._tiers) > 1
@@ -60,7 +58,7 @@ class Line:
         self._observer: Callable[[float, int], object] | None = None
         # Times are read from the moment on at which someone needs them.
         self._timed = max_duration is not None
-        self._limit = max_concurrent_calls
+        self._limit, self._max_queue, self._max_wait = max_concurrent_calls, max_queue, max_wait
         self._idle_reserved = 0
         self._share_out_locked()
 
@@ -294,6 +292,23 @@ class Line:
             },
         )
         return BulkheadFull(self.name, reason, tier=tier.name, retry_after=wait)
+
+    # --- Limits
+
+    def _follow_locked(self) -> None:
+        """Work by the own settings and by what the site gives in place of them."""
+        policy = replace(self._own, **self._tuned)
+        limit = policy.max_concurrent_calls
+        if self._observer is not None:
+            # What follows the other side by itself does so up to what the site gives.
+            limit = min(limit, self._own.max_concurrent_calls)
+        self._max_queue, self._max_wait = policy.max_queue, policy.max_wait
+        self._set_limit_locked(limit)
+
+    def _set_limit_locked(self, limit: int) -> None:
+        self._limit = limit
+        self._share_out_locked()
+        self._serve_locked()
 
     def _share_out_locked(self) -> None:
         for tier in self._tiers.values():

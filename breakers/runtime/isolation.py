@@ -19,6 +19,7 @@ from typing import Any
 from breakers.runtime import breaches, checks
 from breakers.runtime.breaches import Breach
 from breakers.runtime.bulkhead import Bulkhead
+from breakers.runtime.bulkhead_policy import SiteTuning
 from breakers.runtime.circuit_breaker import CircuitBreaker
 from breakers.runtime.defaults import boundary_settings
 from breakers.runtime.errors import BulkheadFull
@@ -71,13 +72,17 @@ class Operation:
 
 @dataclass(slots=True)
 class IsolationBoundary:
-    """A bulkhead with its limits; `last_refusal` says why the last operation might not start."""
+    """A bulkhead with its limits; `last_refusal` says why the last operation might not start.
+
+    `fixed` limits are an argument of the code, which is stronger than what the site gives.
+    """
 
     resource_type: str
     limits: ResourceLimits
     bulkhead: Bulkhead
     rate: RateLimit | None = None
     last_refusal: str = ""
+    fixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,7 @@ class BulkheadManager:
         self._domain_of: dict[str, str] = {}
         self._domain_lock = threading.RLock()
         self._site = SiteIsolation(self._domains.get, clock=clock)
+        self._tuning = SiteTuning()
 
     async def create_isolation_boundary(
         self, resource_type: str, limits: ResourceLimits
@@ -134,11 +140,14 @@ class BulkheadManager:
         with self._lock:
             known = self._boundaries.get(resource_type)
             if known is not None and known.limits.threads == limits.threads:
+                known.fixed = True
+                known.bulkhead.tune({})
                 known.bulkhead.resize(limits.thread_pool_size)
                 known.limits = limits
                 known.rate = self._rate(limits)
                 return known
             made = self._make(resource_type, limits)
+            made.fixed = True
             self._boundaries[resource_type] = made
             return made
 
@@ -155,7 +164,10 @@ class BulkheadManager:
             if settings is None:
                 checks.refuse("bulkhead", name, "the name of an isolation boundary")
             limits = ResourceLimits(settings.size, settings.queue, settings.timeout, tiers=tiers)
-            return self._boundaries.setdefault(name, self._make(name, limits))
+            made = self._make(name, limits)
+            self._tuning.settle(name, made.bulkhead)
+            self._boundaries[name] = made
+            return made
 
     def boundaries(self) -> list[IsolationBoundary]:
         """All that exist."""
@@ -214,6 +226,16 @@ class BulkheadManager:
         domain.add(*members)
         self._site.declared(name)
         return domain
+
+    def tune(self, document: Mapping[str, Any]) -> None:
+        """Work by the `bulkheads` of a control document: name → `policy`, with fields of
+        `BulkheadPolicy`. Bulkheads that are made later do so as well, those with limits that the
+        code gives as an argument do not."""
+        with self._lock:
+            if self._tuning.take(document):
+                for name, boundary in self._boundaries.items():
+                    if not boundary.fixed:
+                        self._tuning.settle(name, boundary.bulkhead)
 
     def apply(self, document: Mapping[str, Any]) -> None:
         """Work by the `isolated` of a control document; see `SiteIsolation.apply`."""

@@ -1,17 +1,22 @@
-"""Policies as plain fields: what a breaker's settings are in JSON."""
+"""Policies as plain fields: what the settings of a breaker are in JSON, and what the site gives."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from breakers.runtime import checks
 from breakers.runtime.circuit_state import BreakerPolicy
+from breakers.runtime.reports import Reports
 from breakers.runtime.variables import ConfigError
 
 # What is code cannot be told: which exceptions and results count as failures.
 _CODE = ("expected_exception", "ignored_exceptions", "record_result")
 POLICY_FIELDS = tuple(name for name in BreakerPolicy.__dataclass_fields__ if name not in _CODE)
+POLICY_SIZES = ("sliding_window_size", "permitted_calls_in_half_open_state")
 MAX_WINDOW_CALLS = 100_000
+# A window has a byte for each call, and no wait is longer than thirty years.
+_MOST_CALLS, _LARGEST = 1_000_000, 1e9
 
 
 def to_fields(policy: BreakerPolicy) -> dict[str, Any]:
@@ -44,3 +49,33 @@ def is_bounded(policy: BreakerPolicy) -> bool:
     if policy.sliding_window_type != "time":
         held.append(int(policy.sliding_window_size or 0))
     return max(held) <= MAX_WINDOW_CALLS
+
+
+def document_fields(
+    entry: object,
+    kind: str,
+    name: str,
+    allowed: Collection[str],
+    sizes: Collection[str],
+    reports: Reports,
+) -> dict[str, Any]:
+    """The `policy` in a control document's entry of the breaker or bulkhead `name`.
+
+    Fields that are not `allowed` are reported and left out; `sizes` are those that count calls.
+    Raises ConfigError for a number that is larger than anything can be.
+    """
+    given = entry.get("policy") if isinstance(entry, Mapping) else None
+    given = given if isinstance(given, Mapping) else {}
+    for field in sorted(set(given) - set(allowed)):
+        reports.once(f"field {field}", f"The site sets the unknown %r of {kind} %r", field, name)
+    known = {field: value for field, value in given.items() if field in allowed}
+    check_bounds(known, sizes)
+    return known
+
+
+def check_bounds(given: Mapping[str, Any], sizes: Collection[str]) -> None:
+    """Raise ConfigError for a number that is larger than anything can be; `sizes` count calls."""
+    for field, value in given.items():
+        most = _MOST_CALLS if field in sizes else _LARGEST
+        if isinstance(value, int | float) and value > most:
+            checks.refuse(field, value, f"at most {most:,.0f}")

@@ -20,6 +20,7 @@ from breakers.runtime.circuit_breaker import CircuitBreaker
 from breakers.runtime.circuit_state import BreakerPolicy, CircuitState
 from breakers.runtime.defaults import breaker_enabled, breaker_policy
 from breakers.runtime.expiry import Ends, seconds_left
+from breakers.runtime.policy_fields import POLICY_FIELDS, POLICY_SIZES, document_fields
 from breakers.runtime.reports import Reports
 from breakers.runtime.variables import ClientVariables, ConfigError
 
@@ -30,14 +31,6 @@ _EVICTION_TRIES = 32
 _OVERRIDES = ("forced_open", "forced_closed", "disabled", "metrics_only", "auto")
 _ENTRY_FIELDS = ("override", "policy")
 _OVERRIDE_FIELDS = ("state", "reason", "actor", "expires_at", "expires_in")
-_SIZES = ("sliding_window_size", "permitted_calls_in_half_open_state")
-# A window has a byte for each call, and no wait is longer than thirty years.
-_MOST_CALLS, _LARGEST = 1_000_000, 1e9
-_POLICY_FIELDS = frozenset(
-    name
-    for name in BreakerPolicy.__dataclass_fields__
-    if name not in ("expected_exception", "ignored_exceptions", "record_result")
-)
 
 
 class _Override(NamedTuple):
@@ -256,21 +249,12 @@ class BreakerRegistry:
 
     def _policy(self, name: str) -> BreakerPolicy:
         entry = self._document.get(name)
-        given = entry.get("policy") if isinstance(entry, Mapping) else None
-        given = given if isinstance(given, Mapping) else {}
-        for field in sorted(set(given) - _POLICY_FIELDS):
-            self._reports.once(
-                f"field {field}", "The site sets the unknown %r of breaker %r", field, name
-            )
-        document = {field: value for field, value in given.items() if field in _POLICY_FIELDS}
-        for field, value in document.items():
-            most = _MOST_CALLS if field in _SIZES else _LARGEST
-            if isinstance(value, int | float) and value > most:
-                checks.refuse(field, value, f"at most {most:,.0f}")
         return breaker_policy(
             name,
             self._variables,
-            document=document,
+            document=document_fields(
+                entry, "breaker", name, POLICY_FIELDS, POLICY_SIZES, self._reports
+            ),
             arguments=self._base | self._arguments.get(name, {}),
         )
 

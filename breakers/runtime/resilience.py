@@ -49,7 +49,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 logger = logging.getLogger(__name__)
 
-_SECTIONS = ("version", "service", "breakers", "isolated", "degraded", "toggles", "commands")
+_SECTIONS = (
+    "version", "service", "breakers", "bulkheads", "isolated", "degraded", "toggles", "commands",
+)  # fmt: skip
 
 
 class Resilience:
@@ -197,7 +199,8 @@ class Resilience:
         return decorate
 
     def apply(self, document: Mapping[str, Any]) -> None:
-        """Work by a control document of the site: breakers, isolation, degraded modes, toggles.
+        """Work by a control document of the site: breakers, bulkheads, isolation, degraded modes,
+        toggles.
 
         What has an `expires_in` is taken back by a thread when that has passed (with a clock of
         your own, call `expire`). Commands are run by another thread, each once. What this library
@@ -207,6 +210,8 @@ class Resilience:
         with self._steering:
             if "breakers" in document:
                 self.breakers.apply(document)
+            if "bulkheads" in document:
+                self.bulkheads.tune(document)
             if "isolated" in document:
                 self.bulkheads.apply(document)
             if "degraded" in document:

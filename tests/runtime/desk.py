@@ -18,9 +18,10 @@ PATH = "/api/v1/control"
 
 
 def document(**sections: Any) -> dict[str, Any]:
-    """All five sections, empty where nothing is given."""
+    """All six sections, empty where nothing is given."""
     empty: dict[str, Any] = {
-        "breakers": {}, "toggles": {}, "degraded": {}, "isolated": {}, "commands": [],
+        "breakers": {}, "bulkheads": {}, "toggles": {}, "degraded": {}, "isolated": {},
+        "commands": [],
     }  # fmt: skip
     return empty | sections
 

@@ -41,7 +41,9 @@ class BulkheadModel(RuleBasedStateMachine):
         }
         self.bulkhead = Bulkhead(limit, queue, None, tiers)
         self.shares = {"gold": gold, "silver": silver, "": 0.0}
+        self.own, self.own_queue = limit, queue
         self.limit, self.queue = limit, queue
+        self.tuned: dict[str, int] = {}
         self.running: list[tuple[str, Slot]] = []
         self.paused: list[tuple[str, Slot]] = []
         self.waiting: list[tuple[str, Waiting]] = []
@@ -126,7 +128,30 @@ class BulkheadModel(RuleBasedStateMachine):
     @rule(limit=st.integers(1, 8))
     def resize(self, limit: int) -> None:
         self.bulkhead.resize(limit)
-        self.limit = limit
+        self.own = limit
+        self.limit = self.tuned.get("max_concurrent_calls", limit)
+        self.settle()
+
+    @rule(limit=st.none() | st.integers(1, 8), queue=st.none() | st.integers(0, 4))
+    def tune(self, limit: int | None, queue: int | None) -> None:
+        given = {"max_concurrent_calls": limit, "max_queue": queue}
+        settings = {name: value for name, value in given.items() if value is not None}
+        waited = list(self.waiting)
+        self.bulkhead.tune(settings)
+        # Nobody is sent away: who waited still does, or was let in.
+        assert {each.waiter.answer for _, each in waited} <= {None, "granted"}
+        if settings != self.tuned:
+            self.tuned = settings
+            self.limit = settings.get("max_concurrent_calls", self.own)
+            self.queue = settings.get("max_queue", self.own_queue)
+        self.settle()
+
+    @rule(share=st.sampled_from([0.25, 0.75]))
+    def shrink(self, share: float) -> None:
+        self.bulkhead.shrink(share)
+        self.limit = max(1, int(self.limit * share))
+        if "max_concurrent_calls" not in self.tuned:
+            self.own = self.limit
         self.settle()
 
     @rule(calls=st.integers(1, 3))
@@ -139,6 +164,7 @@ class BulkheadModel(RuleBasedStateMachine):
         if not hasattr(self, "bulkhead"):
             return
         seen = self.bulkhead.snapshot()
+        assert (seen.limit, self.bulkhead.max_queue) == (self.limit, self.queue)
         assert seen.active == len(self.running)
         assert seen.queued == len(self.waiting)
         for name in self.shares:

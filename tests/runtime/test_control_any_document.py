@@ -15,7 +15,9 @@ from tests.runtime.desk import document
 from tests.runtime.steering import override, told_of
 from tests.test_circuit_breaker import attempt
 
-NAMES = st.sampled_from(["graph", "db", "write", "planner", "eu", "level", "mail"])
+NAMES = st.sampled_from(
+    ["graph", "db", "write", "planner", "eu", "level", "mail", "user_operations"]
+)
 FIELDS = st.sampled_from(
     [
         "override",
@@ -38,6 +40,9 @@ FIELDS = st.sampled_from(
         "sliding_window_size",
         "sliding_window_type",
         "failure_threshold",
+        "max_concurrent_calls",
+        "max_queue",
+        "max_wait",
         "forced_open",
         "disabled",
         "reset_breaker",
@@ -53,7 +58,17 @@ JSON = st.recursive(
     max_leaves=8,
 )
 SECTIONS = st.sampled_from(
-    ["breakers", "toggles", "degraded", "isolated", "commands", "version", "service", "else"]
+    [
+        "breakers",
+        "bulkheads",
+        "toggles",
+        "degraded",
+        "isolated",
+        "commands",
+        "version",
+        "service",
+        "else",
+    ]
 )
 
 
@@ -73,6 +88,8 @@ def test_no_json_raises_or_touches_what_it_does_not_name(
     resilience.bulkheads.failure_domain("eu", [resilience.breaker("mail")])
     attempt(other)
     policy = other.policy
+    pool = resilience.bulkhead("user_operations")
+    reports = resilience.bulkhead("background_tasks").snapshot()
     for served, step in zip(documents, steps + [0.0] * 4, strict=False):
         resilience.apply(served)
         clock.advance(step)
@@ -90,6 +107,8 @@ def test_no_json_raises_or_touches_what_it_does_not_name(
     assert other.failure_count == 2
     assert other.state is CircuitState.CLOSED
     assert other.policy == policy
+    assert pool.call_sync(lambda: "answer") == "answer"
+    assert resilience.bulkhead("background_tasks").snapshot() == reports
 
 
 def _entry(served: dict[str, Any], name: str) -> dict[str, Any]:

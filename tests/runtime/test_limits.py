@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import heapq
 import threading
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,8 @@ from breakers.runtime.rate_limit import RateLimit
 from breakers.runtime.retry import Retry
 from breakers.runtime.testing import FakeClock as Clock
 from breakers.runtime.thread_pool import ThreadPoolBulkhead
+from breakers.runtime.variables import ConfigError
+from tests.patience import PATIENCE, until
 
 place: contextvars.ContextVar[str] = contextvars.ContextVar("place", default="")
 
@@ -200,3 +203,122 @@ def test_an_idle_backend_proves_nothing() -> None:
         clock.now += 0.1
         adaptive.observe(0.05, 1)
     assert bulkhead.limit == 20
+
+
+def test_a_tuned_number_is_the_most_that_a_limit_grows_to() -> None:
+    load = Load("gradient", 20)
+    assert load.run(20) == 20
+    load.bulkhead.tune({"max_concurrent_calls": 8})
+    assert load.bulkhead.limit == 8
+    assert load.run(20) == 8
+    load.latency *= 5
+    assert load.run(10) < 8  # below it, the limit follows the other side as before
+    load.latency /= 5
+    load.bulkhead.tune({"max_concurrent_calls": 30})
+    assert load.run(60) == 30
+    load.bulkhead.tune({})
+    assert load.run(20) == 20
+
+
+# --- Tuning
+
+
+async def turns(holds: Callable[[], bool]) -> None:
+    """Let the other tasks go on until `holds` is true."""
+    for _ in range(1_000):
+        if holds():
+            return
+        await asyncio.sleep(0)
+    assert holds()
+
+
+async def test_a_raised_limit_wakes_those_who_wait_and_a_lowered_one_lets_them_finish() -> None:
+    bulkhead = Bulkhead(1, max_queue=10, max_wait=None)
+    ends = [asyncio.Event() for _ in range(4)]
+    begun: list[int] = []
+
+    async def work(number: int) -> int:
+        begun.append(number)
+        await ends[number].wait()
+        return number
+
+    tasks = [asyncio.create_task(bulkhead.call(work, number)) for number in range(4)]
+    await turns(lambda: (begun, bulkhead.snapshot().queued) == ([0], 3))
+    bulkhead.tune({"max_concurrent_calls": 3})
+    await turns(lambda: (begun, bulkhead.snapshot().queued) == ([0, 1, 2], 1))
+    bulkhead.tune({"max_concurrent_calls": 1, "max_queue": 0})
+    assert (bulkhead.snapshot().active, bulkhead.snapshot().queued) == (3, 1)
+    with pytest.raises(BulkheadFull):
+        bulkhead.call_sync(lambda: None)
+    for number in range(3):
+        assert begun == [0, 1, 2]  # there are as many as one or more
+        ends[number].set()
+        assert await tasks[number] == number
+    await turns(lambda: begun == [0, 1, 2, 3])
+    ends[3].set()
+    assert await tasks[3] == 3
+    assert bulkhead.snapshot().rejected == 1
+
+
+def test_threads_that_wait_are_woken_as_well() -> None:
+    pool = ThreadPoolBulkhead(1, max_queue=10, max_wait=None)
+    release, begun = threading.Event(), threading.Semaphore(0)
+
+    def work() -> bool:
+        begun.release()
+        return release.wait(PATIENCE)
+
+    callers = [threading.Thread(target=pool.call_sync, args=(work,)) for _ in range(3)]
+    try:
+        for each in callers:
+            each.start()
+        assert begun.acquire(timeout=PATIENCE)
+        until(lambda: pool.snapshot().queued == 2)
+        pool.tune({"max_concurrent_calls": 3})
+        assert begun.acquire(timeout=PATIENCE)
+        assert begun.acquire(timeout=PATIENCE)
+    finally:
+        release.set()
+        for each in callers:
+            each.join()
+    until(lambda: pool.snapshot().active == 0)
+
+
+def test_a_tuned_wait_counts_for_calls_that_come_later() -> None:
+    bulkhead = Bulkhead(1, max_queue=1, max_wait=None)
+    slot = bulkhead.acquire()
+    bulkhead.tune({"max_wait": 0})
+    with pytest.raises(BulkheadFull) as full:
+        bulkhead.acquire()
+    assert full.value.reason == "timeout"
+    bulkhead.tune({})
+    assert bulkhead.max_wait is None
+    slot.release()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"max_concurrent_calls": 0},
+        {"max_concurrent_calls": True},
+        {"max_queue": -1},
+        {"max_wait": -1},
+        {"max_concurrent_calls": 5, "max_wait": "soon"},
+    ],
+)
+def test_a_setting_that_cannot_work_changes_nothing(settings: dict[str, object]) -> None:
+    bulkhead = Bulkhead(2, max_queue=1)
+    bulkhead.tune({"max_concurrent_calls": 4})
+    with pytest.raises(ConfigError):
+        bulkhead.tune(settings)
+    assert (bulkhead.limit, bulkhead.max_queue, bulkhead.max_wait) == (4, 1, 1.0)
+
+
+def test_what_was_shrunk_while_tuned_comes_back_whole() -> None:
+    bulkhead = Bulkhead(8)
+    bulkhead.tune({"max_concurrent_calls": 4})
+    bulkhead.shrink(0.75)
+    bulkhead.tune({"max_concurrent_calls": 4})  # served again with something else: nothing new
+    assert bulkhead.limit == 3
+    bulkhead.tune({})
+    assert bulkhead.limit == 8
