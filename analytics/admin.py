@@ -114,7 +114,11 @@ class PerMinuteAdmin(FiguresAdmin):
 
 
 @admin.register(
-    models.MetricRollupHour, models.CallRollupHour, models.EdgeRollupHour, models.ErrorRollupHour
+    models.MetricRollupHour,
+    models.CallRollupHour,
+    models.EdgeRollupHour,
+    models.ErrorRollupHour,
+    models.FigureHour,
 )
 class PerHourAdmin(FiguresAdmin):
     ordering = ["-hour"]

@@ -14,6 +14,7 @@ from analytics.services import (
     edge_chains,
     edges,
     exhaustions,
+    figure_hours,
     forecasts,
     metric_hours,
     pattern_merging,
@@ -67,8 +68,9 @@ def metric_hours_sum() -> None:
 
 @shared_task
 def call_hours_sum() -> None:
-    """Sum up the minutes of calls and errors into hours."""
+    """Sum up the minutes of calls and errors, and the chains, into hours."""
     call_hours.call_hours_sum(now=datetime.now(UTC))
+    figure_hours.chain_hours_sum(now=datetime.now(UTC))
 
 
 @shared_task

@@ -6,7 +6,13 @@ from analytics.models.anomalies import Anomaly, DetectorState
 from analytics.models.chains import ChainPending, CorrelationChain
 from analytics.models.errors import ErrorEvent, ErrorPattern, PatternRelease, StackTrace
 from analytics.models.forecasts import Exhaustion, Forecast
-from analytics.models.hours import CallRollupHour, EdgeRollupHour, ErrorRollupHour, ErrorTotal
+from analytics.models.hours import (
+    CallRollupHour,
+    EdgeRollupHour,
+    ErrorRollupHour,
+    ErrorTotal,
+    FigureHour,
+)
 from analytics.models.logs import LogRecord, LogRollup, LogTemplate
 from analytics.models.metrics import MetricRollup, MetricRollupHour, MetricSeries, MetricStream
 from analytics.models.predictions import (
@@ -50,6 +56,7 @@ __all__ = [
     "ErrorRollupHour",
     "ErrorTotal",
     "Exhaustion",
+    "FigureHour",
     "Forecast",
     "IngestRollup",
     "LogRecord",

@@ -62,6 +62,29 @@ class ErrorRollupHour(models.Model):
         return f"{self.hour} {self.service} {self.pattern_id}"
 
 
+class FigureHour(models.Model):
+    """What an hour adds to a trend that is not of calls, by the metric's name: of a service, and of
+    all of them together under the empty name.
+
+    `impact_radius`: the services that `count` chains crossed, added up. `saturation`: the share of
+    the fullest of `count` resources.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    hour = models.DateTimeField()
+    metric = models.TextField()
+    service = models.TextField()
+    value = models.FloatField()
+    count = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "analytics_figurehour"
+
+    def __str__(self) -> str:
+        return f"{self.hour} {self.metric} {self.service}"
+
+
 class ErrorTotal(models.Model):
     """Errors in a step of so many hours, and how many patterns they belong to: of a service, and of
     all of them together under the empty name. Steps are aligned to the epoch."""

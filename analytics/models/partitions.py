@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from resilience_site.config import config
 from resilience_site.core.partitions import PartitionedTable, register
@@ -39,6 +39,11 @@ def hour_retention() -> timedelta:
     return max(timedelta(days=92), error_retention())
 
 
+def whole_since(table: PartitionedTable, now: datetime) -> datetime:
+    """Since when all rows of a table are there, as retention may have dropped those before."""
+    return table.floor(now - table.retention()) + table.width
+
+
 ERRORS = register(PartitionedTable("analytics_errorevent", "day", error_retention))
 SPANS = register(PartitionedTable("analytics_span", "hour", span_retention))
 CHAINS = register(PartitionedTable("analytics_correlationchain", "day", error_retention))
@@ -55,3 +60,4 @@ METRIC_HOURS = register(PartitionedTable("analytics_metricrolluphour", "day", er
 CALL_HOURS = register(PartitionedTable("analytics_callrolluphour", "day", hour_retention))
 EDGE_HOURS = register(PartitionedTable("analytics_edgerolluphour", "day", hour_retention))
 ERROR_HOURS = register(PartitionedTable("analytics_errorrolluphour", "day", hour_retention))
+FIGURE_HOURS = register(PartitionedTable("analytics_figurehour", "day", hour_retention))

@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db import connection
 from django.db.models import Q
 
 from analytics.selectors.error_totals import pattern_counts
-from analytics.selectors.resources import saturation_series
+from analytics.selectors.figure_hours import radius_by_step, saturation_by_step
 from analytics.selectors.rollups import step_for
 from analytics.selectors.series import (
     METRICS,
@@ -124,30 +123,12 @@ def trend_series(
     return Series(service, operation, metric, step, points)
 
 
-# --- Patterns, chains, gauges --------------------------------------------------------------------
+# --- Patterns --------------------------------------------------------------------
 
 
 def _patterns(at: Sequence[datetime], step: timedelta, service: str, now: datetime) -> Found:
     counted = pattern_counts(TimeRange(at[0], at[-1] + step), step, service)
     return {moment: (float(count), count) for moment, count in counted.items()}
-
-
-def _impact_radius(at: Sequence[datetime], step: timedelta, service: str, now: datetime) -> Found:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT date_bin(%(step)s::interval, started_at, 'epoch'::timestamptz), "
-            "avg(cardinality(services))::float8, count(*) FROM analytics_correlationchain "
-            "WHERE started_at >= %(since)s AND started_at < %(until)s "
-            # A chain is kept under the day on which it was seen; late ones have a day's grace.
-            "AND opened_on >= %(since)s::date - 1 "
-            "AND (%(service)s = '' OR services @> ARRAY[%(service)s]) GROUP BY 1",
-            {"step": str(step), "since": at[0], "until": at[-1] + step, "service": service},
-        )
-        return {moment: (value, count) for moment, value, count in cursor.fetchall()}
-
-
-def _saturation(at: Sequence[datetime], step: timedelta, service: str, now: datetime) -> Found:
-    return dict(saturation_series(TimeRange(at[0], at[-1] + step), step, service=service))
 
 
 # --- Health --------------------------------------------------------------------------------------
@@ -228,11 +209,11 @@ def _watched(service: str) -> list[str]:
 
 
 _READS: Final[dict[str, Read]] = {
-    "saturation": _saturation,
+    "saturation": saturation_by_step,
     "health_score": _health_score,
     "mttr": _mttr,
     "mtbf": _mtbf,
-    "impact_radius": _impact_radius,
+    "impact_radius": radius_by_step,
     "patterns": _patterns,
     "error_budget_burn": burn_by_step,
     "error_budget_left": budget_left_by_step,

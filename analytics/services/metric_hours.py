@@ -12,6 +12,7 @@ from django.db import connection, transaction
 
 from analytics.domain.distributions import add
 from analytics.models.partitions import METRIC_HOURS, METRIC_ROLLUPS, metric_minute_retention
+from analytics.services.figure_hours import saturation_hours_sum
 from resilience_site.core import partitions
 
 # A batch may have been stored, but not committed, while the last run was reading.
@@ -62,7 +63,8 @@ def metric_hours_sum(*, now: datetime) -> int:
         cursor.execute(_CHANGED, [last_run - _OVERLAP if last_run else _EPOCH])
         changed = cursor.fetchall()
     if changed:
-        for hour in {row[0] for row in changed}:
+        hours = {row[0] for row in changed}
+        for hour in hours:
             partitions.ensure(METRIC_HOURS, hour, hour)
         # One transaction, as the newest row tells where the next run begins.
         kept_since = METRIC_ROLLUPS.floor(now - metric_minute_retention())
@@ -71,6 +73,7 @@ def metric_hours_sum(*, now: datetime) -> int:
                 keys = [key for key in changed if (key[0] >= kept_since) is whole]
                 for start in range(0, len(keys), _CHUNK):
                     _sum_up(keys[start : start + _CHUNK], now, whole=whole)
+            saturation_hours_sum(hours, now=now)
     return len(changed)
 
 

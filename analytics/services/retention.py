@@ -9,6 +9,7 @@ from django.db import connection
 
 from analytics.models.partitions import error_retention, hour_retention
 from analytics.services import receipts
+from analytics.services.figure_hours import chain_hours_sum
 from analytics.services.metric_hours import metric_hours_sum
 from analytics.services.pattern_pruning import patterns_prune
 from analytics.services.pattern_thinning import patterns_thin
@@ -36,8 +37,9 @@ def retention_apply(*, now: datetime) -> Dropped:
         if not cursor.fetchone()[0]:
             return Dropped()
     try:
-        # Minutes of metrics are dropped long before their hours.
+        # Minutes of metrics are dropped long before their hours, and chains before theirs.
         metric_hours_sum(now=now)
+        chain_hours_sum(now=now)
         dropped = Dropped(partitions.drop_expired(now), _prune(now))
         # What is past its time goes first, so that less has to be given up.
         dropped.rows["analytics_errorpattern"] = patterns_prune(now=now) + patterns_thin(now=now)
