@@ -40,14 +40,20 @@ def runs_audit(now: datetime) -> list[UUID]:
 
 def _overdue(now: datetime) -> list[HealingRun]:
     rows = HealingRun.objects.filter(state__in=OPEN, due_at__lt=now - LATE)
-    leased = {"lease_until__gte": now, "lease_until__lte": now + LONGEST_WAIT}
+    # One whose worker died was looked at until its lease was over, however long it took.
+    leased = {"lease_until__gte": now - LATE, "lease_until__lte": now + LONGEST_WAIT}
     return list(rows.exclude(**leased).order_by("due_at"))
+
+
+def _unseen_since(run: HealingRun, now: datetime) -> datetime:
+    due, leased = run.due_at or now, run.lease_until
+    return max(due, leased) if leased is not None and leased <= now else due
 
 
 def _runs_words(overdue: list[HealingRun], now: datetime) -> str:
     if not overdue:
         return ""
-    waits = max((now - (run.due_at or now)).total_seconds() for run in overdue)
+    waits = max((now - _unseen_since(run, now)).total_seconds() for run in overdue)
     named = ", ".join(f"{run.workflow} on {run.target}" for run in overdue[:_MOST_NAMES])
     were = "run was" if len(overdue) == 1 else "runs were"
     return f"{len(overdue)} due healing {were} not looked at for {waits:.0f} s: {named}"

@@ -40,7 +40,7 @@ def run_begin(hands: Hands, run: HealingRun, definition: Definition) -> datetime
     workflow = run.workflow_row
     if workflow is None:
         with hands.lease.writing() as row:
-            run_end(row, RunState.CANCELLED, f"The workflow {row.workflow} was deleted.", now)
+            run_end(row, RunState.CANCELLED, workflow_gone(row), now)
         return None
     failing = sorted(str(each) for each in neighbours_failing(run.service))
     with hands.lease.writing() as row:
@@ -77,6 +77,11 @@ def run_begin(hands: Hands, run: HealingRun, definition: Definition) -> datetime
             started_at=now, failing_before=failing,
         )  # fmt: skip
     return None
+
+
+def workflow_gone(run: HealingRun) -> str:
+    """Why a run whose workflow is no longer there does not begin."""
+    return f"The workflow {run.workflow} was deleted."
 
 
 def _cancelled(run: HealingRun) -> str:

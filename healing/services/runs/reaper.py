@@ -9,14 +9,14 @@ from django.db import transaction
 
 from healing.choices import RunState
 from healing.models import HealingRun
-from healing.services.runs.beginning import RECOVERED
+from healing.services.runs.beginning import RECOVERED, workflow_gone
 from healing.services.runs.ending import run_end
 from healing.services.runs.standing import recovered_by_itself
 
 
 def runs_reap(now: datetime) -> list[UUID]:
-    """End runs that wait for a yes which nobody gave in time, or that is not needed any more; the
-    ids of those. Runs whose lease is dead, and those beyond their deadline, are due by that:
+    """End runs that wait for a yes which nobody gave in time, or that is in vain by now; the ids of
+    those. Runs whose lease is dead, and those beyond their deadline, are due by that:
     whoever looks at them next goes on or ends them.
     """
     waiting = HealingRun.objects.filter(state=RunState.WAITING_APPROVAL)
@@ -31,7 +31,8 @@ def runs_reap(now: datetime) -> list[UUID]:
 
 
 def _is_over(run: HealingRun, now: datetime) -> bool:
-    return (run.approve_until or now) <= now or recovered_by_itself(run, now)
+    late = (run.approve_until or now) <= now
+    return late or run.workflow_row_id is None or recovered_by_itself(run, now)
 
 
 def _end(run_id: UUID, now: datetime) -> bool:
@@ -47,5 +48,10 @@ def _end(run_id: UUID, now: datetime) -> bool:
 
 def approval_end(run: HealingRun, now: datetime) -> None:
     """End a run that waits for approval, inside the caller's transaction."""
-    late = (run.approve_until or now) <= now
-    run_end(run, RunState.CANCELLED, "Nobody approved it in time." if late else RECOVERED, now)
+    if (run.approve_until or now) <= now:
+        words = "Nobody approved it in time."
+    elif run.workflow_row_id is None:
+        words = workflow_gone(run)
+    else:
+        words = RECOVERED
+    run_end(run, RunState.CANCELLED, words, now)

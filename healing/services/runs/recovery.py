@@ -99,6 +99,9 @@ def _advance(hands: Hands) -> datetime | None:
 
 def _waited(hands: Hands) -> datetime | None:
     with hands.lease.writing() as run:
+        if run.state != RunState.WAITING_APPROVAL:
+            # A person answered, or the reaper ended it, since it was read.
+            return hands.now()
         if run.approve_until is not None and run.approve_until > hands.now():
             return run.approve_until
         approval_end(run, hands.now())

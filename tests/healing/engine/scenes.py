@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import pytest
+from django.db import connections
 
 from healing.actions.base import ACTIONS, Action, ActionFailed, Context, Done, Subject
 from healing.choices import Mode
@@ -171,3 +173,23 @@ def begun(world: World, *steps: dict[str, Any], **more: Any) -> HealingRun:
     """A run that the site has started now."""
     flow = workflow(*steps, now=world.now, **more)
     return run_start(workflow=flow, subject=subject(world), actor=SITE, now=world.now)
+
+
+def at_once(*calls: Callable[[], Any]) -> list[Any]:
+    """What the calls return, begun at the same moment, each on a connection of its own."""
+    found: list[Any] = [None] * len(calls)
+    barrier = threading.Barrier(len(calls))
+
+    def run(n: int) -> None:
+        try:
+            barrier.wait()
+            found[n] = calls[n]()
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(len(calls))]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    return found

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
-from django.db import IntegrityError, connections, transaction
+from django.db import IntegrityError, transaction
 
 from healing.actions.base import LeaseLost, Subject
 from healing.choices import RunState
@@ -17,7 +15,7 @@ from healing.services.recovery_orchestrator import run_look, run_start, runs_aud
 from healing.services.runs import contexts, leases
 from healing.services.runs.leases import lease_claim
 from resilience_site.core import journal
-from tests.healing.engine.scenes import SITE, Stage, fresh, states, step, workflow
+from tests.healing.engine.scenes import SITE, Stage, at_once, fresh, states, step, workflow
 from tests.patience import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,26 +26,6 @@ def begin(now: datetime) -> HealingRun:
     return run_start(
         workflow=workflow(step("test_left", "one"), now=now), subject=TOLD, actor=SITE, now=now
     )
-
-
-def at_once(*calls: Callable[[], Any]) -> list[Any]:
-    """What the calls return, begun at the same moment, each on a connection of its own."""
-    found: list[Any] = [None] * len(calls)
-    barrier = threading.Barrier(len(calls))
-
-    def run(n: int) -> None:
-        try:
-            barrier.wait()
-            found[n] = calls[n]()
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run, args=(n,)) for n in range(len(calls))]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-    return found
 
 
 def test_of_two_orchestrators_one_advances_a_run(stage: Stage) -> None:
@@ -188,3 +166,17 @@ def test_a_detector_that_stands_still_is_told(stage: Stage) -> None:
     assert audited() == []
     runs_audit(now + timedelta(seconds=90))
     assert audited() == [("audit.overdue", "the failure detector has not looked for 90 s")]
+
+
+def test_a_run_whose_worker_died_was_looked_at_until_its_lease_was_over(stage: Stage) -> None:
+    now = datetime.now(UTC)
+    run = begin(now)
+    # A step of ten minutes, in which nothing but the lease was written.
+    over = now + timedelta(minutes=10)
+    HealingRun.objects.filter(pk=run.pk).update(state=RunState.RUNNING, lease_until=over)
+    for seconds in (-5, 5, 59):
+        assert runs_audit(over + timedelta(seconds=seconds)) == []
+    assert audited() == []
+    assert runs_audit(over + timedelta(seconds=61)) == [run.pk]
+    text = "1 due healing run was not looked at for 61 s: heal_it on quiet"
+    assert audited() == [("audit.overdue", text)]

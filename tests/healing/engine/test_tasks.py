@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +14,9 @@ from celery import Celery
 from django.conf import settings
 from kombu import matcher
 
+from alerting.models import Alert
+from alerting.services.rules.evaluate import rules_evaluate
+from alerting.services.rules.shipped import rules_ship
 from healing import tasks
 from healing.actions.base import Subject
 from healing.models import HealingRun
@@ -111,3 +114,43 @@ def test_a_broker_that_does_not_answer_keeps_no_run_from_beginning(
         run = begin()
     assert HealingRun.objects.filter(pk=run.pk, state="pending").exists()
     assert "the next tick finds it" in caplog.text
+
+
+# --- Who proves it ----------------------------------------------------------------------------
+
+
+def alerted() -> Alert | None:
+    """The alert of the shipped rule, once the alerting app has read what the journal tells."""
+    rules_evaluate(now=datetime.now(UTC))
+    return Alert.objects.filter(rule_name="healing_unwatched").order_by("-started_at").first()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_due_run_whose_message_was_lost_pages_until_somebody_looks_at_it(
+    stage: Stage, broker: redis.Redis, patient: None
+) -> None:
+    rules_ship(now=datetime.now(UTC))
+    assert alerted() is None
+    run = begin()
+    # Its worker never hears of it, and the beat that would tell another stands still.
+    assert broker.delete(telling.QUEUE) == 1
+    tasks.runs_audit()
+    assert alerted() is None, "it is only just due"
+    long_ago = datetime.now(UTC) - timedelta(minutes=5)
+    HealingRun.objects.filter(pk=run.pk).update(created_at=long_ago, due_at=long_ago)
+    tasks.runs_audit()
+    found = alerted()
+    assert found is not None
+    assert (found.severity, found.state) == ("page", "firing")
+    assert "1 due healing run was not looked at for" in found.annotations["summary"]
+    assert "heal_it on quiet" in found.annotations["summary"]
+    assert stage.log == []
+    # The beat comes round again, and a worker hears of it.
+    tasks.runs_follow()
+    ((task, _),) = told(broker)
+    app.tasks[task](str(run.pk))
+    assert stage.log == ["test_left test_left"]
+    tasks.runs_audit()
+    found = alerted()
+    assert found is not None
+    assert found.state == "resolved"

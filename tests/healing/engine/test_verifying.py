@@ -132,6 +132,33 @@ def test_without_a_check_of_its_own_all_checks_of_the_service_have_to_pass(
     assert (run.state, run.outcome) == (RunState.SUCCEEDED, "All checks of the service pass.")
 
 
+@pytest.mark.parametrize("heals", [True, False])
+def test_a_verification_whose_worker_died_goes_on_where_it_was(
+    world: World, stage: Stage, heals: bool
+) -> None:
+    stage.on_act = lambda _: world.down.discard("api") if heals else None
+    run = begun(world, step("test_undoable", "one"), verification={"timeout_seconds": 20})
+    run_look(run.pk, now=lambda: world.now)
+    began = fresh(run)
+    assert began.state == RunState.VERIFYING
+    HealingRun.objects.update(lease_until=world.now + LEASE, fence=began.fence + 1)
+    for _ in range(round(LEASE.total_seconds())):
+        assert not run_look(run.pk, now=lambda: world.now)
+        world.run(1)
+    world.run(1)
+    assert run_look(run.pk, now=lambda: world.now)
+    run = fresh(run)
+    # It is judged by all that was seen since its act, though nobody looked meanwhile.
+    assert run.verify_since == began.verify_since
+    if heals:
+        assert (run.state, run.passes) == (RunState.SUCCEEDED, 2)
+        assert (stage.log, states(run)) == (["test_undoable one"], ["succeeded"])
+    else:
+        assert run.state == RunState.ESCALATED
+        assert "was not well within 31 s: api passed 0 of 2 times" in run.outcome
+        assert (stage.log[1:], states(run)) == (["undo one"], ["compensated"])
+
+
 # --- Steps that nobody saw the end of ---------------------------------------------------------
 
 
