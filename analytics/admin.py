@@ -131,6 +131,7 @@ class ErrorTotalAdmin(BigTableAdmin):
 
 
 @admin.register(
+    models.CallName,
     models.ChainPending,
     models.EdgePending,
     models.EdgeSighting,
@@ -143,6 +144,7 @@ class ErrorTotalAdmin(BigTableAdmin):
     models.Anomaly,
     models.DetectorState,
     models.Exhaustion,
+    models.FoldedName,
     models.Forecast,
     models.ObservedFailure,
     models.PatternMerge,

@@ -140,3 +140,16 @@ class SloOrigin(models.TextChoices):
 
     DEFAULT = "default", "the site, by its availability target"
     PERSON = "person", "a person"
+
+
+class NameKind(models.TextChoices):
+    """What senders name, and of which a bounded number is kept apart."""
+
+    SERVICE = "service", "services"
+    PATTERN = "pattern", "patterns of errors"
+    OPERATION = "operation", "operations"
+    PEER = "peer", "addresses called"
+    TEMPLATE = "template", "log templates"
+    SERIES = "series", "metric series"
+    STREAM = "stream", "running totals of metrics"
+    VERSION = "version", "versions"

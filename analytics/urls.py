@@ -11,6 +11,7 @@ from analytics.views import (
     differences,
     errors,
     impact,
+    limits,
     pattern_forms,
     patterns,
     predictions,
@@ -47,5 +48,6 @@ urlpatterns = [
     path("slos/<uuid:slo_id>/delete", slo_forms.slo_remove, name="slo-delete"),
     path("trends", trends.trends, name="trends"),
     path("report", report.report, name="report"),
+    path("limits", limits.limits, name="limits"),
     path("charts/<slug:name>.json", charts.figure, name="figure"),
 ]

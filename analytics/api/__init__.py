@@ -9,6 +9,7 @@ from analytics.api import (
     differences,
     errors,
     impact,
+    limits,
     patterns,
     posted,
     predictions,
@@ -39,5 +40,6 @@ routers = [
         predictions.router,
         trends.router,
         anomalies.router,
+        limits.router,
     )
 ]

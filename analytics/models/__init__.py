@@ -15,6 +15,7 @@ from analytics.models.hours import (
 )
 from analytics.models.logs import LogRecord, LogRollup, LogTemplate
 from analytics.models.metrics import MetricRollup, MetricRollupHour, MetricSeries, MetricStream
+from analytics.models.names import CallName, FoldedName
 from analytics.models.predictions import (
     ObservedFailure,
     Prediction,
@@ -41,6 +42,7 @@ from analytics.models.spans import Span
 __all__ = [
     "Anomaly",
     "BatchReceipt",
+    "CallName",
     "CallRollup",
     "CallRollupHour",
     "ChainPending",
@@ -57,6 +59,7 @@ __all__ = [
     "ErrorTotal",
     "Exhaustion",
     "FigureHour",
+    "FoldedName",
     "Forecast",
     "IngestRollup",
     "LogRecord",

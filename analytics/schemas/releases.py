@@ -15,11 +15,13 @@ class ReleaseQuery(Schema):
 
 
 class ReleaseOut(Schema):
-    """A version that appeared, and its service before and after."""
+    """A version that appeared, and its service before and after. `folded`: it stands for all
+    versions of the service beyond the limit (`limits`)."""
 
     service: str
     environment: str
     version: str
+    folded: bool
     previous: str
     first_seen: datetime
     last_seen: datetime

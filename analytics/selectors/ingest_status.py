@@ -13,13 +13,13 @@ from django.db import connection
 
 from analytics.choices import Outcome, Signal
 from analytics.domain.fingerprints import MOST_PATTERNS, OTHERS, OTHERS_RULE
+from analytics.domain.name_limits import NAME_LIMITS
+from analytics.selectors.name_limits import FOLDING_WITHIN
 from health.domain.catalogue_room import MOST_SERVICES, OTHER_SERVICES
 from resilience_site.config import config
 from resilience_site.core.taskqueue import QueueState, queue_state, quick_client
 
 WINDOWS = (5, 60)
-# A service in whose `(other patterns)` an error happened within this is said to have its fill.
-FOLDING_WITHIN = timedelta(hours=1)
 _MOST_FOLDING = 20
 
 
@@ -57,6 +57,17 @@ class Folding:
 
 
 @dataclass(frozen=True)
+class FullNames:
+    """A service with as many names of a kind as are kept apart."""
+
+    service: str
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{self.service} ({NAME_LIMITS[self.kind].what})"
+
+
+@dataclass(frozen=True)
 class IngestStatus:
     """The last minutes of ingest (by window in minutes, then by signal), and its lag.
 
@@ -64,7 +75,9 @@ class IngestStatus:
     chained, of calls whose caller has not been seen (which give up by themselves), and of
     background tasks (None when the broker cannot be asked, or does not tell). `folding` are the
     services whose errors of the last hour were counted as `(other patterns)`, most first, at most
-    20. `services_full`: telemetry of the last hour was stored as of `(other services)`.
+    20. `services_full`: telemetry of the last hour was stored as of `(other services)`. `full_names`:
+    services of which something of the last hour came beyond any other limit, newest first, at most
+    20.
     """
 
     at: datetime
@@ -74,6 +87,7 @@ class IngestStatus:
     queue: QueueState | None
     folding: tuple[Folding, ...] = ()
     services_full: bool = False
+    full_names: tuple[FullNames, ...] = ()
 
     @property
     def folding_words(self) -> str:
@@ -98,6 +112,18 @@ class IngestStatus:
         )
 
     @property
+    def names_words(self) -> str:
+        """Which services give more names than are kept apart; "" if none."""
+        if not self.full_names:
+            return ""
+        named = ", ".join(map(str, self.full_names[:3]))
+        more = f" and {len(self.full_names) - 3} more" if len(self.full_names) > 3 else ""
+        return (
+            f"more names than are kept apart in {named}{more}: what comes under further ones is "
+            "counted together"
+        )
+
+    @property
     def oldest_age(self) -> float:
         """Seconds that the oldest stored thing has been waiting to be processed."""
         queued = self.queue.oldest_age if self.queue else None
@@ -112,6 +138,13 @@ SELECT jsonb_agg(jsonb_build_array(service, count) ORDER BY count DESC, service)
 ) AS folding
 """
 
+_FULL_NAMES = """
+SELECT jsonb_agg(jsonb_build_array(service, kind) ORDER BY last_at DESC, service, kind) FROM (
+    SELECT service, kind, last_at FROM analytics_foldedname WHERE last_at > %(since)s
+    ORDER BY last_at DESC, service, kind LIMIT %(most)s
+) AS full_names
+"""
+
 
 def ingest_status(*, now: datetime) -> IngestStatus:
     """The state of ingest at `now`."""
@@ -121,7 +154,8 @@ def ingest_status(*, now: datetime) -> IngestStatus:
             "SELECT (SELECT min(due_at) FROM analytics_chainpending WHERE due_at <= %(now)s), "
             "(SELECT min(created_at) FROM analytics_edgepending), "
             f"coalesce(({_FOLDING}), '[]'::jsonb)::text, "
-            "EXISTS (SELECT FROM health_service WHERE name = %(others)s AND last_seen > %(since)s)",
+            "EXISTS (SELECT FROM health_service WHERE name = %(others)s AND last_seen > %(since)s), "
+            f"coalesce(({_FULL_NAMES}), '[]'::jsonb)::text",
             {
                 "now": now,
                 "since": now - FOLDING_WITHIN,
@@ -129,7 +163,7 @@ def ingest_status(*, now: datetime) -> IngestStatus:
                 "others": OTHER_SERVICES,
             },
         )
-        chain_due, edge_created, folding, services_full = cursor.fetchone()
+        chain_due, edge_created, folding, services_full, names = cursor.fetchone()
     return IngestStatus(
         now,
         windows,
@@ -138,6 +172,7 @@ def ingest_status(*, now: datetime) -> IngestStatus:
         _queue(),
         tuple(Folding(*each) for each in json.loads(folding)),
         services_full,
+        tuple(FullNames(*each) for each in json.loads(names)),
     )
 
 

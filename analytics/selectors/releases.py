@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import connection
 
 from analytics.domain.differences.proportions import Change, change, p_value
+from analytics.domain.name_limits import OTHER_VERSIONS
 from analytics.models import Release
 from resilience_site.core.timerange import TimeRange
 
@@ -21,13 +22,15 @@ MOST_RELEASES = 100
 MOST_PATTERNS = 5
 
 # A version follows another of the same service and environment; `ends_at` is when it was followed.
+# Those that had no room, all as one, follow none.
 # Read from the index of (service, environment, version): a service has few versions.
 _RELEASES = """
 SELECT id, service, environment, version, first_seen, last_seen, previous, ends_at FROM (
     SELECT r.*, lag(version) OVER w AS previous, lead(first_seen) OVER w AS ends_at
     FROM analytics_release r
     WHERE %(service)s IN ('', service) AND first_seen < %(until)s
-    WINDOW w AS (PARTITION BY service, environment ORDER BY first_seen, version)
+    WINDOW w AS (
+        PARTITION BY service, environment, version = %(others)s ORDER BY first_seen, version)
 ) AS rows
 WHERE first_seen >= %(since)s ORDER BY first_seen DESC, id DESC LIMIT %(limit)s
 """
@@ -82,6 +85,11 @@ class ReleaseEffect:
     pattern_ids: tuple[UUID, ...]
 
     @property
+    def folded(self) -> bool:
+        """Whether it stands for all versions that had no room; then it began with the first."""
+        return self.version == OTHER_VERSIONS
+
+    @property
     def change(self) -> Change:
         return change(self.errors_after, self.calls_after, self.errors_before, self.calls_before)
 
@@ -113,6 +121,7 @@ def release_effects(within: TimeRange, service: str = "") -> list[ReleaseEffect]
         "since": within.since,
         "until": within.until,
         "limit": MOST_RELEASES,
+        "others": OTHER_VERSIONS,
     }
     with connection.cursor() as cursor:
         cursor.execute(_RELEASES, parameters)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -28,17 +28,23 @@ class Fit(NamedTuple):
 class Catalogue:
     """The entries of one table, at most `limit` per service, and those that this thread knows.
 
-    The table has `id`, `service`, `first_seen` and `last_seen` (a date) besides `columns`.
-    Processes that reach the limit together may pass it by what they bring at that moment.
+    The table has `id`, `service`, `first_seen` and `last_seen` (a date) besides `columns`;
+    `condition` says which of its entries count. While there is room, those that bring new entries
+    of a service wait for each other, so that all processes together keep to the limit.
     """
 
     def __init__(
-        self, table: str, columns: Sequence[str], limit: int, condition: str = "true"
+        self,
+        table: str,
+        columns: Sequence[str],
+        limit: int | Callable[[], int],
+        condition: str = "true",
     ) -> None:
         self._table = sql.Identifier(table)
         self._columns = ("id", "service", *columns, "first_seen", "last_seen")
-        self._limit = limit
+        self._limit = limit if callable(limit) else lambda: limit
         self._condition = sql.SQL(condition)
+        self._lock = f"{table} {condition}"
         self._day = date.min
         self._known: set[str] = set()
 
@@ -66,7 +72,12 @@ class Catalogue:
         strange = [key for key in wanted if key not in known]
         present = self._present(strange) if strange else set()
         absent = [key for key in strange if key not in present]
-        room = max(0, self._limit - self._count(service)) if absent else 0
+        if not absent or self._count(service) >= self._limit():
+            return Fit(known, present, set())
+        self._wait_for_others(service)
+        present |= self._present(absent)
+        absent = [key for key in absent if key not in present]
+        room = max(0, self._limit() - self._count(service))
         return Fit(known, present, set(absent[:room]))
 
     def remember(self, keys: Iterable[str]) -> None:
@@ -81,6 +92,13 @@ class Catalogue:
             return
         self._write(service, {key: rows[key] for key in strange}, at)
         self.remember(strange)
+
+    def _wait_for_others(self, service: str) -> None:
+        # To the end of the transaction; what they made meanwhile is seen by the next statement.
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(hashtext(%s), hashtext(%s))", [self._lock, service]
+            )
 
     def _present(self, keys: Sequence[str]) -> set[str]:
         query = sql.SQL("SELECT replace(id::text, '-', '') FROM {} WHERE id = ANY(%s::uuid[])")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -13,14 +14,15 @@ from analytics.domain.peers import peer_of
 from analytics.domain.telemetry import SpanRecord
 from analytics.models.partitions import EDGE_ROLLUPS
 from analytics.services import copying
+from analytics.services.call_names import CallNames
 from analytics.services.copying import Clock
+from analytics.services.folds import Folds
 from analytics.services.rollups import (
     CLIENT,
     CONSUMER,
     PRODUCER,
     SERVER,
     CallFigures,
-    Operations,
 )
 from analytics.services.sightings import edges_tell
 from resilience_site.core import journal, partitions
@@ -31,6 +33,16 @@ _BATCH = 20_000
 _PENDING_COLUMNS = (
     "trace_id", "parent_span_id", "service", "started_at", "duration_ns", "failed", "created_at",
 )  # fmt: skip
+
+
+class EdgeMemory(threading.local):
+    """What a thread that resolves edges remembers; losing it costs time, never truth."""
+
+    def __init__(self) -> None:
+        self.names = CallNames()
+
+
+memory = EdgeMemory()
 
 
 def edges_collect(
@@ -50,8 +62,7 @@ def edges_collect(
         if span.kind in (CLIENT, PRODUCER):
             peer = peer_of(span.attributes)
             if peer:
-                called = figures.peer(service, peer)
-                figures.add_edge(span.start_ns, service, called, EdgeVia.PEER, duration, failed)
+                figures.add_peer(span.start_ns, service, peer, EdgeVia.PEER, duration, failed)
         elif span.kind in (SERVER, CONSUMER) and span.parent_span_id:
             parent = by_id.get((span.trace_id, span.parent_span_id))
             if parent is None:
@@ -63,11 +74,18 @@ def edges_collect(
     return waiting, aliases
 
 
+def peers_named(spans: Sequence[SpanRecord]) -> list[tuple[str, str]]:
+    """The addresses that a batch says are called, each with its caller."""
+    calling = (span for span in spans if span.kind in (CLIENT, PRODUCER))
+    pairs = ((span.resource.service, peer_of(span.attributes)) for span in calling)
+    return [pair for pair in pairs if pair[1]]
+
+
 def _alias(
     aliases: set[tuple[str, str, str]], figures: CallFigures, caller: str, peer: str, service: str
 ) -> None:
     """Note which service answers at a peer that has figures of its own."""
-    if peer and figures.peer(caller, peer) == peer:
+    if peer and figures.keeps_peer(caller, peer):
         aliases.add((caller, peer, service))
 
 
@@ -131,14 +149,16 @@ def edges_resolve(*, now: datetime) -> int:
         cursor.execute(
             "DELETE FROM analytics_edgepending WHERE created_at < %s", [now - GIVE_UP_AFTER]
         )
-        figures = CallFigures(Operations())
+        crossing = [row for row in found if row[0] != row[1]]
+        peers = [peer_of(copying.orjson.loads(row[-1])) for row in crossing]
+        callers = [row[1] for row in crossing]
+        known = [pair for pair in zip(callers, peers, strict=True) if pair[1]]
+        figures = CallFigures(memory.names.of((), known, Folds(), now))
         aliases: set[tuple[str, str, str]] = set()
-        for service, caller, started_at, duration_ns, failed, attributes in found:
-            if caller == service:
-                continue
+        for row, peer in zip(crossing, peers, strict=True):
+            service, caller, started_at, duration_ns, failed, _ = row
             start_ns = int(started_at.timestamp() * 1e9)
             figures.add_edge(start_ns, caller, service, EdgeVia.LINK, duration_ns, failed)
-            peer = peer_of(copying.orjson.loads(attributes))
             _alias(aliases, figures, caller, peer, service)
         if figures.edges:
             starts = [row[2] for row in found]

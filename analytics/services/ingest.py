@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 from django.db import IntegrityError, connection, transaction
 from psycopg import errors as pg
 
-from analytics.choices import Outcome, Signal
+from analytics.choices import NameKind, Outcome, Signal
 from analytics.domain.errors import ErrorRecord, errors_of_span
 from analytics.domain.fingerprints import MOST_PATTERNS, OTHERS_RULE
 from analytics.domain.telemetry import Decoded, Rejection, Resource, SpanRecord
@@ -25,8 +25,10 @@ from analytics.services import (
     same_failure,
     span_rows,
 )
+from analytics.services.call_names import CallNames
 from analytics.services.catalogue import Catalogue
 from analytics.services.error_store import PreparedError, SeenStacks
+from analytics.services.folds import Folds
 from analytics.services.grouping import Grouper
 from analytics.services.releases import releases_observe
 from analytics.services.service_room import ServiceRoom
@@ -55,13 +57,15 @@ class Memory(threading.local):
 
     def __init__(self) -> None:
         self.grouper = Grouper()
-        self.operations = rollups.Operations()
+        self.names = CallNames()
         self.seen_stacks = SeenStacks()
         self.patterns = Catalogue(
             "analytics_errorpattern", (), MOST_PATTERNS, f"rule <> '{OTHERS_RULE}'"
         )
         self.services = ServiceRoom()
         self.observed: dict[Observed, datetime] = {}
+        # Those of them whose version found no room.
+        self.unversioned: set[Observed] = set()
 
 
 memory = Memory()
@@ -173,17 +177,24 @@ def store_spans(decoded: Decoded, *, received_at: datetime) -> StoreResult:
             unique = {i: s for i, s in zip(ids, spans, strict=True) if i in new}
             fresh = list(unique.values())
         novel = write_errors(novel, received_at, direct=direct)
-        figures = rollups.CallFigures(memory.operations.on(received_at.date()))
+        folds = Folds()
+        names = memory.names.of(
+            ((span.resource.service, span.name) for span in fresh),
+            edges.peers_named(fresh),
+            folds,
+            received_at,
+        )
+        figures = rollups.CallFigures(names)
         for span in fresh:
             figures.add(span)
         waiting, aliases = edges.edges_collect(fresh, figures)
         edges.edges_queue(waiting, received_at)
         requeue_late(fresh, novel, received_at)
-        warnings = pattern_room.warnings_of(novel)
+        warnings = [*pattern_room.warnings_of(novel), *folds.warnings()]
         result = StoreResult(len(fresh), len(spans) - len(fresh), [*rejections, *warnings])
         finish(
             Signal.TRACES, result, novel, [s.resource for s in fresh], received_at,
-            before_journal=figures.write, aliases=aliases,
+            before_journal=figures.write, aliases=aliases, folds=folds,
             others=lambda: edges_tell(figures, received_at),
         )  # fmt: skip
         return result
@@ -251,14 +262,18 @@ def finish(
     before_journal: Callable[[], None] = lambda: None,
     others: Callable[[], list[journal.Entry]] = list,
     aliases: set[tuple[str, str, str]] | None = None,
+    folds: Folds | None = None,
 ) -> None:
     """Count a request and tell the journal, last in its transaction: rows that many requests
-    update are held for the shortest time that way. `others` are those that listen to telemetry."""
+    update are held for the shortest time that way. `others` are those that listen to telemetry,
+    `folds` what had no room under its own name."""
     edges.aliases_write(aliases or set(), received_at)
-    new_services, new_releases = _observe(resources, received_at)
+    folds = folds or Folds()
+    new_services, new_releases = _observe(resources, received_at, folds)
     before_journal()
     error_store.count_errors(errors)
     touched = patterns.patterns_count(errors, received_at)
+    folds.write(received_at)
     count_ingest(signal, result, received_at)
     entries = [journal.Entry("ingest", "ingest.stored", str(signal))]
     if result.stored:
@@ -292,19 +307,46 @@ def count_ingest(signal: Signal, result: StoreResult, received_at: datetime) -> 
     rollups.write_ingest_counts(rows)
 
 
-def _observe(resources: Sequence[Resource], at: datetime) -> tuple[list[str], list[journal.Entry]]:
+def _observe(
+    resources: Sequence[Resource], at: datetime, folds: Folds
+) -> tuple[list[str], list[journal.Entry]]:
     """Services that are new, and entries of versions that are."""
     known = memory.observed
-    distinct = {id(resource): resource for resource in resources}.values()
-    observed = {
-        Observed(r.service, r.environment, r.version, r.language, r.criticality) for r in distinct
-    }
+    distinct = {id(resource): _observed(resource) for resource in resources}
+    observed = set(distinct.values())
     due = {
         o for o in observed if at - known.get(o, datetime.min.replace(tzinfo=UTC)) > _OBSERVE_EVERY
     }
-    if not due:
-        return [], []
-    if len(known) > 10_000:
-        known.clear()
-    transaction.on_commit(lambda: known.update(dict.fromkeys(due, at)))
-    return service_observe(observed=due, at=at), releases_observe(due, at)
+    beyond = (memory.unversioned & observed) - due
+    new_services: list[str] = []
+    new_releases: list[journal.Entry] = []
+    if due:
+        if len(known) > 10_000:
+            known.clear()
+            memory.unversioned.clear()
+        new_services = service_observe(observed=due, at=at)
+        folded: set[Observed] = set()
+        new_releases = releases_observe(due, at, folded)
+        beyond |= folded
+        transaction.on_commit(lambda: _remember(due, folded, at))
+    if beyond:
+        for resource in resources:
+            if distinct[id(resource)] in beyond:
+                folds.add(NameKind.VERSION, resource.service, resource.version)
+    return new_services, new_releases
+
+
+def _observed(resource: Resource) -> Observed:
+    return Observed(
+        resource.service,
+        resource.environment,
+        resource.version,
+        resource.language,
+        resource.criticality,
+    )
+
+
+def _remember(due: set[Observed], folded: set[Observed], at: datetime) -> None:
+    memory.observed.update(dict.fromkeys(due, at))
+    memory.unversioned -= due
+    memory.unversioned |= folded

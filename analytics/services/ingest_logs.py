@@ -5,14 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 
-from analytics.choices import Signal
+from analytics.choices import NameKind, Signal
 from analytics.domain.errors import time_uuid_hex
+from analytics.domain.name_limits import OTHER_TEMPLATES
 from analytics.domain.telemetry import Decoded, LogRecord
 from analytics.models import partitions as tables
+from analytics.selectors.name_limits import most_of
 from analytics.services import copying, error_store, log_rows, pattern_room, same_failure
 from analytics.services.catalogue import Catalogue
 from analytics.services.error_store import PreparedError
+from analytics.services.folds import Folds
 from analytics.services.ingest import (
     StoreResult,
     TimeWindow,
@@ -28,15 +32,15 @@ from analytics.services.receipts import Digest, batch_is_new
 from resilience_site.core import taps
 from resilience_site.core.taps import EventSeen
 
-MAX_TEMPLATES = 2_000
-
 
 class LogMemory(threading.local):
     """What a storing thread remembers between requests; losing it costs time, never truth."""
 
     def __init__(self) -> None:
         self.templates = Templates()
-        self.catalogue = Catalogue("analytics_logtemplate", ("template",), MAX_TEMPLATES)
+        self.catalogue = Catalogue(
+            "analytics_logtemplate", ("template",), partial(most_of, NameKind.TEMPLATE)
+        )
 
 
 log_memory = LogMemory()
@@ -81,16 +85,17 @@ def store_logs(decoded: Decoded, *, received_at: datetime) -> StoreResult:
         new_batch = batch_is_new(digest.hex(), received_at)
         template_ids = _admit(templates, received_at)
         fresh = [*_write_records(kept, template_ids, direct=direct), *(loose if new_batch else [])]
+        folds = _folds(fresh, templates, template_ids)
         novel = errors if new_batch else [e for e in errors if e.id not in loose_errors]
         if novel:
             # As late as can be: batches with failures of the same service wait from here on.
             novel = _without_told(novel)
         novel = write_errors(novel, received_at, direct=direct)
-        warnings = pattern_room.warnings_of(novel)
+        warnings = [*pattern_room.warnings_of(novel), *folds.warnings()]
         result = StoreResult(len(fresh), len(logs) - len(fresh), [*rejections, *warnings])
         finish(
             Signal.LOGS, result, novel, [log.record.resource for log in fresh], received_at,
-            before_journal=lambda: log_rows.write_log_counts(fresh, template_ids),
+            before_journal=lambda: log_rows.write_log_counts(fresh, template_ids), folds=folds,
             others=lambda: taps.deliver_events(_events(fresh), received_at) if tapped else [],
         )  # fmt: skip
         return result
@@ -138,10 +143,22 @@ def _admit(templates: Mapping[str, tuple[str, str]], at: datetime) -> dict[str, 
         admitted = log_memory.catalogue.admit(service, rows, at)
         counted_as.update((key, key) for key in admitted)
         if len(admitted) < len(rows):
-            other = log_rows.template_key(service, log_rows.OTHER_TEMPLATES)
-            log_memory.catalogue.add(service, {other: (log_rows.OTHER_TEMPLATES,)}, at)
+            other = log_rows.template_key(service, OTHER_TEMPLATES)
+            log_memory.catalogue.add(service, {other: (OTHER_TEMPLATES,)}, at)
             counted_as.update((key, other) for key in rows if key not in admitted)
     return counted_as
+
+
+def _folds(
+    logs: list[PreparedLog],
+    templates: Mapping[str, tuple[str, str]],
+    template_ids: Mapping[str, str],
+) -> Folds:
+    folds = Folds()
+    for log in logs:
+        if template_ids[log.template_id] != log.template_id:
+            folds.add(NameKind.TEMPLATE, *templates[log.template_id])
+    return folds
 
 
 def _write_records(

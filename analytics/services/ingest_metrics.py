@@ -7,11 +7,13 @@ from datetime import datetime
 
 import orjson
 
-from analytics.choices import Signal
+from analytics.choices import NameKind, Signal
 from analytics.domain.distributions import normal
 from analytics.domain.streams import Growth, Total, growth
 from analytics.domain.telemetry import Decoded, MetricPoint, Rejection
 from analytics.models import partitions as tables
+from analytics.selectors.name_limits import most_of
+from analytics.services.folds import Folds
 from analytics.services.ingest import (
     StoreResult,
     TimeWindow,
@@ -28,13 +30,13 @@ from analytics.services.metric_figures import (
     finite,
 )
 from analytics.services.metric_series import (
-    MAX_SERIES,
     OVERFLOW_KIND,
     Admitted,
     Series,
     series_admit,
     series_of,
 )
+from analytics.services.metric_series import memory as series_memory
 from analytics.services.metric_streams import (
     StreamKey,
     lock_services,
@@ -83,17 +85,19 @@ def store_metrics(decoded: Decoded, *, received_at: datetime) -> StoreResult:
     def store(_direct: bool) -> StoreResult:
         lock_services({point.resource.service for point in points})
         fresh = batch_is_new(digest, received_at)
-        figures, warnings = MetricFigures(), []
+        figures, folds, warnings = MetricFigures(), Folds(), []
         heard.clear()
         if fresh:
             admitted = series_admit(series, received_at)
-            heard.extend(_add_points(points, series, admitted, figures, received_at))
-            warnings = _warnings(admitted)
+            streams = _Streams(points, series, admitted, folds, received_at)
+            heard.extend(_add_points(points, series, admitted, figures, streams))
+            streams.save(received_at)
+            warnings = [*_warnings(admitted), *folds.warnings()]
         stored = len(points) if fresh else 0
         result = StoreResult(stored, len(points) - stored, [*rejections, *warnings])
         finish(
             Signal.METRICS, result, [], [point.resource for point in points], received_at,
-            before_journal=lambda: figures.write(received_at),
+            before_journal=lambda: figures.write(received_at), folds=folds,
             others=lambda: taps.deliver_points(heard, received_at) if heard else [],
         )  # fmt: skip
         return result
@@ -129,10 +133,11 @@ def _digest(points: Sequence[MetricPoint]) -> str:
 
 
 def _warnings(admitted: Admitted) -> list[Rejection]:
+    most = most_of(NameKind.SERIES)
     return [
         Rejection(
             0,
-            f"{count} series of service {service} are beyond its limit of {MAX_SERIES} metric "
+            f"{count} series of service {service} are beyond its limit of {most} metric "
             "series and were added up under otel.metric.overflow=true; send attributes with "
             "fewer distinct values",
         )
@@ -145,10 +150,9 @@ def _add_points(
     series: Sequence[Series],
     admitted: Admitted,
     figures: MetricFigures,
-    received_at: datetime,
+    streams: _Streams,
 ) -> list[PointSeen]:
     """Add the points to their figures; those that somebody listens to, with what they grew by."""
-    streams = _Streams(points, series, admitted)
     heard = []
     for point, own in zip(points, series, strict=True):
         target = admitted.target[own.id]
@@ -159,7 +163,6 @@ def _add_points(
             grown = _add_point(point, target, to, streams)
         if taps.wanted(point.name):
             heard.append(_seen(point, grown))
-    streams.save(received_at)
     return heard
 
 
@@ -246,24 +249,36 @@ class _Writers:
 class _Streams:
     """The running totals of one batch, each compared with the one before it.
 
-    Series without room have none: who wrote what of them is not kept apart.
+    Series without room have none: who wrote what of them is not kept apart. Nor have those that
+    came when the service had as many totals as are kept. Both are noted in `folds`.
     """
 
     def __init__(
-        self, points: Sequence[MetricPoint], series: Sequence[Series], admitted: Admitted
+        self,
+        points: Sequence[MetricPoint],
+        series: Sequence[Series],
+        admitted: Admitted,
+        folds: Folds,
+        at: datetime,
     ) -> None:
-        self._new = admitted.new
-        keys: set[StreamKey] = set()
+        self._new, self._folds = admitted.new, folds
         writers: dict[str, set[str]] = {}
         self._writers = _Writers()
+        services: dict[StreamKey, str] = {}
         for point, own in zip(points, series, strict=True):
-            if _is_running_total(point) and not admitted.target[own.id].overflow:
+            if admitted.target[own.id].overflow:
+                folds.add(NameKind.SERIES, own.service, f"{own.name} {own.attributes}")
+            elif _is_running_total(point):
                 writer = self._writers.of(point)
-                keys.add(StreamKey(own.id, writer))
+                services[StreamKey(own.id, writer)] = own.service
                 if own.id in self._new:
                     writers.setdefault(own.service, set()).add(writer)
-        self._last = streams_load(keys)
+        self._last = streams_load(services)
         self._known = writers_known(writers)
+        new: dict[str, set[StreamKey]] = {}
+        for key in services.keys() - self._last.keys():
+            new.setdefault(services[key], set()).add(key)
+        self._refused = series_memory.streams.refused(new, at)
         self._moved: dict[StreamKey, tuple[str, Total]] = {}
 
     def advance(self, point: MetricPoint, target: Series, now: Total) -> Growth | None:
@@ -271,6 +286,9 @@ class _Streams:
         if target.overflow:
             return None
         key = StreamKey(target.id, self._writers.of(point))
+        if key in self._refused:
+            self._folds.add(NameKind.STREAM, target.service, f"{target.name} of {key.writer}")
+            return None
         before = self._last.get(key)
         first_ever = key.series_id in self._new and (target.service, key.writer) in self._known
         grown = growth(before, now, first_ever=first_ever)

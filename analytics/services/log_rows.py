@@ -26,7 +26,6 @@ COLUMNS = (
 MAX_BODY = 1_024
 _MAX_SEVERITY = 24
 MAX_TEMPLATE = 500
-OTHER_TEMPLATES = "(other)"
 _STACK = "exception.stacktrace"
 _JSON = orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import orjson
 
+from analytics.choices import NameKind
 from analytics.domain.telemetry import MetricPoint
+from analytics.selectors.name_limits import most_of
 from analytics.services import copying
 from analytics.services.catalogue import Catalogue
 from analytics.services.grouping import Recent
+from analytics.services.metric_streams import StreamRoom
 
-MAX_SERIES = 2_000
 MAX_OVERFLOW_SERIES = 200
 OVERFLOW_ATTRIBUTES = {"otel.metric.overflow": True}
 # Where even the metrics' names are too many; their points are only counted.
@@ -51,10 +54,13 @@ class SeriesMemory(threading.local):
 
     def __init__(self) -> None:
         self.recent: Recent[tuple[Any, ...], Series] = Recent(8_192)
-        self.catalogue = Catalogue("analytics_metricseries", _COLUMNS, MAX_SERIES, "NOT overflow")
+        self.catalogue = Catalogue(
+            "analytics_metricseries", _COLUMNS, partial(most_of, NameKind.SERIES), "NOT overflow"
+        )
         self.overflow = Catalogue(
             "analytics_metricseries", _COLUMNS, MAX_OVERFLOW_SERIES, "overflow"
         )
+        self.streams = StreamRoom()
 
 
 memory = SeriesMemory()

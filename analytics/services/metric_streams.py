@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import NamedTuple
 
 import orjson
 from django.db import connection
 
+from analytics.choices import NameKind
 from analytics.domain.streams import Total
 from analytics.domain.telemetry import Resource
+from analytics.selectors.name_limits import most_of
 
 _LOCK_CLASS = 0x6D657472
 _MAX_NS = 2**63 - 1
+# A service of which totals are refused sends thousands of them: they are not counted each time.
+_TAKEN_FOR_GRANTED = timedelta(seconds=30)
+_MOST_REMEMBERED = 10_000
 
 
 class StreamKey(NamedTuple):
@@ -77,6 +82,44 @@ def writers_known(writers: Mapping[str, set[str]]) -> set[tuple[str, str]]:
             [[pair[0] for pair in pairs], [pair[1] for pair in pairs]],
         )
         return {(row[0], row[1]) for row in cursor.fetchall()}
+
+
+class StreamRoom:
+    """Which running totals of each service are kept: a bounded number, those that are there first.
+
+    Its caller holds the lock of the services, so all processes together keep to the limit.
+    """
+
+    def __init__(self) -> None:
+        # Services that had their fill, and until when that is taken for granted.
+        self._full: dict[str, datetime] = {}
+
+    def refused(self, new: Mapping[str, set[StreamKey]], at: datetime) -> set[StreamKey]:
+        """Which of the new streams, given per service, find no room."""
+        most = most_of(NameKind.STREAM)
+        asked = [service for service in new if self._full.get(service, at) <= at]
+        counts = self._counts(asked, most)
+        if len(self._full) > _MOST_REMEMBERED:
+            self._full.clear()
+        refused: set[StreamKey] = set()
+        for service, keys in new.items():
+            room = max(0, most - counts[service]) if service in counts else 0
+            refused.update(sorted(keys)[room:])
+            if service in counts and not room:
+                self._full[service] = at + _TAKEN_FOR_GRANTED
+        return refused
+
+    def _counts(self, services: Sequence[str], most: int) -> dict[str, int]:
+        if not services:
+            return {}
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT k.service, (SELECT count(*) FROM (SELECT FROM analytics_metricstream s "
+                "WHERE s.service = k.service LIMIT %s) AS rows) "
+                "FROM unnest(%s::text[]) AS k (service)",
+                [most, list(services)],
+            )
+            return dict(cursor.fetchall())
 
 
 def streams_save(totals: Mapping[StreamKey, tuple[str, Total]], at: datetime) -> None:

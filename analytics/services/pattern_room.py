@@ -37,7 +37,8 @@ def errors_fold(
             keys.setdefault(error.record.resource.service, {})[error.group.key.hex] = None
     admitted: set[str] = set()
     full = []
-    for service, wanted in keys.items():
+    # In the order of services, so that two writers never wait for each other in a circle.
+    for service, wanted in sorted(keys.items()):
         fit = catalogue.fit(service, wanted, at)
         catalogue.remember(fit.present | fit.made)
         admitted |= fit.admitted

@@ -19,6 +19,7 @@ from resilience_site.core.pruning import delete_before
 
 # A writer that was silent for longer begins anew.
 _STREAMS_KEPT = timedelta(days=1)
+_NAMES_KEPT = timedelta(days=1)
 _LOCK = 0x72657465
 
 
@@ -58,6 +59,9 @@ def _prune(now: datetime) -> dict[str, int]:
         ("analytics_metricseries", "last_seen"): oldest.date(),
         ("analytics_postedid", "received_at"): oldest,
         ("analytics_metricstream", "updated_at"): now - _STREAMS_KEPT,
+        # Whose figures are kept: only what came yesterday or today keeps its room.
+        ("analytics_callname", "last_seen"): (now - _NAMES_KEPT).date(),
+        ("analytics_foldedname", "last_at"): oldest,
         ("analytics_batchreceipt", "received_at"): now - receipts.KEPT,
         # Versions are limited in number: those that run no more make room for new ones.
         ("analytics_release", "last_seen"): now - hour_retention(),

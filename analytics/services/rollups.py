@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
@@ -11,18 +11,11 @@ from django.db import connection
 from analytics.domain.errors import STATUS_ERROR
 from analytics.domain.histogram import bucket, empty
 from analytics.domain.telemetry import SpanRecord
+from analytics.services.call_names import Named
 
 MINUTE_NS = 60_000_000_000
 INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER = 1, 2, 3, 4, 5
 ENTRY_TOTAL_KIND = 0
-# A service that names its operations by their arguments must not fill the store.
-MAX_OPERATIONS = 500
-OTHER_OPERATIONS = "(other operations)"
-# Nor one that calls an address for each of its users.
-MAX_PEERS = 500
-OTHER_PEERS = "(other peers)"
-_MOST_SERVICES = 10_000
-_DAY = timedelta(days=1)
 
 
 class Figures:
@@ -57,73 +50,11 @@ def minute_of(time_ns: int) -> datetime:
     return datetime.fromtimestamp(time_ns // MINUTE_NS * 60, UTC)
 
 
-class Names:
-    """Which names of each service have rows of their own, per process and bounded.
-
-    Those that came yesterday or today keep their rows whatever else comes; what came last before
-    that makes room where there is none.
-    """
-
-    def __init__(self, limit: int, other: str) -> None:
-        self._limit, self._other = limit, other
-        self._today = date.min
-        self._known: dict[str, dict[str, date]] = {}
-        self._swept: dict[str, date] = {}
-
-    def on(self, today: date) -> Names:
-        """These names, on that day."""
-        self._today = max(today, self._today)
-        if len(self._known) > _MOST_SERVICES:
-            self._known, self._swept = {}, {}
-        return self
-
-    def name(self, service: str, name: str) -> str:
-        """The name, or that of all others where there is no room."""
-        known = self._known.setdefault(service, {})
-        if name not in known and len(known) >= self._limit and not self._sweep(service):
-            return self._other
-        self._known[service][name] = self._today
-        return name
-
-    def _sweep(self, service: str) -> bool:
-        """Forget names that came no more, once a day; whether there is room then."""
-        if self._swept.get(service) == self._today:
-            return False
-        self._swept[service] = self._today
-        kept = {
-            name: day for name, day in self._known[service].items() if self._today - day <= _DAY
-        }
-        self._known[service] = kept
-        return len(kept) < self._limit
-
-
-class Operations:
-    """Which operations and which peers of each service have rows of their own."""
-
-    def __init__(self, limit: int = MAX_OPERATIONS, peers: int = MAX_PEERS) -> None:
-        self._operations = Names(limit, OTHER_OPERATIONS)
-        self._peers = Names(peers, OTHER_PEERS)
-
-    def on(self, today: date) -> Operations:
-        """These, on that day."""
-        self._operations.on(today)
-        self._peers.on(today)
-        return self
-
-    def name(self, service: str, operation: str) -> str:
-        """As what an operation of a service is counted."""
-        return self._operations.name(service, operation)
-
-    def peer(self, caller: str, peer: str) -> str:
-        """As what an address that a service calls is counted."""
-        return self._peers.name(caller, peer)
-
-
 class CallFigures:
-    """The call and edge rollups of one batch of spans."""
+    """The call and edge rollups of one batch of spans, under the names that there is room for."""
 
-    def __init__(self, operations: Operations) -> None:
-        self._operations = operations
+    def __init__(self, names: Named) -> None:
+        self._names = names
         self.calls: dict[tuple[int, str, str, int], Figures] = {}
         self.edges: dict[tuple[int, str, str, str], Figures] = {}
 
@@ -134,14 +65,20 @@ class CallFigures:
         index = bucket(duration)
         failed = span.status_code == STATUS_ERROR
         minute = span.start_ns // MINUTE_NS
-        operation = self._operations.name(service, span.name)
+        operation = self._names.operation(service, span.name)
         self._of_call(minute, service, operation, kind).add(duration, index, failed)
         if kind in (SERVER, CONSUMER) or not span.parent_span_id:
             self._of_call(minute, service, "", ENTRY_TOTAL_KIND).add(duration, index, failed)
 
-    def peer(self, caller: str, peer: str) -> str:
-        """As what an address that a service calls is counted."""
-        return self._operations.peer(caller, peer)
+    def add_peer(
+        self, start_ns: int, caller: str, peer: str, via: str, duration_ns: int, failed: bool
+    ) -> None:
+        """Count a call from a service to an address."""
+        self.add_edge(start_ns, caller, self._names.peer(caller, peer), via, duration_ns, failed)
+
+    def keeps_peer(self, caller: str, peer: str) -> bool:
+        """Whether an address that a service calls has figures of its own."""
+        return self._names.has_peer(caller, peer)
 
     def add_edge(
         self, start_ns: int, caller: str, callee: str, via: str, duration_ns: int, failed: bool

@@ -12,6 +12,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
+from analytics.choices import NameKind
 from analytics.selectors.differences import (
     BASELINE,
     ChangedSet,
@@ -19,6 +20,7 @@ from analytics.selectors.differences import (
     FailureFilter,
     difference,
 )
+from analytics.selectors.name_limits import most_of
 from analytics.selectors.releases import AROUND, ReleaseEffect, release_effects
 from analytics.views.common import bad_question, chosen_range
 from health.selectors import service_list
@@ -86,6 +88,7 @@ def what_changed(request: HttpRequest) -> HttpResponse:
             )
             for one in release_effects(within, wanted.service)
         ],
+        "most_versions": most_of(NameKind.VERSION),
         "around": AROUND.total_seconds(),
         "wanted": wanted,
         "filtered": any(request.GET.get(name) for name in _FILTERS),

@@ -57,6 +57,12 @@ PORTS = Integer(1, 65535)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
+def _names(default: int, what: str) -> Variable[int]:
+    return LIMITS.integer(
+        default, f"{what} kept apart; further ones are counted together", minimum=1
+    )
+
+
 def _port_beside(offset: int) -> Callable[[Any], int]:
     def beside(table: SiteConfig) -> int:
         return table.port + offset if table.port + offset <= 65535 else table.port - offset
@@ -270,6 +276,14 @@ class SiteConfig(ClientVariables):
         minimum=1,
         maximum=1024,
     )
+    resilience_max_operations = _names(500, "Operations of one service")
+    resilience_max_peers = _names(500, "Addresses called by one service")
+    resilience_max_log_templates = _names(2_000, "Log templates of one service")
+    resilience_max_metric_series = _names(2_000, "Metric series of one service")
+    resilience_max_metric_streams = _names(
+        50_000, "Running totals (of a metric series and an instance) of one service"
+    )
+    resilience_max_versions = _names(1_000, "Versions of one service")
 
     planner_mcp_port = DEMO.variable(
         PORTS, _port_beside(1), "Port of the demo's planner MCP server (default: PORT+1)"

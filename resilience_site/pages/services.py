@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET
 
 from analytics.selectors import errors as error_selectors
 from analytics.selectors import rollups
+from analytics.selectors.name_limits import folded_list
 from analytics.views.common import (
     bad_question,
     chosen_range,
@@ -113,6 +114,7 @@ def service(request: HttpRequest, name: str) -> HttpResponse:
         "rows": with_severity(newest.items),
         "points": table_points(rollups.call_series(within, name, step), step, name),
         "topics": f"traffic:{name} errors:{name}" if name.split() == [name] else "traffic errors",
+        "folded": folded_list(now=now, service=name),
         "named_calls": f"entry calls, {window(within.length.total_seconds())}",
         "seconds": within.length.total_seconds(),
         "question": query_with(request.GET, service=name),

@@ -125,6 +125,10 @@ def backlog(is_down: bool) -> list[Outcome]:
     )
     full = status.services_words
     found.append(Outcome("ingest:services", WARN if full else PASS, full))
+    names = status.names_words
+    found.append(
+        Outcome("ingest:names", WARN if names else PASS, names, len(status.full_names), "services")
+    )
     if status.queue is not None:
         found.append(_queue(status.queue))
     if config.health_checks_enabled:

@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from analytics.models import ErrorPattern, IngestRollup
 from analytics.selectors.ingest_status import ingest_status
+from analytics.selectors.name_limits import folded_totals
 from analytics.selectors.rollups import Figures, operation_figures, service_figures
 from breakers.models import (
     BreakerTransition,
@@ -173,6 +174,7 @@ def backlog(now: datetime) -> Iterator[Metric]:
         "1 while telemetry of services beyond the limit is stored as that of one",
         value=float(status.services_full),
     )
+    yield from _beyond_limits(now)
     if status.queue is None:
         return
     yield GaugeMetricFamily(
@@ -184,6 +186,24 @@ def backlog(now: datetime) -> Iterator[Metric]:
             "Age of the oldest background task that waits",
             value=status.queue.oldest_age,
         )
+
+
+def _beyond_limits(now: datetime) -> Iterator[Metric]:
+    items = CounterMetricFamily(
+        "resilience_ingest_folded_items",
+        "Spans, records and points that came beyond a limit of names, and were counted together",
+        labels=("kind",),
+    )
+    services = GaugeMetricFamily(
+        "resilience_ingest_names_full_services",
+        "Services that gave more names than are kept apart within the last hour",
+        labels=("kind",),
+    )
+    for kind, total, lately in folded_totals(now=now):
+        items.add_metric((kind,), total)
+        services.add_metric((kind,), lately)
+    yield items
+    yield services
 
 
 SITE_COLLECTORS: dict[str, Callable[[datetime], Iterable[Metric]]] = {

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import transaction
 from django.test import Client
 
 from analytics.domain.differences.proportions import Change, change, p_value
-from analytics.models import ErrorPattern, Release
+from analytics.models import ErrorPattern, Release, Span
+from analytics.selectors.name_limits import folded_list
 from analytics.selectors.releases import release_effects, release_marks
 from analytics.services import ingest, releases
 from analytics.services.retention import retention_apply
 from health.services import Observed
+from resilience_site.config import config
 from resilience_site.core.models import JournalEntry
 from resilience_site.core.timerange import TimeRange
 from tests.analytics.figures.history import write_calls
-from tests.analytics.store.telemetry import batch, new_span, new_trace, resource, span_record
+from tests.analytics.store.telemetry import (
+    batch,
+    new_span,
+    new_trace,
+    resource,
+    span_record,
+    together,
+)
 
 pytestmark = pytest.mark.usefixtures("store")
 NOW = datetime.now(UTC).replace(second=20, microsecond=0)
@@ -69,53 +81,122 @@ def test_a_service_without_versions_has_none() -> None:
     assert not Release.objects.exists()
 
 
-def test_versions_of_one_service_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(releases, "LIMIT", 3)
+OTHERS = "(other versions)"
+
+
+@pytest.fixture
+def room_for_three() -> Iterator[None]:
+    """A service may have three versions."""
+    with config.override(resilience_max_versions=3):
+        yield
+
+
+@pytest.mark.usefixtures("room_for_three")
+def test_versions_beyond_the_limit_are_kept_and_told_as_one_and_known_ones_go_on() -> None:
     for number in range(6):
         releases.releases_observe({Observed("planner", "test", f"v{number}")}, NOW)
-    assert Release.objects.count() == 3
+    entries = releases.releases_observe({Observed("planner", "live", "v6")}, NOW + 2 * MINUTE)
+    assert entries == []
+    rows = Release.objects.order_by("id").values_list("environment", "version", "last_seen")
+    assert list(rows) == [
+        ("test", "v0", NOW),
+        ("test", "v1", NOW),
+        ("test", "v2", NOW),
+        ("", OTHERS, NOW + 2 * MINUTE),
+    ]
     # One that is known is still seen.
     releases.releases_observe({Observed("planner", "test", "v0")}, NOW + 5 * MINUTE)
     assert Release.objects.get(version="v0").last_seen == NOW + 5 * MINUTE
 
 
-def test_versions_that_run_no_more_make_room_for_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(releases, "LIMIT", 2)
-    for version in ("old", "kept"):
-        releases.releases_observe({Observed("planner", "test", version)}, NOW - timedelta(days=100))
-    releases.releases_observe({Observed("planner", "test", "kept")}, NOW - timedelta(days=91))
-    retention_apply(now=NOW)
-    releases.releases_observe({Observed("planner", "test", "new")}, NOW)
+@pytest.mark.usefixtures("room_for_three")
+def test_what_is_sent_under_further_versions_is_stored_counted_and_told_with_what_helps() -> None:
+    for number in range(5):
+        send(f"v{number}")
+    # What is known to have no room is counted without being looked up again.
+    send("v4", NOW + timedelta(seconds=5))
+    assert Span.objects.filter(service="planner").count() == 6
+    [row] = folded_list(now=NOW)
+    assert (row.service, row.kind, row.items, row.example) == ("planner", "version", 3, "v4")
+    assert (row.most, row.limit.kept_as, row.now) == (3, OTHERS, True)
+    assert row.advice == (
+        "Send what is released as service.version, not a build or a start; or keep more apart by "
+        "RESILIENCE_MAX_VERSIONS."
+    )
+    assert [entry[2]["version"] for entry in told()] == ["v0", "v1", "v2", OTHERS]
+
+
+@pytest.mark.usefixtures("room_for_three")
+def test_workers_that_bring_versions_at_once_keep_to_the_limit_together() -> None:
+    def bring(worker: int) -> None:
+        flood = {Observed("planner", "test", f"w{worker}-{number}") for number in range(10)}
+        with transaction.atomic():
+            releases.releases_observe(flood, NOW)
+
+    together(*(partial(bring, worker) for worker in range(4)))
+    assert Release.objects.exclude(version=OTHERS).count() == 3
+    assert Release.objects.filter(version=OTHERS).count() == 1
+
+
+@pytest.mark.usefixtures("room_for_three")
+def test_the_version_of_all_others_is_shown_as_such(viewer: Client) -> None:
+    for number in range(5):
+        releases.releases_observe(
+            {Observed("planner", "test", f"v{number}")}, NOW - (9 - number) * MINUTE
+        )
+    body = viewer.get("/api/v1/releases", {"since": "1h"}).json()
+    # It follows none, and does not end the one before it.
+    shown = [(row["version"], row["folded"], row["previous"]) for row in body["items"]]
+    assert shown == [
+        (OTHERS, True, ""), ("v2", False, "v1"), ("v1", False, "v0"), ("v0", False, ""),
+    ]  # fmt: skip
+    page = viewer.get("/what-changed", {"since": "1h"}).content.decode()
+    assert "all versions beyond" in page
+    assert "the limit of 3<" in page
+    marks = release_marks(TimeRange(NOW - timedelta(hours=1), NOW))
+    assert OTHERS in [mark.version for mark in marks]
+
+
+def test_versions_that_run_no_more_make_room_for_new_ones() -> None:
+    with config.override(resilience_max_versions=2):
+        for version in ("old", "kept"):
+            releases.releases_observe(
+                {Observed("planner", "test", version)}, NOW - timedelta(days=100)
+            )
+        releases.releases_observe({Observed("planner", "test", "kept")}, NOW - timedelta(days=91))
+        retention_apply(now=NOW)
+        releases.releases_observe({Observed("planner", "test", "new")}, NOW)
     assert {row.version for row in Release.objects.all()} == {"kept", "new"}
 
 
-def test_versions_of_one_request_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(releases, "LIMIT", 3)
+@pytest.mark.usefixtures("room_for_three")
+def test_versions_of_one_request_are_bounded_too() -> None:
     releases.releases_observe({Observed("planner", "test", "v9")}, NOW)
     flood = {Observed("planner", f"e{number}", f"v{number}") for number in range(40)}
     known = {Observed("planner", "test", "v9"), Observed("mail", "test", "v1")}
-    entries = releases.releases_observe(flood | known, NOW + 5 * MINUTE)
-    assert [entry.key for entry in entries] == ["mail", "planner", "planner"]
-    assert Release.objects.filter(service="planner").count() == 3
+    folded: set[Observed] = set()
+    entries = releases.releases_observe(flood | known, NOW + 5 * MINUTE, folded)
+    assert sorted(entry.key for entry in entries) == ["mail", *["planner"] * 3]
+    kept = Release.objects.filter(service="planner").exclude(version=OTHERS)
+    assert kept.count() == 3
+    assert len(folded) == 38
+    assert folded < flood
     assert Release.objects.get(version="v9", environment="test").last_seen == NOW + 5 * MINUTE
 
 
-def test_the_versions_seen_last_are_kept_and_make_room_for_new_ones(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(releases, "LIMIT", 6)
-    monkeypatch.setattr(releases, "KEPT", 2)
-    for number in range(6):
-        releases.releases_observe({Observed("planner", "test", f"v{number}")}, NOW)
-    releases.releases_observe({Observed("planner", "test", "v0")}, NOW + 5 * MINUTE)
-    releases.releases_observe({Observed("planner", "test", "v1")}, NOW + 10 * MINUTE)
-    releases.releases_observe({Observed("mail", "test", "v1")}, NOW)
-    assert releases.releases_prune() == 4
-    assert set(Release.objects.values_list("service", "version")) == {
-        ("planner", "v0"), ("planner", "v1"), ("mail", "v1"),
-    }  # fmt: skip
-    assert releases.releases_observe({Observed("planner", "test", "v7")}, NOW + 15 * MINUTE)
-    assert releases.releases_prune() == 1
+def test_the_versions_seen_last_are_kept_and_make_room_for_new_ones() -> None:
+    with config.override(resilience_max_versions=4):
+        for number in range(6):
+            releases.releases_observe({Observed("planner", "test", f"v{number}")}, NOW)
+        releases.releases_observe({Observed("planner", "test", "v0")}, NOW + 5 * MINUTE)
+        releases.releases_observe({Observed("planner", "test", "v1")}, NOW + 10 * MINUTE)
+        releases.releases_observe({Observed("mail", "test", "v1")}, NOW)
+        assert releases.releases_prune() == 2
+        assert set(Release.objects.values_list("service", "version")) == {
+            ("planner", "v0"), ("planner", "v1"), ("planner", OTHERS), ("mail", "v1"),
+        }  # fmt: skip
+        assert releases.releases_observe({Observed("planner", "test", "v7")}, NOW + 15 * MINUTE)
+        assert releases.releases_prune() == 1
 
 
 def make_pattern(service: str, first_seen: datetime, count: int = 3) -> UUID:

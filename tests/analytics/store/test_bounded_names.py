@@ -1,66 +1,304 @@
-"""Operations and peers of a service are bounded, and those that came no more make room."""
+"""Names of operations, peers, log templates and running totals are bounded per service, by all
+processes together, and what came beyond is counted and said."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
-from analytics.models import CallRollup, EdgeRollup, EdgeSighting, PeerAlias
-from analytics.services import ingest
-from analytics.services.edges import aliases_write
-from analytics.services.ingest import store_spans
+from analytics.models import (
+    CallName,
+    CallRollup,
+    EdgePending,
+    EdgeRollup,
+    EdgeSighting,
+    FoldedName,
+    LogTemplate,
+    MetricRollup,
+    MetricStream,
+    PeerAlias,
+    Span,
+)
+from analytics.selectors.ingest_status import ingest_status
+from analytics.selectors.name_limits import folded_list, folded_totals
+from analytics.services import folds
+from analytics.services.edges import aliases_write, edges_resolve
+from analytics.services.ingest import StoreResult, store_spans
+from analytics.services.ingest_logs import store_logs
+from analytics.services.ingest_metrics import store_metrics
 from analytics.services.retention import retention_apply
-from analytics.services.rollups import OTHER_OPERATIONS, OTHER_PEERS, Names, Operations
-from tests.analytics.patterns.conftest import store
-from tests.analytics.store.telemetry import batch, new_span, new_trace, span_record
+from resilience_site.config import config
+from resilience_site.probes.checks import backlog
+from tests.analytics.store.conftest import forget_all
+from tests.analytics.store.telemetry import (
+    NOW,
+    batch,
+    log,
+    new_span,
+    new_trace,
+    point,
+    resource,
+    span_record,
+    together,
+)
 
-__all__ = ["store"]
+pytestmark = pytest.mark.usefixtures("small")
 CLIENT = 3
-MONDAY = date(2026, 3, 2)
 DAY = timedelta(days=1)
+OTHER_OPERATIONS, OTHER_PEERS = "(other operations)", "(other peers)"
 
 
-def test_names_beyond_the_limit_are_counted_as_others_and_known_ones_go_on() -> None:
-    names = Names(2, "(other)").on(MONDAY)
-    found = [names.name("shop", each) for each in "abcacb"]
-    assert found == ["a", "b", "(other)", "a", "(other)", "b"]
-    assert names.name("depot", "c") == "c"
+@pytest.fixture
+def small(store: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A service may have three of each, and nobody was told of any that has its fill."""
+    monkeypatch.setattr(folds, "_said", {})
+    with ExitStack() as limits:
+        for what in ("operations", "peers", "log_templates", "metric_streams"):
+            limits.enter_context(config.override(**{f"resilience_max_{what}": 3}))
+        yield
+
+
+def call(name: str, peer: str = "", service: str = "planner") -> Any:
+    source = resource(service)
+    record = span_record(new_trace(), new_span(), failed=False, source=source)
+    return record._replace(
+        name=name, kind=CLIENT, attributes={"server.address": peer} if peer else {}
+    )
+
+
+def send(*names: str, at: datetime | None = None) -> StoreResult:
+    return store_spans(
+        batch(*(call(name, f"host-{name}") for name in names)),
+        received_at=at or datetime.now(UTC),
+    )
+
+
+def operations() -> dict[str, int]:
+    rows = CallRollup.objects.filter(service="planner").exclude(operation="")
+    return dict(rows.values_list("operation", "calls"))
+
+
+def peers() -> dict[str, int]:
+    return dict(EdgeRollup.objects.values_list("callee", "calls"))
+
+
+def folded() -> dict[str, tuple[int | None, str]]:
+    rows = folded_list(now=datetime.now(UTC), service="planner")
+    return {row.kind: (row.items, row.example) for row in rows}
+
+
+def test_operations_and_peers_beyond_the_limit_are_counted_as_others_and_known_ones_go_on() -> None:
+    send("a", "b", "c")
+    send("d", "a", "e", "d")
+    assert operations() == {"a": 2, "b": 1, "c": 1, OTHER_OPERATIONS: 3}
+    assert peers() == {"host-a": 2, "host-b": 1, "host-c": 1, OTHER_PEERS: 3}
+    # Nothing is lost, and other services are as free as ever.
+    assert Span.objects.filter(service="planner", operation="d").count() == 2
+    store_spans(batch(call("d", service="depot")), received_at=datetime.now(UTC))
+    assert CallRollup.objects.filter(service="depot", operation="d").exists()
+
+
+def test_a_process_that_starts_again_keeps_to_what_the_database_holds() -> None:
+    send("a", "b", "c")
+    forget_all()
+    send("x", "b", "y")
+    assert operations() == {"a": 1, "b": 2, "c": 1, OTHER_OPERATIONS: 2}
+    assert peers() == {"host-a": 1, "host-b": 2, "host-c": 1, OTHER_PEERS: 2}
+
+
+def test_workers_that_bring_new_names_at_once_keep_to_the_limit_together() -> None:
+    def bring(worker: int) -> None:
+        send(*(f"w{worker}-{n}" for n in range(20)))
+        store_logs(
+            batch(*(log(f"{letter * (worker + 3)} done") for letter in "abcdefgh")),
+            received_at=datetime.now(UTC),
+        )
+
+    together(*(partial(bring, worker) for worker in range(4)))
+    assert CallName.objects.filter(kind="operation").count() == 3
+    assert CallName.objects.filter(kind="peer").count() == 3
+    assert LogTemplate.objects.exclude(template="(other)").count() == 3
+    assert operations()[OTHER_OPERATIONS] == 4 * 20 - 3
+    assert folded()["peer"][0] == 4 * 20 - 3
+    assert folded()["template"][0] == 4 * 8 - 3
 
 
 def test_names_that_came_no_more_make_room_and_those_in_use_keep_theirs() -> None:
-    names = Names(2, "(other)").on(MONDAY)
-    names.name("shop", "old")
-    names.name("shop", "used")
+    now = datetime.now(UTC)
+    send("old", "used", "too", at=now)
     for day in (1, 2):
-        names.on(MONDAY + day * DAY)
-        assert names.name("shop", "used") == "used"
-    assert names.name("shop", "new") == "new"
-    assert names.name("shop", "newer") == "(other)"
-    assert names.name("shop", "old") == "(other)"
+        send("used", "too", at=now + day * DAY)
+        retention_apply(now=now + day * DAY)
+    send("new", "newer", "old", at=now + 2 * DAY)
+    assert set(operations()) == {"old", "used", "too", "new", OTHER_OPERATIONS}
+    assert operations()[OTHER_OPERATIONS] == 2
 
 
-@pytest.mark.usefixtures("store")
-def test_a_service_that_calls_an_address_for_each_user_has_a_bounded_map(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(ingest.memory, "operations", Operations(limit=1, peers=2))
+def test_known_names_cost_no_query_each_and_new_ones_two_a_batch_where_there_is_no_room() -> None:
+    send("a", "b", "c")
 
-    def call(number: int) -> Any:
-        record = span_record(new_trace(), new_span(), failed=False)
-        return record._replace(
-            name=f"GET /{number}", kind=CLIENT, attributes={"server.address": f"h{number}"}
+    def asked(*names: str) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            send(*names)
+        return len([q for q in queries.captured_queries if "analytics_callname" in q["sql"]])
+
+    assert asked(*"abc" * 20) == 0
+    # Of operations and of peers: whether they are there, and how many there are.
+    assert asked("a", *(f"n{n}" for n in range(50))) == 4
+
+
+def test_an_address_without_room_is_no_alias_of_a_service_and_counts_no_call_twice() -> None:
+    send("a", "b", "c")
+    parent = call("d", "host-d")
+    child = span_record(parent.trace_id, new_span(), failed=False, source=resource("depot"))
+    child = child._replace(parent_span_id=parent.span_id)
+    store_spans(batch(child), received_at=datetime.now(UTC))
+    store_spans(batch(parent), received_at=datetime.now(UTC))
+    assert EdgePending.objects.exists()
+    assert edges_resolve(now=datetime.now(UTC)) == 1
+    assert not PeerAlias.objects.exists()
+    assert peers()["depot"] == 1
+    assert folded()["peer"] == (1, "host-d")
+
+
+def test_log_records_of_further_templates_are_counted_as_one_and_said() -> None:
+    words = ["alpha", "beta", "gamma", "delta", "epsilon"]
+    store_logs(batch(*map(log, words)), received_at=datetime.now(UTC))
+    result = store_logs(batch(log("zeta"), log("alpha")), received_at=datetime.now(UTC))
+    assert folded() == {"template": (3, "zeta")}
+    assert result.stored == 2
+    assert result.rejections == [
+        (
+            0,
+            "1 log records of service planner, such as zeta, are beyond its limit of 3 log "
+            "templates and were counted under (other); log what varies as attributes, not in the "
+            "message",
         )
-
-    store_spans(batch(*map(call, range(5))), received_at=datetime.now(UTC))
-    edges = dict(EdgeRollup.objects.values_list("callee", "calls"))
-    assert edges == {"h0": 1, "h1": 1, OTHER_PEERS: 3}
-    calls = CallRollup.objects.exclude(operation="").values_list("operation", "calls")
-    assert dict(calls) == {"GET /0": 1, OTHER_OPERATIONS: 4}
+    ]
 
 
-@pytest.mark.usefixtures("store")
+def export(instances: Sequence[int], value: float, at: datetime) -> StoreResult:
+    points = [
+        point("requests", value, source=resource("planner", f"pod-{n}"), at=at) for n in instances
+    ]
+    return store_metrics(batch(*points), received_at=datetime.now(UTC))
+
+
+def increase() -> float:
+    return sum(MetricRollup.objects.values_list("increase", flat=True))
+
+
+def test_running_totals_beyond_the_limit_are_counted_as_points_and_known_ones_go_on() -> None:
+    export(range(2), 10.0, NOW)
+    result = export(range(8), 20.0, NOW + timedelta(seconds=10))
+    assert MetricStream.objects.count() == 3
+    [warning] = result.rejections
+    assert warning.count == 0
+    assert warning.reason.startswith(
+        "5 points of service planner, such as requests of pod-7, are beyond its limit of 3 running "
+        "totals of metrics"
+    )
+    before = increase()
+    export(range(8), 25.0, NOW + timedelta(seconds=20))
+    # Three totals grew by five each; those of the others are not known.
+    assert increase() - before == 15.0
+    assert sum(MetricRollup.objects.values_list("points", flat=True)) == 18
+    assert folded() == {"stream": (10, "requests of pod-7")}
+
+
+def test_all_processes_together_keep_as_many_running_totals_as_the_limit() -> None:
+    def bring(worker: int) -> None:
+        export(range(worker * 10, worker * 10 + 10), 1.0, NOW)
+
+    together(*(partial(bring, worker) for worker in range(3)))
+    assert MetricStream.objects.count() == 3
+    forget_all()
+    export(range(50, 60), 1.0, NOW + timedelta(seconds=1))
+    assert MetricStream.objects.count() == 3
+
+
+def test_running_totals_that_fell_silent_make_room() -> None:
+    export(range(4), 1.0, NOW)
+    retention_apply(now=datetime.now(UTC) + 2 * DAY)
+    assert not MetricStream.objects.exists()
+    forget_all()
+    export([7], 2.0, NOW + timedelta(seconds=5))
+    assert MetricStream.objects.get().writer == "pod-7"
+
+
+def test_a_service_whose_totals_are_refused_is_not_counted_with_each_batch() -> None:
+    export(range(4), 1.0, NOW)
+    export([8], 1.0, NOW)
+    with CaptureQueriesContext(connection) as queries:
+        export([9], 1.0, NOW)
+    assert not [
+        q
+        for q in queries.captured_queries
+        if "FROM analytics_metricstream s WHERE" in q["sql"] and "LIMIT" in q["sql"]
+    ]
+    assert MetricStream.objects.count() == 3
+
+
+def test_the_state_of_ingest_the_metrics_and_the_log_say_it_for_an_hour(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert ingest_status(now=datetime.now(UTC)).names_words == ""
+    with caplog.at_level(logging.WARNING, "analytics"):
+        send(*"abcdef")
+        send("g")
+    now = datetime.now(UTC)
+    assert ingest_status(now=now).names_words == (
+        "more names than are kept apart in planner (operations), planner (addresses that it "
+        "calls): what comes under further ones is counted together"
+    )
+    [outcome] = [each for each in backlog(is_down=False) if each.name == "ingest:names"]
+    assert (outcome.status, outcome.output) == ("warn", ingest_status(now=now).names_words)
+    assert folded_totals(now=now) == [("operation", 4, 1), ("peer", 4, 1)]
+    assert ingest_status(now=now + timedelta(hours=2)).names_words == ""
+    assert folded_totals(now=now + timedelta(hours=2)) == [("operation", 4, 0), ("peer", 4, 0)]
+    # Once a day, not with each batch.
+    assert sorted(r.getMessage().split(",")[0] for r in caplog.records) == [
+        "Service planner has 3 addresses that it calls",
+        "Service planner has 3 operations",
+    ]
+
+
+def test_the_screens_and_the_api_say_what_is_counted_together_and_what_to_do(
+    viewer: Client,
+) -> None:
+    send(*"abcde")
+    body = viewer.get("/api/v1/limits", {"service": "planner"}).json()
+    [row] = [each for each in body["items"] if each["kind"] == "operation"]
+    first = FoldedName.objects.get(kind="operation").first_at
+    assert datetime.fromisoformat(row.pop("first_at")) == first
+    assert row.pop("last_at")
+    assert row == {
+        "service": "planner", "kind": "operation", "most": 3, "kept_as": OTHER_OPERATIONS,
+        "items": 2, "of": "spans", "example": "e", "now": True,
+        "advice": "Name spans by their route (GET /plans/{id}), not by their arguments; or keep "
+        "more apart by RESILIENCE_MAX_OPERATIONS.",
+    }  # fmt: skip
+    assert {each["kind"]: each["most"] for each in body["limits"]}["stream"] == 3
+    assert viewer.get("/api/v1/limits", {"service": "depot"}).json()["items"] == []
+    page = viewer.get("/limits").content.decode()
+    assert "RESILIENCE_MAX_OPERATIONS" in page
+    assert "Name spans by their route" in page
+    service = viewer.get("/services/planner").content.decode()
+    assert "More names than are kept apart" in service
+    assert "the limit of operations" in service
+    assert "the limit of addresses" in service
+    assert "addresses that it calls" in viewer.get("/site-health").content.decode()
+
+
 def test_addresses_and_pairs_that_are_not_seen_for_as_long_as_hours_are_kept_are_forgotten() -> (
     None
 ):
