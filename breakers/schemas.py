@@ -129,8 +129,16 @@ class OverrideIn(Schema):
 
 
 class ResetIn(Schema):
+    """`reason` is needed; without `instance` in every instance."""
+
     reason: Any = None
     instance: Any = None
+
+
+class DomainResetIn(Schema):
+    """`reason` is needed."""
+
+    reason: Any = None
 
 
 class PolicyIn(Schema):
@@ -172,7 +180,11 @@ class TransitionOut(Schema):
 
 
 class DomainOut(Schema):
+    """`version` changes with the breakers and with what one of the services is told; it says
+    nothing of which was first."""
+
     name: str
+    version: int
     override: OverrideOut | None
     services: list[str]
     breakers: list[BreakerOut]

@@ -17,4 +17,5 @@ urlpatterns = [
     path("breakers/<slug:key>/replay", replay.replay_page, name="breaker-replay"),
     path("domains", domains.domain_list, name="domains"),
     path("domains/<anything:name>/override", domains.override, name="domain-override"),
+    path("domains/<anything:name>/reset", domains.reset, name="domain-reset"),
 ]

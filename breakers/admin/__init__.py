@@ -3,6 +3,6 @@ decide, changed by the same services as on the screens."""
 
 from __future__ import annotations
 
-from breakers.admin import steering, telemetry
+from breakers.admin import forcing, steering, telemetry
 
-__all__ = ["steering", "telemetry"]
+__all__ = ["forcing", "steering", "telemetry"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django.contrib import admin, messages
@@ -11,11 +11,13 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from breakers.admin.forms import AskForm
+from breakers.services.targets import Target
 from resilience_site.core.audit import audit_refused
 from resilience_site.core.permissions import actor_of
 from resilience_site.core.problems import Problem
 
 Given = dict[str, Any]
+Affected = list[tuple[str, list[Target]]]
 # Leaves room for what the audit trail adds to it.
 _MOST_ACTION = 80
 
@@ -31,10 +33,15 @@ class AskingAdmin(admin.ModelAdmin):
         title: str,
         do: Callable[[Any, Given], object],
         targets: Callable[[Iterable[Any], Given], Iterable[Any]] = lambda rows, given: rows,
+        affected: Callable[[Sequence[Any]], Affected] = lambda rows: [],
     ) -> HttpResponse | None:
-        """Ask with a form, then `do` it to each of the `targets` that the selected rows stand for."""
+        """Ask with a form, then `do` it to each of the `targets` that the selected rows stand for.
+
+        The page tells who is `affected`: by what the form offers, the places that it would mean.
+        """
         rows = list(queryset)
         form = form_class(request, request.POST if "apply" in request.POST else None)
+        form.rows = rows
         if form.is_bound and form.is_valid():
             self._do(request, title, do, targets(rows, form.cleaned_data), form.cleaned_data)
             return None
@@ -45,6 +52,7 @@ class AskingAdmin(admin.ModelAdmin):
             "title": title,
             "opts": self.opts,
             "rows": rows,
+            "affected": affected(rows),
             "form": form,
             "action": request.POST.get("action", ""),
             "select_across": request.POST.get("select_across", "0"),

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
 from django.http import HttpRequest
 
 from breakers.choices import Level, OverrideScope
+from breakers.selectors.domains import domains_of
 from breakers.services.degraded import MAX_NOTICE
 from breakers.services.requests import MAX_TEXT
 from breakers.views.forms import expiries
 
-_EVERYWHERE = [
+EVERYWHERE = [
     (OverrideScope.INSTANCE, "The selected instances alone"),
     (OverrideScope.SERVICE, "All instances of their services"),
+    (OverrideScope.DOMAIN, "Their failure domains, in every service"),
 ]
 
 
@@ -28,6 +30,9 @@ class AskForm(forms.Form):
         required=False,
         help_text="Kept in the audit trail.",
     )
+
+    # What was selected, for forms whose answers must fit it.
+    rows: Sequence[Any] = ()
 
     def __init__(self, request: HttpRequest, data: Mapping[str, Any] | None = None) -> None:
         super().__init__(data)
@@ -55,16 +60,30 @@ class ExpiringForm(ReasonForm):
         self.order_fields([name for name in self.fields if name != "reason"])
 
 
-class OverrideForm(ExpiringForm):
-    """For which instances a state is forced, why, and until when."""
+class PlaceForm(AskForm):
+    """For which instances of the selected breakers, or for their failure domains."""
 
-    scope = forms.ChoiceField(label="For", choices=_EVERYWHERE)
+    scope = forms.ChoiceField(label="For", choices=EVERYWHERE)
+
+    def clean_scope(self) -> str:
+        scope = str(self.cleaned_data["scope"])
+        if scope != OverrideScope.DOMAIN:
+            return scope
+        places = {(row.service, row.name) for row in self.rows}
+        if alone := sorted(places - domains_of(places).keys()):
+            named = ", ".join(f"{name} of {service}" for service, name in alone)
+            raise forms.ValidationError(
+                f"In no failure domain: {named}. Choose another place, or select without them."
+            )
+        return scope
 
 
-class ResetForm(AskForm):
-    """For which instances breakers are reset."""
+class OverrideForm(PlaceForm, ExpiringForm):
+    """Where a state is forced, why, and until when."""
 
-    scope = forms.ChoiceField(label="For", choices=_EVERYWHERE)
+
+class ResetForm(PlaceForm, ReasonForm):
+    """Where breakers are reset, and why."""
 
 
 class LastingForm(ExpiringForm):

@@ -6,7 +6,7 @@ of the person; what it refuses is shown as a message.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -15,120 +15,28 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from breakers import models
-from breakers.admin.asking import AskingAdmin, Given
-from breakers.admin.forms import AskForm, LastingForm, LevelForm, OverrideForm, ResetForm
-from breakers.choices import Level, MemberSource, OverrideScope, OverrideState
-from breakers.services.commands import breaker_reset
+from breakers.admin.asking import Affected, AskingAdmin, Given
+from breakers.admin.forcing import ForcingAdmin, who
+from breakers.admin.forms import AskForm, LastingForm, LevelForm
+from breakers.choices import Level, MemberSource
 from breakers.services.degraded import degraded_set
 from breakers.services.members import domain_member_add, domain_member_remove
-from breakers.services.overrides import Target, override_clear, override_set
+from breakers.services.overrides import override_clear, override_target
 from breakers.services.toggles import toggle_revert, toggle_set
 from resilience_site.core.admin import ReadOnlyAdmin
 from resilience_site.core.choices import Role
-from resilience_site.core.permissions import actor_of, role_allows, role_of
+from resilience_site.core.permissions import role_allows, role_of
 from resilience_site.core.problems import Invalid, Problem
-
-_FORCE = {
-    OverrideState.FORCED_OPEN: "Force open",
-    OverrideState.FORCED_CLOSED: "Force closed",
-    OverrideState.DISABLED: "Disable",
-    OverrideState.METRICS_ONLY: "Only measure",
-}
 
 
 class SteeringAdmin(AskingAdmin, ReadOnlyAdmin):
     """Rows that people act upon by actions alone."""
 
 
-def _who(request: HttpRequest) -> dict[str, Any]:
-    return {"actor": actor_of(request), "role": role_of(request.user)}
-
-
 def _seen(request: HttpRequest, row: Model) -> int | None:
     """The version of a row that the asking page showed."""
     text = request.POST.get(f"version-{row.pk}", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else None
-
-
-def _targets(rows: Iterable[models.Breaker], given: Given) -> list[Target]:
-    """What selected breakers stand for; a whole one is named once, however many rows it has."""
-    alone = given["scope"] == OverrideScope.INSTANCE
-    if alone:
-        # Of one that has no name the service refuses this; it must not become all instances.
-        return [Target(OverrideScope.INSTANCE, r.service, r.name, r.instance) for r in rows]
-    return list(dict.fromkeys(Target.of_breaker(r.service, r.name) for r in rows))
-
-
-@admin.register(models.Breaker)
-class BreakerAdmin(SteeringAdmin):
-    list_display = ["service", "name", "instance", "state", "since", "reason", "last_seen"]
-    list_filter = ["state", "service"]
-    search_fields = ["service", "name", "instance"]
-    actions = ["force_open", "force_closed", "disable", "metrics_only", "revert", "reset"]
-
-    def _force(
-        self, request: HttpRequest, queryset: QuerySet[models.Breaker], state: OverrideState
-    ) -> HttpResponse | None:
-        def do(target: Target, given: Given) -> None:
-            override_set(
-                target=target,
-                state=state,
-                reason=given["reason"],
-                expires_in=given["expires_in"],
-                **_who(request),
-            )
-
-        return self.ask(request, queryset, OverrideForm, _FORCE[state], do, _targets)
-
-    @admin.action(description="Force open …")
-    def force_open(
-        self, request: HttpRequest, queryset: QuerySet[models.Breaker]
-    ) -> HttpResponse | None:
-        return self._force(request, queryset, OverrideState.FORCED_OPEN)
-
-    @admin.action(description="Force closed …")
-    def force_closed(
-        self, request: HttpRequest, queryset: QuerySet[models.Breaker]
-    ) -> HttpResponse | None:
-        return self._force(request, queryset, OverrideState.FORCED_CLOSED)
-
-    @admin.action(description="Disable …")
-    def disable(
-        self, request: HttpRequest, queryset: QuerySet[models.Breaker]
-    ) -> HttpResponse | None:
-        return self._force(request, queryset, OverrideState.DISABLED)
-
-    @admin.action(description="Only measure …")
-    def metrics_only(
-        self, request: HttpRequest, queryset: QuerySet[models.Breaker]
-    ) -> HttpResponse | None:
-        return self._force(request, queryset, OverrideState.METRICS_ONLY)
-
-    @admin.action(description="Take overrides back …")
-    def revert(
-        self, request: HttpRequest, queryset: QuerySet[models.Breaker]
-    ) -> HttpResponse | None:
-        def do(target: Target, given: Given) -> None:
-            override_clear(target=target, reason=given["reason"], **_who(request))
-
-        return self.ask(request, queryset, ResetForm, "Take overrides back", do, _targets)
-
-    @admin.action(description="Reset …")
-    def reset(
-        self, request: HttpRequest, queryset: QuerySet[models.Breaker]
-    ) -> HttpResponse | None:
-        def do(target: Target, given: Given) -> None:
-            if target.scope == OverrideScope.INSTANCE and not target.instance:
-                raise Invalid("This instance has no name; reset all instances in place of it.")
-            breaker_reset(
-                service=target.service,
-                name=target.name,
-                instance=target.instance,
-                reason=given["reason"],
-                **_who(request),
-            )
-
-        return self.ask(request, queryset, ResetForm, "Reset", do, _targets)
 
 
 @admin.register(models.Override)
@@ -148,12 +56,12 @@ class OverrideAdmin(SteeringAdmin):
         def do(row: models.Override, given: Given) -> None:
             if row.ended_at is not None:
                 raise Invalid(f"The override of {row} has ended already.")
-            target = Target(
-                OverrideScope(row.scope), row.service, row.name, row.instance, row.domain
-            )
-            override_clear(target=target, reason=given["reason"], **_who(request))
+            override_clear(target=override_target(row), reason=given["reason"], **who(request))
 
-        return self.ask(request, queryset, AskForm, "End now", do)
+        def affected(rows: Sequence[models.Override]) -> Affected:
+            return [("", [override_target(row) for row in rows if row.ended_at is None])]
+
+        return self.ask(request, queryset, AskForm, "End now", do, affected=affected)
 
 
 @admin.register(models.Toggle)
@@ -179,7 +87,7 @@ class ToggleAdmin(SteeringAdmin):
                 reason=given["reason"],
                 expires_in=given["expires_in"],
                 if_match=_seen(request, toggle),
-                **_who(request),
+                **who(request),
             )
 
         title = f"Switch {'on' if value else 'off'}"
@@ -206,7 +114,7 @@ class ToggleAdmin(SteeringAdmin):
                 key=toggle.key,
                 reason=given["reason"],
                 if_match=_seen(request, toggle),
-                **_who(request),
+                **who(request),
             )
 
         return self.ask(request, queryset, AskForm, "Put back", do)
@@ -222,7 +130,7 @@ class ToggleAdmin(SteeringAdmin):
                 key=toggle.key,
                 reason=given["reason"] or "expired in the admin",
                 if_match=_seen(request, toggle),
-                **_who(request),
+                **who(request),
             )
 
         return self.ask(request, queryset, AskForm, "Expire now", do)
@@ -241,7 +149,7 @@ class ServiceLevelAdmin(SteeringAdmin):
     def set_level(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         def do(row: Any, given: Given) -> None:
             degraded_set(
-                service=row.service, if_match=self.seen(request, row), **given, **_who(request)
+                service=row.service, if_match=self.seen(request, row), **given, **who(request)
             )
 
         return self.ask(request, queryset, LevelForm, "Set the degraded level", do)
@@ -254,7 +162,7 @@ class ServiceLevelAdmin(SteeringAdmin):
                 level=Level.NORMAL,
                 reason=given["reason"],
                 if_match=self.seen(request, row),
-                **_who(request),
+                **who(request),
             )
 
         return self.ask(request, queryset, AskForm, "Back to normal", do)
@@ -274,8 +182,9 @@ class ControlDocumentAdmin(ServiceLevelAdmin):
 
 
 @admin.register(models.DomainMember)
-class DomainMemberAdmin(admin.ModelAdmin):
-    """Added and taken away, never altered; what services report stays."""
+class DomainMemberAdmin(ForcingAdmin):
+    """Added and taken away, never altered; what services report stays. The actions concern the
+    whole failure domains of what is selected."""
 
     list_display = ["domain", "service", "name", "source"]
     list_filter = ["source", "domain"]
@@ -310,19 +219,19 @@ class DomainMemberAdmin(admin.ModelAdmin):
         self, request: HttpRequest, obj: models.DomainMember, form: forms.Form, change: bool
     ) -> None:
         made = domain_member_add(
-            domain=obj.domain, service=obj.service, name=obj.name, **_who(request)
+            domain=obj.domain, service=obj.service, name=obj.name, **who(request)
         )
         # The admin goes on with the object that it was about to save.
         obj.__dict__.update(made.__dict__)
 
     def delete_model(self, request: HttpRequest, obj: models.DomainMember) -> None:
-        domain_member_remove(member_id=obj.pk, **_who(request))
+        domain_member_remove(member_id=obj.pk, **who(request))
 
     def delete_queryset(
         self, request: HttpRequest, queryset: QuerySet[models.DomainMember]
     ) -> None:
         for member in queryset:
             try:
-                domain_member_remove(member_id=member.pk, **_who(request))
+                domain_member_remove(member_id=member.pk, **who(request))
             except Problem as problem:
                 self.message_user(request, problem.detail, messages.ERROR)

@@ -15,6 +15,7 @@ from breakers.schemas import (
     BreakerOut,
     BreakerQuery,
     DomainOut,
+    DomainResetIn,
     OverrideIn,
     ResetIn,
     TransitionOut,
@@ -101,15 +102,17 @@ def reset(
     name: str,
     body: ResetIn | None = None,
 ) -> dict[str, Any]:
-    """Have a breaker start anew from closed in every instance, or in one."""
+    """Have a breaker start anew from closed in every instance, or in one, for a reason.
+
+    With `If-Match`, only where the control document is still at that version.
+    """
     service, name = located(service, name)
     breaker_reset(
-        service=service,
-        name=name,
-        instance=_instance(body.instance if body else None),
+        target=Target.of_breaker(service, name, _instance(body.instance if body else None)),
         reason=body.reason if body else None,
         actor=request.auth,
         role=request.role,
+        if_match=if_match(request),
     )
     return _answer(response, service, name)
 
@@ -121,8 +124,13 @@ def domains(request: ApiRequest) -> Page:
 
 
 @router.post("/domains/{path:name}/override", auth=MAY_ASK, response=DomainOut)
-def domain_override(request: ApiRequest, name: str, body: OverrideIn) -> dict[str, Any]:
-    """Force a state upon every breaker of a failure domain, in all services."""
+def domain_override(
+    request: ApiRequest, response: HttpResponse, name: str, body: OverrideIn
+) -> dict[str, Any]:
+    """Force a state upon every breaker of a failure domain, in all services.
+
+    With `If-Match`, only where the domain is still at that version.
+    """
     override_set(
         target=Target.of_domain(name),
         state=body.state,
@@ -130,14 +138,33 @@ def domain_override(request: ApiRequest, name: str, body: OverrideIn) -> dict[st
         expires_in=body.expires_in,
         actor=request.auth,
         role=request.role,
+        if_match=if_match(request),
     )
-    return _found_domain(name)
+    return _found_domain(response, name)
+
+
+@router.post("/domains/{path:name}/reset", auth=MAY_ASK, response=DomainOut)
+def domain_reset(
+    request: ApiRequest, response: HttpResponse, name: str, body: DomainResetIn | None = None
+) -> dict[str, Any]:
+    """Have every breaker of a failure domain start anew from closed, in all services, for a reason.
+
+    With `If-Match`, only where the domain is still at that version.
+    """
+    breaker_reset(
+        target=Target.of_domain(name),
+        reason=body.reason if body else None,
+        actor=request.auth,
+        role=request.role,
+        if_match=if_match(request),
+    )
+    return _found_domain(response, name)
 
 
 @router.get("/domains/{path:name}", auth=ApiAuth(Scope.READ), response=DomainOut)
-def domain(request: ApiRequest, name: str) -> dict[str, Any]:
-    """One failure domain."""
-    return _found_domain(name)
+def domain(request: ApiRequest, response: HttpResponse, name: str) -> dict[str, Any]:
+    """One failure domain; its ETag is the version that a write may name in `If-Match`."""
+    return _found_domain(response, name)
 
 
 @router.get("/breakers/{path:service}/{path:name}", auth=ApiAuth(Scope.READ), response=BreakerOut)
@@ -164,15 +191,18 @@ def _instance(given: Any) -> str:
 def _domain(view: DomainView) -> dict[str, Any]:
     return {
         "name": view.name,
+        "version": view.version,
         "override": view.override,
         "services": view.services,
         "breakers": [shown(each) for each in view.breakers],
     }
 
 
-def _found_domain(name: str) -> dict[str, Any]:
+def _found_domain(response: HttpResponse, name: str) -> dict[str, Any]:
     try:
-        return _domain(domain_get(name, datetime.now(UTC)))
+        view = domain_get(name, datetime.now(UTC))
     except DomainMember.DoesNotExist:
         domain_check(name)
         raise
+    set_version(response, view.version)
+    return _domain(view)

@@ -10,15 +10,23 @@ from uuid import UUID, uuid4
 from breakers.choices import CommandOutcome, Ending
 from breakers.domain.keys import breaker_key
 from breakers.models import Command, CommandReport, Instance
-from breakers.selectors.names import breaker_check
 from breakers.services.documents import editing
-from breakers.services.overrides import Target, override_end
+from breakers.services.overrides import override_end
 from breakers.services.requests import operator_needed, reason_checked
+from breakers.services.targets import (
+    Target,
+    target_catch_up,
+    target_check,
+    target_places,
+    target_services,
+)
 from resilience_site.core import journal
 from resilience_site.core.audit import Actor, audit_record, refusals_audited
 from resilience_site.core.choices import Role
 
 RESET = "reset_breaker"
+# What a breaker that was reset starts from.
+RESET_STATE = "closed"
 # An instance that does not hear of a command for so long does not carry it out any more.
 LIFETIME = timedelta(minutes=5)
 MAX_OUTPUT = 4_000
@@ -28,58 +36,65 @@ _SILENT = timedelta(seconds=45)
 
 def breaker_reset(
     *,
-    service: str,
-    name: str,
-    instance: str = "",
+    target: Target,
     reason: Any,
     actor: Actor,
     role: Role | None,
+    if_match: int | None = None,
     now: datetime | None = None,
-) -> Command:
-    """Have a breaker start anew from closed, nothing remembered; an override at the same place
-    ends. Raises `Forbidden`, `NotFound` and `Invalid`; refusals are in the audit trail.
+) -> list[Command]:
+    """Have breakers start anew from closed, nothing remembered; an override at the same place
+    ends. One command for each breaker that the place means.
+
+    Raises `Forbidden`, `NotFound`, `Invalid` and `Conflict`; refusals are in the audit trail.
     """
     now = now or datetime.now(UTC)
-    target = Target.of_breaker(service, name, instance)
+    action = f"{target.object_type}.reset"
     with refusals_audited(
-        actor=actor,
-        action="breaker.reset",
-        object_type=target.object_type,
-        object_id=target.object_id,
+        actor=actor, action=action, object_type=target.object_type, object_id=target.object_id
     ):
         operator_needed(role)
-        breaker_check(service, name, instance)
-        why = reason_checked(reason, needed=False)
-        with editing([service], now) as work:
+        services = target_services(target)
+        why = reason_checked(reason)
+        proposed = {"state": RESET_STATE, "instance": target.instance, "reason": why}
+        with editing(services, now) as work:
+            target_check(work, target, if_match, proposed)
             before = override_end(target, actor.name, Ending.REVERTED, now)
-            command = command_issue(
-                service=service,
-                instance=instance,
-                action=RESET,
-                parameters={"breaker": name},
-                reason=why,
-                actor=actor,
-                now=now,
-            )
+            commands = [
+                command_issue(
+                    service=service,
+                    instance=target.instance,
+                    action=RESET,
+                    parameters={"breaker": name},
+                    reason=why,
+                    actor=actor,
+                    now=now,
+                )
+                for service, name in target_places(target)
+            ]
             audit_record(
                 actor=actor,
-                action="breaker.reset",
+                action=action,
                 object_type=target.object_type,
                 object_id=target.object_id,
                 reason=why,
                 before={"state": before.state} if before else None,
-                after={"state": "closed", "instance": instance or None},
+                after={"state": RESET_STATE, "instance": target.instance or None},
             )
-            work.tell(
-                journal.Entry(
-                    "breakers",
-                    "breaker.reset",
-                    breaker_key(service, name),
-                    service=service,
-                    payload={"name": name, "actor": actor.name, "reason": why},
-                )
-            )
-    return command
+            work.tell(*(_reset_told(command) for command in commands))
+        target_catch_up(target, services, now)
+    return commands
+
+
+def _reset_told(command: Command) -> journal.Entry:
+    name = command.parameters["breaker"]
+    return journal.Entry(
+        "breakers",
+        "breaker.reset",
+        breaker_key(command.service, name),
+        service=command.service,
+        payload={"name": name, "actor": command.actor, "reason": command.reason},
+    )
 
 
 def command_issue(

@@ -3,53 +3,31 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from breakers.choices import AUTO, Ending, OverrideScope, OverrideState
 from breakers.domain.keys import breaker_key
-from breakers.models import DomainMember, Override
-from breakers.selectors.names import breaker_check, domain_check
-from breakers.services.documents import Editing, document_catch_up, editing
+from breakers.models import Override
+from breakers.services.documents import Editing, editing
 from breakers.services.requests import (
     choice_checked,
     expiry_checked,
     operator_needed,
     reason_checked,
 )
+from breakers.services.targets import (
+    Target,
+    override_shown,
+    target_catch_up,
+    target_check,
+    target_places,
+    target_services,
+)
 from resilience_site.core import journal
 from resilience_site.core.audit import Actor, audit_record, refusals_audited
 from resilience_site.core.choices import Role
-from resilience_site.core.problems import Invalid
 
 _ALLOWED = [*OverrideState.values, AUTO]
-
-
-class Target(NamedTuple):
-    """What an override covers: a breaker (in one instance or in all), or a failure domain."""
-
-    scope: OverrideScope
-    service: str = ""
-    name: str = ""
-    instance: str = ""
-    domain: str = ""
-
-    @classmethod
-    def of_breaker(cls, service: str, name: str, instance: str = "") -> Target:
-        scope = OverrideScope.INSTANCE if instance else OverrideScope.SERVICE
-        return cls(scope, service, name, instance)
-
-    @classmethod
-    def of_domain(cls, domain: str) -> Target:
-        return cls(OverrideScope.DOMAIN, domain=domain)
-
-    @property
-    def object_type(self) -> str:
-        return "domain" if self.scope == OverrideScope.DOMAIN else "breaker"
-
-    @property
-    def object_id(self) -> str:
-        """How the audit trail names it."""
-        return self.domain if self.scope == OverrideScope.DOMAIN else f"{self.service}/{self.name}"
 
 
 def override_set(
@@ -76,11 +54,11 @@ def override_set(
         object_id=target.object_id,
     ):
         operator_needed(role)
-        services = _services(target)
+        services = target_services(target)
         state = choice_checked(state, _ALLOWED, "state", "state of an override")
         if state == AUTO:
             _clear(target, services, actor, reason_checked(reason, needed=False), if_match, now)
-            _catch_up(target, services, now)
+            target_catch_up(target, services, now)
             return
         why = reason_checked(reason)
         until = expiry_checked(expires_in, role, now)
@@ -91,7 +69,7 @@ def override_set(
             "expires_at": until,
         }
         with editing(services, now) as work:
-            _check(work, target, if_match, proposed)
+            target_check(work, target, if_match, proposed)
             before = override_end(target, actor.name, Ending.REPLACED, now)
             Override.objects.create(
                 **target._asdict(),
@@ -108,11 +86,11 @@ def override_set(
                 object_id=target.object_id,
                 reason=why,
                 until=until,
-                before=_shown(before) if before else None,
+                before=override_shown(before) if before else None,
                 after={"state": state, "instance": target.instance or None},
             )
             work.tell(*_entries(target, "override.set", state, actor, why))
-        _catch_up(target, services, now)
+        target_catch_up(target, services, now)
 
 
 def override_clear(
@@ -146,7 +124,7 @@ def _clear(
     now: datetime,
 ) -> None:
     with editing(services, now) as work:
-        _check(work, target, if_match, {"state": AUTO})
+        target_check(work, target, if_match, {"state": AUTO})
         before = override_end(target, actor.name, Ending.REVERTED, now)
         if before is not None:
             _record_end(work, target, before, actor, reason)
@@ -157,8 +135,8 @@ def override_expire(*, override_id: int, now: datetime) -> bool:
     found = Override.objects.filter(pk=override_id).first()
     if found is None:
         return False
-    target = _target(found)
-    services = _services(target, check=False)
+    target = override_target(found)
+    services = target_services(target, check=False)
     with editing(services, now) as work:
         # Locked by itself, too: a domain that has lost its members holds no document.
         locked = Override.objects.select_for_update()
@@ -168,7 +146,7 @@ def override_expire(*, override_id: int, now: datetime) -> bool:
         ended = override_end(target, "expiry", Ending.EXPIRED, now)
         assert ended is not None
         _record_end(work, target, ended, Actor.system("expiry"), "its time was over")
-    _catch_up(target, services, now)
+    target_catch_up(target, services, now)
     return True
 
 
@@ -190,65 +168,24 @@ def _record_end(work: Editing, target: Target, ended: Override, actor: Actor, re
         object_type=target.object_type,
         object_id=target.object_id,
         reason=reason,
-        before=_shown(ended),
+        before=override_shown(ended),
         after={"state": AUTO},
     )
     work.tell(*_entries(target, f"override.{ended.ending}", AUTO, actor, reason))
 
 
-def _services(target: Target, *, check: bool = True) -> list[str]:
-    """The services whose documents a place concerns. Raises `NotFound` where there is no such."""
-    if target.scope == OverrideScope.DOMAIN:
-        if check:
-            domain_check(target.domain)
-        members = DomainMember.objects.filter(domain=target.domain)
-        return sorted(set(members.values_list("service", flat=True)))
-    if target.scope == OverrideScope.INSTANCE and not target.instance:
-        raise Invalid.field("body.instance", "Name the instance.")
-    if check:
-        breaker_check(target.service, target.name, target.instance)
-    return [target.service]
-
-
-def _catch_up(target: Target, held: list[str], now: datetime) -> None:
-    """What joined a failure domain meanwhile is covered as well."""
-    if target.scope == OverrideScope.DOMAIN:
-        document_catch_up(held=held, concerned=_services(target, check=False), now=now)
-
-
-def _check(work: Editing, target: Target, if_match: int | None, proposed: dict[str, Any]) -> None:
-    # What a page saw of a domain is no single version.
-    if target.scope != OverrideScope.DOMAIN:
-        work.check(target.service, if_match, proposed)
-
-
-def _target(row: Override) -> Target:
+def override_target(row: Override) -> Target:
+    """What an override covers."""
     return Target(OverrideScope(row.scope), row.service, row.name, row.instance, row.domain)
-
-
-def _shown(row: Override) -> dict[str, Any]:
-    return {
-        "state": row.state,
-        "reason": row.reason,
-        "actor": row.actor,
-        "expires_at": row.expires_at and row.expires_at.isoformat(),
-        "instance": row.instance or None,
-    }
 
 
 def _entries(
     target: Target, kind: str, state: str, actor: Actor, reason: str
 ) -> list[journal.Entry]:
-    if target.scope == OverrideScope.DOMAIN:
-        places = list(
-            DomainMember.objects.filter(domain=target.domain).values_list("service", "name")
-        )
-    else:
-        places = [(target.service, target.name)]
     payload = {"actor": actor.name, "reason": reason, "instance": target.instance}
     return [
         journal.Entry(
             "breakers", kind, breaker_key(service, name), state, service, {**payload, "name": name}
         )
-        for service, name in places
+        for service, name in target_places(target)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -13,8 +14,10 @@ from django.views.decorators.http import require_http_methods
 
 from breakers.choices import AUTO, OverrideScope, OverrideState
 from breakers.selectors.breaker_view import BreakerView
+from breakers.selectors.domains import domain_versions
 from breakers.services.commands import breaker_reset
-from breakers.services.overrides import Target, override_set
+from breakers.services.overrides import override_set
+from breakers.services.targets import Target
 from breakers.views.common import back_to, operators_only, reason_given
 from breakers.views.forms import (
     METHODS,
@@ -53,7 +56,7 @@ def override(request: HttpRequest, key: str) -> HttpResponse:
             expires_in=expiry_given(request) if state != AUTO else None,
             actor=actor_of(request),
             role=role_of(request.user),
-            if_match=version_given(request),
+            if_match=version_given(request, target.domain),
         )
     except Problem as problem:
         return _override_form(request, breaker_or_404(key), problem)
@@ -68,38 +71,51 @@ def override(request: HttpRequest, key: str) -> HttpResponse:
 def reset(request: HttpRequest, key: str) -> HttpResponse:
     """The form of a reset; a POST sends the command."""
     view = breaker_or_404(key)
-    problem: Problem | None = None
-    if request.method == "POST":
-        instance = request.POST.get("instance", "")
-        try:
-            check_reason(reason_given(request))
-            breaker_reset(
-                service=view.service,
-                name=view.name,
-                instance=instance,
-                reason=reason_given(request),
-                actor=actor_of(request),
-                role=role_of(request.user),
-            )
-        except Problem as refused:
-            problem = refused
-        else:
-            where = f"the instance {instance}" if instance else "all instances"
-            messages.info(request, f"Requested: a reset of {view.name} in {where}.")
-            return redirect(back_to(request, reverse("breaker", args=[key])))
-    return breaker_form(
-        request,
-        "reset",
-        view,
-        problem,
-        title=f"Reset {view.name}",
-        instance=request.POST.get("instance", ""),
-    )
+    if request.method != "POST":
+        return _reset_form(request, view)
+    try:
+        target = _target(request, view)
+        check_reason(reason_given(request))
+        breaker_reset(
+            target=target,
+            reason=reason_given(request),
+            actor=actor_of(request),
+            role=role_of(request.user),
+            if_match=version_given(request, target.domain),
+        )
+    except Problem as problem:
+        return _reset_form(request, breaker_or_404(key), problem)
+    messages.info(request, f"Requested: a reset of {place_words(target)}.")
+    return redirect(back_to(request, reverse("breaker", args=[key])))
 
 
 def _override_form(
     request: HttpRequest, view: BreakerView, problem: Problem | None = None
 ) -> HttpResponse:
+    return breaker_form(
+        request,
+        "override",
+        view,
+        problem,
+        title=f"Override {view.name}",
+        states=STATES,
+        state=request.POST.get("state", OverrideState.FORCED_OPEN),
+        expiries=expiries(request),
+        expires_in=request.POST.get("expires_in", "3600"),
+        **_places(request, view),
+    )
+
+
+def _reset_form(
+    request: HttpRequest, view: BreakerView, problem: Problem | None = None
+) -> HttpResponse:
+    return breaker_form(
+        request, "reset", view, problem, title=f"Reset {view.name}", **_places(request, view)
+    )
+
+
+def _places(request: HttpRequest, view: BreakerView) -> dict[str, Any]:
+    """What a form offers to act upon, with the versions that it was made from."""
     scopes = [("service", f"All instances of {view.service}", f"{len(view.live)} report now")]
     scopes += [
         (f"instance:{each.instance}", f"Instance {each.instance}", "silent" if each.silent else "")
@@ -110,20 +126,14 @@ def _override_form(
         (f"domain:{name}", f"Failure domain {name}", "all of its breakers, in every service")
         for name in view.domains
     ]
-    return breaker_form(
-        request,
-        "override",
-        view,
-        problem,
-        title=f"Override {view.name}",
-        states=STATES,
-        scopes=scopes,
-        state=request.POST.get("state", OverrideState.FORCED_OPEN),
-        scope=request.POST.get("scope", "service"),
-        expiries=expiries(request),
-        expires_in=request.POST.get("expires_in", "3600"),
-        blast_src=reverse("blast-radius", args=[view.key]),
-    )
+    instance = request.POST.get("instance", "")
+    chosen = f"instance:{instance}" if instance else "service"
+    return {
+        "scopes": scopes,
+        "scope": request.POST.get("scope", chosen),
+        "domain_versions": list(domain_versions(view.domains).items()) if view.domains else [],
+        "blast_src": reverse("blast-radius", args=[view.key]),
+    }
 
 
 def place_words(target: Target) -> str:

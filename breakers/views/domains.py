@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -16,16 +15,19 @@ from breakers.choices import AUTO, OverrideState
 from breakers.models import DomainMember
 from breakers.selectors import domains as selectors
 from breakers.selectors.domains import DomainView
-from breakers.services.overrides import Target, override_set
+from breakers.services.commands import breaker_reset
+from breakers.services.overrides import override_set
+from breakers.services.targets import Target
 from breakers.views.actions import STATES, place_words
 from breakers.views.common import back_to, is_partial, may_operate, operators_only, reason_given
 from breakers.views.forms import (
     METHODS,
     check_reason,
+    domain_form,
     expiries,
     expiry_given,
-    form_page,
     state_word,
+    version_given,
 )
 from breakers.views.tiles import Held, applied_text, held
 from resilience_site.core import journal
@@ -62,41 +64,72 @@ def _row(domain: DomainView) -> tuple[DomainView, Held | None, str]:
 @operators_only("domain.override", "domain")
 def override(request: HttpRequest, name: str) -> HttpResponse:
     """The form of an override of a whole domain; a POST sets it or takes it back."""
-    try:
-        domain = selectors.domain_get(name, datetime.now(UTC))
-    except DomainMember.DoesNotExist:
-        raise Http404("There is no such failure domain.") from None
-    problem: Problem | None = None
+    domain = _domain_or_404(name)
+    if request.method != "POST":
+        return _override_form(request, domain)
     state = request.POST.get("state", "")
-    if request.method == "POST":
-        target = Target.of_domain(name)
-        try:
-            if state != AUTO:
-                check_reason(reason_given(request))
-            override_set(
-                target=target,
-                state=state,
-                reason=reason_given(request),
-                expires_in=expiry_given(request) if state != AUTO else None,
-                actor=actor_of(request),
-                role=role_of(request.user),
-            )
-        except Problem as refused:
-            problem = refused
-        else:
-            what = "no override" if state == AUTO else state_word(state).lower()
-            messages.info(request, f"Requested: {what} for {place_words(target)}.")
-            return redirect(back_to(request, reverse("domains")))
-    return form_page(
+    target = Target.of_domain(name)
+    try:
+        if state != AUTO:
+            check_reason(reason_given(request))
+        override_set(
+            target=target,
+            state=state,
+            reason=reason_given(request),
+            expires_in=expiry_given(request) if state != AUTO else None,
+            actor=actor_of(request),
+            role=role_of(request.user),
+            if_match=version_given(request),
+        )
+    except Problem as problem:
+        return _override_form(request, _domain_or_404(name), problem)
+    what = "no override" if state == AUTO else state_word(state).lower()
+    messages.info(request, f"Requested: {what} for {place_words(target)}.")
+    return redirect(back_to(request, reverse("domains")))
+
+
+@never_cache
+@require_http_methods(METHODS)
+@operators_only("domain.reset", "domain")
+def reset(request: HttpRequest, name: str) -> HttpResponse:
+    """The form of a reset of all breakers of a domain; a POST sends the commands."""
+    domain, title = _domain_or_404(name), f"Reset the domain {name}"
+    if request.method != "POST":
+        return domain_form(request, "domain_reset", domain, None, title=title)
+    target = Target.of_domain(name)
+    try:
+        check_reason(reason_given(request))
+        breaker_reset(
+            target=target,
+            reason=reason_given(request),
+            actor=actor_of(request),
+            role=role_of(request.user),
+            if_match=version_given(request),
+        )
+    except Problem as problem:
+        return domain_form(request, "domain_reset", _domain_or_404(name), problem, title=title)
+    messages.info(request, f"Requested: a reset of {place_words(target)}.")
+    return redirect(back_to(request, reverse("domains")))
+
+
+def _override_form(
+    request: HttpRequest, domain: DomainView, problem: Problem | None = None
+) -> HttpResponse:
+    return domain_form(
         request,
         "domain",
+        domain,
         problem,
-        reverse("domains"),
-        title=f"Override the domain {name}",
-        domain=domain,
+        title=f"Override the domain {domain.name}",
         states=STATES,
-        state=state or OverrideState.FORCED_OPEN,
+        state=request.POST.get("state") or OverrideState.FORCED_OPEN,
         expiries=expiries(request),
         expires_in=request.POST.get("expires_in", "3600"),
-        blast_src=f"{reverse('blast-radius-domain')}?{urlencode({'domain': name})}",
     )
+
+
+def _domain_or_404(name: str) -> DomainView:
+    try:
+        return selectors.domain_get(name, datetime.now(UTC))
+    except DomainMember.DoesNotExist:
+        raise Http404("There is no such failure domain.") from None

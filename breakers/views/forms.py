@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
@@ -13,7 +14,9 @@ from breakers.choices import AUTO
 from breakers.models import Breaker
 from breakers.selectors.breaker_view import BreakerView
 from breakers.selectors.breakers import breaker_get
+from breakers.selectors.domains import DomainView
 from breakers.selectors.policies import policy_latest
+from breakers.services.commands import RESET_STATE
 from breakers.services.requests import longest_seconds
 from breakers.views.common import back_to, reason_given
 from resilience_site.core.badges import badge_for
@@ -43,7 +46,19 @@ def breaker_form(
     more["breaker"] = view
     if isinstance(problem, Conflict):
         more |= {"standing": standing(view), "asked": asked(problem)}
+    if isinstance(problem, Conflict) and "domain" in problem.current:
+        more["standing"] = domain_standing(problem)
     return form_page(request, form, problem, reverse("breaker", args=[view.key]), **more)
+
+
+def domain_form(
+    request: HttpRequest, form: str, domain: DomainView, problem: Problem | None, **more: Any
+) -> HttpResponse:
+    """A form about a failure domain; what it makes of a refusal tells both sides of a conflict."""
+    if isinstance(problem, Conflict):
+        more |= {"standing": domain_standing(problem), "asked": asked(problem)}
+    more["blast_src"] = f"{reverse('blast-radius-domain')}?{urlencode({'domain': domain.name})}"
+    return form_page(request, form, problem, reverse("domains"), domain=domain, **more)
 
 
 def form_page(
@@ -79,11 +94,37 @@ def standing(view: BreakerView) -> dict[str, str]:
             "By": override.actor, "Until": until}  # fmt: skip
 
 
+def domain_standing(problem: Conflict) -> dict[str, str]:
+    """What holds for a failure domain now, as the refusal tells it."""
+    current = problem.current
+    services: Mapping[str, Any] = current["services"]
+    told = [
+        f"{name} of {service}: {state_word(entry['override']['state']).lower()}"
+        for service, side in services.items()
+        for name, entry in side["breakers"].items()
+        if entry and entry.get("override")
+    ]
+    said = {
+        "Failure domain": current["domain"],
+        "Versions": ", ".join(f"{name} {side['version']}" for name, side in services.items()),
+        "Its breakers": ", ".join(told) or "none is overridden as a whole",
+    }
+    override = current["override"]
+    if override is None:
+        return {**said, "Override": "none"}
+    until = override["expires_at"]
+    return {**said, "Override": state_word(override["state"]), "Reason": override["reason"],
+            "By": override["actor"],
+            "Until": exact(datetime.fromisoformat(until)) if until else "without an end"}  # fmt: skip
+
+
 def asked(problem: Conflict) -> dict[str, str]:
     """What was asked for, as the refusal tells it."""
     said = {}
     for name, value in problem.proposed.items():
-        if name == "state":
+        if name == "state" and value == RESET_STATE:
+            said["Asked for"] = "a reset"
+        elif name == "state":
             said["Override"] = "none" if value == AUTO else state_word(value)
         elif name == "policy":
             said["Settings"] = _settings(value)
@@ -116,9 +157,10 @@ def expiry_given(request: HttpRequest) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else None
 
 
-def version_given(request: HttpRequest) -> int | None:
-    """The version of the control document that the form was made from."""
-    text = request.POST.get("version", "")
+def version_given(request: HttpRequest, domain: str = "") -> int | None:
+    """The version that the form was made from: of the control document, or of a failure domain
+    that a breaker's form offers."""
+    text = request.POST.get(f"version-{domain}" if domain else "version", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -10,17 +11,20 @@ from django.views.decorators.http import require_GET
 
 from analytics.selectors import rollups
 from breakers.models import Breaker, DomainMember
-from breakers.selectors.breakers import breaker_get, breaker_place
+from breakers.selectors.breaker_view import BreakerView
+from breakers.selectors.breakers import breaker_get, breaker_list, breaker_place
 from breakers.selectors.domains import domain_get
 from breakers.selectors.minutes import call_minutes
 from breakers.selectors.transitions import transition_list
+from breakers.services.targets import Target
+from breakers.views.actions import place_words
 from breakers.views.common import breaker_topics
 from breakers.views.detail import DEFAULT_RANGE
 from resilience_site.core.choices import Role
 from resilience_site.core.permissions import require_role
 from resilience_site.core.problems import Problem
 from resilience_site.core.timerange import TimeRange, parse_range
-from resilience_site.pages.blast_radius import radius_of
+from resilience_site.pages.blast_radius import Radius, radius_of
 from resilience_site.pages.breaker_chart import CHART_STEPS, Course, figure, table
 
 # Who calls a service is seen over a while: callers come and go.
@@ -58,6 +62,26 @@ def domain_blast_radius(request: HttpRequest) -> HttpResponse:
     edges = rollups.edge_list(TimeRange(now - CALLERS_WINDOW, now))
     radius = radius_of(domain.breakers, edges)
     return render(request, "pages/_blast_radius.html", {"radius": radius})
+
+
+def radii(targets: Iterable[Target], now: datetime) -> dict[Target, tuple[str, Radius]]:
+    """Places in words, each with who is affected by what is done there."""
+    views = breaker_list(now)
+    edges = rollups.edge_list(TimeRange(now - CALLERS_WINDOW, now))
+
+    def meant(target: Target) -> list[BreakerView]:
+        if target.domain:
+            return [view for view in views if target.domain in view.domains]
+        place = (target.service, target.name)
+        return [view for view in views if (view.service, view.name) == place]
+
+    return {
+        target: (
+            place_words(target),
+            radius_of(meant(target), edges, instance=target.instance or None),
+        )
+        for target in targets
+    }
 
 
 @require_GET

@@ -65,10 +65,11 @@ BREAKER_PAGES = [
     *(
         Row(
             method,
-            "/domains/<anything:name>/override",
-            "/domains/graph-eu/override",
+            f"/domains/<anything:name>/{act}",
+            f"/domains/graph-eu/{act}",
             Page(Role.OPERATOR),
         )
+        for act in ("override", "reset")
         for method in ("GET", "POST")
     ),
     Row("GET", "/charts/breaker.json", f"/charts/breaker.json?key={_KEY}", Page()),
@@ -141,11 +142,14 @@ CONTROL_API = [
     ),
     Row("GET", "/api/v1/domains", "/api/v1/domains", Api(Scope.READ)),
     Row("GET", "/api/v1/domains/<path:name>", "/api/v1/domains/graph-eu", Api(Scope.READ)),
-    Row(
-        "POST",
-        "/api/v1/domains/<path:name>/override",
-        "/api/v1/domains/graph-eu/override",
-        Api(Scope.OPERATE),
+    *(
+        Row(
+            "POST",
+            f"/api/v1/domains/<path:name>/{act}",
+            f"/api/v1/domains/graph-eu/{act}",
+            Api(Scope.OPERATE),
+        )
+        for act in ("override", "reset")
     ),
     *(
         Row("GET", f"/api/v1/{name}", f"/api/v1/{name}", Api(Scope.READ))

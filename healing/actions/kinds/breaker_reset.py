@@ -82,10 +82,8 @@ class BreakerReset(Action[ResetParameters]):
         override_refuse_persons(target)
         proven = proof_taken(_proof(parameters, target), context)
         with refusals():
-            command = breaker_reset(
-                service=target.service,
-                name=target.name,
-                instance=target.instance,
+            [command] = breaker_reset(
+                target=target,
                 reason=reason_of(context),
                 actor=HEALER,
                 role=ROLE,

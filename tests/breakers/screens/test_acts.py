@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,14 +22,33 @@ pytestmark = pytest.mark.django_db
 FORCED = {"state": "forced_open", "scope": "service", "reason": "failing over", "expires_in": 3600}
 
 
+def force(target: Target) -> None:
+    """What somebody else does meanwhile."""
+    override_set(
+        target=target, state="disabled", reason="I was quicker",
+        expires_in=600, actor=Actor.system("test"), role=Role.OPERATOR,
+    )  # fmt: skip
+
+
+def add_to_domain(scene: Scene, domain: str = "graph-eu") -> None:
+    DomainMember.objects.create(
+        domain=domain, service=scene.service, name=scene.name, source="reported"
+    )
+
+
+def hidden(html: str, name: str) -> str:
+    """The value of a hidden field."""
+    found = re.search(rf'name="{re.escape(name)}" value="([^"]*)"', html)
+    assert found, f"there is no field {name}"
+    return found[1]
+
+
 def in_force() -> list[Override]:
     return list(Override.objects.filter(ended_at=None))
 
 
 def test_the_form_asks_for_state_place_reason_and_end(operator: Client, graph: Scene) -> None:
-    DomainMember.objects.create(
-        domain="graph-eu", service=graph.service, name=graph.name, source="reported"
-    )
+    add_to_domain(graph)
     html = text_of(operator, f"/breakers/{graph.key}/override")
     for value in ("forced_open", "forced_closed", "disabled", "metrics_only"):
         assert f'name="state" value="{value}"' in html
@@ -60,9 +80,7 @@ def test_in_a_dialog_the_form_comes_alone(operator: Client, graph: Scene) -> Non
 def test_an_override_is_requested_for_what_was_chosen(
     operator: Client, graph: Scene, scope: str, expected: tuple[str, ...]
 ) -> None:
-    DomainMember.objects.create(
-        domain="graph-eu", service=graph.service, name=graph.name, source="reported"
-    )
+    add_to_domain(graph)
     path = f"/breakers/{graph.key}/override"
     answer = operator.post(path, FORCED | {"scope": scope, "next": "/breakers?state=open"})
     assert (answer.status_code, answer.headers["Location"]) == (302, "/breakers?state=open")
@@ -130,10 +148,7 @@ def test_a_stale_form_shows_both_sides_and_can_be_sent_again(
     operator: Client, graph: Scene
 ) -> None:
     path = f"/breakers/{graph.key}/override"
-    override_set(
-        target=Target.of_breaker(*scenes.GRAPH), state="disabled", reason="I was quicker",
-        expires_in=600, actor=Actor.system("test"), role=Role.OPERATOR,
-    )  # fmt: skip
+    force(Target.of_breaker(*scenes.GRAPH))
     answer = operator.post(path, FORCED | {"version": "4"})
     html = answer.content.decode()
     assert answer.status_code == 409
@@ -175,9 +190,41 @@ def test_a_reset_is_sent_as_a_command(operator: Client, graph: Scene) -> None:
     assert operator.post(path, form).headers["Location"] == f"/breakers/{graph.key}"
     command = Command.objects.get()
     assert (command.action, command.instance) == ("reset_breaker", "planner-mcp-server-1")
-    refused = operator.post(path, {"reason": ""})
-    assert refused.status_code == 422
+    for reason in ("", "no", " \0 "):
+        refused = operator.post(path, {"reason": reason})
+        assert refused.status_code == 422
+        assert "Say why, in 3 characters or more." in refused.content.decode()
     assert Command.objects.count() == 1
+
+
+def test_a_reset_tells_who_is_affected_and_offers_the_places_of_an_override(
+    operator: Client, graph: Scene
+) -> None:
+    add_to_domain(graph)
+    html = text_of(operator, f"/breakers/{graph.key}/reset")
+    assert f'hx-get="/blast-radius/{graph.key}"' in html
+    for value in ("service", "instance:planner-mcp-server-2", "domain:graph-eu"):
+        assert f'<option value="{value}"' in html
+    form = {"reason": "Graph is back", "scope": "domain:graph-eu"}
+    refused = operator.post(f"/breakers/{graph.key}/reset", form | {"scope": "domain:mars"})
+    assert "does not belong to the domain" in refused.content.decode()
+    operator.post(f"/breakers/{graph.key}/reset", form)
+    assert AuditEntry.objects.get(action="domain.reset").object_id == "graph-eu"
+    command = Command.objects.get()
+    assert (command.service, command.parameters) == (graph.service, {"breaker": graph.name})
+    assert "Requested: a reset of the failure domain graph-eu." in text_of(operator, "/breakers")
+
+
+def test_a_reset_of_a_stale_form_shows_both_sides(operator: Client, graph: Scene) -> None:
+    force(Target.of_breaker(*scenes.GRAPH))
+    answer = operator.post(
+        f"/breakers/{graph.key}/reset", {"reason": "Graph is back", "version": "4"}
+    )
+    html = answer.content.decode()
+    assert answer.status_code == 409
+    for text in ("I was quicker", "Disabled", "What you asked for", "a reset", "Graph is back"):
+        assert text in html
+    assert not Command.objects.exists()
 
 
 def test_an_unknown_breaker_is_not_found(operator: Client) -> None:
@@ -210,6 +257,51 @@ def test_a_whole_domain_is_cut_off_and_let_back(operator: Client, viewer: Client
     operator.post(path, {"state": "auto"})
     assert not Override.objects.filter(domain="graph-eu", ended_at=None).exists()
     assert operator.get("/domains/nowhere/override").status_code == 404
+
+
+def test_a_whole_domain_is_reset(operator: Client, viewer: Client) -> None:
+    scenes.incident(datetime.now(UTC))
+    path = "/domains/graph-eu/reset"
+    assert f'href="{path}" data-dialog' in text_of(operator, "/domains")
+    assert path not in text_of(viewer, "/domains")
+    html = text_of(operator, path)
+    assert 'hx-get="/blast-radius/domain?domain=graph-eu"' in html
+    assert operator.post(path, {"reason": "no"}).status_code == 422
+    assert viewer.post(path, {"reason": "Graph is back"}).status_code == 403
+    refused = AuditEntry.objects.filter(action="domain.reset.refused", object_id="graph-eu")
+    assert set(refused.values_list("actor", flat=True)) == {"a-operator", "a-viewer"}
+    form = {"reason": "Graph is back", "version": hidden(html, "version")}
+    assert operator.post(path, form).headers["Location"] == "/domains"
+    assert Command.objects.filter(reason="Graph is back").count() == 2
+    assert "Requested: a reset of the failure domain graph-eu." in text_of(operator, "/domains")
+    # The commands are news for whoever opened the form before them.
+    stale = operator.post(path, form)
+    assert stale.status_code == 409
+    assert Command.objects.count() == 2
+    assert operator.get("/domains/nowhere/reset").status_code == 404
+
+
+@pytest.mark.parametrize("door", ["domain", "breaker"])
+def test_a_stale_form_of_a_domain_shows_both_sides_and_can_be_sent_again(
+    operator: Client, graph: Scene, door: str
+) -> None:
+    add_to_domain(graph)
+    path, field = {
+        "domain": ("/domains/graph-eu/override", "version"),
+        "breaker": (f"/breakers/{graph.key}/override", "version-graph-eu"),
+    }[door]
+    form = FORCED | {"scope": "domain:graph-eu", field: hidden(text_of(operator, path), field)}
+    force(Target.of_domain("graph-eu"))
+    answer = operator.post(path, form)
+    html = answer.content.decode()
+    version = ControlDocument.objects.get(service=graph.service).version
+    assert answer.status_code == 409
+    for text in ("What stands now", "I was quicker", "Disabled", f"{graph.service} {version}",
+                 "microsoft_graph of planner-mcp-server: disabled", "What you asked for",
+                 "Forced open", "failing over"):  # fmt: skip
+        assert text in html
+    assert operator.post(path, form | {field: hidden(html, field)}).status_code == 302
+    assert [(row.domain, row.state) for row in in_force()] == [("graph-eu", "forced_open")]
 
 
 def test_without_domains_the_page_teaches(viewer: Client) -> None:

@@ -11,7 +11,7 @@ import pytest
 from django.db import transaction
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from breakers.models import Breaker, ControlDocument, Instance, Override
+from breakers.models import Breaker, Command, ControlDocument, Instance, Override
 from resilience_site.core import journal
 from resilience_site.core.choices import Role
 from tests.breakers import outcome_scenes, scenes
@@ -34,7 +34,7 @@ REPLAY = f"/breakers/{GRAPH_KEY}/replay?since=30m&run=1&failure_rate_threshold=0
 SCREENS = [
     "/breakers", f"/breakers/{GRAPH_KEY}", REPLAY, "/domains",
     f"/breakers/{GRAPH_KEY}/override", f"/breakers/{GRAPH_KEY}/reset",
-    f"/breakers/{GRAPH_KEY}/policy", "/domains/graph-eu/override",
+    f"/breakers/{GRAPH_KEY}/policy", "/domains/graph-eu/override", "/domains/graph-eu/reset",
 ]  # fmt: skip
 
 
@@ -237,6 +237,25 @@ def test_a_tile_opens_the_dialog_by_one_tap_on_a_phone(
     dialog.get_by_label("For", exact=True).select_option("domain:graph-eu")
     expect(dialog.locator("#blast")).to_contain_text("with 2 breakers")
     assert violations(operator) == []
+
+
+def test_a_reset_says_whom_it_affects_at_the_chosen_place(
+    operator: Page, trouble: list[Scene]
+) -> None:
+    operator.goto(f"/breakers/{GRAPH_KEY}")
+    operator.get_by_role("link", name="Reset").click()
+    dialog = operator.get_by_role("dialog")
+    expect(dialog.get_by_role("heading")).to_have_text("Reset microsoft_graph")
+    expect(dialog.locator("#blast")).to_contain_text("Affects 3 live instances of")
+    place = dialog.get_by_label("For", exact=True)
+    place.select_option("instance:planner-mcp-server-1")
+    expect(dialog.locator("#blast")).to_contain_text("Affects 1 live instance of")
+    place.select_option("domain:graph-eu")
+    expect(dialog.locator("#blast")).to_contain_text("with 2 breakers")
+    dialog.get_by_label("Reason").fill("Graph is back")
+    dialog.get_by_role("button", name="Request reset").click()
+    expect(operator.get_by_text("Requested: a reset of the failure domain")).to_be_visible()
+    assert Command.objects.filter(reason="Graph is back").count() == 2
 
 
 def test_a_diff_follows_what_is_typed(operator: Page, trouble: list[Scene]) -> None:

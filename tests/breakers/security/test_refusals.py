@@ -107,6 +107,33 @@ def test_a_refused_override_is_audited_from_the_admin(
     assert not Override.objects.exists()
 
 
+@pytest.mark.parametrize("reason", ["", "\0 "])
+def test_a_reset_without_a_reason_is_refused_and_audited_at_each_door(
+    as_role: Callable[[Role], Client],
+    operator_key: Api,
+    staff: Client,
+    planner: Breaker,
+    reason: str,
+) -> None:
+    DomainMember.objects.create(domain="eu", service="planner", name="graph", source="set")
+    person = as_role(Role.OPERATOR)
+    for path in (f"/breakers/{planner.key}/reset", "/domains/eu/reset"):
+        assert person.post(path, {"reason": reason}).status_code == 422
+    for path in ("breakers/planner/graph/reset", "domains/eu/reset"):
+        assert operator_key("POST", path, {"reason": reason}).status_code == 422
+    for scope in ("instance", "service", "domain"):
+        act(staff, planner, "reset", scope=scope, reason=reason)
+    member = DomainMember.objects.get()
+    chosen = {"action": "reset", "_selected_action": [member.pk], "apply": "1", "reason": reason}
+    staff.post("/admin/breakers/domainmember/", chosen)
+    assert sorted(refusals()) == sorted([
+        *[("breaker.reset.refused", "planner/graph"), ("domain.reset.refused", "eu")] * 2,
+        *[("breaker.reset.refused", "planner graph planner-1")] * 3,
+        ("domainmember.reset.refused", "eu: planner graph"),
+    ])  # fmt: skip
+    assert not Command.objects.exists()
+
+
 @pytest.mark.parametrize("action", ["force_open", "reset"])
 def test_an_instance_without_a_name_is_not_taken_for_all_of_them(
     staff: Client, planner: Breaker, action: str

@@ -12,8 +12,10 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
+from django.db import connection
 from django.db.models import Model
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from breakers.models import (
@@ -32,6 +34,7 @@ from resilience_site.core.choices import Role
 from resilience_site.core.models import AuditEntry
 from resilience_site.core.problems import Forbidden, Invalid, NotFound
 from tests.breakers.steering.scenes import ANA, GRAPH, PLANNER, REDIS
+from tests.pages import scenes as traffic
 
 MODELS = list(apps.get_app_config("breakers").get_models())
 
@@ -127,8 +130,120 @@ def test_each_state_has_its_action(owner: Client, action: str, state: str) -> No
 @pytest.mark.usefixtures("fleet")
 def test_a_reset_becomes_a_command(owner: Client) -> None:
     rows = list(Breaker.objects.filter(name=GRAPH))
-    assert "requested for 2." in act(owner, rows, "reset", scope="instance", reason="")
+    assert "errorlist" in act(owner, rows, "reset", scope="instance", reason="")
+    assert not Command.objects.exists()
+    assert "requested for 2." in act(owner, rows, "reset", scope="instance", reason="It is back")
     assert sorted(Command.objects.values_list("instance", flat=True)) == ["planner-1", "planner-2"]
+
+
+@pytest.mark.usefixtures("fleet")
+@pytest.mark.parametrize("model", [Breaker, DomainMember])
+def test_a_whole_failure_domain_is_forced_let_back_and_reset(
+    owner: Client, model: type[Breaker] | type[DomainMember]
+) -> None:
+    domain_member_add(domain="graph-eu", service=PLANNER, name=REDIS, actor=ANA, role=Role.ADMIN)
+    # Two rows of one domain are one override of it.
+    rows: list[Any] = list(model.objects.filter(service=PLANNER, name=GRAPH))
+    if model is DomainMember:
+        rows += DomainMember.objects.filter(name=REDIS)
+    assert len(rows) == 2
+    place = {"scope": "domain"} if model is Breaker else {}
+    given = {**place, "reason": "EU is on fire", "expires_in": "900"}
+    assert "Force open: requested for 1." in act(owner, rows, "force_open", **given)
+    override = Override.objects.get()
+    assert (override.scope, override.domain, override.state, override.actor) == (
+        "domain", "graph-eu", "forced_open", "staff-operator",
+    )  # fmt: skip
+    told = ControlDocument.objects.get(service=PLANNER).document
+    assert {told["breakers"][name]["override"]["state"] for name in (GRAPH, REDIS)} == {
+        "forced_open"
+    }
+    assert "requested for 1." in act(owner, rows, "revert", reason="", **place)
+    assert ControlDocument.objects.get(service=PLANNER).document["breakers"] == {}
+    assert "requested for 1." in act(owner, rows, "reset", reason="EU is back", **place)
+    reset = Command.objects.filter(reason="EU is back").values_list(
+        "parameters__breaker", flat=True
+    )
+    assert sorted(reset) == [GRAPH, REDIS]
+    done = AuditEntry.objects.filter(actor="staff-operator", object_id="graph-eu").order_by("id")
+    assert list(done.values_list("action", flat=True)) == [
+        "domain.override", "domain.override.reverted", "domain.reset",
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("fleet")
+def test_breakers_in_no_failure_domain_are_named_and_nothing_is_done(owner: Client) -> None:
+    rows = list(Breaker.objects.filter(name__in=(GRAPH, REDIS)))
+    given = {"scope": "domain", "reason": "EU is on fire", "expires_in": "900"}
+    text = act(owner, rows, "force_open", **given)
+    assert f"In no failure domain: {REDIS} of {PLANNER}." in text
+    assert "EU is on fire</textarea>" in text
+    assert not Override.objects.exists()
+    assert AuditEntry.objects.filter(action="breaker.force_open.refused").count() == 1
+
+
+def asked(client: Client, rows: list[Any], action: str) -> str:
+    """What the page that asks says, without its tags."""
+    chosen = {"action": action, "_selected_action": [row.pk for row in rows]}
+    text = re.sub(r"<[^>]+>", " ", client.post(list_of(type(rows[0])), chosen).text)
+    return " ".join(text.split())
+
+
+@pytest.mark.usefixtures("busy_fleet")
+@pytest.mark.parametrize("action", ["force_open", "revert", "reset"])
+def test_who_is_affected_is_told_before_for_each_place_on_offer(
+    owner: Client, now: datetime, action: str
+) -> None:
+    traffic.store(list(traffic.hour(now, calls_a_minute=30)), now)
+    domain_member_add(domain="graph-eu", service=PLANNER, name=REDIS, actor=ANA, role=Role.ADMIN)
+    rows = list(Breaker.objects.filter(name=GRAPH))
+    text = asked(owner, rows, action)
+    alone, _, rest = text.partition("Who is affected")[2].partition(
+        "All instances of their services:"
+    )
+    everywhere, _, domain = rest.partition("Their failure domains, in every service:")
+    for name in ("planner-1", "planner-2"):
+        assert f"{GRAPH} in the instance {name} of {PLANNER}: Affects 1 live instance of" in alone
+    assert f"{GRAPH} in all instances of {PLANNER}: Affects 2 live instances of" in everywhere
+    assert "the failure domain graph-eu: Affects 2 live instances with 2 breakers of" in domain
+    for part in (alone, everywhere, domain):
+        assert re.search(
+            r"[0-9]\.[0-9] calls a second .*Called by planning-agent \([0-9.]+/s\)", part
+        )
+
+
+@pytest.mark.usefixtures("fleet")
+def test_who_is_affected_is_told_of_domains_and_of_overrides_that_end(owner: Client) -> None:
+    told = "the failure domain graph-eu: Affects 2 live instances of"
+    assert told in asked(owner, list(DomainMember.objects.all()), "force_open")
+    override_set(
+        target=Target.of_domain("graph-eu"), state="forced_open", reason="r", expires_in=900,
+        actor=ANA, role=Role.ADMIN,
+    )  # fmt: skip
+    [row] = Override.objects.all()
+    assert told in asked(owner, [row], "expire_now")
+    act(owner, [row], "expire_now", reason="over")
+    assert "Who is affected" not in asked(owner, [row], "expire_now")
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_long_selection_takes_no_more_queries_and_is_told_in_part(
+    owner: Client, now: datetime
+) -> None:
+    for number in range(30):
+        Breaker.objects.create(
+            service=PLANNER, name=f"vendor-{number:02}", instance="planner-1",
+            key=f"{number:016}", state="closed", since=now, first_seen=now, last_seen=now,
+        )  # fmt: skip
+    rows = list(Breaker.objects.filter(name__startswith="vendor"))
+    with CaptureQueriesContext(connection) as few:
+        asked(owner, rows[:2], "force_open")
+    with CaptureQueriesContext(connection) as many:
+        text = asked(owner, rows, "force_open")
+    assert len(many) == len(few)
+    assert text.count("and 10 more") == 3
+    assert f"vendor-19 in all instances of {PLANNER}" in text
+    assert f"vendor-20 in all instances of {PLANNER}" not in text
 
 
 @pytest.mark.usefixtures("fleet")
