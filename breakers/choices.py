@@ -29,6 +29,13 @@ class OverrideState(models.TextChoices):
 AUTO = "auto"
 
 
+class PolicySubject(models.TextChoices):
+    """What the site gives settings to."""
+
+    BREAKER = "breaker", "Breaker"
+    BULKHEAD = "bulkhead", "Bulkhead"
+
+
 class OverrideScope(models.TextChoices):
     """What an override covers."""
 

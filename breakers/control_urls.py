@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from django.urls import path
 
-from breakers.views import degraded, figures, toggles
+from breakers.views import bulkhead, degraded, figures, policy, toggles
 from resilience_site.core import converters  # noqa: F401  # registers `anything`
 
 urlpatterns = [
     path("retries", figures.retries, name="retries"),
     path("fallbacks", figures.fallbacks, name="fallbacks"),
     path("bulkheads", figures.bulkheads, name="bulkheads"),
+    path("bulkheads/<anything:place>/policy", policy.bulkhead_tune, name="bulkhead-policy"),
+    path(
+        "bulkheads/<anything:place>/policy/rollback",
+        policy.bulkhead_roll_back,
+        name="bulkhead-policy-rollback",
+    ),
+    path("bulkheads/<anything:place>", bulkhead.bulkhead_detail, name="bulkhead"),
     path("toggles", toggles.toggles, name="toggles"),
     # No key of a toggle holds a slash.
     path("toggles/-/new", toggles.toggle_new, name="toggle-new"),

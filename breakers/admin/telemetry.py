@@ -78,8 +78,10 @@ class PerMinuteAdmin(CountsAdmin):
 
 @admin.register(models.PolicyChange)
 class PolicyChangeAdmin(ReadOnlyAdmin):
-    list_display = ["created_at", "service", "name", "number", "policy", "actor", "reason"]
-    list_filter = ["service"]
+    list_display = [
+        "created_at", "subject", "service", "name", "number", "policy", "actor", "reason",
+    ]  # fmt: skip
+    list_filter = ["subject", "service"]
     search_fields = ["service", "name", "reason", "actor"]
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 Json = dict[str, Any]
 
-SECTIONS = ("breakers", "toggles", "degraded", "isolated")
+SECTIONS = ("breakers", "bulkheads", "toggles", "degraded", "isolated")
 
 
 class Decided(NamedTuple):
@@ -68,7 +68,14 @@ class CommandGiven(NamedTuple):
 
 def empty() -> Json:
     """What a service is told of which nobody decided anything."""
-    return {"breakers": {}, "toggles": {}, "degraded": {}, "isolated": {}, "commands": []}
+    return {
+        "breakers": {},
+        "bulkheads": {},
+        "toggles": {},
+        "degraded": {},
+        "isolated": {},
+        "commands": [],
+    }
 
 
 def build(
@@ -76,12 +83,14 @@ def build(
     overrides: Iterable[OverrideGiven] = (),
     domains: Mapping[str, Iterable[str]] | None = None,
     policies: Mapping[str, Json] | None = None,
+    bulkheads: Mapping[str, Json] | None = None,
     toggles: Iterable[ToggleGiven] = (),
     degraded: Iterable[DegradedGiven] = (),
     commands: Iterable[CommandGiven] = (),
 ) -> Json:
     """The whole document of a service; the same decisions in any order make the same one.
 
+    `policies` and `bulkheads` are the settings given to breakers and bulkheads by their names;
     `domains` names the breakers of the service in each failure domain. The narrowest override
     wins: one of the instance over one of the service over one of a domain; of several domains the
     one that is forced open, else the newest. A domain that is forced open is isolated as well, so
@@ -92,6 +101,9 @@ def build(
     for name, policy in sorted((policies or {}).items()):
         if policy:
             _entry(made, name)["policy"] = dict(policy)
+    for name, policy in sorted((bulkheads or {}).items()):
+        if policy:
+            made["bulkheads"][name] = {"policy": dict(policy)}
     for given in sorted(overrides, key=_weight):
         told = {"state": given.state, **_told(given.decided)}
         if given.scope == "domain":
@@ -141,6 +153,7 @@ def view(whole: Mapping[str, Any], *, instance: str, now: datetime) -> Json:
         policy = entry.get("policy") or {}
         if override or policy:
             served["breakers"][name] = {"override": override, "policy": policy}
+    served["bulkheads"] = dict(whole.get("bulkheads", {}))
     for key, entry in whole.get("toggles", {}).items():
         if entry["instances"] and instance not in entry["instances"]:
             continue

@@ -1,16 +1,18 @@
-"""The settings of a breaker that the site may tune."""
+"""The settings of breakers and bulkheads that the site may tune."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
+from breakers.runtime.bulkhead_policy import BULKHEAD_SIZES, BulkheadPolicy
 from breakers.runtime.circuit_state import BreakerPolicy
+from breakers.runtime.policy_fields import POLICY_SIZES, check_bounds
 from breakers.runtime.variables import ConfigError
 
 
 class Setting(NamedTuple):
-    """A field of `BreakerPolicy`: its kind (count, seconds, rate, factor or choice), its unit and
+    """A field of a policy: its kind (count, size, seconds, rate, factor or choice), its unit and
     what people call it. An `optional` one may be None."""
 
     kind: str
@@ -41,6 +43,32 @@ TUNABLE: dict[str, Setting] = {
 }
 
 
+class Tunable(NamedTuple):
+    """A kind of thing that can be tuned: its `settings`, those of them that count calls, and what
+    judges them together: it raises ConfigError, or TypeError for a value of the wrong kind."""
+
+    settings: Mapping[str, Setting]
+    sizes: Collection[str]
+    judge: Callable[..., object]
+
+
+def _bulkhead(max_concurrent_calls: Any = 1, **more: Any) -> BulkheadPolicy:
+    # How many calls it lets in of its own is not always told.
+    return BulkheadPolicy(max_concurrent_calls, **more)
+
+
+BREAKERS = Tunable(TUNABLE, POLICY_SIZES, BreakerPolicy)
+BULKHEADS = Tunable(
+    {
+        "max_concurrent_calls": Setting("count", "calls", "Calls at once"),
+        "max_queue": Setting("size", "calls", "Calls that may wait"),
+        "max_wait": Setting("seconds", "s", "Longest wait", optional=True),
+    },
+    BULKHEAD_SIZES,
+    _bulkhead,
+)
+
+
 class PolicyError(ValueError):
     """A setting that cannot work; `field` names it."""
 
@@ -49,27 +77,29 @@ class PolicyError(ValueError):
         self.field = field
 
 
-def checked(given: Mapping[str, Any], reported: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The settings as they can be sent, judged together with what the breaker works by else.
+def checked(
+    given: Mapping[str, Any], reported: Mapping[str, Any] | None, kind: Tunable = BREAKERS
+) -> dict[str, Any]:
+    """The settings as they can be sent, judged together with what it works by else.
 
     Raises `PolicyError` for an unknown field, or one whose value cannot work.
     """
     for field in given:
-        if field not in TUNABLE:
-            allowed = ", ".join(TUNABLE)
+        if field not in kind.settings:
+            allowed = ", ".join(kind.settings)
             raise PolicyError(field, f"{field!r} cannot be tuned; what can: {allowed}.")
     for field, value in given.items():
-        _check_alone(field, value)
-    base = {name: value for name, value in (reported or {}).items() if name in TUNABLE}
+        _check_alone(field, value, kind.settings[field])
+    base = {name: value for name, value in (reported or {}).items() if name in kind.settings}
     try:
-        BreakerPolicy(**{**base, **given})
+        check_bounds(given, kind.sizes)
+        kind.judge(**{**base, **given})
     except (ConfigError, TypeError) as error:
         raise PolicyError(_field_of(str(error), given), str(error)) from None
     return dict(given)
 
 
-def _check_alone(field: str, value: Any) -> None:
-    setting = TUNABLE[field]
+def _check_alone(field: str, value: Any, setting: Setting) -> None:
     if value is None:
         if not setting.optional:
             raise PolicyError(field, f"{setting.label} needs a value.")
@@ -81,8 +111,12 @@ def _check_alone(field: str, value: Any) -> None:
         return
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise PolicyError(field, f"{setting.label} must be a number, not {value!r}.")
-    if setting.kind == "count" and (value != int(value) or value < 1):
-        raise PolicyError(field, f"{setting.label} must be a whole number of 1 or more.")
+    least = {"count": 1, "size": 0}.get(setting.kind)
+    if least is None:
+        return
+    whole = isinstance(value, int) or value.is_integer()
+    if not whole or value < least:
+        raise PolicyError(field, f"{setting.label} must be a whole number of {least} or more.")
 
 
 def _field_of(message: str, given: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Settings of a breaker as texts: typed in, and told before and after a change."""
+"""Settings of breakers and bulkheads as texts: typed in, told before and after a change."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from breakers.domain.policy import TUNABLE, PolicyError, Setting
+from breakers.domain.policy import BREAKERS, PolicyError, Setting, Tunable
 
 NONE: Final = "none"
 OWN: Final = "the service's own"
@@ -22,13 +22,13 @@ class Difference(NamedTuple):
     after: str
 
 
-def settings_read(texts: Mapping[str, str]) -> dict[str, Any]:
+def settings_read(texts: Mapping[str, str], kind: Tunable = BREAKERS) -> dict[str, Any]:
     """The settings in texts by field; those of other names are left out, and empty ones give none.
 
     Raises `PolicyError` for a text that is no value.
     """
     given: dict[str, Any] = {}
-    for name, setting in TUNABLE.items():
+    for name, setting in kind.settings.items():
         text = texts.get(name, "").replace("\0", "").strip()[:_MOST]
         if text:
             given[name] = _value(name, setting, text)
@@ -51,7 +51,10 @@ def _value(name: str, setting: Setting, text: str) -> Any:
 
 
 def differences(
-    before: Mapping[str, Any], after: Mapping[str, Any], reported: Mapping[str, Any] | None
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    reported: Mapping[str, Any] | None,
+    kind: Tunable = BREAKERS,
 ) -> list[Difference]:
     """What changes when the site gives `after` in place of `before`."""
     known = reported or {}
@@ -63,7 +66,7 @@ def differences(
             # What is no longer given goes back to what the service itself has, which only it knows.
             text_of(after, name) or OWN,
         )
-        for name, setting in TUNABLE.items()
+        for name, setting in kind.settings.items()
         if (name in before, before.get(name)) != (name in after, after.get(name))
     ]
 
@@ -82,3 +85,12 @@ def text_of(policy: Mapping[str, Any], name: str) -> str:
     if value is None:
         return NONE
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def settings_words(policy: Mapping[str, Any], kind: Tunable = BREAKERS) -> str:
+    """`calls at once 5, longest wait none`; empty for no settings."""
+    return ", ".join(
+        f"{setting.label.lower()} {text_of(policy, name)}"
+        for name, setting in kind.settings.items()
+        if name in policy
+    )

@@ -14,6 +14,7 @@ from breakers.choices import (
     MemberSource,
     OverrideScope,
     OverrideState,
+    PolicySubject,
 )
 from breakers.models.telemetry import NAME
 
@@ -83,14 +84,19 @@ class Override(Decision):
 
 
 class PolicyChange(models.Model):
-    """The settings that the site gives a breaker from `created_at` on; the newest is in force.
+    """The settings that the site gives a breaker or bulkhead from `created_at` on; the newest is
+    in force.
 
-    `policy` holds fields of `breakers.runtime.BreakerPolicy`; an empty one gives none.
+    `policy` holds fields of the runtime's `BreakerPolicy` or `BulkheadPolicy`; an empty one gives
+    none.
     """
 
+    subject = models.CharField(
+        max_length=8, choices=PolicySubject, default=PolicySubject.BREAKER, db_default="breaker"
+    )
     service = models.CharField(max_length=NAME)
     name = models.CharField(max_length=NAME)
-    number = models.IntegerField(help_text="1, 2, … for each breaker.")
+    number = models.IntegerField(help_text="1, 2, … for each of them.")
     policy = models.JSONField()
     before = models.JSONField()
     reason = models.TextField()
@@ -101,11 +107,13 @@ class PolicyChange(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [
-            models.UniqueConstraint(fields=["service", "name", "number"], name="policy_number")
+            models.UniqueConstraint(
+                fields=["service", "subject", "name", "number"], name="policy_number"
+            )
         ]
 
     def __str__(self) -> str:
-        return f"{self.service} {self.name} policy {self.number}"
+        return f"{self.service} {self.subject} {self.name} policy {self.number}"
 
 
 class Toggle(Decision):

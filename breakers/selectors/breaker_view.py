@@ -160,6 +160,11 @@ class BreakerView:
             self.version is None or instance.applied_version >= self.version
         )
 
+    @property
+    def acknowledged(self) -> list[datetime | None]:
+        """When each live instance applied the present document; None where it has not."""
+        return [each.applied_at if self.has_applied(each) else None for each in self.live]
+
     def applied(self, override: OverrideView | None = None) -> tuple[int, int]:
         """How many live instances work by the present document, of how many that it concerns."""
         covered = self.covered(override)

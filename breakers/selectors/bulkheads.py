@@ -88,7 +88,7 @@ def bulkhead_figures(
     exact = {column: value for column, value in (("service", service), ("name", name)) if value}
     instances: dict[_Key, list[BulkheadInstance]] = {}
     for row in Bulkhead.objects.filter(last_seen__gt=now - GONE, **exact):
-        instances.setdefault((row.service, row.name), []).append(_instance(row, now))
+        instances.setdefault((row.service, row.name), []).append(bulkhead_instance(row, now))
     rejections: dict[_Key, list[tuple[str, str, int, int]]] = {}
     names = ("service", "name", "tier", "reason")
     sums = ("sum(rejected)::bigint",)
@@ -117,7 +117,8 @@ def breach_list(
 _Key = tuple[str, str]
 
 
-def _instance(row: Bulkhead, now: datetime) -> BulkheadInstance:
+def bulkhead_instance(row: Bulkhead, now: datetime) -> BulkheadInstance:
+    """What a process told last."""
     silent = is_silent(row.last_seen, now)
     return BulkheadInstance(row.instance, row.active, row.queued, row.limit, row.last_seen, silent)
 

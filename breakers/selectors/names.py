@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
-from django.db.models import F, QuerySet, Value
+import functools
+import operator
+
+from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Concat
 
-from breakers.models import Breaker, ControlDocument, DomainMember
+from breakers.models import Breaker, Bulkhead, ControlDocument, DomainMember
 from health.models import Service
 from resilience_site.core.problems import NotFound
 
 _MOST_NAMED = 50
+_MOST_SPLITS = 50
 
 
 def breaker_check(service: str, name: str, instance: str = "") -> None:
     """Raise `NotFound`, with what there is, for an unknown service, breaker or instance."""
-    rows = Breaker.objects.filter(service=_text(service))
-    if not rows.exists():
-        services = _first(Breaker.objects.all(), "service")
-        raise NotFound(
-            f"No service {service!r} has breakers; known: {_named(services)}.", allowed=services
-        )
-    rows = rows.filter(name=_text(name))
-    if not rows.exists():
-        names = _first(Breaker.objects.filter(service=service), "name")
-        raise NotFound(
-            f"The service {service} has no breaker {name!r}; known: {_named(names)}.", allowed=names
-        )
+    rows = _found(Breaker.objects.all(), "breaker", service, name)
     if instance and not rows.filter(instance=_text(instance)).exists():
         instances = _first(rows, "instance")
         raise NotFound(
             f"No instance {instance!r} has this breaker; known: {_named(instances)}.",
             allowed=instances,
         )
+
+
+def bulkhead_check(service: str, name: str) -> None:
+    """Raise `NotFound`, with what there is, for an unknown service or bulkhead."""
+    _found(Bulkhead.objects.all(), "bulkhead", service, name)
+
+
+def _found(every: QuerySet, what: str, service: str, name: str) -> QuerySet:
+    rows = every.filter(service=_text(service))
+    if not rows.exists():
+        services = _first(every, "service")
+        raise NotFound(
+            f"No service {service!r} has {what}s; known: {_named(services)}.", allowed=services
+        )
+    named = rows.filter(name=_text(name))
+    if not named.exists():
+        names = _first(rows, "name")
+        raise NotFound(
+            f"The service {service} has no {what} {name!r}; known: {_named(names)}.", allowed=names
+        )
+    return named
 
 
 def breaker_locate(joined: str) -> tuple[str, str]:
@@ -43,6 +57,18 @@ def breaker_locate(joined: str) -> tuple[str, str]:
     found = rows.filter(joined=joined).values_list("service", "name").first()
     service, _, name = joined.rpartition("/")
     return found or (service, name)
+
+
+def bulkhead_locate(joined: str) -> tuple[str, str]:
+    """The same of a bulkhead."""
+    slashes = [at for at, letter in enumerate(joined) if letter == "/"][:_MOST_SPLITS]
+    places = [Q(service=_text(joined[:at]), name=_text(joined[at + 1 :])) for at in slashes]
+    if places:
+        rows = Bulkhead.objects.filter(functools.reduce(operator.or_, places))
+        if found := rows.values_list("service", "name").first():
+            return found
+    service, _, name = joined.rpartition("/")
+    return service, name
 
 
 def domain_check(domain: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 from django.db import connection, transaction
 
+from breakers.choices import PolicySubject
 from breakers.domain import document as documents
 from breakers.domain.document import (
     CommandGiven,
@@ -120,7 +121,8 @@ def document_catch_up(
 
 def _write(held: ControlDocument, now: datetime) -> bool:
     whole = build(held.service)
-    if whole == (held.document or documents.empty()):
+    # A section that is new changes nothing while it is empty.
+    if whole == documents.empty() | held.document:
         return False
     size = len(orjson.dumps(whole))
     # What only gets smaller may always be written.
@@ -142,14 +144,15 @@ def build(service: str) -> Json:
     for domain, name in DomainMember.objects.filter(service=service).values_list("domain", "name"):
         domains.setdefault(domain, []).append(name)
     in_force = Override.objects.filter(ended_at=None)
-    newest = PolicyChange.objects.filter(service=service).order_by("name", "-number")
+    policies = _policies(service)
     return documents.build(
         overrides=[
             *map(_override, in_force.filter(service=service)),
             *map(_override, in_force.filter(scope="domain", domain__in=domains)),
         ],
         domains=domains,
-        policies={each.name: each.policy for each in newest.distinct("name")},
+        policies=policies[PolicySubject.BREAKER],
+        bulkheads=policies[PolicySubject.BULKHEAD],
         toggles=[
             ToggleGiven(
                 each.key,
@@ -171,6 +174,16 @@ def build(service: str) -> Json:
             for each in Command.objects.filter(service=service, ended_at=None)
         ],
     )
+
+
+def _policies(service: str) -> dict[PolicySubject, dict[str, Json]]:
+    """What the site gives the service's breakers and bulkheads, by their names."""
+    rows = PolicyChange.objects.filter(service=service)
+    newest = rows.order_by("subject", "name", "-number").distinct("subject", "name")
+    found: dict[PolicySubject, dict[str, Json]] = {each: {} for each in PolicySubject}
+    for row in newest:
+        found[PolicySubject(row.subject)][row.name] = row.policy
+    return found
 
 
 def _override(given: Override) -> OverrideGiven:

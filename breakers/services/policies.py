@@ -1,15 +1,20 @@
-"""Tuning: settings that the site gives a breaker, each change numbered and reversible."""
+"""Tuning: settings that the site gives breakers and bulkheads, each change with a number and a
+way back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
+from django.db.models import QuerySet
+
+from breakers.choices import PolicySubject
 from breakers.domain.keys import breaker_key
-from breakers.domain.policy import PolicyError, checked
+from breakers.domain.policy import BREAKERS, BULKHEADS, PolicyError, checked
 from breakers.models import Breaker, PolicyChange
-from breakers.selectors.names import breaker_check
+from breakers.selectors.bulkhead_view import bulkhead_reported
+from breakers.selectors.names import breaker_check, bulkhead_check
 from breakers.services.documents import editing
 from breakers.services.requests import operator_needed, reason_checked
 from resilience_site.core import journal
@@ -26,20 +31,22 @@ def policy_set(
     reason: Any,
     actor: Actor,
     role: Role | None,
+    subject: PolicySubject = PolicySubject.BREAKER,
     if_match: int | None = None,
     now: datetime | None = None,
 ) -> PolicyChange:
-    """Give a breaker these settings, in place of all that the site gave before; {} gives none.
+    """Give a breaker or bulkhead these settings, in place of all that the site gave before; {}
+    gives none.
 
     Raises `Forbidden`, `NotFound`, `Invalid` and `Conflict`; refusals are in the audit trail.
     """
     now = now or datetime.now(UTC)
-    with _audited(service, name, actor):
+    of = _Of(subject, service, name)
+    with of.audited(actor):
         operator_needed(role)
-        breaker_check(service, name)
+        of.check()
         why = reason_checked(reason)
-        given = _checked(service, name, policy)
-        return _change(service, name, given, why, actor, if_match, now)
+        return _change(of, of.judged(policy), why, actor, if_match, now)
 
 
 def policy_roll_back(
@@ -50,34 +57,81 @@ def policy_roll_back(
     reason: Any,
     actor: Actor,
     role: Role | None,
+    subject: PolicySubject = PolicySubject.BREAKER,
     if_match: int | None = None,
     now: datetime | None = None,
 ) -> PolicyChange:
-    """Give a breaker again what change `number` gave it; 0 means none of the site's settings.
+    """Give it again what change `number` gave it; 0 means none of the site's settings.
 
     Raises as `policy_set` does.
     """
     now = now or datetime.now(UTC)
-    with _audited(service, name, actor):
+    of = _Of(subject, service, name)
+    with of.audited(actor):
         operator_needed(role)
-        breaker_check(service, name)
+        of.check()
         why = reason_checked(reason)
         if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**31:
             raise Invalid.field("body.number", "Give the number of the change to go back to, or 0.")
-        rows = PolicyChange.objects.filter(service=service, name=name)
+        rows = of.changes()
         before = rows.filter(number=number).first()
         if before is None and number != 0:
             numbers = ["0", *map(str, rows.order_by("number").values_list("number", flat=True))]
             raise NotFound(
                 f"{name} has no policy {number}; there are {', '.join(numbers)}.", allowed=numbers
             )
-        given = _checked(service, name, before.policy if before else {})
-        return _change(service, name, given, why, actor, if_match, now, back_to=number)
+        given = of.judged(before.policy if before else {})
+        return _change(of, given, why, actor, if_match, now, back_to=number)
+
+
+class _Of(NamedTuple):
+    """What the settings are for."""
+
+    subject: PolicySubject
+    service: str
+    name: str
+
+    def check(self) -> None:
+        """Raise `NotFound`, with what there is, where no such thing was ever told of."""
+        known = breaker_check if self.subject == PolicySubject.BREAKER else bulkhead_check
+        known(self.service, self.name)
+
+    def changes(self) -> QuerySet[PolicyChange]:
+        return PolicyChange.objects.filter(
+            service=self.service, subject=self.subject, name=self.name
+        )
+
+    def judged(self, policy: Any) -> dict[str, Any]:
+        """The settings, if they can work. Raises `Invalid`."""
+        if not isinstance(policy, Mapping):
+            raise Invalid.field("body.policy", "The policy must be an object of settings.")
+        try:
+            if self.subject == PolicySubject.BULKHEAD:
+                reported = bulkhead_reported(self.service, self.name)
+                return checked(policy, reported, BULKHEADS)
+            return checked(policy, _breaker_reported(self.service, self.name), BREAKERS)
+        except PolicyError as error:
+            raise Invalid.field(f"body.policy.{error.field}", str(error)) from None
+
+    def audited(self, actor: Actor) -> Any:
+        return refusals_audited(
+            actor=actor,
+            action=f"{self.subject}.policy",
+            object_type=self.subject,
+            object_id=f"{self.service}/{self.name}",
+        )
+
+    def told(self, change: PolicyChange) -> journal.Entry:
+        """For the journal: each topic has its own keys."""
+        payload = {"name": self.name, "number": change.number, "actor": change.actor}
+        topic, key = "bulkheads", self.service
+        if self.subject == PolicySubject.BREAKER:
+            topic, key = "breakers", breaker_key(self.service, self.name)
+        return journal.Entry(topic, "policy.changed", key, service=self.service, payload=payload)
 
 
 def _change(
-    service: str,
-    name: str,
+    of: _Of,
     given: dict[str, Any],
     reason: str,
     actor: Actor,
@@ -85,13 +139,14 @@ def _change(
     now: datetime,
     back_to: int | None = None,
 ) -> PolicyChange:
-    with editing([service], now) as work:
-        work.check(service, if_match, {"policy": given})
-        last = PolicyChange.objects.filter(service=service, name=name).order_by("-number").first()
+    with editing([of.service], now) as work:
+        work.check(of.service, if_match, {"policy": given})
+        last = of.changes().order_by("-number").first()
         before = last.policy if last else {}
         change = PolicyChange.objects.create(
-            service=service,
-            name=name,
+            subject=of.subject,
+            service=of.service,
+            name=of.name,
             number=last.number + 1 if last else 1,
             policy=given,
             before=before,
@@ -102,40 +157,18 @@ def _change(
         )
         audit_record(
             actor=actor,
-            action="breaker.policy" if back_to is None else "breaker.policy.rollback",
-            object_type="breaker",
-            object_id=f"{service}/{name}",
+            action=f"{of.subject}.policy" + ("" if back_to is None else ".rollback"),
+            object_type=of.subject,
+            object_id=f"{of.service}/{of.name}",
             reason=reason,
             before={"policy": before},
             after={"policy": given, "number": change.number},
         )
-        work.tell(
-            journal.Entry(
-                "breakers",
-                "policy.changed",
-                breaker_key(service, name),
-                service=service,
-                payload={"name": name, "number": change.number, "actor": actor.name},
-            )
-        )
+        work.tell(of.told(change))
     return change
 
 
-def _checked(service: str, name: str, policy: Any) -> dict[str, Any]:
-    if not isinstance(policy, Mapping):
-        raise Invalid.field("body.policy", "The policy must be an object of settings.")
+def _breaker_reported(service: str, name: str) -> Any:
+    """What a breaker works by, as an instance of it told last; None where none did."""
     newest = Breaker.objects.filter(service=service, name=name).exclude(policy=None)
-    reported = newest.order_by("-policy_at").values_list("policy", flat=True).first()
-    try:
-        return checked(policy, reported)
-    except PolicyError as error:
-        raise Invalid.field(f"body.policy.{error.field}", str(error)) from None
-
-
-def _audited(service: str, name: str, actor: Actor) -> Any:
-    return refusals_audited(
-        actor=actor,
-        action="breaker.policy",
-        object_type="breaker",
-        object_id=f"{service}/{name}",
-    )
+    return newest.order_by("-policy_at").values_list("policy", flat=True).first()

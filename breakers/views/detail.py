@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,10 +10,8 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from breakers.domain.policy import TUNABLE
 from breakers.domain.rules import closing_rule, opening_rules
-from breakers.domain.settings import Difference, differences, text_of
-from breakers.models import Breaker, BreakerTransition, Override, PolicyChange
+from breakers.models import Breaker, BreakerTransition, Override
 from breakers.selectors.breaker_view import BreakerView, InstanceView
 from breakers.selectors.breakers import breaker_get
 from breakers.selectors.outcomes import outcomes_last
@@ -29,7 +25,7 @@ from breakers.views.common import (
     may_operate,
     topic,
 )
-from breakers.views.settings import kept_fields
+from breakers.views.settings import policy_panel
 from breakers.views.tiles import applied_text, held, tile
 from breakers.views.verdict import verdict
 from resilience_site.core import journal
@@ -51,26 +47,6 @@ _PARTS = {
     "instances": "_instances",
     "outcomes": "_outcomes",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class SettingRow:
-    """A setting: what the service reports, what the site gives, and whether that is ignored."""
-
-    label: str
-    unit: str
-    reported: str
-    given: str
-    kept: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeRow:
-    """A change of the settings, and what it changed."""
-
-    change: PolicyChange
-    differences: list[Difference]
-    current: bool
 
 
 @require_GET
@@ -153,9 +129,8 @@ def _body(request: HttpRequest, view: BreakerView, now: datetime) -> dict[str, A
         "tripped": _tripped(view, page.items),
         "transitions": page.items,
         "next_cursor": page.next_cursor,
-        "settings": _settings(view, given),
-        "kept": bool(kept_fields(view, given)),
-        "changes": _changes(changes.items, view),
+        **policy_panel(view, given, changes.items),
+        "rollback_src": reverse("breaker-policy-rollback", args=[view.key]),
         "overrides": [_ended(row, now) for row in overrides.items],
         "chart_src": f"/charts/breaker.json{question}",
         "chart_rows": reverse("breaker-chart-rows") + question,
@@ -190,28 +165,6 @@ def _applied_note(view: BreakerView) -> str:
     if not view.version:
         return f"{len(view.live)} report{apart}"
     return f"version {view.version} {applied_text(*view.applied())}{apart}"
-
-
-def _settings(view: BreakerView, given: Mapping[str, Any]) -> list[SettingRow]:
-    kept = kept_fields(view, given)
-    reported = view.policy or {}
-    return [
-        SettingRow(
-            setting.label,
-            setting.unit,
-            text_of(reported, name),
-            text_of(given, name),
-            name in kept,
-        )
-        for name, setting in TUNABLE.items()
-    ]
-
-
-def _changes(rows: list[PolicyChange], view: BreakerView) -> list[ChangeRow]:
-    return [
-        ChangeRow(row, differences(row.before, row.policy, None), number == 0)
-        for number, row in enumerate(rows)
-    ]
 
 
 def _ended(row: Override, now: datetime) -> tuple[Override, str]:

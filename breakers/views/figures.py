@@ -11,12 +11,16 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from breakers.choices import PolicySubject
 from breakers.domain import words
 from breakers.domain.keys import breaker_key
+from breakers.domain.policy import BULKHEADS
+from breakers.domain.settings import settings_words
 from breakers.selectors.bins import total
 from breakers.selectors.bulkheads import BulkheadFigures, breach_list, bulkhead_figures
 from breakers.selectors.fallbacks import FallbackFigures, fallback_figures
 from breakers.selectors.keys import breaker_keys
+from breakers.selectors.policies import policies_in_force
 from breakers.selectors.retries import BUDGET_SECONDS, Budget, RetryFigures, retry_figures
 from breakers.views.common import bad_question, first_steps, is_partial, topic
 from health.selectors import service_list
@@ -168,7 +172,8 @@ def fallbacks(request: HttpRequest) -> HttpResponse:
 
 @dataclass(frozen=True)
 class BulkheadRow:
-    """`used` is the share of slots in use in percent, for the drawing; None where not known."""
+    """`used` is the share of slots in use in percent, for the drawing; None where not known.
+    `tuned` is what the site gives, in words."""
 
     key: str
     figures: BulkheadFigures
@@ -176,6 +181,8 @@ class BulkheadRow:
     tone: str
     tiers: list[Count]
     reasons: list[Count]
+    place: str
+    tuned: str
 
 
 @require_GET
@@ -190,10 +197,11 @@ def bulkheads(request: HttpRequest) -> HttpResponse:
         return bad_question(request, problem)
     figures = bulkhead_figures(within, now=now, service=service)
     breaches = breach_list(within, service=service)[:BREACHES_SHOWN]
+    given = policies_in_force(PolicySubject.BULKHEAD, service)
     context = {
         **_shared(request, cursor, within, service, figures),
         "topics": topic("bulkheads", service) if service else "bulkheads",
-        "rows": [_bulkhead_row(each) for each in figures],
+        "rows": [_bulkhead_row(each, given.get((each.service, each.name))) for each in figures],
         **_use(figures),
         "rejected": sum(each.rejected for each in figures),
         "breached": sum(each.breaches for each in figures),
@@ -224,7 +232,7 @@ def _use(figures: Sequence[BulkheadFigures]) -> dict[str, Any]:
     }
 
 
-def _bulkhead_row(figures: BulkheadFigures) -> BulkheadRow:
+def _bulkhead_row(figures: BulkheadFigures, given: Mapping[str, Any] | None) -> BulkheadRow:
     use = figures.use
     tone = ""
     if use is not None:
@@ -236,6 +244,8 @@ def _bulkhead_row(figures: BulkheadFigures) -> BulkheadRow:
         tone,
         [(name or "no tier", count) for name, count in figures.rejected_by_tier.items()],
         _worded(words.REJECTIONS, figures.rejected_by_reason),
+        f"{figures.service}/{figures.name}",
+        settings_words(given or {}, BULKHEADS),
     )
 
 

@@ -85,6 +85,7 @@ CONTROL_PAGES = [
     Row("GET", "/retries", "/retries", Page()),
     Row("GET", "/fallbacks", "/fallbacks", Page()),
     Row("GET", "/bulkheads", "/bulkheads", Page()),
+    Row("GET", "/bulkheads/<anything:place>", "/bulkheads/planner/pool", Page()),
     Row("GET", "/toggles", "/toggles", Page()),
     Row("GET", "/toggles/<anything:key>", "/toggles/planner.write", Page()),
     Row("GET", "/degraded", "/degraded", Page()),
@@ -93,6 +94,11 @@ CONTROL_PAGES = [
     *(
         Row(method, route, path, Page(Role.OPERATOR))
         for route, path in (
+            ("/bulkheads/<anything:place>/policy", "/bulkheads/planner/pool/policy"),
+            (
+                "/bulkheads/<anything:place>/policy/rollback",
+                "/bulkheads/planner/pool/policy/rollback",
+            ),
             ("/toggles/-/new", "/toggles/-/new"),
             ("/toggles/<anything:key>/set", "/toggles/planner.write/set"),
             ("/toggles/<anything:key>/revert", "/toggles/planner.write/revert"),
@@ -118,6 +124,8 @@ HEALTH_PAGES = [
 
 _BREAKER = "/api/v1/breakers/<path:service>/<path:name>"
 _THIS_BREAKER = "/api/v1/breakers/planner/graph"
+_BULKHEAD = "/api/v1/bulkheads/<path:service>/<path:name>"
+_THIS_BULKHEAD = "/api/v1/bulkheads/planner/pool"
 
 CONTROL_API = [
     Row("GET", "/api/v1/breakers", "/api/v1/breakers", Api(Scope.READ)),
@@ -139,6 +147,11 @@ CONTROL_API = [
             ("PUT", "policy"),
             ("POST", "policy/rollback"),
         )
+    ),
+    Row("GET", f"{_BULKHEAD}/policy", f"{_THIS_BULKHEAD}/policy", Api(Scope.READ)),
+    *(
+        Row(method, f"{_BULKHEAD}/{verb}", f"{_THIS_BULKHEAD}/{verb}", Api(Scope.OPERATE))
+        for method, verb in (("PUT", "policy"), ("POST", "policy/rollback"))
     ),
     Row("GET", "/api/v1/domains", "/api/v1/domains", Api(Scope.READ)),
     Row("GET", "/api/v1/domains/<path:name>", "/api/v1/domains/graph-eu", Api(Scope.READ)),

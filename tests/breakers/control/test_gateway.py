@@ -95,8 +95,8 @@ def test_a_service_never_seen_is_registered_with_an_empty_document(site: LiveSit
     assert answer.status_code == 200
     assert answer.headers["etag"] == '"0"'
     assert answer.json() == {
-        "version": 0, "service": Current.service, "breakers": {}, "toggles": {}, "degraded": {},
-        "isolated": {}, "commands": [],
+        "version": 0, "service": Current.service, "breakers": {}, "bulkheads": {},
+        "toggles": {}, "degraded": {}, "isolated": {}, "commands": [],
     }  # fmt: skip
     assert Service.objects.filter(name=Current.service).exists()
     assert instance_row().applied_version is None

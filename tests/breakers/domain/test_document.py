@@ -81,6 +81,10 @@ commands = st.lists(
 policies = st.dictionaries(
     st.sampled_from(NAMES), st.dictionaries(st.just("failure_threshold"), st.integers(1, 9))
 )
+bulkheads = st.dictionaries(
+    st.sampled_from(["pool", "graph"]),
+    st.dictionaries(st.sampled_from(["max_concurrent_calls", "max_queue"]), st.integers(1, 9)),
+)
 
 
 @st.composite
@@ -89,6 +93,7 @@ def decisions(draw: Any) -> dict[str, Any]:
         "overrides": draw(overrides),
         "domains": DOMAINS,
         "policies": draw(policies),
+        "bulkheads": draw(bulkheads),
         "toggles": draw(toggles),
         "degraded": draw(degraded),
         "commands": draw(commands),
@@ -182,3 +187,13 @@ def test_a_toggle_is_told_to_the_instances_that_it_names(
 def test_nothing_decided_is_an_empty_document() -> None:
     assert document.build() == document.empty()
     assert document.view({}, instance="a", now=NOW) == document.empty()
+
+
+@given(bulkheads, st.sampled_from(INSTANCES))
+def test_every_instance_is_told_the_limits_of_bulkheads_that_have_any(
+    given: dict[str, dict[str, int]], instance: str
+) -> None:
+    whole = document.build(bulkheads=given)
+    served = document.view(whole, instance=instance, now=NOW)
+    assert served["bulkheads"] == {name: {"policy": of} for name, of in given.items() if of}
+    assert served["breakers"] == {}
