@@ -273,3 +273,37 @@ def test_json_is_read_leniently_where_the_standard_says_so(http: httpx.Client) -
     assert row.attributes["m"] == 7
     # A failed span without any exception is an error all the same.
     assert stored() == (1, 1)
+
+
+def test_names_beyond_a_limit_are_stored_counted_together_and_said(
+    http: httpx.Client, site: LiveSite
+) -> None:
+    """505 operations and addresses in one request, of which 500 are kept apart."""
+    service = f"names-{time.time_ns()}"
+    message = request("GET /0", service=service)
+    spans = message.resource_spans[0].scope_spans[0].spans
+    first = spans[0]
+    first.ClearField("events")
+    first.kind = 3
+    for number in range(1, 505):
+        span = spans.add()
+        span.CopyFrom(first)
+        span.name = f"GET /{number}"
+        span.span_id = number.to_bytes(8, "big")
+        span.attributes.add(key="peer.service").value.string_value = f"host-{number % 503}"
+    answer = http.post(
+        "/v1/traces", content=encoded(message, PROTOBUF), headers={"Content-Type": PROTOBUF}
+    )
+    assert answer.status_code == 200
+    told = ExportTraceServiceResponse.FromString(answer.content).partial_success
+    assert told.rejected_spans == 0
+    assert f"5 spans of service {service}, such as GET /504, are beyond its limit of 500" in (
+        told.error_message
+    )
+    assert Span.objects.filter(service=service).count() == 505
+    key = {"Authorization": f"Bearer {site.operator_key}"}
+    items = http.get("/api/v1/limits", params={"service": service}, headers=key).json()["items"]
+    assert {each["kind"]: (each["items"], each["most"]) for each in items} == {
+        "operation": (5, 500),
+        "peer": (3, 500),
+    }

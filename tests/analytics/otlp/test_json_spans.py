@@ -167,6 +167,16 @@ def test_texts_and_attributes_are_cut_to_their_limits() -> None:
     assert list(many.attributes.values()) == list(range(otlp_values.MAX_ATTRIBUTES))
 
 
+def test_events_and_links_of_a_span_end_at_their_limits_and_the_sender_is_told() -> None:
+    link = {"traceId": "1" * 32, "spanId": "2" * 16}
+    event = {"name": "tick", "timeUnixNano": str(NOW_NS)}
+    body = traces_body(span_json(events=[event] * 300, links=[link] * 300))
+    decoded = otlp_json.decode_traces(body, now_ns=NOW_NS)
+    (span,) = decoded.items
+    assert (len(span.events), len(span.links)) == (otlp_values.MAX_EVENTS, otlp_values.MAX_LINKS)
+    assert decoded.rejections == [(0, otlp_values.MANY_EVENTS), (0, otlp_values.MANY_LINKS)]
+
+
 def test_halves_of_surrogate_pairs_are_replaced() -> None:
     body = traces_body(span_json(name="NAME"))
     cut = body.replace(b"NAME", rb"\ud83d\ude00 \\ud800 \ud83d \ude00 \\\udc00")

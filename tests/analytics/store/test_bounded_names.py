@@ -15,6 +15,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from analytics.choices import NameKind
 from analytics.models import (
     CallName,
     CallRollup,
@@ -30,7 +31,7 @@ from analytics.models import (
 )
 from analytics.selectors.ingest_status import ingest_status
 from analytics.selectors.name_limits import folded_list, folded_totals
-from analytics.services import folds
+from analytics.services import catalogue, folds, ingest, metric_series, metric_streams
 from analytics.services.edges import aliases_write, edges_resolve
 from analytics.services.ingest import StoreResult, store_spans
 from analytics.services.ingest_logs import store_logs
@@ -297,6 +298,32 @@ def test_the_screens_and_the_api_say_what_is_counted_together_and_what_to_do(
     assert "the limit of operations" in service
     assert "the limit of addresses" in service
     assert "addresses that it calls" in viewer.get("/site-health").content.decode()
+
+
+def test_what_a_process_remembers_of_names_is_bounded_and_decides_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(catalogue, "_MAX_REMEMBERED", 4)
+    monkeypatch.setattr(folds, "_MOST_REMEMBERED", 4)
+    monkeypatch.setattr(metric_streams, "_MOST_REMEMBERED", 4)
+    for n in range(12):
+        service = f"pod-{n}"
+        store_spans(
+            batch(*(call(f"{letter}{n}", service=service) for letter in "abcd")),
+            received_at=datetime.now(UTC),
+        )
+        source = [resource(service, str(instance)) for instance in range(4)]
+        store_metrics(
+            batch(*(point("requests", 1.0, source=each) for each in source)),
+            received_at=datetime.now(UTC),
+        )
+    rooms = ingest.memory.names._rooms
+    # At most a batch more than the bound.
+    assert len(rooms[NameKind.OPERATION]._catalogue._known) <= 4 + 3
+    assert len(folds._said) <= 4 + 2
+    assert len(metric_series.memory.streams._full) <= 4 + 1
+    assert CallName.objects.filter(kind="operation").count() == 12 * 3
+    assert folded_totals(now=datetime.now(UTC)) == [("operation", 12, 12), ("stream", 12, 12)]
 
 
 def test_addresses_and_pairs_that_are_not_seen_for_as_long_as_hours_are_kept_are_forgotten() -> (
