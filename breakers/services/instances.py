@@ -65,8 +65,8 @@ FROM unnest(%(services)s::text[], %(instances)s::text[], %(applied)s::bigint[],
 ON CONFLICT (service, instance) DO UPDATE SET
     last_seen = GREATEST(t.last_seen, excluded.last_seen),
     polled_at = excluded.polled_at,
-    applied_version = excluded.applied_version,
-    applied_at = CASE WHEN t.applied_version IS NOT DISTINCT FROM excluded.applied_version
+    applied_version = CASE WHEN {late} THEN t.applied_version ELSE excluded.applied_version END,
+    applied_at = CASE WHEN {late} OR t.applied_version IS NOT DISTINCT FROM excluded.applied_version
         THEN t.applied_at ELSE excluded.polled_at END,
     started_at = COALESCE(excluded.started_at, t.started_at),
     restarts = t.restarts + CASE WHEN t.polled_at IS NOT NULL
@@ -74,12 +74,27 @@ ON CONFLICT (service, instance) DO UPDATE SET
     restarted_at = CASE WHEN t.polled_at IS NOT NULL
         AND excluded.started_at > t.started_at + interval '1 s'
         THEN excluded.polled_at ELSE t.restarted_at END
+WHERE NOT {overtaken}
 RETURNING t.service, t.instance, t.applied_version, t.applied_at = %(now)s
-"""
+""".format(
+    # One process goes forward: an older version of it is an acknowledgement that came late, past
+    # a newer one by way of another web process, or that somebody sent again.
+    late="(abs(extract(epoch FROM excluded.started_at - t.started_at)) <= 1"
+    " AND excluded.applied_version < t.applied_version)",
+    # So does an acknowledgement of a process whose successor polls. With that one gone, it may
+    # be the successor on a clock that was set back.
+    overtaken="COALESCE(excluded.started_at < t.started_at - interval '1 s'"
+    " AND t.polled_at > %(now)s - make_interval(secs => %(polling)s), false)",
+)
+# Who polls is heard of within the longest wait, and some time for the way.
+_POLLING_SECONDS = 90
 
 
 def polls_note(polls: Sequence[Poll], now: datetime) -> None:
-    """Write down who polled and what each has applied; pages hear of what changed."""
+    """Write down who polled and what each has applied; pages hear of what changed.
+
+    Each poll concerns the row of the instance that it names, and no other one.
+    """
     kept = admitted(bounds.INSTANCES, {poll[:2] for poll in polls})
     ordered = sorted((poll for poll in polls if poll[:2] in kept), key=lambda poll: poll[:2])
     if not ordered:
@@ -90,6 +105,7 @@ def polls_note(polls: Sequence[Poll], now: datetime) -> None:
                 _POLLS,
                 {
                     "now": now,
+                    "polling": _POLLING_SECONDS,
                     "services": [poll.service for poll in ordered],
                     "instances": [poll.instance for poll in ordered],
                     "applied": [poll.applied for poll in ordered],

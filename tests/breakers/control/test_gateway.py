@@ -23,6 +23,7 @@ from resilience_site.core.audit import Actor
 from resilience_site.core.choices import Role, Scope
 from resilience_site.core.keys import key_create, key_revoke
 from tests.livesite import LiveSite
+from tests.patience import until
 
 ANA = Actor.system("ana")
 START = 1_790_000_000.0
@@ -182,6 +183,101 @@ def test_an_acknowledgement_concerns_its_own_instance_alone(site: LiveSite) -> N
     assert instance_row("planner-9")
     after = instance_row("planner-1")
     assert (after.applied_version, after.applied_at) == (before.applied_version, before.applied_at)
+
+
+class Fleet:
+    """Two instances of a service, which work by version 1 of its document, and one of another."""
+
+    def __init__(self, site: LiveSite) -> None:
+        self.site = site
+        self.own = Client(site, "planner-1")
+        for client in (self.own, Client(site, "planner-2")):
+            client.poll(started=START)
+        known_breaker()
+        force_open()
+        Client(site, "planner-2").poll(1, started=START)
+        self.own.poll(1, started=START)
+        other = {"service": f"{Current.service}-else", "instance": "planner-1", "wait": 0}
+        self.own.http.get("/api/v1/control", params=other)
+        until(lambda: self.rows().filter(applied_version=1).count() == 2)
+        until(lambda: self.rows().count() == 3)
+
+    @staticmethod
+    def rows() -> QuerySet[Instance]:
+        return Instance.objects.filter(service__startswith=Current.service)
+
+    def known(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """All that the site knows of each instance, once it has noted every poll until now."""
+        name = f"marker-{uuid4().hex}"
+        Client(self.site, name).poll()
+        until(lambda: self.rows().filter(instance=name).exists())
+        self.rows().filter(instance=name).delete()
+        return {(row["service"], row["instance"]): row for row in self.rows().values()}
+
+    def forge(self, tag: str, **changed: Any) -> httpx.Response:
+        """A poll in the name of `planner-1`, or of what is changed, with any acknowledgement."""
+        query = {"service": Current.service, "instance": "planner-1", "wait": 0, **changed}
+        key = f"Bearer {self.site.ingest_key}"
+        headers = {b"If-None-Match": tag.encode(), b"Authorization": key.encode()}
+        return httpx.get(
+            f"{self.site.url}/api/v1/control", params=query, headers=headers, timeout=120
+        )
+
+
+FORGED_TAGS = [
+    '"0"', '"1"', '"2"', '"999999999999999999"', f'"{"9" * 19}"', f'"{"9" * 4000}"', '"-1"', '"1.0"',
+    'W/"0"', "*", '"0", "1"', "1", '""', "' OR 1=1 --", '"\u0661"',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("elsewhere", ["service", "instance", ""])
+def test_a_forged_acknowledgement_changes_the_row_that_it_names_alone(
+    site: LiveSite, elsewhere: str
+) -> None:
+    fleet = Fleet(site)
+    changed = {
+        "service": {"service": f"{Current.service}-else"},
+        "instance": {"instance": "planner-9"},
+        "": {},
+    }[elsewhere]
+    named = (changed.get("service", Current.service), changed.get("instance", "planner-1"))
+    before = fleet.known()
+    for tag in FORGED_TAGS:
+        answer = fleet.forge(tag, **changed)
+        # No tag is a reason to refuse the document, or to hide a change of it.
+        assert answer.status_code == (
+            304 if answer.headers["etag"] == tag.removeprefix("W/") else 200
+        )
+    after = fleet.known()
+    assert named in after
+    for place in before.keys() - {named}:
+        assert after[place] == before[place], place
+    assert after.keys() == before.keys() | {named}
+
+
+@pytest.mark.parametrize("sent_again", ["of this process", "of the one before"])
+def test_an_acknowledgement_that_is_sent_again_does_not_make_an_instance_look_behind(
+    site: LiveSite, sent_again: str
+) -> None:
+    fleet = Fleet(site)
+    before = fleet.known()
+    started = START if sent_again == "of this process" else START - 60
+    assert fleet.forge('"0"', started=started).status_code == 200
+    after = fleet.known()
+    named = (Current.service, "planner-1")
+    facts = ("applied_version", "applied_at", "started_at", "restarts", "restarted_at")
+    assert [after[named][fact] for fact in facts] == [before[named][fact] for fact in facts]
+    assert after[named]["applied_version"] == 1
+
+
+def test_what_was_forged_is_put_right_by_the_next_poll_of_the_instance(site: LiveSite) -> None:
+    fleet = Fleet(site)
+    named = (Current.service, "planner-1")
+    fleet.forge('"0"')
+    assert fleet.known()[named]["applied_version"] == 0
+    assert fleet.own.poll(1, started=START).status_code == 304
+    row = fleet.known()[named]
+    assert (row["applied_version"], row["restarts"]) == (1, 0)
 
 
 def test_a_process_that_began_anew_is_recognised(site: LiveSite) -> None:
