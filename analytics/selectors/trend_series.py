@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Q
-
 from analytics.selectors.error_totals import pattern_counts
 from analytics.selectors.figure_hours import radius_by_step, saturation_by_step
 from analytics.selectors.rollups import step_for
@@ -23,9 +21,8 @@ from analytics.selectors.series import (
 from analytics.selectors.slo_trends import budget_left_by_step, burn_by_step
 from analytics.selectors.sources import HOUR
 from health.domain.availability import DEFAULT, Availability, total
-from health.domain.reliability import Failure, Reliability, joined, reliability
-from health.models import Outage
 from health.selectors.availability import critical_services
+from health.selectors.failures import NONE, failures_by_step
 from health.selectors.seconds import service_bands
 from resilience_site.core.problems import Invalid
 from resilience_site.core.timerange import TimeRange, parse_range
@@ -155,52 +152,19 @@ def _health_score(at: Sequence[datetime], step: timedelta, service: str, now: da
 
 
 def _mttr(at: Sequence[datetime], step: timedelta, service: str, now: datetime) -> Found:
-    found = _reliabilities(at, step, service, now)
+    found = failures_by_step(_watched(service), at[0], at[-1] + step, step)
     return {moment: (each.mttr, each.repaired) for moment, each in found.items()}
 
 
 def _mtbf(at: Sequence[datetime], step: timedelta, service: str, now: datetime) -> Found:
-    found = _reliabilities(at, step, service, now)
-    return {moment: (each.mtbf, each.failures) for moment, each in found.items()}
-
-
-def _reliabilities(
-    at: Sequence[datetime], step: timedelta, service: str, now: datetime
-) -> dict[datetime, Reliability]:
     names = _watched(service)
     seconds = _availabilities(at, names, min(now, at[-1] + step))
-    wanted = Q(check_row__critical=True, check_row__service__name__in=names)
-    rows = (
-        Outage.objects.filter(wanted, Q(ended_at=None) | Q(ended_at__gte=at[0]))
-        .filter(started_at__lt=at[-1] + step)
-        .order_by()
-        .values("check_row__service__name", "started_at", "ended_at", "held_by")
-    )
-    by_service: dict[str, list[Failure]] = {}
-    for row in rows:
-        failure = Failure(row["started_at"], row["ended_at"], row["held_by"])
-        by_service.setdefault(row["check_row__service__name"], []).append(failure)
-    # Outages of several checks of a service are one; of several services they are several.
-    failures = [each for of_one in by_service.values() for each in joined(of_one)]
-    by_step = _by_step(failures, at[0], step)
+    found = failures_by_step(names, at[0], at[-1] + step, step)
     return {
-        moment: reliability(by_step.get(place, ()), moment, moment + step, each.good)
-        for place, (moment, each) in enumerate(zip(at, seconds, strict=False))
+        moment: (each.good / began if began else None, began)
+        for moment, each in zip(at, seconds, strict=False)
+        for began in (found.get(moment, NONE).failures,)
     }
-
-
-def _by_step(
-    failures: Sequence[Failure], first: datetime, step: timedelta
-) -> dict[int, list[Failure]]:
-    """The failures that began or ended in each step, by its place."""
-    found: dict[int, list[Failure]] = {}
-    for each in failures:
-        places = {int((each.started_at - first) // step)}
-        if each.ended_at is not None:
-            places.add(int((each.ended_at - first) // step))
-        for place in places:
-            found.setdefault(place, []).append(each)
-    return found
 
 
 def _watched(service: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +17,9 @@ from analytics.models import ErrorTotal
 from analytics.selectors.trend_series import TREND_METRICS
 from analytics.selectors.trends import Trend, trend_read
 from analytics.services.call_hours import call_hours_sum
+from health.domain.reliability import Failure, joined, reliability
 from health.models import Outage
+from health.selectors.failures import NONE, failures_by_step
 from resilience_site.config import config
 from resilience_site.core import keys
 from resilience_site.core.audit import Actor
@@ -157,6 +160,47 @@ def test_repairs_and_availability_come_from_the_health_of_services() -> None:
     assert read("mttr", DAY, service="other", step=HOUR).points[-4].value is None
     mtbf = {p.at: p for p in read("mtbf", DAY, service="planner", step=HOUR).points}
     assert mtbf[begin].count == 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_failures_are_put_together_as_the_domain_says(seed: int) -> None:
+    """Outages that overlap, touch, lie in one another, go on or do not count."""
+    chance = random.Random(seed)
+    world, first = World(start=NOW - 30 * DAY), NOW.replace(minute=0) - 4 * DAY
+    failures: dict[str, list[Failure]] = {"a": [], "b": []}
+    for service, own in failures.items():
+        for name in ("one", "two", "three"):
+            check = world.check(f"{service}-{name}", service=service, critical=name != "three")
+            at = first - DAY
+            for _ in range(40):
+                at += chance.choice([0, 1, 20, 90, 300]) * MINUTE
+                ended_at = at + chance.choice([0, 1, 20, 90, 300]) * MINUTE
+                held_by = chance.choice(["", "", "flapping", "maintenance", "unreachable"])
+                Outage.objects.create(
+                    check_row=check, started_at=at, confirmed_at=at, announce_at=at,
+                    ended_at=ended_at, held_by=held_by,
+                )  # fmt: skip
+                own += [Failure(at, ended_at, held_by)] * (name != "three")
+                at = ended_at
+    lasting = Outage.objects.filter(started_at__gte=NOW - DAY, check_row__critical=True).first()
+    if lasting is not None:
+        Outage.objects.filter(id=lasting.id).update(ended_at=None, held_by="")
+        own = failures[lasting.check_row.service_id]
+        own.remove(Failure(lasting.started_at, lasting.ended_at, lasting.held_by))
+        own.append(Failure(lasting.started_at, None))
+    found = failures_by_step(["a", "b"], first, NOW, HOUR)
+    together = [
+        each
+        for own in failures.values()
+        for each in joined(f for f in own if f.ended_at is None or f.ended_at >= first)
+    ]
+    for number in range((NOW - first) // HOUR + 1):
+        at = first + number * HOUR
+        said = reliability(together, at, min(at + HOUR, NOW), 0.0)
+        each = found.get(at, NONE)
+        assert (each.failures, each.repaired) == (said.failures, said.repaired), at
+        assert each.mttr == (None if said.mttr is None else pytest.approx(said.mttr)), at
+    assert sum(each.failures for each in found.values()) > 20
 
 
 def test_with_trends_switched_off_the_points_stay(monkeypatch: pytest.MonkeyPatch) -> None:
