@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from breakers.models import (
     Breaker,
     BreakerTransition,
+    Bulkhead,
     Command,
     CommandReport,
     Instance,
@@ -21,6 +22,7 @@ from resilience_site.core.models import AuditEntry
 from tests.demo.graph import Graph
 from tests.livesite import LiveSite, WebProcess
 from tests.patience import until
+from tests.screens import PATIENCE
 
 from .conftest import ANSWER_SECONDS, SERVICE, SteeredPlanner, label, steered_planner
 
@@ -111,6 +113,38 @@ def test_a_reset_is_carried_out_once_and_reported(site: LiveSite, planner: Steer
     assert report.outcome == "succeeded"
     # All who live have reported: the command leaves the document.
     until(lambda: not Command.objects.filter(ended_at=None).exists())
+
+
+def test_a_bulkhead_tuned_in_the_browser_has_that_limit_until_it_is_rolled_back(
+    site: LiveSite, planner: SteeredPlanner, page: Page
+) -> None:
+    pool = "user_operations"
+    reported = Bulkhead.objects.filter(service=SERVICE, name=pool, instance=planner.instance)
+
+    def works_by(limit: int) -> bool:
+        return reported.filter(limit=limit).exists()
+
+    until(lambda: works_by(20))
+    site.sign_in(page.context, Role.OPERATOR, "ben")
+    page.goto(f"/bulkheads/{SERVICE}/{pool}")
+    page.get_by_role("link", name="Tune", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Calls at once").fill("3")
+    dialog.get_by_label("Reason").fill("Graph bears three")
+    dialog.get_by_role("button", name="Request these settings").click()
+
+    until(lambda: works_by(3))
+    # The page claims it for the planner that has said so, and shows what that reports.
+    row = page.get_by_role("row").filter(has_text=planner.instance)
+    expect(row).to_contain_text("version 1 applied", timeout=PATIENCE)
+    expect(row).to_contain_text("of 3", timeout=PATIENCE)
+    assert not planner.call("list_tasks", limit=1).get("isError")
+    entry = AuditEntry.objects.get(action="bulkhead.policy")
+    assert (entry.actor, entry.reason) == ("ben", "Graph bears three")
+
+    back = {"number": 0, "reason": "Graph is well again"}
+    act(site, "POST", f"bulkheads/{SERVICE}/{pool}/policy/rollback", back)
+    until(lambda: works_by(20))
 
 
 def transitions(instance: str) -> list[str]:
