@@ -61,10 +61,12 @@ UNSUCCESSFUL: Final = frozenset({RunState.FAILED, RunState.ROLLED_BACK, RunState
 
 
 class StepState(models.TextChoices):
-    """`unknown`: whoever ran it died meanwhile, so that it is verified before it is run again."""
+    """`verifying`: its action ended, and what verifies the step has not come true yet. `unknown`:
+    whoever ran it died meanwhile, so that it is verified before it is run again."""
 
     PENDING = "pending", "pending"
     RUNNING = "running", "running"
+    VERIFYING = "verifying", "verifying"
     SUCCEEDED = "succeeded", "succeeded"
     FAILED = "failed", "failed"
     UNKNOWN = "unknown", "unknown"

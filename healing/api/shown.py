@@ -55,7 +55,10 @@ def run_shown(run: HealingRun) -> dict[str, Any]:
 
 
 def step_shown(step: HealingStep) -> dict[str, Any]:
-    return {name: getattr(step, name) for name in _STEP}
+    return {
+        **{name: getattr(step, name) for name in _STEP},
+        "verification": step.verification if step.verification.get("words") else None,
+    }
 
 
 def opportunity_shown(found: Opportunity, run_id: Any = None) -> dict[str, Any]:

@@ -18,6 +18,8 @@ Patterns = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=200)]], Field(max_length=50)
 ]
 Seconds = Annotated[float, Field(ge=0, le=7 * DAY)]
+# Figures that every service has, as trends call them.
+FigureName = Literal["error_rate", "errors", "traffic", "latency_p50", "latency_p95", "latency_p99"]
 
 
 class _Form(BaseModel):
@@ -31,8 +33,9 @@ class Trigger(_Form):
     the type of the trigger has it. `kinds` are kinds of checks. `criticality` is that of the
     service: a critical failure is a confirmed outage of one that is critical or high.
     `for_seconds`: how long it must have failed; what is over sooner starts nothing. `output` are
-    patterns over what the check last said. `quiet_seconds` and `workflows` are of `healed`: how
-    long nothing must have failed since a heal by one of these workflows.
+    patterns over what the check last said. `quiet_seconds`, `workflows` and `degraded` are of
+    `healed`: how long nothing must have failed since a heal by one of these workflows, and whether
+    the service has to run at the lower level that the heal set.
     """
 
     type: Literal[
@@ -47,6 +50,7 @@ class Trigger(_Form):
     for_seconds: Seconds = 0.0
     quiet_seconds: Seconds = 600.0
     workflows: Patterns = []
+    degraded: bool = False
 
 
 class Call(_Form):
@@ -71,10 +75,30 @@ class Precondition(_Form):
     required: bool = False
 
 
+class StepVerification(_Form):
+    """What has to come true after the action, within `timeout_seconds`; else the attempt has failed.
+
+    `passing`: the target is well by what verifies the run, or by the check of its service that
+    `check` names, `passes` times in a row. `breaker_closed`: the run's breaker, or the one of its
+    service that `breaker` names, lets calls through. `quiet`: nothing of the target fails.
+    `metric`: a figure of its service is `above` or `below` a bound, in a minute after the action.
+    """
+
+    type: Literal["passing", "breaker_closed", "quiet", "metric"]
+    check: Annotated[str, Field(max_length=200)] = ""
+    breaker: Annotated[str, Field(max_length=200)] = ""
+    passes: Annotated[int, Field(ge=1, le=20)] = 1
+    metric: FigureName | None = None
+    above: float | None = None
+    below: float | None = None
+    timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
+
+
 class Step(_Form):
     """One step; `after` names steps that come before it (by default the one above it).
 
-    `retries` are further attempts after the first, `retry_seconds` apart and doubling.
+    `retries` are further attempts after the first, `retry_seconds` apart and doubling; one whose
+    `verification` does not come true has failed like one whose action did.
     `compensate` undoes it; an action may know how to undo itself, or be safe to leave as it is.
     """
 
@@ -86,6 +110,7 @@ class Step(_Form):
     retries: Annotated[int, Field(ge=0, le=5)] = 0
     retry_seconds: Annotated[float, Field(ge=0, le=300)] = 2.0
     after: list[Name] | None = None
+    verification: StepVerification | None = None
     compensate: Call | None = None
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)

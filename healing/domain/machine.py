@@ -77,12 +77,13 @@ class Thing:
     """What a run does next.
 
     `examine`: find out whether step `n` took effect. `act`: do step `n`, not before `at`.
+    `prove`: see whether what step `n` is verified by has come true.
     `verify`: see whether the target is well. `give_up`: step `n` failed, and the rest is in vain.
     `exhausted`: everything was done, and the target is not well. `undo`: undo step `n`.
     `undone`: there is nothing left to undo.
     """
 
-    kind: Literal["examine", "act", "verify", "give_up", "exhausted", "undo", "undone"]
+    kind: Literal["examine", "act", "prove", "verify", "give_up", "exhausted", "undo", "undone"]
     n: int = 0
     at: datetime | None = None
 
@@ -95,18 +96,27 @@ def next_thing(run: RunSeen) -> Thing:
             return Thing("examine", step.n)
     if run.undoing:
         return _next_undo(steps)
+    for step in steps:
+        if step.state == "verifying":
+            return Thing("prove", step.n)
     if not run.ladder:
         failed = next((each for each in steps if each.state == "failed"), None)
         if failed is not None:
             return Thing("give_up", failed.n)
     waiting = next((each for each in steps if each.state == "pending"), None)
     if run.ladder or waiting is None:
-        done = [each for each in steps if each.state == "succeeded"]
+        done = [each for each in steps if _is_done(each)]
         if done and not _is_verified(done[-1], run.verified_from):
             return Thing("verify", done[-1].n)
     if waiting is not None:
         return Thing("act", waiting.n, waiting.retry_at)
     return Thing("exhausted")
+
+
+def _is_done(step: StepSeen) -> bool:
+    """Whether it acted and is behind the run. One that was to be tried again and need not be, as
+    its target had become well meanwhile, may be what healed it."""
+    return step.state == "succeeded" or (step.state == "skipped" and step.attempts > 0)
 
 
 def _is_verified(step: StepSeen, verified_from: datetime | None) -> bool:
@@ -127,5 +137,6 @@ def _next_undo(steps: Sequence[StepSeen]) -> Thing:
 
 
 def may_have_acted(step: StepSeen) -> bool:
-    """Whether a step may have changed anything: one that failed may have done so half way."""
-    return step.attempts > 0 and step.state in ("succeeded", "failed", "compensated")
+    """Whether a step may have changed anything: one that failed, or that waits for another attempt,
+    may have done so half way."""
+    return step.attempts > 0 and step.state not in _OPEN_STEP

@@ -11,7 +11,7 @@ What a step's action is comes from outside: see `Facts`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -232,9 +232,34 @@ def _step_judged(n: int, step: Step, known: Known) -> list[tuple[Path, str]]:
             "is undone where the run fails."
         )
         wrong.append((place, words))
+    wrong += [((*place, "verification", *at), words) for at, words in _proof_judged(step)]
     before = step.precondition
     if before is not None and before.type == "has_way" and before.way not in known.ways:
         wrong.append(((*place, "precondition", "way"), f"{before.way!r} is no way of targets."))
+    return wrong
+
+
+def _proof_judged(step: Step) -> list[tuple[Path, str]]:
+    """What is wrong with what verifies a step: a field that its type does not go by, and a figure
+    without its bound."""
+    found = step.verification
+    if found is None:
+        return []
+    of_type = {"check": "passing", "breaker": "breaker_closed", "metric": "metric"}
+    wrong: list[tuple[Path, str]] = [
+        ((name,), f"is of the type {type_}, not of {found.type}.")
+        for name, type_ in of_type.items()
+        if getattr(found, name) and found.type != type_
+    ]
+    bounds = [name for name in ("above", "below") if getattr(found, name) is not None]
+    if found.type != "metric":
+        wrong += [((name,), f"is of the type metric, not of {found.type}.") for name in bounds]
+    elif found.metric is None:
+        wrong.append(((), "of the type metric names the metric."))
+    elif not bounds:
+        wrong.append(((), f"says by above or below what {found.metric} has to be."))
+    elif (found.above or 0.0) >= (found.below or 0.0) and len(bounds) == 2:
+        wrong.append((("above",), f"nothing is above {found.above:g} and below {found.below:g}."))
     return wrong
 
 
@@ -283,12 +308,27 @@ def _whole_judged(definition: Definition) -> list[tuple[Path, str]]:
                 wrong.append((("steps", n, "after"), words))
     triggers: list[tuple[Path, Trigger]] = [(("trigger",), definition.trigger)]
     triggers += [(("triggers", n), each) for n, each in enumerate(definition.triggers)]
+    wrong += _breakers_judged(definition, [each for _, each in triggers])
     telling = _TELLING.get(definition.target)
     for place, trigger in triggers:
         if telling is not None and trigger.type not in telling:
             words = f"{trigger.type} tells of no {definition.target}; {' and '.join(telling)} do."
             wrong.append(((*place, "type"), words))
     return wrong
+
+
+def _breakers_judged(definition: Definition, triggers: Sequence[Trigger]) -> list[tuple[Path, str]]:
+    """A step that is verified by the breaker of its run needs a run that is about one."""
+    if definition.target == "breaker" or all(each.type == "breaker_open" for each in triggers):
+        return []
+    words = "names the breaker, as not every run of this workflow is about one."
+    return [
+        (("steps", n, "verification"), words)
+        for n, each in enumerate(definition.steps)
+        if each.verification is not None
+        and each.verification.type == "breaker_closed"
+        and not each.verification.breaker
+    ]
 
 
 def _own_text(lines: Lines, path: Path, definition: Definition, value: Mapping[str, Any]) -> str:

@@ -184,6 +184,10 @@ class HealingStep(models.Model):
     # At most 64 KiB, cleaned of secrets. In a dry run: the exact effect that it would have.
     output = models.TextField(blank=True, default="")
     error = models.TextField(blank=True, default="")
+    # How it was verified, where it is: {"words", "since", "until", "passes", "text", "well",
+    # "rounds", "doubt"}. `rounds` counts attempts whose verification did not come true; `doubt`:
+    # nobody saw the end of the action.
+    verification = models.JSONField(default=dict)
     # --- How it was undone
     undo_state = models.CharField(max_length=11, choices=StepState, blank=True, default="")
     undo_started_at = models.DateTimeField(null=True)

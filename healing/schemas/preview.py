@@ -13,13 +13,15 @@ from healing.schemas.runs import VerdictOut
 
 
 class EffectOut(Schema):
-    """What a step would do: `text` is its exact effect, or why it would be skipped or cannot be."""
+    """What a step would do: `text` is its exact effect, or why it would be skipped or cannot be;
+    `verification` what it would be verified by, if by anything of its own."""
 
     name: str
     action: str
     resolved: str
     state: Literal["would", "skipped", "cannot"]
     text: str
+    verification: str
 
 
 class WouldRunOut(Schema):

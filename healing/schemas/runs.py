@@ -34,8 +34,21 @@ class VerdictOut(Schema):
     facts: dict[str, Any]
 
 
+class StepVerifiedOut(Schema):
+    """How a step is verified by itself: what by, in words, and how that stands. `well` is null while
+    it has not come true and there is time left, and in a dry run."""
+
+    words: str
+    well: bool | None = None
+    text: str = ""
+    passes: int = 0
+    since: datetime | None = None
+    until: datetime | None = None
+
+
 class StepOut(Schema):
-    """A step. `output` is at most 64 KiB; in a dry run it says the exact effect."""
+    """A step. `output` is at most 64 KiB; in a dry run it says the exact effect. `verification` is
+    null for a step that is not verified by itself, or not yet."""
 
     n: int
     name: str
@@ -48,6 +61,7 @@ class StepOut(Schema):
     ended_at: datetime | None
     output: str
     error: str
+    verification: StepVerifiedOut | None
     undo_state: StepState | Literal[""]
     undo_output: str
 

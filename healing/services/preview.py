@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from healing.actions.base import ActionFailed, Context, Subject
@@ -16,10 +16,12 @@ from healing.domain.definition import Step
 from healing.domain.guardrails import Verdict
 from healing.domain.matching import Failing
 from healing.domain.output import output_clean
-from healing.models import HealingRun, Opportunity
+from healing.models import Opportunity
 from healing.selectors.standing import failures_standing
 from healing.services.detecting.opportunities import Answer, Key, answers_to
 from healing.services.guardrails import guardrails_judge
+from healing.services.runs.conditions import condition_words
+from healing.services.runs.entries import run_imagined
 from healing.services.runs.preconditions import precondition_missing
 from healing.services.runs.steps import guarded
 from healing.services.targets import step_resolve
@@ -36,13 +38,15 @@ MOST: Final = 50
 @dataclass(frozen=True)
 class StepEffect:
     """What a step would do. `state`: `would` (with the exact effect in `text`), `skipped` and
-    `cannot` (with the reason in `text`)."""
+    `cannot` (with the reason in `text`). `verification`: what it would be verified by, in words;
+    empty for a step that is not verified by itself."""
 
     name: str
     action: str
     resolved: str
     state: str
     text: str
+    verification: str = ""
 
 
 @dataclass(frozen=True)
@@ -165,7 +169,8 @@ def _effect(
     clock: Callable[[], float],
     until: float,
 ) -> StepEffect:
-    missing = precondition_missing(step.precondition, _as_run(subject, now), now)
+    run = run_imagined(subject, now)
+    missing = precondition_missing(step.precondition, run, now)
     if missing:
         return StepEffect(step.id, step.action, "", "skipped", missing)
     deadline = min(until, clock() + _EFFECT_SECONDS)
@@ -187,14 +192,5 @@ def _effect(
         return StepEffect(
             step.id, step.action, found, "cannot", output_clean(error.message, secrets)
         )
-    return StepEffect(step.id, step.action, found, "would", output_clean(told, secrets))
-
-
-def _as_run(subject: Subject, now: datetime) -> HealingRun:
-    """The run that it would be, as far as preconditions look at it; it is stored nowhere."""
-    fields: dict[str, Any] = {
-        "target_kind": subject.kind, "target": subject.name, "service": subject.service,
-        "check_id": subject.check_id, "trigger_kind": subject.trigger_kind,
-        "trigger_key": subject.trigger_key, "trigger": subject.trigger, "created_at": now,
-    }  # fmt: skip
-    return HealingRun(**fields)
+    verified = condition_words(step.verification, run, now) if step.verification else ""
+    return StepEffect(step.id, step.action, found, "would", output_clean(told, secrets), verified)

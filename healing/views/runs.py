@@ -77,12 +77,25 @@ class StepRow:
     took: str
     undone: str
     undo_took: str
+    verified: str
+
+
+@dataclass(frozen=True)
+class Verified:
+    """How the run as a whole is verified: by what, and how that stands."""
+
+    proof: str
+    text: str
+    state: str
+    tone: str
+    since: datetime | None
 
 
 _TONES: Final = {
     StepState.SUCCEEDED: "ok",
     StepState.FAILED: "bad",
     StepState.RUNNING: "info",
+    StepState.VERIFYING: "info",
     StepState.UNKNOWN: "warn",
     StepState.COMPENSATED: "warn",
 }
@@ -102,6 +115,7 @@ def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
         "state": shown_state(found),
         "verdict": run_verdict(found, now),
         "steps": [_step_row(each) for each in steps_of(found)],
+        "verified": _verified(found),
         "guardrails": guardrails(found.guardrails),
         "target_link": target_link(found.target_kind, found.target, found.service),
         "took": took(found.started_at, found.ended_at),
@@ -137,7 +151,32 @@ def _step_row(step: HealingStep) -> StepRow:
         took=took(step.started_at, step.ended_at),
         undone=step.undo_state,
         undo_took=took(step.undo_started_at, step.undo_ended_at),
+        verified=_step_verified(step),
     )
+
+
+def _step_verified(step: HealingStep) -> str:
+    """What a step is verified by and what that said, in words; empty where by nothing of its own."""
+    told = step.verification
+    if not told.get("words"):
+        return ""
+    said = f": {told['text']}" if told.get("text") else ""
+    verb = "To be verified" if told.get("well") is None else "Verified"
+    if told.get("well") is False:
+        verb = "Was to be verified"
+    return f"{verb} {told['words']}{said}."
+
+
+def _verified(run: HealingRun) -> Verified | None:
+    """The run's own verification, once it began."""
+    told = run.evidence.get("verification")
+    if run.verify_since is None or not isinstance(told, dict) or not told.get("proof"):
+        return None
+    state = {RunState.VERIFYING: "verifying", RunState.SUCCEEDED: "succeeded"}.get(
+        RunState(run.state), "failed"
+    )
+    tone = {"verifying": "info", "succeeded": "ok"}.get(state, "bad")
+    return Verified(told["proof"], told.get("text", ""), state, tone, run.verify_since)
 
 
 def _facts(run: HealingRun) -> list[tuple[str, str]]:

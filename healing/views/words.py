@@ -67,6 +67,7 @@ def run_verdict(run: HealingRun, now: datetime) -> Verdict:
     """How a run stands, in one sentence."""
     steps = steps_of(run)
     running = next((each for each in steps if each.state == "running"), None)
+    proven = next((each for each in steps if each.state == "verifying"), None)
     over = sum(1 for each in steps if each.ended_at is not None)
     detail = f"{over} of {len(steps)} steps are over"
     match shown_state(run):
@@ -79,6 +80,12 @@ def run_verdict(run: HealingRun, now: datetime) -> Verdict:
             )  # fmt: skip
         case "running" if run.undoing:
             return Verdict("warn", "arrow-uturn-left", f"It undoes what it did: {run.undoing}")
+        case "running" if proven is not None:
+            own = proven.verification
+            return Verdict(
+                "info", "magnifying-glass", f"Step {proven.n}, {_action(proven)}, is verified "
+                f"{own.get('words', '')}.", own.get("text", ""),
+            )  # fmt: skip
         case "running":
             step = f"Step {running.n}, {_action(running)}, runs." if running else "It runs."
             return Verdict("info", "wrench", step, detail)
@@ -94,6 +101,9 @@ def run_verdict(run: HealingRun, now: datetime) -> Verdict:
             if again is not None:
                 sentence = f"It healed, but failed again after {took(run.ended_at, again)}."
                 return Verdict("bad", "x-circle", sentence, run.outcome)
+            if run.evidence.get("verification", {}).get("by") == "nothing":
+                sentence = "Its steps took effect; nothing tells whether that healed."
+                return Verdict("warn", "check-circle", sentence, run.outcome)
             return Verdict("ok", "check-circle", "It healed, and that was verified.", run.outcome)
         case "dry_run":
             return Verdict("info", "eye", "This is what it would have done.", run.outcome)

@@ -8,7 +8,14 @@ from typing import Any, Final
 
 from healing.actions.registry import actions_known
 from healing.choices import TriggerKind
-from healing.domain.definition import Definition, Guards, Precondition, Step, Trigger
+from healing.domain.definition import (
+    Definition,
+    Guards,
+    Precondition,
+    Step,
+    StepVerification,
+    Trigger,
+)
 from healing.domain.ways import WAYS
 from resilience_site.config import config
 from resilience_site.core.formatting import duration
@@ -74,6 +81,8 @@ def _trigger(trigger: Trigger) -> str:
         case "healed":
             by = f" by {_any(trigger.workflows)}" if trigger.workflows else ""
             words = f"A heal{by}{of} has held for {duration(trigger.quiet_seconds)}"
+            if trigger.degraded:
+                words += ", and the service still runs at the lower level that it set"
         case _:
             words = "A person starts it"
     if trigger.criticality:
@@ -91,6 +100,8 @@ def _step(n: int, step: Step) -> StepWords:
         terms.append(f"tried up to {step.retries + 1} times, {apart} apart and more")
     if step.precondition is not None:
         terms.insert(0, _precondition(step.precondition))
+    if step.verification is not None:
+        terms.append(_own_verification(step.verification))
     if step.after:
         terms.append(f"after {', '.join(step.after)}")
     if step.compensate is not None:
@@ -108,6 +119,25 @@ def _step(n: int, step: Step) -> StepWords:
 def _precondition(found: Precondition) -> str:
     words = _PRECONDITIONS.get(found.type, f"only where the service has the way {found.way}")
     return f"{words}, else it has failed" if found.required else words
+
+
+def _own_verification(found: StepVerification) -> str:
+    within = f"within {duration(found.timeout_seconds)}"
+    times = "once" if found.passes == 1 else f"{found.passes} times in a row"
+    match found.type:
+        case "passing":
+            what = f"check {found.check}" if found.check else "what tells of the target"
+            words = f"{what} has passed {times} {within}"
+        case "breaker_closed":
+            name = f" {found.breaker}" if found.breaker else ""
+            words = f"the breaker{name} lets calls through {within}"
+        case "quiet":
+            words = f"nothing of the target fails {within}"
+        case _:
+            bounds = [("above", found.above), ("below", found.below)]
+            told = " and ".join(f"{word} {value:g}" for word, value in bounds if value is not None)
+            words = f"{found.metric} of the service is {told} {within}"
+    return f"done only once {words}, else it has failed"
 
 
 def _verification(definition: Definition) -> list[tuple[str, str]]:

@@ -198,6 +198,7 @@ BADGES: Final[dict[str, dict[str, Badge]]] = {
     "healing_step": {
         "pending": Badge("To come", "idle", "clock"),
         "running": Badge("Running", "info", "wrench"),
+        "verifying": Badge("Verifying", "info", "magnifying-glass"),
         "succeeded": Badge("Done", "ok", "check-circle"),
         "failed": Badge("Failed", "bad", "x-circle"),
         "unknown": Badge("Not known", "note", UNKNOWN_ICON),

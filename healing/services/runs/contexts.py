@@ -41,11 +41,12 @@ def context_of(
     part: str = "",
 ) -> Context:
     """What the action of a step may use for so many seconds. `part` tells the keys of what undoes
-    a step from those of the step."""
+    a step from those of the step. An attempt that was done and did not help is followed by one
+    that is another, also for targets that know idempotence."""
     hands.lease.allow(seconds + GRACE_SECONDS)
     return Context(
         subject=subject_of(run),
-        key=f"{run.pk}:{step.n}{part}",
+        key=f"{run.pk}:{step.n}{_round(step)}{part}",
         started_at=hands.now(),
         deadline=time.monotonic() + seconds,
         clock=time.monotonic,
@@ -56,3 +57,8 @@ def context_of(
         reason=str(run.trigger.get("text") or run.reason),
         before=before,
     )
+
+
+def _round(step: HealingStep) -> str:
+    rounds = step.verification.get("rounds", 0)
+    return f":{rounds}" if rounds else ""

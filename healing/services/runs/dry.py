@@ -6,6 +6,7 @@ from healing.actions.base import ActionFailed
 from healing.choices import RunState, StepState
 from healing.domain.output import output_clean
 from healing.models import HealingRun, HealingStep
+from healing.services.runs.conditions import condition_words
 from healing.services.runs.contexts import Hands, context_of
 from healing.services.runs.ending import run_end
 from healing.services.runs.entries import subject_of
@@ -43,6 +44,9 @@ def _told(hands: Hands, run: HealingRun, step: HealingStep) -> None:
         context = context_of(hands, run, step, _EFFECT_SECONDS, {})
         told = guarded(lambda: resolved.action.effect(resolved.parameters, context), "Its effect")
         step.output = output_clean(told, secrets)
+        if wanted.verification is not None:
+            words = condition_words(wanted.verification, run, hands.now())
+            step.verification = {"words": words}
         missing = precondition_missing(wanted.precondition, run, hands.now())
         if missing:
             step.state, step.error = StepState.SKIPPED, missing

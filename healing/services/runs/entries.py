@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from healing.actions.base import Subject
@@ -21,6 +22,17 @@ def subject_of(run: HealingRun) -> Subject:
         trigger_key=run.trigger_key,
         trigger=run.trigger,
     )
+
+
+def run_imagined(subject: Subject, now: datetime) -> HealingRun:
+    """The run that it would be, as far as preconditions and proofs look at it; it is stored
+    nowhere."""
+    fields: dict[str, Any] = {
+        "target_kind": subject.kind, "target": subject.name, "service": subject.service,
+        "check_id": subject.check_id, "trigger_kind": subject.trigger_kind,
+        "trigger_key": subject.trigger_key, "trigger": subject.trigger, "created_at": now,
+    }  # fmt: skip
+    return HealingRun(**fields)
 
 
 def run_entry(kind: str, run: HealingRun, text: str, **more: Any) -> Entry:

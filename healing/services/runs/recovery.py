@@ -18,6 +18,7 @@ from healing.services.runs.contexts import Hands, Now, utc_now
 from healing.services.runs.dry import run_dry
 from healing.services.runs.ending import run_end, run_move
 from healing.services.runs.leases import lease_claim
+from healing.services.runs.proving import step_prove
 from healing.services.runs.reaper import approval_end
 from healing.services.runs.standing import recovered_by_itself
 from healing.services.runs.steps import step_act, step_examine, steps_doubt
@@ -130,11 +131,14 @@ def _do(
     step = next((each for each in run.steps.all() if each.n == thing.n), None)
     match thing.kind:
         case "act" if thing.at is not None and thing.at > hands.now():
-            return thing.at
+            # A run that waits for another attempt is not over its deadline before anyone looks.
+            return min(thing.at, run.deadline)
         case "act" if step is not None:
             step_act(hands, run, step)
         case "examine" if step is not None:
             step_examine(hands, run, step)
+        case "prove" if step is not None:
+            return step_prove(hands, run, step)
         case "verify":
             _verification_begin(hands, run, definition)
         case "undo" if step is not None:
@@ -181,12 +185,15 @@ def _seen(run: HealingRun, definition: Definition) -> RunSeen:
 def _verification_begin(hands: Hands, run: HealingRun, definition: Definition) -> None:
     now = hands.now()
     seconds = verification_seconds(definition)
+    proof = verification_begin(run, now)
     with hands.lease.writing() as row:
+        told = {"proof": proof.words, "by": proof.kind, "text": ""}
         run_move(
-            row, RunState.VERIFYING, f"Looking whether {row.target} is well again",
+            row, RunState.VERIFYING,
+            f"Looking whether {row.target} is well again: told by {proof.words}",
             verify_since=now, verify_until=now + timedelta(seconds=seconds), passes=0,
+            evidence={**row.evidence, "verification": told},
         )  # fmt: skip
-    verification_begin(run, now)
 
 
 def _verify(hands: Hands, run: HealingRun, definition: Definition) -> datetime | None:

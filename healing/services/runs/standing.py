@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -25,15 +25,25 @@ def breakers_of(run: HealingRun, now: datetime) -> list[str]:
         rows = rows.filter(service=service, name=name)
     else:
         rows = rows.filter(key=run.trigger_key)
-    states = {(each.service, each.instance): each.state for each in rows}
-    services = {service for service, _ in states}
+    return _states(rows, now)
+
+
+def breakers_of_service(service: str, now: datetime, name: str = "") -> list[str]:
+    """The states of the breakers of a service, or of the one of this name, likewise."""
+    rows = Breaker.objects.filter(service=service)
+    return _states(rows.filter(name=name) if name else rows, now)
+
+
+def _states(rows: Iterable[Breaker], now: datetime) -> list[str]:
+    states = {(each.service, each.instance, each.name): each.state for each in rows}
+    services = {service for service, *_ in states}
     live = {
         (each.service, each.instance)
         for service in services
         for each in live_instances(now, service)
     }
     # One that ended left the last state of its breaker behind.
-    return [state for place, state in states.items() if place in live] or list(states.values())
+    return [state for place, state in states.items() if place[:2] in live] or list(states.values())
 
 
 def recovered_by_itself(run: HealingRun, now: datetime) -> bool:

@@ -1,4 +1,7 @@
-"""Steps: what is seen before the act is written down first, then the act, then what it came to."""
+"""Steps: what is seen before the act is written down first, then the act, then what it came to.
+
+A step that has a verification of its own is `verifying` once its action ended; see `proving`.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from healing.choices import StepState
 from healing.domain.definition import Step, definition_of
 from healing.domain.output import output_clean, values_clean
 from healing.models import HealingRun, HealingStep
+from healing.services.runs.conditions import condition_words
 from healing.services.runs.contexts import Hands, context_of
 from healing.services.runs.entries import step_entry, subject_of
 from healing.services.runs.preconditions import precondition_missing
@@ -26,11 +30,12 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # Beyond its retries, how often a step is done again because its worker died before the act.
-_TAKEOVERS: Final = 2
+TAKEOVERS: Final = 2
 # Seconds that it may take to find out whether an act took effect.
 _EXAMINE_SECONDS: Final = 30.0
 _MOST_ERROR: Final = 1_000
 _DONE_UNSEEN: Final = "It had taken effect when another worker took over."
+_DOUBTED: Final = "Nobody saw its end; what verifies it tells whether it took effect."
 
 
 def step_of(run: HealingRun, step: HealingStep) -> Step:
@@ -47,13 +52,13 @@ def step_act(hands: Hands, run: HealingRun, step: HealingStep) -> None:
         if missing:
             required = wanted.precondition is not None and wanted.precondition.required
             state = StepState.FAILED if required else StepState.SKIPPED
-            _close(hands, step, state, error=missing)
+            step_close(hands, step, state, error=missing)
             return
         resolved = step_resolve(wanted, subject_of(run))
         secrets = resolved.secrets
         seen = _before(hands, run, step, wanted, resolved)
     except ActionFailed as error:
-        _failed(hands, step, wanted, error, begun=False, secrets=secrets)
+        step_failed(hands, step, wanted, error, begun=False, secrets=secrets)
         return
     context = context_of(hands, run, step, wanted.timeout_seconds, seen)
     _begin(hands, step, resolved, seen)
@@ -61,9 +66,44 @@ def step_act(hands: Hands, run: HealingRun, step: HealingStep) -> None:
     try:
         done = guarded(lambda: resolved.action.act(resolved.parameters, context), "The action")
     except ActionFailed as error:
-        _failed(hands, step, wanted, error, begun=True, secrets=secrets)
+        step_failed(hands, step, wanted, error, begun=True, secrets=secrets)
         return
-    _close(hands, step, StepState.SUCCEEDED, done=done, secrets=secrets)
+    _done(hands, run, step, wanted, done, secrets=secrets)
+
+
+def _done(
+    hands: Hands,
+    run: HealingRun,
+    step: HealingStep,
+    wanted: Step,
+    done: Done,
+    *,
+    doubt: bool = False,
+    secrets: Iterable[str] = (),
+) -> None:
+    """The action ended: the step has succeeded, or what verifies it has to come true first."""
+    own = wanted.verification
+    if own is None:
+        step_close(hands, step, StepState.SUCCEEDED, done=done, secrets=secrets)
+        return
+    now = hands.now()
+    step.verification = {
+        "words": condition_words(own, run, now),
+        "since": now.isoformat(),
+        "until": (now + timedelta(seconds=own.timeout_seconds)).isoformat(),
+        "passes": 0,
+        "text": "",
+        "well": None,
+        "rounds": step.verification.get("rounds", 0),
+        "doubt": doubt,
+    }
+    with hands.lease.writing() as row:
+        step.state, step.retry_at = StepState.VERIFYING, None
+        step.output = output_clean(done.output, secrets)
+        step.after = values_clean(dict(done.after), secrets)
+        step.save()
+        words = f"{_label(step)} on {row.target} is verified {step.verification['words']}"
+        journal.append([step_entry(row, step, words)])
 
 
 def _before(
@@ -100,7 +140,7 @@ def _begin(hands: Hands, step: HealingStep, resolved: Resolved, before: dict[str
         journal.append([step_entry(run, step, f"{resolved.action.label} on {run.target}")])
 
 
-def _failed(
+def step_failed(
     hands: Hands,
     step: HealingStep,
     wanted: Step,
@@ -115,7 +155,7 @@ def _failed(
     text = one_line(output_clean(error.message, secrets), _MOST_ERROR)
     if not again:
         done = Done(output=error.output)
-        _close(hands, step, StepState.FAILED, done=done, error=text, secrets=secrets)
+        step_close(hands, step, StepState.FAILED, done=done, error=text, secrets=secrets)
         return
     pause = wanted.retry_seconds * 2 ** (attempt - 1)
     with hands.lease.writing() as run:
@@ -127,7 +167,7 @@ def _failed(
         journal.append([step_entry(run, step, f"{_label(step)} on {run.target}: {text}")])
 
 
-def _close(
+def step_close(
     hands: Hands,
     step: HealingStep,
     state: StepState,
@@ -150,6 +190,14 @@ def _label(step: HealingStep) -> str:
     return (step.resolved or step.action).replace("_", " ").capitalize()
 
 
+def steps_unproven(run: HealingRun, now: datetime) -> None:
+    """The run goes another way before steps were verified; inside the caller's transaction."""
+    for step in run.steps.filter(state=StepState.VERIFYING):
+        step.state, step.ended_at = StepState.FAILED, now
+        step.error = "The run did not wait any longer for its verification."
+        step.save(update_fields=["state", "ended_at", "error"])
+
+
 def connection_let_go() -> None:
     """An act may take minutes, in which others need the process's few connections."""
     if not connection.in_atomic_block:
@@ -160,7 +208,8 @@ def connection_let_go() -> None:
 
 
 def steps_doubt(hands: Hands) -> None:
-    """Whoever ran these steps is dead: whether they took effect has to be found out."""
+    """Whoever ran these steps is dead: whether they took effect has to be found out. What was
+    being verified goes on being: its action was seen to end."""
     with hands.lease.writing() as run:
         for step in run.steps.filter(state=StepState.RUNNING):
             step.state = StepState.UNKNOWN
@@ -175,22 +224,24 @@ def step_examine(hands: Hands, run: HealingRun, step: HealingStep) -> None:
     try:
         resolved = step_resolve(wanted, subject_of(run))
     except ActionFailed as error:
-        _close(hands, step, StepState.FAILED, error=f"Nobody saw its end. {error.message}")
+        step_close(hands, step, StepState.FAILED, error=f"Nobody saw its end. {error.message}")
         return
     context = context_of(hands, run, step, _EXAMINE_SECONDS, step.before)
     match _took_effect(resolved, context):
         case True:
-            _close(hands, step, StepState.SUCCEEDED, done=Done(_DONE_UNSEEN))
+            _done(hands, run, step, wanted, Done(_DONE_UNSEEN))
+        case None if wanted.verification is not None:
+            _done(hands, run, step, wanted, Done(_DOUBTED), doubt=True)
         case None if not resolved.action.repeatable:
-            _close(
+            step_close(
                 hands, step, StepState.FAILED,
                 error="Nobody saw its end, it cannot be told whether it took effect, and it may "
                 "not be done twice.",
             )  # fmt: skip
-        case _ if step.attempt > wanted.retries + _TAKEOVERS:
-            _close(hands, step, StepState.FAILED, error="Its workers died again and again.")
+        case _ if step.attempt > wanted.retries + TAKEOVERS:
+            step_close(hands, step, StepState.FAILED, error="Its workers died again and again.")
         case _:
-            _again(hands, step, hands.now())
+            step_again(hands, step, hands.now())
 
 
 def _took_effect(resolved: Resolved, context: Context) -> bool | None:
@@ -205,7 +256,7 @@ def _took_effect(resolved: Resolved, context: Context) -> bool | None:
     return None
 
 
-def _again(hands: Hands, step: HealingStep, at: datetime) -> None:
+def step_again(hands: Hands, step: HealingStep, at: datetime) -> None:
     with hands.lease.writing() as run:
         step.state, step.retry_at = StepState.PENDING, at
         step.error = "Its worker died before it took effect."

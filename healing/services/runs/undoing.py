@@ -13,7 +13,7 @@ from healing.models import HealingRun, HealingStep
 from healing.services.runs.contexts import Hands, context_of
 from healing.services.runs.ending import run_move
 from healing.services.runs.entries import step_entry, subject_of
-from healing.services.runs.steps import connection_let_go, guarded, step_of
+from healing.services.runs.steps import connection_let_go, guarded, step_of, steps_unproven
 from healing.services.targets import Resolved, step_resolve
 from health.checks.words import one_line
 from resilience_site.core import journal
@@ -34,6 +34,7 @@ class _Way:
 def undo_begin(hands: Hands, why: str) -> None:
     """From now on the run does nothing but undo what it did."""
     with hands.lease.writing() as run:
+        steps_unproven(run, hands.now())
         run.undoing = why
         run.save(update_fields=["undoing"])
         if run.state != RunState.RUNNING:

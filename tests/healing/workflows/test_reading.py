@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healing.domain.definition import Step, definition_form, definition_of
+from analytics.selectors.series import METRICS
+from healing.domain.definition import FigureName, Step, definition_form, definition_of
 from healing.domain.ordering import Cycle, steps_ordered
 from healing.domain.reading import (
     Facts,
@@ -306,3 +307,61 @@ def test_the_order_of_steps_keeps_what_they_wait_for(waits: list[list[int] | Non
     else:
         assert sorted(place) == sorted(before)
         assert all(place[each] < place[name] for name, waited in before.items() for each in waited)
+
+
+# --- What verifies a step ---------------------------------------------------------------------
+
+
+def verified(own: str, head: str = "trigger: {type: check_failed}") -> str:
+    return (
+        f"name: kick\ntitle: Kick it\n{head}\nsteps:\n"
+        f"  - id: one\n    action: restart\n    verification: {own}\n"
+    )
+
+
+def test_a_step_says_what_verifies_it_and_that_comes_back_from_the_stored_form() -> None:
+    own = "{type: metric, metric: error_rate, below: 0.05, timeout_seconds: 300}"
+    read = workflow_read(verified(own), KNOWN)
+    again = definition_of(definition_form(read)).steps[0].verification
+    assert again is not None
+    assert (again.type, again.metric, again.below, again.timeout_seconds) == (
+        "metric", "error_rate", 0.05, 300,
+    )  # fmt: skip
+    assert workflow_read(verified("{type: passing}"), KNOWN).steps[0].verification is not None
+
+
+@pytest.mark.parametrize(
+    ("own", "path", "words"),
+    [
+        ("{type: healthy}", "type", "Input should be 'passing'"),
+        ("{type: passing, passes: 0}", "passes", "greater than or equal to 1"),
+        ("{type: passing, timeout_seconds: 0}", "timeout_seconds", "greater than 0"),
+        ("{type: passing, metric: error_rate}", "metric", "of the type metric, not of passing"),
+        ("{type: quiet, below: 3}", "below", "of the type metric, not of quiet"),
+        ("{type: quiet, check: pool}", "check", "of the type passing, not of quiet"),
+        ("{type: metric, metric: pulse, below: 3}", "metric", "Input should be 'error_rate'"),
+        ("{type: metric, below: 3}", "", "names the metric"),
+        ("{type: metric, metric: errors}", "", "says by above or below what errors has to be"),
+        ("{type: metric, metric: errors, above: 3, below: 3}", "above", "nothing is above 3"),
+        ("{type: breaker_closed}", "", "names the breaker, as not every run"),
+        ("{type: passing, often: 2}", "often", "is no field of a workflow there"),
+    ],
+)
+def test_what_cannot_verify_a_step_is_refused_with_its_line_and_the_reason(
+    own: str, path: str, words: str
+) -> None:
+    [(line, told)] = faults(verified(own))
+    assert line == 7
+    assert told.startswith(f"steps[0].verification{'.' if path else ''}{path}: ")
+    assert words in told
+
+
+def test_a_run_that_is_about_a_breaker_may_be_verified_by_it() -> None:
+    own = "{type: breaker_closed}"
+    assert workflow_read(verified(own, "trigger: {type: breaker_open}"), KNOWN)
+    assert workflow_read(verified(own, "trigger: {type: manual}\ntarget: breaker"), KNOWN)
+    assert workflow_read(verified("{type: breaker_closed, breaker: db}"), KNOWN)
+
+
+def test_the_figures_that_a_step_may_name_are_those_that_every_service_has() -> None:
+    assert set(get_args(FigureName)) == set(METRICS)
