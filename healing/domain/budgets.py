@@ -10,8 +10,8 @@ from typing import Final
 
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
-# From so many failing services on, half of a group is a sign that the trouble lies elsewhere.
-LEAST_FAILING: Final = 2
+# Of services that nobody put into a group, so many at least have to fail.
+_LEAST_UNGROUPED: Final = 2
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,13 @@ def healed_at_once(size: int, share: float) -> int:
     return max(1, math.floor(size * share + 1e-9))
 
 
-def half_unhealthy(failing: int, size: int) -> bool:
-    """Whether so much of a group fails that healing its services one by one is no answer."""
-    return failing >= LEAST_FAILING and 2 * failing >= size
+def half_unhealthy(failing: int, size: int, *, declared: bool = True) -> bool:
+    """Whether so much of a group fails that healing its services one by one is no answer.
+
+    One of two is half: the other carries all of it now, and what goes wrong with it is an outage.
+    A group of one can only be healed or left. `declared`: somebody put these services into a group.
+    All those of a site together stand for nothing but themselves, so that one that fails beside
+    another is no sign that the trouble lies elsewhere.
+    """
+    least = 1 if declared else _LEAST_UNGROUPED
+    return size > 1 and failing >= least and 2 * failing >= size

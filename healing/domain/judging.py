@@ -129,7 +129,8 @@ def mode_allowed(situation: Situation) -> str:
 def stops_automation(situation: Situation) -> bool:
     """Whether half of the group is unhealthy, and no person said that healing goes on."""
     group = situation.group
-    return half_unhealthy(group.failing, group.size) and not group.released
+    half = half_unhealthy(group.failing, group.size, declared=bool(group.name))
+    return half and not group.released
 
 
 def _said(name: str, ruling: str, reason: str, **facts: Any) -> Verdict:

@@ -116,7 +116,8 @@ def _ended(group: str, members: Iterable[str], failing: dict[str, bool], now: da
     with transaction.atomic():
         row = _locked(group, now)
         counted = [failing.get(each, False) for each in members]
-        well = row.stopped_by_site and not half_unhealthy(sum(counted), len(counted))
+        half = half_unhealthy(sum(counted), len(counted), declared=group != ALL)
+        well = row.stopped_by_site and not half
         if not row.stopped or (stopped_at(row, now) and not well):
             return False
         row.stopped, row.stopped_by_site, row.expires_at = False, False, None

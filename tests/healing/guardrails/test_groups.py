@@ -117,3 +117,18 @@ def test_services_in_maintenance_and_uncritical_checks_are_not_unhealthy(world: 
     found = judged(world, of)
     assert refused_by(found) == ""
     assert next(e for e in found.verdicts if e.name == "blast_radius").facts["failing"] == 1
+
+
+def test_one_of_two_stops_automation_and_pages_and_one_alone_is_healed(world: World) -> None:
+    of = workflow(world)
+    target(world, "planner", "web")
+    fail(world, "planner http")
+    assert refused_by(judged(world, of)) == ""
+    target(world, "other-1", "web")
+    assert refused_by(judged(world, of)) == "blast_radius"
+    assert [each.key for each in entries("automation.stopped")] == ["web"]
+    assert switches_review(now=world.now) == 0
+    # A third one that is well makes it less than half.
+    target(world, "other-2", "web")
+    assert switches_review(now=world.now) == 1
+    assert refused_by(judged(world, of)) == ""

@@ -186,12 +186,35 @@ def test_what_the_group_bears_is_a_tenth_of_it_and_at_least_one() -> None:
     assert judge(situation(group=wide)).refusal is None
 
 
-def test_half_of_a_group_is_unhealthy_from_two_failing_services_on() -> None:
-    assert not half_unhealthy(1, 1)
-    assert not half_unhealthy(1, 2)
-    assert half_unhealthy(2, 2)
-    assert half_unhealthy(2, 4)
-    assert not half_unhealthy(2, 5)
+@pytest.mark.parametrize(
+    ("failing", "size", "stops"),
+    [
+        (0, 1, False), (1, 1, False), (0, 2, False), (1, 2, True), (2, 2, True), (1, 3, False),
+        (2, 3, True), (1, 4, False), (2, 4, True), (2, 5, False), (4, 10, False), (5, 10, True),
+    ],
+)  # fmt: skip
+def test_half_of_a_group_unhealthy_stops_automation_but_not_people(
+    failing: int, size: int, stops: bool
+) -> None:
+    assert half_unhealthy(failing, size) is stops
+    found = judge(situation(group=GroupHealth("web", size, failing)))
+    assert (found.refusal is not None) is stops
+    if found.refusal is not None:
+        assert found.refusal.name == "blast_radius"
+        assert f"{failing} of {size} services of the group web" in found.refusal.reason
+    by_person = situation(group=GroupHealth("web", size, failing), by_person=True)
+    assert judge(by_person).refusal is None
+
+
+def test_of_services_in_no_group_one_that_fails_is_healed_also_beside_one_other() -> None:
+    fleet = [(1, 1), (1, 2), (2, 2), (2, 4), (5, 10), (4, 10)]
+    found = [judge(situation(group=GroupHealth("", size, failing))) for failing, size in fleet]
+    assert [each.refusal is not None for each in found] == [
+        False, False, True, True, True, False,
+    ]  # fmt: skip
+
+
+def test_a_person_who_starts_automation_again_is_heeded_though_half_of_the_group_fails() -> None:
     released = GroupHealth("web", 4, 3, released=True)
     assert judge(situation(group=released)).refusal is None
 
