@@ -21,12 +21,13 @@ _LONGEST_TARGET: Final = 400
 @dataclass(frozen=True)
 class Healed:
     """A heal that was verified, since when nothing of its service failed, and the workflows that
-    have answered to it."""
+    have answered to it. `degraded`: it let its service run at a lower level, and it still does."""
 
     run: UUID
     workflow: str
     quiet_since: datetime
     answered_by: frozenset[str] = frozenset()
+    degraded: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,8 @@ def _quiet(trigger: Trigger, healed: Healed, workflow: str, now: datetime) -> bo
     """Whether all has been quiet for long enough since a heal that the trigger is about. A workflow
     does not answer to its own heals: it would do so for ever."""
     if workflow == healed.workflow or workflow in healed.answered_by:
+        return False
+    if trigger.degraded and not healed.degraded:
         return False
     if not _matches(trigger.workflows, [healed.workflow]):
         return False

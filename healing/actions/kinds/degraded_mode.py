@@ -56,7 +56,7 @@ class DegradedModeAction(Action[DegradedParameters]):
 
     def effect(self, parameters: DegradedParameters, context: Context) -> str:
         service = service_of(parameters.service, context)
-        now = _present(service)["level"]
+        now = level_present(service)["level"]
         notice = parameters.notice or notice_default(service, parameters.level)
         return (
             f"Sets {service} from {now} to {parameters.level} {lasting(parameters.seconds)}; "
@@ -64,7 +64,7 @@ class DegradedModeAction(Action[DegradedParameters]):
         )
 
     def observe(self, parameters: DegradedParameters, context: Context) -> dict[str, Any]:
-        return _present(service_of(parameters.service, context))
+        return level_present(service_of(parameters.service, context))
 
     def act(self, parameters: DegradedParameters, context: Context) -> Done:
         service = service_of(parameters.service, context)
@@ -83,12 +83,12 @@ class DegradedModeAction(Action[DegradedParameters]):
         return Done(f"{words}. {heard(service, context)}", {"version": mode.version})
 
     def finished(self, parameters: DegradedParameters, context: Context) -> bool | None:
-        now = _present(service_of(parameters.service, context))
+        now = level_present(service_of(parameters.service, context))
         return bool(now["level"] == parameters.level and now["version"] > context.before["version"])
 
     def undo(self, parameters: DegradedParameters, context: Context) -> Done:
         service = service_of(parameters.service, context)
-        before, now = context.before, _present(service)
+        before, now = context.before, level_present(service)
         if now["level"] != parameters.level or now["actor"] != HEALER.name:
             return Done(f"{service} runs at {now['level']} by {now['actor']}: left as it is")
         until = before["expires_at"] and datetime.fromisoformat(before["expires_at"])
@@ -109,7 +109,8 @@ class DegradedModeAction(Action[DegradedParameters]):
         return Done(f"{service} runs at {level} again. {heard(service, context)}")
 
 
-def _present(service: str) -> dict[str, Any]:
+def level_present(service: str) -> dict[str, Any]:
+    """The level that a service is to run at now, and who said so."""
     mode = DegradedMode.objects.filter(service=service).first()
     if mode is None:
         return {"level": "normal", "notice": "", "expires_at": None, "version": 0, "actor": ""}

@@ -15,6 +15,7 @@ from analytics.models import ErrorPattern
 from healing.choices import RunState, TargetKind, TriggerKind
 from healing.domain.matching import Failing, Healed
 from healing.models import HealingRun
+from healing.selectors.degradations import degrading_runs
 from healing.selectors.standing.patterns import patterns_shown
 from health.models import Outage
 
@@ -34,6 +35,7 @@ def heals_quiet(now: datetime) -> list[Failing]:
         return []
     ended = _last_failures({each.service for each in runs})
     done = _answered([each.id for each in runs])
+    degrading = degrading_runs([each.id for each in runs], now)
     found: dict[tuple[str, str], Failing] = {}
     for run in runs:
         at: datetime = run.ended_at  # type: ignore[assignment]
@@ -42,7 +44,8 @@ def heals_quiet(now: datetime) -> list[Failing]:
             # Something of it fails now.
             continue
         quiet = max(at, failed)
-        healed = Healed(run.id, run.workflow, quiet, frozenset(done[str(run.id)]))
+        answered = frozenset(done[str(run.id)])
+        healed = Healed(run.id, run.workflow, quiet, answered, run.id in degrading)
         found["", str(run.id)] = _service_of(run, at, healed)
         for pattern in _patterns_of(run, at):
             since = max(quiet, pattern.last_seen)
