@@ -5,10 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
 
+from analytics.models import ErrorPattern
+from breakers.domain.keys import breaker_key
+from breakers.models import Breaker
 from healing.choices import Mode, Origin
 from healing.domain.reading import Written
 from healing.models import HealingTarget, Workflow
@@ -16,6 +20,7 @@ from healing.services.workflows import applying
 from healing.services.workflows.applying import shipped_read
 from healing.services.workflows.modes import workflow_mode_set
 from healing.services.workflows.store import workflow_update
+from health.models import Service
 from resilience_site.core.audit import Actor
 
 pytestmark = pytest.mark.django_db
@@ -142,6 +147,69 @@ def test_a_dry_run_tells_and_changes_nothing(tmp_path: Path) -> None:
     ]
     assert not Workflow.objects.exists()
     assert not HealingTarget.objects.exists()
+
+
+BREAKER = """\
+  reset:
+    title: Reset it
+    trigger: {type: breaker_open}
+    target: breaker
+    steps:
+      - id: reset
+        action: breaker_reset
+        precondition: {type: breaker_open}
+        verification: {type: breaker_closed, timeout_seconds: 20}
+  resolve:
+    title: Resolve it
+    trigger: {type: healed}
+    target: pattern
+    steps: [{id: resolve, action: resolve_pattern}]
+"""
+
+
+def test_a_dry_run_tells_of_breakers_and_patterns_and_why_nothing_would_be_done(
+    tmp_path: Path,
+) -> None:
+    Service.objects.create(name="billing", first_seen=NOW, last_seen=NOW)
+    path = written(tmp_path, FILE + BREAKER)
+    found = applied(path, "--dry-run")
+    assert "would now do: kick on billing: nothing: its service has no way restart\n" in found
+    assert "would now do: reset: nothing now: no breaker reports\n" in found
+    assert "would now do: resolve: nothing now: no error pattern is unresolved\n" in found
+    for name, state in (("db", "open"), ("cache", "closed")):
+        Breaker.objects.create(
+            service="billing", name=name, instance="one", key=breaker_key("billing", name),
+            state=state, since=NOW, first_seen=NOW, last_seen=NOW,
+        )  # fmt: skip
+    pattern = ErrorPattern.objects.create(
+        id=uuid4(), service="billing", type="KeyError", template="x", rule="r", version=1, count=9,
+        first_seen=NOW, last_seen=NOW, last_error_id=uuid4(),
+    )  # fmt: skip
+    lines = applied(path, "--dry-run").splitlines()
+    [reset, idle] = [each for each in lines if each.startswith("would now do: reset on ")]
+    # What is open comes first.
+    assert reset.startswith("would now do: reset on billing/db: reset: ")
+    assert "skipped" not in reset
+    assert idle == (
+        "would now do: reset on billing/cache: reset: would be skipped now: The breaker is not "
+        "open."
+    )
+    [resolve] = [each for each in lines if each.startswith("would now do: resolve on ")]
+    assert resolve.startswith(f"would now do: resolve on {pattern.pk}: resolve: ")
+    assert Breaker.objects.get(name="db").state == "open"
+
+
+def test_a_dry_run_says_what_a_step_would_be_verified_by(tmp_path: Path) -> None:
+    text = FILE.replace(
+        "{id: kick, action: restart}",
+        "{id: kick, action: wait, with: {seconds: 3}, "
+        "verification: {type: quiet, timeout_seconds: 20}}",
+    )
+    found = applied(written(tmp_path, text), "--dry-run")
+    assert (
+        "kick on planner: kick: Waits 3 s, and changes nothing; verified as nothing of planner may "
+        "fail, within 20 s"
+    ) in found
 
 
 def test_every_fault_of_a_file_is_told_with_its_line_and_nothing_is_applied(
