@@ -15,6 +15,7 @@ CHANGES: Final = frozenset({"releases", "toggles", "degraded", "maintenance"})
 EVERYWHERE: Final = frozenset({"toggles", "maintenance", "site"})
 TOPICS: Final = (
     "breakers",
+    "bulkheads",
     "health",
     "degraded",
     "toggles",
@@ -87,6 +88,15 @@ def _breakers(entry: Recorded) -> Line | None:
         return None
     done = "was reset" if entry.kind == "breaker.reset" else "was changed"
     text = f"{said} {name} of {entry.service} {done}{who}{why}"
+    return Line(entry.at, "override", text, link, _actor(entry))
+
+
+def _bulkheads(entry: Recorded) -> Line | None:
+    if entry.kind != "policy.changed":
+        return None
+    name = str(entry.payload.get("name") or "?")
+    text = f"The limits of bulkhead {name} of {entry.service} were changed{_by(entry)}"
+    link = f"/bulkheads/{quote(f'{entry.service}/{name}')}"
     return Line(entry.at, "override", text, link, _actor(entry))
 
 
@@ -246,6 +256,7 @@ def _silences(entry: Recorded) -> Line | None:
 
 _WORDS: Final[Mapping[str, Callable[[Recorded], Line | None]]] = {
     "breakers": _breakers,
+    "bulkheads": _bulkheads,
     "health": _health,
     "degraded": _degraded,
     "toggles": _toggles,

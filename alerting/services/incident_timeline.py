@@ -37,6 +37,7 @@ SELECT id, at, topic, kind, key, state, service, payload FROM core_journalentry
 WHERE id > %(cursor)s AND id <= %(until)s AND at >= %(since)s AND topic = ANY(%(topics)s)
     AND (service = ANY(%(services)s) OR topic = ANY(%(everywhere)s))
     AND kind <> 'pattern.seen' AND left(kind, 6) <> 'alert.'
+    AND (topic <> 'bulkheads' OR kind = 'policy.changed')
 ORDER BY id LIMIT %(limit)s
 """
 

@@ -24,7 +24,7 @@ _KINDS = (
     "failure_confirmed", "state_changed", "breaker.transition", "override.set", "policy.changed",
     "toggle.set", "degraded.set",
 )  # fmt: skip
-_TOPICS = (Topic.HEALTH, Topic.BREAKERS, Topic.TOGGLES, Topic.DEGRADED)
+_TOPICS = (Topic.HEALTH, Topic.BREAKERS, Topic.BULKHEADS, Topic.TOGGLES, Topic.DEGRADED)
 
 
 def changes_read(
@@ -124,6 +124,9 @@ def _words(entry: JournalEntry) -> tuple[str, str, str] | None:
         if entry.state != "open":
             return None
         return "breaker", f"breaker {name} opened{reason}", _link("breakers", entry.service)
+    if entry.topic == Topic.BULKHEADS:
+        text = f"bulkhead {name} got other limits{reason}"
+        return "config", text, _link("bulkheads", entry.service)
     if entry.kind in ("override.set", "policy.changed"):
         what = "was overridden" if entry.kind == "override.set" else "got another policy"
         return "config", f"breaker {name} {what}{reason}", _link("breakers", entry.service)

@@ -66,6 +66,11 @@ SAMPLES: Final[Mapping[str, tuple[Sample, ...]]] = {
             "memory",
             payload={"name": "reports", "mitigation": "isolated"},
         ),
+        Sample(
+            ("policy.changed",),
+            "planner",
+            payload={"name": "reports", "number": 2, "actor": "admin"},
+        ),
     ),
     "degraded": (
         Sample(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -20,7 +21,7 @@ from alerting.domain.incidents import (
     title_of,
     worst,
 )
-from alerting.domain.timeline import Recorded, line_of
+from alerting.domain.timeline import Recorded, is_change, line_of
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -200,6 +201,17 @@ def test_any_entry_of_the_journal_is_told_or_passed_over(
 ) -> None:
     line = line_of(Recorded(1, NOW, topic, kind, "key", "state", "planner", payload))
     assert line is None or (line.text and line.at.tzinfo is not None)
+
+
+def test_other_limits_of_a_bulkhead_are_told_as_what_somebody_did() -> None:
+    payload = {"name": "pool/eu", "number": 2, "actor": "ana"}
+    entry = Recorded(1, NOW, "bulkheads", "policy.changed", "planner", "", "planner", payload)
+    line = line_of(entry)
+    assert line is not None
+    assert line.text == "The limits of bulkhead pool/eu of planner were changed by ana"
+    assert (line.kind, line.link) == ("override", "/bulkheads/planner/pool/eu")
+    assert is_change(entry)
+    assert line_of(replace(entry, kind="bulkhead.rejected")) is None
 
 
 def test_a_breaker_that_only_tries_whether_it_may_close_is_worth_no_line() -> None:

@@ -82,6 +82,7 @@ def test_what_people_and_checks_changed_is_evidence(ask: Callable[..., Any], now
         journal.Entry("breakers", "breaker.transition", "2", "open", "orders", {"name": "stock"}),
         journal.Entry("breakers", "breaker.transition", "2", "closed", "web", {"name": "orders"}),
         journal.Entry("breakers", "override.set", "3", "", "stock", {"name": "db", "reason": "test"}),
+        journal.Entry("bulkheads", "policy.changed", "stock", "", "stock", {"name": "pool"}),
     ]  # fmt: skip
     with transaction.atomic():
         journal.append(entries)
@@ -91,6 +92,7 @@ def test_what_people_and_checks_changed_is_evidence(ask: Callable[..., Any], now
     assert "breaker" not in kinds(by_service.get("web", {"evidence": []}))
     texts = [evidence["text"] for evidence in by_service["stock"]["evidence"]]
     assert any('breaker db was overridden ("test") at' in text for text in texts)
+    assert any("bulkhead pool got other limits at" in text for text in texts)
 
 
 def test_a_silent_service_is_blamed_where_its_caller_opened_the_breaker_named_after_it(
