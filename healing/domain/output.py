@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from health.checks.words import MASK, without
+from health.checks.words import MASK, spellings, without
 
 MOST_BYTES: Final = 64 * 1024
 _CUT: Final = "\n… (cut: more than 64 KiB)"
@@ -18,7 +18,7 @@ _MOST_BITS: Final = 63
 # What gives itself away as a secret, whoever says it.
 _TELLTALE: Final = (
     re.compile(
-        r"(?P<kept>-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----)[^-]{1,20000}(?=-----END)",
+        r"(?P<kept>-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----)[^-]{1,20000}(?=-----END|\Z)",
     ),
     re.compile(
         r"(?P<kept>\bauthorization[\"']?\s{0,5}[:=]\s{0,5}[\"']?(?!Bearer\b|Basic\b)"
@@ -40,16 +40,26 @@ def output_clean(text: str, secrets: Iterable[str] = (), most: int = MOST_BYTES)
     """`text` that can be stored and shown: without `secrets` and what looks like some, at most
     `most` bytes of UTF-8."""
     # Whoever says megabytes is cut before anything is looked for in them.
-    longest = 4 * most
+    known = tuple(secrets)
+    longest = _before_secrets(text, 4 * most, known)
     was_cut = len(text) > longest
     text = _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text[:longest])
-    text = without(text, *secrets)
+    text = without(text, *known)
     for pattern in _TELLTALE:
         text = pattern.sub(lambda found: f"{found['kept']}{MASK}", text)
     data = text.encode()
     if len(data) <= most and not was_cut:
         return text
     return data[: most - len(_CUT.encode())].decode(errors="ignore") + _CUT
+
+
+def _before_secrets(text: str, at: int, secrets: Iterable[str]) -> int:
+    """Where to cut, at most at `at`: not within a secret, whose part nobody would know for one."""
+    for each in spellings(*secrets):
+        begins = text.rfind(each, max(0, at - len(each) + 1), at + len(each) - 1)
+        if begins != -1:
+            at = min(at, begins)
+    return at
 
 
 def values_clean(value: Any, secrets: Iterable[str] = (), depth: int = 0) -> Any:

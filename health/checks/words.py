@@ -19,16 +19,23 @@ def one_line(text: str, longest: int = LONGEST) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
-def without(text: str, *secrets: str | None) -> str:
-    """`text` with every secret masked, also as it is spelled in a URL."""
-    spellings = {
+def spellings(*secrets: str | None) -> list[str]:
+    """Every secret as it is, and as it is spelled in a URL.
+
+    The longest first: a secret that contains another must not leave its rest behind.
+    """
+    found = {
         each
         for secret in secrets
         if secret
         for each in (secret, quote(secret, ""), quote_plus(secret))
     }
-    # The longest first: a secret that contains another must not leave its rest behind.
-    for each in sorted(spellings, key=len, reverse=True):
+    return sorted(found, key=len, reverse=True)
+
+
+def without(text: str, *secrets: str | None) -> str:
+    """`text` with every secret masked."""
+    for each in spellings(*secrets):
         text = text.replace(each, MASK)
     return text
 

@@ -31,7 +31,7 @@ from health.checks.options import OptionError, require_range
 from health.checks.tlscontext import tls_context
 from health.checks.web import Answer, Request, phrase
 from health.checks.weburl import require_headers, web_url
-from health.checks.words import one_line
+from health.checks.words import one_line, without
 
 _MOST_DATA: Final = 16_384
 _MOST_TOLD: Final = 500
@@ -89,15 +89,16 @@ class HttpHook(Action[HookParameters]):
 
     def act(self, parameters: HookParameters, context: Context) -> Done:
         url = web_url("url", parameters.url)
-        hidden = (parameters.secret, *parameters.headers.values(), url.password or "")
+        all_hidden = (parameters.secret, *parameters.headers.values(), url.password or "")
+        hidden = tuple(each for each in all_hidden if each)
         answer = asked(
             _request(url, parameters, context),
             context,
             seconds=parameters.seconds,
             tls=tls_context(ca=parameters.ca),
-            secrets=tuple(each for each in hidden if each),
+            secrets=hidden,
         )
-        return Done(_output(answer, shown(url)))
+        return Done(_output(answer, shown(url), hidden))
 
 
 def _request(url: URL, parameters: HookParameters, context: Context) -> Request:
@@ -127,7 +128,7 @@ def _body(parameters: HookParameters, context: Context) -> bytes:
     )
 
 
-def _output(answer: Answer, where: str) -> str:
+def _output(answer: Answer, where: str, hidden: tuple[str, ...]) -> str:
     """What the hook says that it did. Raises `ActionFailed` for any other answer."""
     said = phrase(answer.status)
     if 300 <= answer.status < 400:
@@ -146,6 +147,8 @@ def _output(answer: Answer, where: str) -> str:
     output = found.get("output", "") if isinstance(found, dict) else None
     if not isinstance(ok, bool) or not isinstance(output, str):
         raise ActionFailed(f'{where} answered {said} without {{"ok": true, "output": "…"}}')
+    # Cut first, the end could be a part of a secret, which nobody would know for one any more.
+    output = without(output, *hidden)
     if not ok:
         raise ActionFailed(f"{where} failed: {one_line(output)}", output=output[:_MOST_OUTPUT])
     return output[:_MOST_OUTPUT] or f"{where} did it"

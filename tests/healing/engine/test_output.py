@@ -25,6 +25,7 @@ from healing.domain.output import MOST_BYTES, output_clean, values_clean
             "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----",
             "-----BEGIN RSA PRIVATE KEY-----***-----END RSA PRIVATE KEY-----",
         ),
+        ("-----BEGIN PRIVATE KEY-----\nMIIE, cut short", "-----BEGIN PRIVATE KEY-----***"),
         ("restarted web, pid 17 → 23", "restarted web, pid 17 → 23"),
         ("a\0b", "a\N{REPLACEMENT CHARACTER}b"),
     ],
@@ -42,6 +43,15 @@ def test_it_is_cut_at_64_kib(said: str) -> None:
     kept = output_clean(said)
     assert len(kept.encode()) <= MOST_BYTES
     assert kept.endswith("(cut: more than 64 KiB)")
+
+
+@pytest.mark.parametrize("gap", [" ", "%20"])
+@pytest.mark.parametrize("size", range(900, 910))
+def test_no_part_of_a_secret_is_left_where_it_is_cut(gap: str, size: int) -> None:
+    secret = f"the key{' ' * 10}" + "0123456789" * 99 + "z" * size
+    said = (secret.replace(" ", gap) + "\n") * 300
+    kept = output_clean(said, [secret, "z" * size])
+    assert set(kept.split("\n")) == {"***", "", "… (cut: more than 64 KiB)"}
 
 
 @given(st.text(), st.lists(st.text(min_size=1), max_size=3))

@@ -143,6 +143,23 @@ def test_any_other_answer_is_a_failed_step(server: Answering, body: bytes, words
     assert len(server.asked) == 1
 
 
+@pytest.mark.parametrize("before", range(280, 301, 4))
+@pytest.mark.parametrize("ok", [True, False])
+def test_no_part_of_a_secret_is_left_where_what_a_hook_says_is_cut(
+    server: Answering, before: int, ok: bool
+) -> None:
+    given = hook(server, headers={"X-Key": "a-hidden-header"})
+    for secret in (SECRET, "a-hidden-header"):
+        well(server, ok=ok, output=f"{'x' * before}{secret} {'y' * 40_000}")
+        if ok:
+            said = act("http_hook", given, context()).done.output
+        else:
+            failed = refused("http_hook", given, context())
+            said = failed.message + failed.output
+        assert "x***" in said or "x…" in said or "x*" in said
+        assert secret[:4] not in said
+
+
 @pytest.mark.parametrize(
     ("status", "permanent"), [(302, True), (308, True), (404, True), (429, False), (500, False)]
 )
