@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import urlencode
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from healing.choices import RunState, StepState
 from healing.domain.definition import definition_of
 from healing.models import HealingRun, HealingStep
 from healing.selectors.runs import ACTIVE, run_find, run_list, steps_of
+from healing.views.around import target_around
 from healing.views.rows import run_rows
 from healing.views.words import guardrails, is_open, run_verdict, shown_state, target_link, took
-from health.models import Check
-from health.selectors.series import run_series
 from resilience_site.core import journal
 from resilience_site.core.choices import Role
 from resilience_site.core.formatting import exact
@@ -28,11 +25,8 @@ from resilience_site.core.pagination import keyset_page
 from resilience_site.core.permissions import require_role
 from resilience_site.core.problems import Problem
 from resilience_site.core.screens import bad_question, is_partial, may_operate, topic
-from resilience_site.core.timerange import TimeRange
 
 ROWS: Final = 50
-# How much of the target is shown on each side of a run.
-AROUND: Final = timedelta(minutes=15)
 STATES: Final = [(ACTIVE, "not over yet"), *RunState.choices]
 
 
@@ -125,7 +119,7 @@ def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
         "may_operate": may_operate(request),
         "topic": topic("healing", str(found.id)),
         "facts": _facts(found),
-        **_before_and_after(found, now),
+        **target_around(found, now),
     }
     part = "_run" if is_partial(request) else "run"
     return render(request, f"healing/{part}.html", context)
@@ -193,44 +187,3 @@ def _facts(run: HealingRun) -> list[tuple[str, str]]:
         ("Deadline", exact(run.deadline)),
     ]
     return [(name, value) for name, value in facts if value]
-
-
-@dataclass(frozen=True)
-class Side:
-    """What the triggering check found in so many runs on one side of a heal."""
-
-    runs: int
-    failed: int
-    p95_ms: float | None
-
-
-def _before_and_after(run: HealingRun, now: datetime) -> dict[str, Any]:
-    """The triggering check around the run: its chart, and its runs before and after."""
-    if run.check_id is None or run.started_at is None:
-        return {"check": None}
-    check = Check.objects.filter(pk=run.check_id).only("id", "name").first()
-    if check is None:
-        return {"check": None}
-    end = run.ended_at or now
-    whole = TimeRange(run.started_at - AROUND, min(now, end + AROUND))
-    question = urlencode({"since": _machine(whole.since), "until": _machine(whole.until)})
-    return {
-        "check": check,
-        "check_link": f"{reverse('health:check', args=[check.id])}?{question}",
-        "chart_src": f"{reverse('health:check_latency', args=[check.id])}?{question}",
-        "before": _side(check.id, TimeRange(whole.since, run.started_at)),
-        "after": _side(check.id, TimeRange(end, whole.until)) if run.ended_at else None,
-    }
-
-
-def _side(check_id: UUID, within: TimeRange) -> Side | None:
-    if within.length <= timedelta(0):
-        return None
-    found = run_series(check_id, within, AROUND * 4)
-    count = sum(each.runs for each in found)
-    latencies = [each.p95_ms for each in found if each.p95_ms is not None]
-    return Side(count, sum(each.failed for each in found), max(latencies, default=None))
-
-
-def _machine(at: datetime) -> str:
-    return at.isoformat().replace("+00:00", "Z")
