@@ -55,7 +55,7 @@ def admitted(bound: Bound, keys: Collection[Key]) -> set[Key]:
         return found
     place = bound.columns.index("service")
     in_all, of_service = _counts(bound, sorted({key[place] for key in absent}))
-    turned = Counter[str]()
+    turned = set[Key]()
     for key in absent:
         service = key[place]
         if in_all < bound.in_all and of_service[service] < bound.of_service:
@@ -63,13 +63,12 @@ def admitted(bound: Bound, keys: Collection[Key]) -> set[Key]:
             in_all += 1
             of_service[service] += 1
         else:
-            turned[service] += 1
-    if in_all >= bound.in_all and turned:
-        # Whoever makes up services must not fill the log with their names.
-        _tell(bound, "any service", turned.total())
-    else:
-        for service, count in turned.items():
-            _tell(bound, f"the service {service!r}", count)
+            turned.add(key)
+    if turned:
+        # It may be what somebody else added meanwhile that left no room for the same.
+        came = _present(bound, turned)
+        found |= came
+        _tell_of(bound, Counter(key[place] for key in turned - came), in_all >= bound.in_all)
     return found
 
 
@@ -99,6 +98,15 @@ def _counts(bound: Bound, services: Sequence[str]) -> tuple[int, Counter[str]]:
         total = int(cursor.fetchone()[0])
         cursor.execute(each, [list(services)])
         return total, Counter(dict(cursor.fetchall()))
+
+
+def _tell_of(bound: Bound, turned: Counter[str], is_full: bool) -> None:
+    if is_full and turned:
+        # Whoever makes up services must not fill the log with their names.
+        _tell(bound, "any service", turned.total())
+    else:
+        for service, count in turned.items():
+            _tell(bound, f"the service {service!r}", count)
 
 
 _told: dict[tuple[str, str], float] = {}

@@ -15,6 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 WAIT_SECONDS = 50
+# After which one asks again whom a site that is too busy sent away.
+REST_SECONDS = 0.2
 SPARE_FILES = 200
 
 
@@ -44,6 +46,8 @@ class Herd:
         self.service = service
         self.instances = [Instance(number) for number in range(size)]
         self._tasks: list[asyncio.Task[None]] = []
+        # How many polls were sent so far.
+        self.polls = 0
         self._at: Counter[int] = Counter()
         self._moved = asyncio.Event()
         # The start of two thousand at once is not what is looked at.
@@ -51,6 +55,8 @@ class Herd:
 
     async def __aenter__(self) -> Herd:
         self._tasks = [asyncio.create_task(self._poll(each)) for each in self.instances]
+        for task in self._tasks:
+            task.add_done_callback(lambda _: self._moved.set())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -71,7 +77,8 @@ class Herd:
     async def _poll(self, instance: Instance) -> None:
         async with self._starting:
             reader, writer = await asyncio.open_connection(self._host, self._port)
-            await self._ask(instance, reader, writer, wait=0)
+            while instance.version < 0:
+                await self._ask(instance, reader, writer, wait=0)
         try:
             while True:
                 await self._ask(instance, reader, writer, wait=WAIT_SECONDS)
@@ -86,6 +93,7 @@ class Herd:
         wait: int,
     ) -> None:
         known = f'If-None-Match: "{instance.version}"\r\n' if instance.version >= 0 else ""
+        self.polls += 1
         writer.write(
             f"GET /api/v1/control?service={self.service}&instance=herd-{instance.number}&wait={wait}"
             f" HTTP/1.1\r\nHost: {self._host}:{self._port}\r\n"
@@ -93,6 +101,9 @@ class Herd:
         )
         status, document = await _answer(reader)
         if status == 304:
+            return
+        if status == 503:
+            await asyncio.sleep(REST_SECONDS)
             return
         assert status == 200, (status, document)
         version = document["version"]

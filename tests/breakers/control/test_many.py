@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import psutil
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import connection, connections
+from django.conf import settings
+from django.db import connection, connections, transaction
 
 from breakers.models import Instance
 from breakers.services.toggles import toggle_set
 from resilience_site.core.audit import Actor
 from resilience_site.core.choices import Role
+from resilience_site.core.models import AuditEntry
 from tests.breakers.control.herd import Herd
 from tests.livesite import LiveSite
+from tests.patience import until
 
 SIZE = 2_000
+# More than the connections that a process may have.
+FEW = 50
+TRIES = 3
 MIB = 2**20
 
 
@@ -32,16 +41,6 @@ def web_process(url: str) -> psutil.Process:
             if port in listening:
                 return process
     raise AssertionError(f"no web process listens on {port}")
-
-
-def busy_connections() -> int:
-    """Connections of others to the test database that are inside a transaction or a query."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-            "AND pid <> pg_backend_pid() AND state <> 'idle' AND backend_type = 'client backend'"
-        )
-        return int(cursor.fetchone()[0])
 
 
 def in_thread(work: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
@@ -65,6 +64,26 @@ async def within(seconds: int, fact: Callable[[], Awaitable[bool]]) -> None:
     raise AssertionError(f"it did not come true in {seconds} s")
 
 
+async def all_wait(herd: Herd) -> None:
+    """Wait until they all do: the site has written down that each acknowledged what it has."""
+    await herd.all_at(0, 180)
+    written = in_thread(Instance.objects.filter(service=herd.service, applied_version=0).count)
+
+    async def all_written() -> bool:
+        return int(await written()) == len(herd.instances)
+
+    await within(60, all_written)
+
+
+async def wake(herd: Herd) -> None:
+    """A change that concerns them all."""
+    await in_thread(toggle_set)(
+        key="herd.wakes", value=True, reason="wake all", actor=Actor.system("test"),
+        role=Role.OPERATOR,
+    )  # fmt: skip
+    await herd.all_at(1, 120)
+
+
 @pytest.mark.timeout(600)
 async def test_two_thousand_waiting_instances_cost_a_few_threads_and_little_memory(
     site: LiveSite,
@@ -75,25 +94,58 @@ async def test_two_thousand_waiting_instances_cost_a_few_threads_and_little_memo
         await first.all_at(0, 60)
     before = process.memory_info().rss
     async with Herd(site.url, site.ingest_key, service, SIZE) as herd:
-        await herd.all_at(0, 180)
-        # All of them wait once the site has written down that each acknowledged what it has.
-        written = in_thread(Instance.objects.filter(service=service, applied_version=0).count)
-
-        async def all_written() -> bool:
-            return int(await written()) == SIZE
-
-        await within(60, all_written)
+        await all_wait(herd)
         grown = (process.memory_info().rss - before) / MIB
         assert grown < 64, f"{grown:.0f} MiB"
         assert process.num_threads() < 40
+        await wake(herd)
 
-        async def nearly_idle() -> bool:
-            return int(await in_thread(busy_connections)()) <= 2
 
-        # The site's own loops look something up now and then.
-        await within(30, nearly_idle)
-        await in_thread(toggle_set)(
-            key="herd.wakes", value=True, reason="wake all", actor=Actor.system("test"),
-            role=Role.OPERATOR,
-        )  # fmt: skip
-        await herd.all_at(1, 120)
+@contextmanager
+def closed_table(table: str) -> Iterator[None]:
+    """Whoever reads it waits until the end of the block."""
+    with connection.cursor() as cursor, transaction.atomic():
+        cursor.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+def waiting_for(table: str) -> int:
+    """Connections in which somebody waits to read it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE relation = %s::regclass AND NOT granted", [table]
+        )
+        return int(cursor.fetchone()[0])
+
+
+@pytest.mark.timeout(400)
+async def test_those_who_wait_hold_no_connection_of_the_store(site: LiveSite) -> None:
+    """Each one that the process may have is in the hands of somebody else meanwhile."""
+    connections_of_a_process = settings.DATABASES["default"]["OPTIONS"]["pool"]["max_size"]
+    table = AuditEntry._meta.db_table
+
+    def read() -> int:
+        headers = {"Authorization": f"Bearer {site.operator_key}"}
+        # One that came when all were taken asks again.
+        return until(
+            lambda: httpx.get(f"{site.url}/api/v1/audit", headers=headers, timeout=60).is_success
+        )
+
+    def take_all() -> None:
+        with ThreadPoolExecutor(connections_of_a_process) as pool:
+            with closed_table(table):
+                reading = [pool.submit(read) for _ in range(connections_of_a_process)]
+                until(lambda: waiting_for(table) == connections_of_a_process)
+            assert all(each.result() for each in reading)
+
+    async with Herd(site.url, site.ingest_key, f"herd-{uuid4().hex[:8]}", FEW) as herd:
+        await all_wait(herd)
+        for _ in range(TRIES):
+            polls = herd.polls
+            await in_thread(take_all)()
+            # Else some began anew, and what they had held was free for a moment.
+            if herd.polls == polls:
+                break
+        else:
+            raise AssertionError("connections are free only once polls have ended")
+        await wake(herd)

@@ -14,7 +14,7 @@ from django.db import connection, connections, transaction
 
 from analytics.domain.telemetry import LogRecord
 from breakers.models import Breaker, ControlDocument, DomainMember, Override
-from breakers.services import observed
+from breakers.services import bounds, observed
 from breakers.services.documents import document_refresh
 from breakers.services.ingest import EventBatch
 from breakers.services.instances import service_open
@@ -99,6 +99,25 @@ def _opened(service: str) -> None:
         service_open(service, NOW)
     finally:
         connections.close_all()
+
+
+def test_a_service_whose_instances_all_begin_at_once_is_refused_to_none_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One of them registers the service after another has looked for it and before it has counted:
+    a service has one document, and there it is."""
+    look = bounds._present
+    with ThreadPoolExecutor(1) as other:
+
+        def look_first(*asked: Any) -> Any:
+            found = look(*asked)
+            monkeypatch.undo()
+            other.submit(_opened, "planner").result(60)
+            return found
+
+        monkeypatch.setattr(bounds, "_present", look_first)
+        stamp, _ = service_open("planner", NOW)
+    assert stamp.version == ControlDocument.objects.get().version == 0
 
 
 def test_a_breaker_that_joins_a_domain_while_it_is_forced_open_is_cut_off_too(
