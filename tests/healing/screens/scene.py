@@ -11,12 +11,14 @@ from django.db import connection
 
 from healing.choices import RunState, StepState
 from healing.models import HealingRun, HealingStep, Opportunity, Quarantine, Workflow
+from healing.services.failure_detector import failures_detect
 from healing.services.targets import target_save
 from healing.services.workflows.applying import workflows_ship
 from healing.services.workflows.store import workflow_create
 from resilience_site.config import config
 from resilience_site.core.audit import Actor
 from resilience_site.core.choices import ActorKind
+from tests.healing.engine.scenes import workflow as heals
 from tests.health.world import World
 
 ADA = Actor(ActorKind.USER, "ada")
@@ -184,3 +186,30 @@ def opportunity(workflow: Workflow, world: World, check: UUID) -> Opportunity:
         first_seen=now - 2 * MINUTE, last_seen=now, verdicts=[*PASSED[:4], REFUSED],
         refused_by="cooldown",
     )  # fmt: skip
+
+
+# --- A shop that really heals -----------------------------------------------------------------
+
+DIVERT = {"id": "divert", "action": "toggle", "with": {"key": "shop-diverted", "value": True}}
+
+
+def failing(mode: str, *steps: dict[str, Any]) -> World:
+    """The shop's check is down, and the detector has found what answers to it."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM core_journalentry")
+    world = World(datetime.now(UTC) - MINUTE)
+    world.check(
+        "shop-api", interval=5, service="shop", failures_to_down=2, successes_to_up=2,
+        settle_seconds=0,
+    )  # fmt: skip
+    world.run(10)
+    world.down.add("shop-api")
+    world.run(20)
+    heals(*steps, now=world.now, mode=mode)
+    failures_detect(now=world.now)
+    return world
+
+
+def caught_up(world: World) -> None:
+    """Its time goes by until now: what people did in the browser happened in ours."""
+    world.run((datetime.now(UTC) - world.now).total_seconds() + 1)
