@@ -121,6 +121,8 @@ def domain_standing(problem: Conflict) -> dict[str, str]:
 def asked(problem: Conflict) -> dict[str, str]:
     """What was asked for, as the refusal tells it."""
     said = {}
+    domain = problem.current.get("domain")
+    everywhere = f"the failure domain {domain}" if domain else ALL
     for name, value in problem.proposed.items():
         if name == "state" and value == RESET_STATE:
             said["Asked for"] = "a reset"
@@ -129,7 +131,7 @@ def asked(problem: Conflict) -> dict[str, str]:
         elif name == "policy":
             said["Settings"] = _settings(value)
         elif name == "instance":
-            said["For"] = value or ALL
+            said["For"] = value or everywhere
         elif value is not None:
             text = exact(value) if isinstance(value, datetime) else str(value)
             said[name.replace("_", " ").capitalize()] = text

@@ -298,7 +298,7 @@ def test_a_stale_form_of_a_domain_shows_both_sides_and_can_be_sent_again(
     assert answer.status_code == 409
     for text in ("What stands now", "I was quicker", "Disabled", f"{graph.service} {version}",
                  "microsoft_graph of planner-mcp-server: disabled", "What you asked for",
-                 "Forced open", "failing over"):  # fmt: skip
+                 "the failure domain graph-eu", "Forced open", "failing over"):  # fmt: skip
         assert text in html
     assert operator.post(path, form | {field: hidden(html, field)}).status_code == 302
     assert [(row.domain, row.state) for row in in_force()] == [("graph-eu", "forced_open")]
