@@ -11,6 +11,7 @@ from typing import Any
 from breakers.models import Bulkhead
 from breakers.selectors.applied import Applied, AppliedBy, applied_by_service
 from breakers.selectors.bulkheads import BulkheadInstance, bulkhead_instance
+from breakers.selectors.instances import GONE
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,10 @@ def bulkhead_reported(service: str, name: str) -> Mapping[str, Any]:
 
 
 def _instances(service: str, name: str, now: datetime) -> tuple[BulkheadInstance, ...]:
-    rows = Bulkhead.objects.filter(service=service, name=name).order_by("instance")
-    return tuple(bulkhead_instance(row, now) for row in rows)
+    rows = list(Bulkhead.objects.filter(service=service, name=name).order_by("instance"))
+    # Of one that nobody has told of for long, the last that was told is better than nothing.
+    heard = [row for row in rows if now - row.last_seen <= GONE] or rows
+    return tuple(bulkhead_instance(row, now) for row in heard)
 
 
 def _reported(instances: tuple[BulkheadInstance, ...]) -> Mapping[str, Any]:

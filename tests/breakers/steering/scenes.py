@@ -216,6 +216,12 @@ def traffic(now: datetime) -> None:
     breach(now - timedelta(minutes=3), "plans", "queue_saturation", "shed")
 
 
+def stay_heard_of(now: datetime) -> None:
+    """Let no stall of a busy machine make bulkheads silent that are heard of."""
+    heard = Bulkhead.objects.filter(last_seen__gt=now - timedelta(minutes=5))
+    heard.update(last_seen=now + timedelta(minutes=10))
+
+
 def decisions(now: datetime) -> None:
     """What people have switched: three toggles, one degraded service."""
     shared = {"actor": ANA, "role": Role.ADMIN, "now": now}

@@ -12,11 +12,18 @@ from breakers.models import Bulkhead, Instance, PolicyChange
 from breakers.services.policies import policy_set
 from resilience_site.core.choices import Role
 from resilience_site.core.models import AuditEntry
+from tests.breakers.steering import scenes
 from tests.breakers.steering.scenes import ANA, PLANNER
 from tests.pages.html import PARTIAL, text_of
 
 PAGE = f"/bulkheads/{PLANNER}/plans"
 WHY = "Graph throttles at night"
+
+
+@pytest.fixture(autouse=True)
+def plans(busy_fleet: None, now: datetime) -> None:
+    """The planner's bulkhead of plans, heard of in two of three instances."""
+    scenes.stay_heard_of(now)
 
 
 def give(**policy: object) -> PolicyChange:
@@ -27,7 +34,6 @@ def give(**policy: object) -> PolicyChange:
     )  # fmt: skip
 
 
-@pytest.mark.usefixtures("busy_fleet")
 def test_the_page_says_what_each_instance_works_by(viewer: Client) -> None:
     give(max_concurrent_calls=10)
     give(max_concurrent_calls=10, max_queue=5)
@@ -48,7 +54,16 @@ def test_the_page_says_what_each_instance_works_by(viewer: Client) -> None:
     assert viewer.get(f"/bulkheads/{PLANNER}/nothing").status_code == 404
 
 
-@pytest.mark.usefixtures("busy_fleet")
+def test_instances_that_are_gone_stand_on_the_page_only_where_no_other_does(
+    viewer: Client, now: datetime
+) -> None:
+    rows = Bulkhead.objects.filter(service=PLANNER, name="plans")
+    rows.filter(instance="planner-3").update(last_seen=now - timedelta(hours=2))
+    assert "planner-3" not in text_of(viewer, PAGE)
+    rows.update(last_seen=now - timedelta(hours=2))
+    assert "planner-3" in text_of(viewer, PAGE)
+
+
 def test_the_diff_tells_before_and_after_and_what_cannot_work(operator: Client) -> None:
     give(max_queue=9)
     query = "max_concurrent_calls=6&max_queue=&max_wait=none"
@@ -63,7 +78,6 @@ def test_the_diff_tells_before_and_after_and_what_cannot_work(operator: Client) 
     assert 'name="max_concurrent_calls" value="" placeholder="now 10"' in form
 
 
-@pytest.mark.usefixtures("busy_fleet")
 def test_limits_are_requested_with_a_reason_and_rolled_back(operator: Client) -> None:
     form = {"max_concurrent_calls": "6", "reason": WHY}
     assert operator.post(f"{PAGE}/policy", form).headers["Location"] == PAGE
@@ -92,7 +106,6 @@ def test_limits_are_requested_with_a_reason_and_rolled_back(operator: Client) ->
     assert operator.get(f"{back}?number=77").status_code == 404
 
 
-@pytest.mark.usefixtures("busy_fleet")
 def test_who_may_only_look_is_refused_and_that_is_audited(viewer: Client) -> None:
     answer = viewer.post(f"{PAGE}/policy", {"max_queue": "1", "reason": WHY})
     assert answer.status_code == 403
@@ -100,7 +113,6 @@ def test_who_may_only_look_is_refused_and_that_is_audited(viewer: Client) -> Non
     assert (entry.object_type, entry.object_id) == ("bulkhead", f"{PLANNER}/plans")
 
 
-@pytest.mark.usefixtures("busy_fleet")
 def test_another_limit_than_the_site_gives_is_said_once_all_know_better(viewer: Client) -> None:
     give(max_concurrent_calls=6)
     assert "stronger than the site" not in text_of(viewer, PAGE)
@@ -114,7 +126,7 @@ def test_another_limit_than_the_site_gives_is_said_once_all_know_better(viewer: 
     assert "stronger than the site" not in text_of(viewer, PAGE)
 
 
-def test_instances_that_differ_are_not_taken_for_one(busy_fleet: None, operator: Client) -> None:
+def test_instances_that_differ_are_not_taken_for_one(operator: Client) -> None:
     Bulkhead.objects.filter(service=PLANNER, name="plans", instance="planner-2").update(limit=4)
     html = text_of(operator, f"{PAGE}/policy")
     assert 'name="max_concurrent_calls" value="" placeholder="not reported"' in html
