@@ -48,7 +48,7 @@ def fail(message: str = "429 Too Many Requests") -> scenes.Call:
 
 EMPTY = [
     "/", "/errors", "/patterns", "/chains", "/services", "/services/map", "/settings/keys",
-    "/report", "/trends?since=24h", "/impact",
+    "/report", "/trends?since=24h", "/impact", "/limits",
 ]  # fmt: skip
 
 

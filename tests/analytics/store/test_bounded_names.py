@@ -139,8 +139,9 @@ def test_names_that_came_no_more_make_room_and_those_in_use_keep_theirs() -> Non
     for day in (1, 2):
         send("used", "too", at=now + day * DAY)
         retention_apply(now=now + day * DAY)
-    send("new", "newer", "old", at=now + 2 * DAY)
-    assert set(operations()) == {"old", "used", "too", "new", OTHER_OPERATIONS}
+    # First come, first served.
+    send("young", "newer", "old", at=now + 2 * DAY)
+    assert set(operations()) == {"old", "used", "too", "young", OTHER_OPERATIONS}
     assert operations()[OTHER_OPERATIONS] == 2
 
 
@@ -298,6 +299,8 @@ def test_the_screens_and_the_api_say_what_is_counted_together_and_what_to_do(
     assert "the limit of operations" in service
     assert "the limit of addresses" in service
     assert "addresses that it calls" in viewer.get("/site-health").content.decode()
+    overview = viewer.get("/").content.decode()
+    assert "planner (operations)" in overview.partition('id="ingest-panel"')[2]
 
 
 def test_what_a_process_remembers_of_names_is_bounded_and_decides_nothing(
