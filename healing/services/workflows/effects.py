@@ -68,7 +68,7 @@ def _told(
             possible.append(subject)
     # Those that somebody said how to reach are told whole.
     reached = sum(each.service in ways for each in possible)
-    most = max(_MOST, reached if definition.target == TargetKind.SERVICE else 0)
+    most = max(_MOST, reached if definition.target == "service" else 0)
     for subject in possible[:most]:
         for step in definition.steps:
             yield f"{definition.name} on {subject.name}: {step.id}: {_effect(step, subject)}"
