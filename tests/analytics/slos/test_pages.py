@@ -27,12 +27,12 @@ def page(client: Client, path: str) -> str:
 
 
 def test_the_list_says_what_needs_somebody_first_and_every_number_its_denominator(
-    viewer: Client,
+    viewer: Client, still: datetime
 ) -> None:
-    rows = fleet(datetime.now(UTC))
+    rows = fleet(still)
     text = page(viewer, "/slos")
     order = ["burning", "exhausted", "spending", "ok", "no_data", "off"]
-    states = [each.state for each in slo_figures(rows.values(), datetime.now(UTC))]
+    states = [each.state for each in slo_figures(rows.values(), still)]
     assert states == ["ok", "spending", "exhausted", "burning", "ok", "ok", "no_data", "off"]
     places = [text.index(f'id="slo-{rows[name].id}"') for name in order]
     assert places == sorted(places)
@@ -50,8 +50,8 @@ def test_the_list_says_what_needs_somebody_first_and_every_number_its_denominato
     assert "<html" not in part
 
 
-def test_the_page_of_one_says_which_rows_hold_and_why(viewer: Client) -> None:
-    rows = fleet(datetime.now(UTC))
+def test_the_page_of_one_says_which_rows_hold_and_why(viewer: Client, still: datetime) -> None:
+    rows = fleet(still)
     text = page(viewer, f"/slos/{rows['burning'].id}")
     for words in (
         "Holds: page", "At 14.4 or faster: burns at 25", "of 3,600 calls failed, last 1 h",
@@ -67,8 +67,8 @@ def test_the_page_of_one_says_which_rows_hold_and_why(viewer: Client) -> None:
     assert viewer.get("/slos/01890a5d-ac96-774b-bcce-b302099a8057").status_code == 404
 
 
-def test_the_chart_holds_what_its_table_says(viewer: Client) -> None:
-    rows = fleet(datetime.now(UTC))
+def test_the_chart_holds_what_its_table_says(viewer: Client, still: datetime) -> None:
+    rows = fleet(still)
     for each in rows.values():
         figure = viewer.get(f"/charts/slo-budget.json?slo={each.id}").json()
         bars, line = figure["data"]

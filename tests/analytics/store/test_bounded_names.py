@@ -51,6 +51,7 @@ from tests.analytics.store.telemetry import (
     span_record,
     together,
 )
+from tests.runtime.own_lines import lines
 
 pytestmark = pytest.mark.usefixtures("small")
 CLIENT = 3
@@ -268,7 +269,7 @@ def test_the_state_of_ingest_the_metrics_and_the_log_say_it_for_an_hour(
     assert ingest_status(now=now + timedelta(hours=2)).names_words == ""
     assert folded_totals(now=now + timedelta(hours=2)) == [("operation", 4, 0), ("peer", 4, 0)]
     # Once a day, not with each batch.
-    assert sorted(r.getMessage().split(",")[0] for r in caplog.records) == [
+    assert sorted(line.split(",")[0] for line in lines(caplog, "Service planner has")) == [
         "Service planner has 3 addresses that it calls",
         "Service planner has 3 operations",
     ]

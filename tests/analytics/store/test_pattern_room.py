@@ -36,6 +36,7 @@ from tests.analytics.store.telemetry import (
     ns,
     span_record,
 )
+from tests.runtime.own_lines import lines
 
 LIMIT = 40
 
@@ -88,7 +89,7 @@ def test_a_flood_of_new_kinds_of_errors_is_counted_as_one_and_hides_no_known_pat
     [found] = error_list(wanted=ErrorFilter(type="Order9321Failed"), within=day).items
     assert found.pattern_id == folded().id
     # The log says it once, not for each error; other services are as free as ever.
-    assert [r.getMessage().split(":")[0] for r in caplog.records] == [
+    assert [line.split(":")[0] for line in lines(caplog, "patterns of errors")] == [
         "Service shop has 2000 patterns of errors, the most that are kept apart"
     ]
     assert not ErrorPattern.objects.filter(service="depot", type=OTHERS).exists()

@@ -33,6 +33,7 @@ from tests.analytics.store.telemetry import (
     resource,
     span_record,
 )
+from tests.runtime.own_lines import lines
 
 LIMIT = 5
 LONG_AGO = timedelta(days=38)
@@ -77,7 +78,7 @@ def test_a_flood_of_service_names_is_kept_as_one_service_and_nothing_is_lost(
     assert Span.objects.filter(service=OTHER_SERVICES).count() == 56
     assert ErrorEvent.objects.count() == 63
     assert ErrorEvent.objects.filter(service=OTHER_SERVICES, instance="pod-59/1").count() == 1
-    assert [r.getMessage().split(":")[0] for r in caplog.records] == [
+    assert [line.split(":")[0] for line in lines(caplog, "services, the most")] == [
         "There are 2000 services, the most that are kept apart"
     ]
 
