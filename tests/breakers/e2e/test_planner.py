@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -17,14 +22,20 @@ from breakers.models import (
     Instance,
     Override,
 )
+from breakers.runtime.middleware.problems import NOTICE_HEADER
 from resilience_site.core.choices import Role
 from resilience_site.core.models import AuditEntry
 from tests.demo.graph import Graph
 from tests.livesite import LiveSite, WebProcess
 from tests.patience import until
 from tests.screens import PATIENCE
+from tests.steered import SteeredService, steered_service
 
 from .conftest import ANSWER_SECONDS, SERVICE, SteeredPlanner, label, steered_planner
+
+REASON = "Graph is being moved"
+# So often may the machine be in the way.
+ROUNDS = 12
 
 
 def act(site: LiveSite, method: str, path: str, body: dict[str, Any]) -> httpx.Response:
@@ -55,50 +66,120 @@ def some_task(planner: SteeredPlanner) -> str:
     return str(listed["structuredContent"]["tasks"][0]["id"])
 
 
-def test_a_breaker_forced_open_in_the_browser_refuses_the_next_tool_call(
+@pytest.mark.timeout(400)
+def test_a_breaker_forced_open_in_the_browser_refuses_the_next_tool_call_within_a_second(
     site: LiveSite, planner: SteeredPlanner, page: Page
 ) -> None:
     task = some_task(planner)
     breaker = known("microsoft_graph")
     site.sign_in(page.context, Role.OPERATOR, "ben")
-    page.goto(f"/breakers/{breaker.key}")
-    assert not planner.call("update_task", task_id=task, title="before").get("isError")
-
-    page.get_by_role("link", name="Override", exact=True).first.click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Reason").fill("Graph is being moved")
-    dialog.get_by_role("button", name="Request override").click()
-
-    until(lambda: refused(planner.call("update_task", task_id=task, title="after")))
+    waits: list[float] = []
+    # Each round follows upon the last one: what is only looked at now and then is quick by chance
+    # in the first at most.
+    while not waits[1:] or min(waits[1:]) >= 1:
+        assert len(waits) < ROUNDS, f"seconds until a call was refused: {waits}"
+        if waits:
+            take_back(site, planner, task)
+        page.goto(f"/breakers/{breaker.key}")
+        waits.append(force_open(page, planner, task))
     # Reads go on with what was kept.
+    planner.forget()
     read = planner.call("list_tasks", limit=1)
     assert not read.get("isError")
+    assert label(read)["served"] in ("cached", "degraded")
     # The page claims nothing before the planner has said that it applied it.
     expect(page.get_by_text("Forced open").first).to_be_visible()
     expect(page.get_by_text("applied on 1 of 1").first).to_be_visible()
-    entry = AuditEntry.objects.get(action="breaker.override")
-    assert (entry.actor, entry.reason) == ("ben", "Graph is being moved")
+    entries = AuditEntry.objects.filter(action="breaker.override", actor="ben", reason=REASON)
+    assert entries.count() == len(waits)
+    take_back(site, planner, task)
 
+
+def force_open(page: Page, planner: SteeredPlanner, task: str) -> float:
+    """Force the breaker of the page open; seconds from the click to a refused call."""
+    page.get_by_role("link", name="Override", exact=True).first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Reason").fill(REASON)
+    button = dialog.get_by_role("button", name="Request override")
+    began = time.monotonic()
+    button.click(no_wait_after=True)
+    until(lambda: refused(planner.call("update_task", task_id=task, title="after")))
+    wait = time.monotonic() - began
+    # The page that answers the form is there: the next one does not meet it on its way.
+    expect(page.get_by_text("Requested: forced open for").first).to_be_visible()
+    return wait
+
+
+def take_back(site: LiveSite, planner: SteeredPlanner, task: str) -> None:
     act(site, "POST", f"breakers/{SERVICE}/microsoft_graph/override", {"state": "auto"})
     until(lambda: not planner.call("update_task", task_id=task, title="again").get("isError"))
 
 
-def test_a_notice_reaches_users_and_leaves_as_fast(site: LiveSite, planner: SteeredPlanner) -> None:
+@pytest.mark.timeout(400)
+def test_a_notice_reaches_users_by_every_door_within_five_seconds_and_leaves_as_fast(
+    site: LiveSite, planner: SteeredPlanner
+) -> None:
     known("microsoft_graph")
-    notice = "Plans may be a few minutes old."
-    body = {"level": "reduced", "notice": notice, "reason": "drill", "expires_in": 600}
-    act(site, "PUT", f"degraded/{SERVICE}", body)
+    with steered_service(site.url, site.ingest_key, SERVICE) as portal:
+        doors = doors_of(site, planner, portal)
+        waits: dict[str, list[float]] = {}
+        # As above: the first time tells nothing of a door that is only opened now and then.
+        while not waits or any(not each[1:] or min(each[1:]) >= 5 for each in waits.values()):
+            number = len(waits.get("feed leaves", ()))
+            assert number < ROUNDS, f"seconds until it was told: {waits}"
+            notice = f"Plans may be {number + 1} minutes old."
+            body = {"level": "reduced", "notice": notice, "reason": "drill", "expires_in": 600}
+            act(site, "PUT", f"degraded/{SERVICE}", body)
+            note(waits, "comes", seconds_until(doors, notice))
+            act(site, "PUT", f"degraded/{SERVICE}", {"level": "normal"})
+            note(waits, "leaves", seconds_until(doors, ""))
 
-    def told() -> str:
-        return str(label(planner.call("list_tasks", limit=1)).get("notices", {}).get(SERVICE, ""))
 
-    def public() -> list[str]:
-        answer = httpx.get(f"{site.url}/status.json", timeout=ANSWER_SECONDS)
-        return [each["text"] for each in answer.json()["notices"]]
+def doors_of(
+    site: LiveSite, planner: SteeredPlanner, portal: SteeredService
+) -> dict[str, Callable[[], str]]:
+    """What users are told now, by each way there is."""
 
-    until(lambda: told() == notice and public() == [notice])
-    act(site, "PUT", f"degraded/{SERVICE}", {"level": "normal"})
-    until(lambda: told() == "" and public() == [])
+    def in_result() -> str:
+        result = planner.call("list_tasks", limit=1)
+        return str(label(result).get("notices", {}).get(SERVICE, ""))
+
+    def in_header() -> str:
+        return unquote(portal.headers().get(NOTICE_HEADER, ""))
+
+    def on_page() -> str:
+        html = httpx.get(f"{site.url}/status", timeout=ANSWER_SECONDS).text
+        articles = re.findall(r'<article class="status-notice"([^>]*)>(.*?)</article>', html, re.S)
+        current = [inside for marks, inside in articles if "data-ended" not in marks]
+        return "".join(re.findall(r'<p class="break">(.*?)</p>', "".join(current)))
+
+    def in_feed() -> str:
+        answer = httpx.get(f"{site.url}/status/feed.rss", timeout=ANSWER_SECONDS)
+        items = ET.fromstring(answer.content).iter("item")
+        current = [item for item in items if item.findtext("category") == "ongoing"]
+        return "".join(str(item.findtext("description")).partition(" (")[0] for item in current)
+
+    return {"result": in_result, "header": in_header, "page": on_page, "feed": in_feed}
+
+
+def seconds_until(doors: dict[str, Callable[[], str]], told: str) -> dict[str, float]:
+    """Seconds from now until each door told it."""
+    began = time.monotonic()
+    seen: dict[str, float] = {}
+
+    def all_tell() -> bool:
+        for door in doors.keys() - seen.keys():
+            if doors[door]() == told:
+                seen[door] = time.monotonic() - began
+        return len(seen) == len(doors)
+
+    until(all_tell)
+    return seen
+
+
+def note(waits: dict[str, list[float]], turn: str, seconds: dict[str, float]) -> None:
+    for door, each in seconds.items():
+        waits.setdefault(f"{door} {turn}", []).append(each)
 
 
 def test_a_reset_is_carried_out_once_and_reported(site: LiveSite, planner: SteeredPlanner) -> None:
