@@ -149,7 +149,8 @@ def domain_reset(
 ) -> dict[str, Any]:
     """Have every breaker of a failure domain start anew from closed, in all services, for a reason.
 
-    With `If-Match`, only where the domain is still at that version.
+    With `If-Match`, only where the domain is still at that version. A domain of more than 200
+    breakers is refused.
     """
     breaker_reset(
         target=Target.of_domain(name),

@@ -1,7 +1,8 @@
 """The end of everything that was decided for a time.
 
-Each thing due is ended in a transaction of its own that looks again whether it still is, so any
-number of processes may do this at once, late or twice, and it happens once.
+Each thing due is ended in a transaction of its own (the commands of a service in one) that looks
+again whether it still is, so any number of processes may do this at once, late or twice, and it
+happens once.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from django.db.models import Q
 
 from breakers.choices import Level
 from breakers.models import Command, DegradedMode, Override, Toggle
-from breakers.services.commands import command_finish
+from breakers.services.commands import commands_finish
 from breakers.services.degraded import degraded_expire
 from breakers.services.overrides import override_expire
 from breakers.services.toggles import toggle_expire
@@ -29,6 +30,5 @@ def expire_due(*, now: datetime) -> int:
     levels = DegradedMode.objects.filter(due).exclude(level=Level.NORMAL)
     for service in levels.values_list("service", flat=True):
         ended += degraded_expire(service=service, now=now)
-    for command_id in Command.objects.filter(due, ended_at=None).values_list("pk", flat=True):
-        ended += command_finish(command_id=command_id, now=now)
-    return ended
+    commands = Command.objects.filter(due, ended_at=None).values_list("pk", flat=True)
+    return ended + commands_finish(command_ids=list(commands), now=now)

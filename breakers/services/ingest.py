@@ -18,7 +18,7 @@ from breakers.domain.keys import breaker_key
 from breakers.models import partitions as tables
 from breakers.services import bounds, observed
 from breakers.services.bounds import admitted
-from breakers.services.commands import command_finish, command_report
+from breakers.services.commands import command_report, commands_finish
 from breakers.services.counts import Counts
 from breakers.services.documents import document_refresh
 from breakers.services.observed import Place, StateSeen
@@ -112,8 +112,7 @@ class EventBatch:
             self._refresh({service for _, service, _ in self.members})
         self.counts.write()
         observed.outcomes_add(self.outcomes)
-        for report, event in self.reports:
-            self._report(report, event)
+        self._report()
         return list(self.entries.values())[:_MOST_HINTS]
 
     def _refresh(self, services: set[str]) -> None:
@@ -121,7 +120,16 @@ class EventBatch:
         held = {name for (name,) in admitted(bounds.DOCUMENTS, {(name,) for name in services})}
         transaction.on_commit(lambda: document_refresh(services=held), robust=True)
 
-    def _report(self, report: signals.Reported, event: EventSeen) -> None:
+    def _report(self) -> None:
+        """What instances did of the commands, and those that are done with."""
+        new = {report.command_id for report, event in self.reports if self._is_new(report, event)}
+        if new:
+            # The document is locked by others before what this transaction holds.
+            transaction.on_commit(
+                lambda: commands_finish(command_ids=new, now=datetime.now(UTC)), robust=True
+            )
+
+    def _is_new(self, report: signals.Reported, event: EventSeen) -> bool:
         new = command_report(
             command_id=report.command_id,
             service=event.service,
@@ -131,15 +139,11 @@ class EventBatch:
             at=moment(event.at_ns),
         )
         if new:
-            # The document is locked by others before what this transaction holds.
-            transaction.on_commit(
-                lambda: command_finish(command_id=report.command_id, now=datetime.now(UTC)),
-                robust=True,
-            )
             self.tell(
                 "control", "command.reported", event.service, event.service, report.outcome,
                 instance=event.instance, command=str(report.command_id),
             )  # fmt: skip
+        return new
 
 
 def take_events(events: Sequence[EventSeen], received_at: datetime) -> list[Entry]:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from breakers.domain.document import view
 from breakers.models import (
@@ -261,6 +263,45 @@ def test_a_domain_is_reset_in_all_its_services(operator: Api, domain: None, brea
     entry = AuditEntry.objects.get(action="domain.reset")
     assert (entry.object_id, entry.reason) == ("microsoft", "Microsoft is back")
     assert entry.before == {"state": "forced_open"}
+
+
+def joined(domain: str, count: int) -> None:
+    """So many breakers of the planner, all of one domain."""
+    DomainMember.objects.bulk_create(
+        DomainMember(domain=domain, service="planner", name=f"b{n:03}", source="reported")
+        for n in range(count)
+    )
+
+
+def test_the_commands_of_a_reset_are_written_and_ended_together(operator: Api) -> None:
+    joined("eu", 200)
+    with CaptureQueriesContext(connection) as asked:
+        answer = operator("POST", "domains/eu/reset", {"reason": "It is back"})
+    assert answer.status_code == 200, answer.content
+    inserts = [each for each in asked if 'INSERT INTO "breakers_command"' in each["sql"]]
+    assert len(inserts) == 1
+    assert len(document()["commands"]) == 200
+    assert ControlDocument.objects.get().version == 1
+    later = datetime.now(UTC) + timedelta(minutes=6)
+    assert expire_due(now=later) == 200
+    assert expire_due(now=later) == 0
+    assert document()["commands"] == []
+    assert ControlDocument.objects.get().version == 2
+
+
+def test_a_domain_of_too_many_breakers_is_not_reset_and_the_answer_says_what_to_do(
+    operator: Api,
+) -> None:
+    joined("eu", 201)
+    operator("POST", "domains/eu/override", FORCED)
+    answer = operator("POST", "domains/eu/reset", {"reason": "It is back"})
+    assert answer.status_code == 422
+    detail = answer.json()["detail"]
+    assert "domain eu has 201 breakers" in detail
+    assert "Reset single breakers" in detail
+    assert not Command.objects.exists()
+    assert Override.objects.get().ended_at is None
+    assert AuditEntry.objects.filter(action="domain.reset.refused", object_id="eu").count() == 1
 
 
 def test_a_domain_is_reset_by_an_operator_and_where_there_is_one(

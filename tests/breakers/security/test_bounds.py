@@ -154,3 +154,28 @@ def test_only_instances_that_the_site_knows_report_of_commands() -> None:
     }  # fmt: skip
     assert reported == {"planner-1": True, "made-up": False}
     assert CommandReport.objects.count() == 1
+
+
+def test_what_a_request_reports_of_many_commands_changes_a_document_once() -> None:
+    ControlDocument.objects.create(service="planner", changed_at=NOW)
+    Instance.objects.create(service="planner", instance="planner", first_seen=NOW, last_seen=NOW)
+    commands = [
+        Command.objects.create(
+            id=uuid4(), service="planner", action="reset_breaker", reason="", actor="ana",
+            created_at=NOW, expires_at=NOW + timedelta(minutes=5),
+        )
+        for _ in range(4)
+    ]  # fmt: skip
+    documents.document_refresh(services=["planner"])
+    assert len(ControlDocument.objects.get().document["commands"]) == 4
+    *done, left = [str(each.id) for each in commands]
+    store(
+        [
+            event("healing.reported", "planner", command__id=each, healing__outcome="succeeded")
+            for each in done
+        ]
+    )
+    held = ControlDocument.objects.get()
+    assert [each["id"] for each in held.document["commands"]] == [left]
+    assert held.version == 2
+    assert CommandReport.objects.count() == 3
