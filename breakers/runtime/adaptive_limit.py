@@ -80,11 +80,15 @@ class AdaptiveLimit:
 
     def start(self) -> AdaptiveLimit:
         """Read the durations of the bulkhead's calls from now on."""
-        self._bulkhead.observe(self.observe)
+        self._limit = float(self._bulkhead.limit)
+        self._bulkhead.observe(self.observe, self._max)
+        # What is tuned would else hold only up to the bulkhead's own number.
+        self._given = self.limit
+        self._bulkhead.resize(self._given)
         return self
 
     def stop(self) -> None:
-        """Leave the limit as it is."""
+        """Leave the limit as it is, or as the bulkhead is tuned."""
         self._bulkhead.observe(None)
 
     def observe(self, duration: float, calls: int) -> None:

@@ -259,9 +259,14 @@ class Bulkhead(Line, Guard):
             latest = self._clock() - self.max_duration
             return [slot for slot in self._held if 0.0 < slot.since < latest]
 
-    def observe(self, observer: Callable[[float, int], object] | None) -> None:
-        """Have `observer(duration, calls at once)` called at each end of a call."""
+    def observe(
+        self, observer: Callable[[float, int], object] | None, most: int | None = None
+    ) -> None:
+        """Have `observer(duration, calls at once)` called at each end of a call.
+
+        It resizes the bulkhead to at most `most` calls at once, where the number is not tuned.
+        """
         with self._lock:
-            self._observer = observer
+            self._observer, self._most = observer, most
             self._timed = self._timed or observer is not None
             self._follow_locked()

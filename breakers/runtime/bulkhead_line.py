@@ -25,8 +25,8 @@ class Line:
 
     __slots__ = (
         "__weakref__", "_active", "_clock", "_default", "_held", "_idle_reserved", "_isolated",
-        "_limit", "_lock", "_max_queue", "_max_wait", "_mean", "_observer", "_own", "_queued",
-        "_rejected", "_tiered", "_tiers", "_timed", "_tuned", "max_duration", "name",
+        "_limit", "_lock", "_max_queue", "_max_wait", "_mean", "_most", "_observer", "_own",
+        "_queued", "_rejected", "_tiered", "_tiers", "_timed", "_tuned", "max_duration", "name",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +56,7 @@ class Line:
         self._mean = 0.0
         self._isolated = ""
         self._observer: Callable[[float, int], object] | None = None
+        self._most: int | None = None
         # Times are read from the moment on at which someone needs them.
         self._timed = max_duration is not None
         self._limit, self._max_queue, self._max_wait = max_concurrent_calls, max_queue, max_wait
@@ -300,8 +301,10 @@ class Line:
         policy = replace(self._own, **self._tuned)
         limit = policy.max_concurrent_calls
         if self._observer is not None:
-            # What follows the other side by itself does so up to what the site gives.
-            limit = min(limit, self._own.max_concurrent_calls)
+            # What follows the other side by itself does so up to what the site gives, or else up
+            # to its own most.
+            most = limit if "max_concurrent_calls" in self._tuned else self._most or limit
+            limit = min(most, self._own.max_concurrent_calls)
         self._max_queue, self._max_wait = policy.max_queue, policy.max_wait
         self._set_limit_locked(limit)
 

@@ -217,7 +217,36 @@ def test_a_tuned_number_is_the_most_that_a_limit_grows_to() -> None:
     load.bulkhead.tune({"max_concurrent_calls": 30})
     assert load.run(60) == 30
     load.bulkhead.tune({})
+    assert load.bulkhead.limit == 20  # its own most, at once
     assert load.run(20) == 20
+
+
+@pytest.mark.parametrize(
+    ("tuned", "most", "works_by"), [(20, 1000, 20), (4, 1000, 4), (None, 6, 6)]
+)
+def test_a_limit_begins_with_what_the_bulkhead_is_tuned_to(
+    tuned: int | None, most: int, works_by: int
+) -> None:
+    bulkhead = Bulkhead(10)
+    adaptive = AdaptiveLimit(bulkhead, max_limit=most)
+    if tuned:
+        bulkhead.tune({"max_concurrent_calls": tuned})
+    adaptive.start()
+    assert (bulkhead.limit, adaptive.limit) == (works_by, works_by)
+
+
+@pytest.mark.parametrize(("tuned", "works_by"), [(False, 4), (True, 20)])
+def test_a_limit_that_stops_leaves_the_bulkhead_as_it_is_or_as_it_is_tuned(
+    tuned: bool, works_by: int
+) -> None:
+    bulkhead = Bulkhead(10)
+    adaptive = AdaptiveLimit(bulkhead).start()
+    if tuned:
+        bulkhead.tune({"max_concurrent_calls": 20})
+    bulkhead.resize(4)  # as the limit does
+    assert bulkhead.limit == 4
+    adaptive.stop()
+    assert bulkhead.limit == works_by
 
 
 # --- Tuning
