@@ -60,13 +60,21 @@ def breaker_locate(joined: str) -> tuple[str, str]:
 
 
 def bulkhead_locate(joined: str) -> tuple[str, str]:
-    """The same of a bulkhead."""
+    """The same of a bulkhead. Raises `NotFound`, with what it may mean, where it means two."""
     slashes = [at for at, letter in enumerate(joined) if letter == "/"][:_MOST_SPLITS]
     places = [Q(service=_text(joined[:at]), name=_text(joined[at + 1 :])) for at in slashes]
     if places:
         rows = Bulkhead.objects.filter(functools.reduce(operator.or_, places))
-        if found := rows.values_list("service", "name").first():
-            return found
+        found = list(rows.order_by("service", "name").values_list("service", "name").distinct()[:2])
+        if len(found) > 1:
+            meant = [f"{name!r} of the service {service!r}" for service, name in found]
+            raise NotFound(
+                f"{joined} may be the bulkhead {' or '.join(meant)}; neither has an address of its "
+                "own until a service calls one of them something else.",
+                allowed=meant,
+            )
+        if found:
+            return found[0]
     service, _, name = joined.rpartition("/")
     return service, name
 

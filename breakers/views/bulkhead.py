@@ -22,6 +22,8 @@ from breakers.views.tiles import applied_text
 from resilience_site.core import journal
 from resilience_site.core.choices import Role
 from resilience_site.core.permissions import require_role
+from resilience_site.core.problems import NotFound
+from resilience_site.core.screens import bad_question
 
 _HISTORY_SHOWN = 10
 # Why one may work by another number than the site gives.
@@ -34,6 +36,14 @@ KEEPS = (
 def bulkhead_or_404(place: str) -> BulkheadView:
     """The bulkhead of a path: its service and its name."""
     try:
+        return _bulkhead(place)
+    except NotFound as problem:
+        raise Http404(problem.detail) from None
+
+
+def _bulkhead(place: str) -> BulkheadView:
+    """The same; raises `NotFound` where the path means two."""
+    try:
         return bulkhead_get(*bulkhead_locate(place), datetime.now(UTC))
     except Bulkhead.DoesNotExist:
         raise Http404("There is no such bulkhead.") from None
@@ -44,7 +54,10 @@ def bulkhead_or_404(place: str) -> BulkheadView:
 def bulkhead_detail(request: HttpRequest, place: str) -> HttpResponse:
     """Everything about one bulkhead."""
     cursor = journal.latest_cursor()
-    view = bulkhead_or_404(place)
+    try:
+        view = _bulkhead(place)
+    except NotFound as problem:
+        return bad_question(request, problem)
     changes = policy_list(
         service=view.service,
         name=view.name,

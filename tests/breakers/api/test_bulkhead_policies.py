@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from breakers.domain.document import view
 from breakers.models import Breaker, Bulkhead, ControlDocument, PolicyChange
 from breakers.services.documents import document_refresh
+from resilience_site.core.choices import Role
 from resilience_site.core.models import AuditEntry, JournalEntry
 
 from .conftest import Api
@@ -141,6 +143,30 @@ def test_names_may_hold_slashes(operator: Api) -> None:
     assert answer.status_code == 200, answer.content
     change = PolicyChange.objects.get()
     assert (change.service, change.name) == ("team/billing", "pool/eu")
+
+
+def test_two_bulkheads_of_one_address_are_told_apart_by_nobody(
+    operator: Api, as_role: Callable[[Role], Client]
+) -> None:
+    for service, name in (("planner/pool", "eu"), ("planner", "pool/eu")):
+        for instance in ("1", "2"):
+            Bulkhead.objects.create(
+                service=service, name=name, instance=instance, last_seen=datetime.now(UTC)
+            )
+    body = {"policy": {"max_queue": 1}, "reason": "try"}
+    answer = operator("PUT", f"{PATH.removesuffix('/policy')}/eu/policy", body)
+    assert answer.status_code == 404
+    for meant in ("'pool/eu' of the service 'planner'", "'eu' of the service 'planner/pool'"):
+        assert meant in answer.json()["detail"]
+    assert not PolicyChange.objects.exists()
+    page = as_role(Role.OPERATOR)
+    shown = page.get("/bulkheads/planner/pool/eu")
+    assert shown.status_code == 400
+    assert "may be the bulkhead" in shown.text
+    assert page.get("/bulkheads/planner/pool/eu/policy").status_code == 404
+    # The one whose address is nobody else's is there as before.
+    assert page.get("/bulkheads/planner/pool").status_code == 200
+    assert operator("PUT", PATH, body).status_code == 200
 
 
 def test_a_stale_page_gets_both_sides(operator: Api) -> None:
