@@ -68,7 +68,7 @@ ON CONFLICT (service, instance) DO UPDATE SET
     applied_version = CASE WHEN {late} THEN t.applied_version ELSE excluded.applied_version END,
     applied_at = CASE WHEN {late} OR t.applied_version IS NOT DISTINCT FROM excluded.applied_version
         THEN t.applied_at ELSE excluded.polled_at END,
-    started_at = COALESCE(excluded.started_at, t.started_at),
+    started_at = excluded.started_at,
     restarts = t.restarts + CASE WHEN t.polled_at IS NOT NULL
         AND excluded.started_at > t.started_at + interval '1 s' THEN 1 ELSE 0 END,
     restarted_at = CASE WHEN t.polled_at IS NOT NULL
@@ -78,16 +78,22 @@ WHERE NOT {overtaken}
 RETURNING t.service, t.instance, t.applied_version, t.applied_at = %(now)s
 """.format(
     # One process goes forward: an older version of it is an acknowledgement that came late, past
-    # a newer one by way of another web process, or that somebody sent again.
+    # a newer one by way of another web process, or that somebody sent again. What is still said
+    # after a while is what holds: the newer one was never true.
     late="(abs(extract(epoch FROM excluded.started_at - t.started_at)) <= 1"
-    " AND excluded.applied_version < t.applied_version)",
-    # So does an acknowledgement of a process whose successor polls. With that one gone, it may
-    # be the successor on a clock that was set back.
-    overtaken="COALESCE(excluded.started_at < t.started_at - interval '1 s'"
+    " AND excluded.applied_version < t.applied_version"
+    " AND t.applied_at > %(now)s - make_interval(secs => %(polling)s))",
+    # An acknowledgement of a process whose successor polls came late as well. With that one gone,
+    # it may be the successor on a clock that was set back. And who says when it began says so each
+    # time: what does not is of somebody else.
+    overtaken="COALESCE((excluded.started_at < t.started_at - interval '1 s'"
+    " OR (excluded.started_at IS NULL AND t.started_at IS NOT NULL))"
     " AND t.polled_at > %(now)s - make_interval(secs => %(polling)s), false)",
 )
 # Who polls is heard of within the longest wait, and some time for the way.
 _POLLING_SECONDS = 90
+# So much may a clock be ahead of the site's.
+_SKEW_SECONDS = 300
 
 
 def polls_note(polls: Sequence[Poll], now: datetime) -> None:
@@ -123,7 +129,7 @@ def polls_note(polls: Sequence[Poll], now: datetime) -> None:
 
 
 def _moment(started: float | None, now: datetime) -> datetime | None:
-    if started is None:
+    # A process cannot begin in the future: such a start is as good as none.
+    if started is None or started > now.timestamp() + _SKEW_SECONDS:
         return None
-    # A process cannot have begun later than now, whatever its clock says.
-    return datetime.fromtimestamp(min(started, now.timestamp()), UTC)
+    return datetime.fromtimestamp(started, UTC)

@@ -270,12 +270,29 @@ def test_an_acknowledgement_that_is_sent_again_does_not_make_an_instance_look_be
     assert after[named]["applied_version"] == 1
 
 
-def test_what_was_forged_is_put_right_by_the_next_poll_of_the_instance(site: LiveSite) -> None:
+@pytest.mark.parametrize("started", [{}, {"started": START * 2}])
+def test_nothing_is_forged_of_an_instance_that_says_when_it_began(
+    site: LiveSite, started: dict[str, float]
+) -> None:
     fleet = Fleet(site)
-    named = (Current.service, "planner-1")
-    fleet.forge('"0"')
-    assert fleet.known()[named]["applied_version"] == 0
-    assert fleet.own.poll(1, started=START).status_code == 304
+    force_open("planner-1")
+    before = fleet.known()
+    for tag in ('"0"', '"2"', ""):
+        assert fleet.forge(tag, **started).status_code in (200, 304)
+        assert fleet.known() == before
+
+
+def test_what_was_forged_is_put_right_by_the_next_poll_of_an_instance_that_does_not(
+    site: LiveSite,
+) -> None:
+    fleet = Fleet(site)
+    named, own = (Current.service, "planner-9"), Client(site, "planner-9")
+    for forged in ('"0"', ""):
+        assert own.poll(1).status_code == 304
+        assert fleet.known()[named]["applied_version"] == 1
+        fleet.forge(forged, instance="planner-9")
+        assert fleet.known()[named]["applied_version"] == (0 if forged else None)
+    assert own.poll(1).status_code == 304
     row = fleet.known()[named]
     assert (row["applied_version"], row["restarts"]) == (1, 0)
 

@@ -103,10 +103,61 @@ def test_a_version_is_forgotten_where_the_site_itself_went_back() -> None:
     assert noted(Poll(*PROCESS, 4, START))["applied_version"] == 4
 
 
-@pytest.mark.parametrize("forged", [None, 0, 6])
-def test_without_a_start_the_next_poll_puts_right_what_was_forged(forged: int | None) -> None:
-    assert noted(Poll(*PROCESS, forged, None))["applied_version"] == forged
-    after = noted(Poll(*PROCESS, 7, START), seconds=25)
-    assert (after["applied_version"], after["restarts"]) == (7, 0)
-    assert after["applied_at"] == NOW + timedelta(seconds=25)
-    assert applied_by_service(now=NOW)["planner"].current == 2
+@pytest.mark.parametrize("started", [None, NOW.timestamp() + 3_600, NOW.timestamp() * 2])
+@pytest.mark.parametrize("forged", [None, 0, 6, 7, 8])
+def test_without_a_start_or_with_one_in_the_future_nothing_is_forged(
+    forged: int | None, started: float | None
+) -> None:
+    before = rows()[PROCESS]
+    assert noted(Poll(*PROCESS, forged, started)) == before
+    assert noted(Poll(*PROCESS, forged, started), seconds=89) == before
+
+
+@pytest.fixture
+def behind() -> None:
+    """The document has moved on to a version that the instances cannot apply."""
+    ControlDocument.objects.update(version=8)
+
+
+@pytest.mark.parametrize("started", [START, START + 60, NOW.timestamp()])
+def test_a_newer_version_that_is_forged_is_put_right_after_90_seconds(
+    behind: None, started: float
+) -> None:
+    """Under the start of the process itself, or under that of a made up successor."""
+    assert noted(Poll(*PROCESS, 8, started))["applied_version"] == 8
+    assert noted(Poll(*PROCESS, 7, START), seconds=60)["applied_version"] == 8
+    after = noted(Poll(*PROCESS, 7, START), seconds=92)
+    assert (after["applied_version"], after["started_at"].timestamp()) == (7, START)
+    assert after["applied_at"] == NOW + timedelta(seconds=92)
+    assert applied_by_service(now=NOW)["planner"].current == 0
+
+
+@pytest.mark.parametrize("forged", [None, 0, 8])
+def test_of_an_instance_that_names_no_start_the_next_poll_puts_right_what_was_forged(
+    behind: None, forged: int | None
+) -> None:
+    named = ("planner", "planner-9")
+    for second, applied in ((1, 7), (2, forged), (25, 7)):
+        polls_note([Poll(*named, applied, None)], NOW + timedelta(seconds=second))
+        assert rows()[named]["applied_version"] == applied
+
+
+def test_of_an_instance_that_names_no_start_a_forged_one_stands_for_90_seconds(
+    behind: None,
+) -> None:
+    named = ("planner", "planner-9")
+    polls_note([Poll(*named, 7, None)], NOW)
+    polls_note([Poll(*named, 8, START)], NOW + timedelta(seconds=1))
+    # Once it is believed, it is so at each poll.
+    for second, applied in ((60, 8), (92, 7), (93, 7)):
+        polls_note([Poll(*named, 7, None)], NOW + timedelta(seconds=second))
+        assert rows()[named]["applied_version"] == applied
+    assert rows()[named]["polled_at"] == NOW + timedelta(seconds=93)
+
+
+def test_a_process_whose_clock_is_a_little_ahead_is_believed() -> None:
+    ahead = NOW.timestamp() + 120
+    after = noted(Poll(*PROCESS, None, ahead), Poll(*PROCESS, 7, ahead))
+    assert (after["applied_version"], after["restarts"]) == (7, 1)
+    # As the same process, however often it polls.
+    assert noted(Poll(*PROCESS, 7, ahead), seconds=25)["restarts"] == 1
