@@ -21,7 +21,8 @@ _LONGEST_TARGET: Final = 400
 @dataclass(frozen=True)
 class Healed:
     """A heal that was verified, since when nothing of its service failed, and the workflows that
-    have answered to it. `degraded`: it let its service run at a lower level, and it still does."""
+    have answered to it. `degraded`: it let its service run at a lower level, it still does, and no
+    failure of it is foreseen."""
 
     run: UUID
     workflow: str

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from django.db.models import Max
 
-from analytics.choices import PatternState
-from analytics.models import ErrorPattern
+from analytics.choices import PatternState, PredictionOutcome
+from analytics.models import ErrorPattern, Prediction
 from healing.choices import RunState, TargetKind, TriggerKind
 from healing.domain.matching import Failing, Healed
 from healing.models import HealingRun
@@ -36,6 +36,7 @@ def heals_quiet(now: datetime) -> list[Failing]:
     ended = _last_failures({each.service for each in runs})
     done = _answered([each.id for each in runs])
     degrading = degrading_runs([each.id for each in runs], now)
+    foreseen = _foreseen({each.service for each in runs}, now) if degrading else frozenset()
     found: dict[tuple[str, str], Failing] = {}
     for run in runs:
         at: datetime = run.ended_at  # type: ignore[assignment]
@@ -45,7 +46,9 @@ def heals_quiet(now: datetime) -> list[Failing]:
             continue
         quiet = max(at, failed)
         answered = frozenset(done[str(run.id)])
-        healed = Healed(run.id, run.workflow, quiet, answered, run.id in degrading)
+        # What is foreseen to fail has not failed yet: it is what the lower level is for.
+        degraded = run.id in degrading and run.service not in foreseen
+        healed = Healed(run.id, run.workflow, quiet, answered, degraded)
         found["", str(run.id)] = _service_of(run, at, healed)
         for pattern in _patterns_of(run, at):
             since = max(quiet, pattern.last_seen)
@@ -75,6 +78,14 @@ def _last_failures(services: set[str]) -> Mapping[str, datetime | None]:
     }
     failing = rows.filter(ended_at=None, check_row__enabled=True)
     return found | dict.fromkeys(failing.values_list("check_row__service__name", flat=True), None)
+
+
+def _foreseen(services: set[str], now: datetime) -> frozenset[str]:
+    """Those services that may still fail as it was foreseen."""
+    rows = Prediction.objects.filter(
+        outcome=PredictionOutcome.PENDING, due_at__gt=now, service__in=services
+    )
+    return frozenset(rows.values_list("service", flat=True))
 
 
 def _answered(run_ids: list[UUID]) -> Mapping[str, set[str]]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from analytics.models import Prediction
 from breakers.models import DegradedMode
 from breakers.services.degraded import degraded_set
 from healing.actions.base import LeaseLost
 from healing.choices import Mode, RunState
 from healing.domain.definition import definition_form
 from healing.models import HealingRun, Workflow
+from healing.selectors.degradations import level_before
 from healing.services.failure_detector import failures_detect
 from healing.services.recovery_orchestrator import run_look
 from healing.services.runs import steps
@@ -161,3 +164,42 @@ def test_the_level_from_before_the_heal_comes_back_and_keeps_its_end(world: Worl
     assert level() == ("reduced", 3)
     back = DegradedMode.objects.get(service="shop")
     assert (back.notice, back.expires_at) == ("Slow today.", row.expires_at)
+
+
+@pytest.mark.parametrize("ends", ["settled", "due"])
+def test_one_that_is_foreseen_to_fail_is_restored_only_once_that_is_over(
+    world: World, ends: str
+) -> None:
+    degraded(world)
+    foreseen = Prediction.objects.create(
+        id=uuid4(), service="shop", kind="health_down", probability=0.9, confidence=0.9,
+        horizon_seconds=1800, made_at=world.now, due_at=world.now + timedelta(seconds=1800),
+        reasons=["latency grows"], method="rules",
+    )  # fmt: skip
+    tick(world, 180)
+    assert (runs("restore_level"), level()) == ([], ("essential", 1))
+    if ends == "settled":
+        foreseen.outcome = "false"
+    else:
+        foreseen.due_at = world.now
+    foreseen.save()
+    tick(world, 40)
+    assert level() == ("normal", 2)
+
+
+def test_a_degradation_whose_worker_died_right_after_it_is_restored_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*args: Any, **more: Any) -> None:
+        raise LeaseLost("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(steps, "step_close", dies)
+        tick(world, 3)
+    assert level() == ("essential", 1)
+    tick(world, 90)
+    [run] = runs("degrade")
+    assert (run.state, run.steps.get().after) == (RunState.SUCCEEDED, {})
+    assert level_before("shop", 1, world.now)["level"] == "normal"
+    tick(world, 150)
+    assert level() == ("normal", 2)
