@@ -14,7 +14,7 @@ from django.db.models.fields import BooleanField
 
 from analytics.domain.slos.budgets import spending
 from analytics.selectors.slos import budget_counts, slo_list
-from healing.choices import OPEN, UNSUCCESSFUL, RunState
+from healing.choices import OPEN, UNSUCCESSFUL, RunState, TriggerKind
 from healing.domain.budgets import DAY, spent
 from healing.domain.definition import Definition
 from healing.domain.judging import Culprit, GroupHealth, OpenRun, Situation
@@ -129,18 +129,21 @@ def _past_runs(
 ) -> tuple[list[datetime], datetime | None]:
     """When runs that acted on the target began in the last day, and when the last one ended, if
     that matters for the cooldown: one of the same workflow, or one that did not heal. What another
-    workflow healed is no reason to leave another failure as it is."""
+    workflow healed is no reason to leave another failure as it is. What clears away after a heal is
+    no heal: the two are counted apart."""
     rows = list(
         others.filter(target_kind=subject.kind, target=subject.name, started_at__isnull=False)
         .filter(Q(started_at__gt=now - DAY) | Q(ended_at__gt=now - timedelta(seconds=cooldown)))
-        .values_list("started_at", "ended_at", "workflow", "state")
+        .values_list("started_at", "ended_at", "workflow", "state", "trigger_kind")
     )
     ended = (
         end
-        for _, end, name, state in rows
+        for _, end, name, state, _ in rows
         if end and (name == workflow or state != RunState.SUCCEEDED)
     )
-    return [began for began, *_ in rows], max(ended, default=None)
+    after = subject.trigger_kind == TriggerKind.HEALED
+    counted = [began for began, *_, kind in rows if (kind == TriggerKind.HEALED) == after]
+    return counted, max(ended, default=None)
 
 
 def _failed_in_a_row(others: Any, workflow: Workflow, most: int) -> int:

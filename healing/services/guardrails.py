@@ -8,6 +8,7 @@ from typing import Any
 
 from healing.actions.base import Subject
 from healing.actions.registry import actions_known
+from healing.choices import TriggerKind
 from healing.domain.definition import Definition
 from healing.domain.guardrails import Judgement
 from healing.domain.judging import Situation, judge, stops_automation
@@ -95,6 +96,9 @@ def _follow(judgement: Judgement, situation: Situation, subject: Subject) -> Non
     if refusal is None:
         return
     if refusal.name == "target_budget" and situation.quarantined_since is None:
+        if subject.trigger_kind == TriggerKind.HEALED:
+            # Its target is well: what is left of its heal is cleared away later, or ends by itself.
+            return
         quarantine_begin(subject=subject, reason=refusal.reason, actor=SITE, now=situation.now)
     elif refusal.name == "blast_radius" and stops_automation(situation):
         automation_stop(group=situation.group.name, reason=refusal.reason, now=situation.now)

@@ -273,6 +273,29 @@ def test_a_used_up_budget_refuses_and_puts_the_target_into_quarantine_once(
     assert refused_by(judged(world, of)) == "target_budget"
 
 
+AFTER_HEAL = Subject("service", "planner", "planner", trigger_kind="healed")
+
+
+def test_what_clears_away_after_a_heal_takes_nothing_of_the_budget_for_healing(
+    world: World,
+) -> None:
+    of = workflow(world)
+    for each in (900, 1800, 3000):
+        run(world, of, ago=each, trigger_kind="healed")
+    assert refused_by(judged(world, of)) == ""
+    # It has as much for itself, and a service that is well is not put into quarantine for it.
+    assert refused_by(judged(world, of, AFTER_HEAL)) == "target_budget"
+    assert not Quarantine.objects.exists()
+    assert not entries("target.quarantined")
+
+
+def test_heals_leave_the_budget_for_clearing_away_after_them(world: World) -> None:
+    of = workflow(world)
+    for each in (900, 1800, 3000):
+        run(world, of, ago=each)
+    assert refused_by(judged(world, of, AFTER_HEAL)) == ""
+
+
 def test_a_release_gives_a_new_budget(world: World) -> None:
     of = workflow(world)
     for each in (900, 1800, 3000):

@@ -12,7 +12,7 @@ import pytest
 from deploy.demo.programs import CATALOGUE, HEALING, variables
 from healing.actions.base import Subject
 from healing.actions.registry import actions_known
-from healing.domain.definition import Call, Definition
+from healing.domain.definition import Call, Definition, Guards
 from healing.domain.matching import Failing, able, answers
 from healing.domain.ways import WAYS
 from healing.models import HealingTarget, Workflow
@@ -58,6 +58,12 @@ def test_all_that_were_asked_for_are_there_each_with_a_place_of_its_own() -> Non
     }  # fmt: skip
     priorities = [each.priority for each in definitions]
     assert len(priorities) == len(set(priorities))
+
+
+def test_none_puts_a_target_into_quarantine_for_what_another_did() -> None:
+    # The budget is the target's: a workflow with less of it would find it used up by others.
+    bounds = {(each.guards.per_hour, each.guards.per_day) for each in shipped()}
+    assert bounds == {(Guards().per_hour, Guards().per_day)}
 
 
 @pytest.mark.parametrize(
