@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from breakers.models import Override
+from breakers.models import ControlDocument, Override
 from breakers.services.overrides import Target
 from healing.actions.base import ActionFailed
 from healing.actions.steering import HEALER
@@ -21,6 +21,12 @@ def override_present(target: Target) -> dict[str, Any] | None:
         "actor": found.actor,
         "expires_at": found.expires_at and found.expires_at.isoformat(),
     }
+
+
+def document_version(service: str) -> int:
+    """The version of what a service is to work by; 0 before there is any."""
+    found = ControlDocument.objects.filter(service=service).values_list("version", flat=True)
+    return found.first() or 0
 
 
 def override_refuse_persons(target: Target) -> None:

@@ -15,7 +15,7 @@ from healing.choices import TargetKind
 from health.checks.options import OptionError
 from resilience_site.core.audit import Actor
 from resilience_site.core.choices import Role
-from resilience_site.core.problems import Problem, Unavailable
+from resilience_site.core.problems import Conflict, Problem, Unavailable
 
 T = TypeVar("T")
 
@@ -66,11 +66,11 @@ def require_seconds(option: str, value: float) -> None:
 @contextlib.contextmanager
 def refusals() -> Iterator[None]:
     """What a service of the site refuses in the block is a failed act, for good but for a site
-    whose database is away."""
+    whose database is away, and for what somebody changed right then: that is looked at anew."""
     try:
         yield
     except Problem as problem:
-        permanent = not isinstance(problem, Unavailable)
+        permanent = not isinstance(problem, (Unavailable, Conflict))
         raise ActionFailed(problem.detail, permanent=permanent) from problem
 
 

@@ -11,7 +11,7 @@ from breakers.selectors.breakers import breaker_find
 from breakers.services.commands import breaker_reset
 from breakers.services.overrides import Target
 from healing.actions.base import Action, ActionFailed, Context, Done, action
-from healing.actions.overriding import override_refuse_persons
+from healing.actions.overriding import document_version, override_refuse_persons
 from healing.actions.proving import Proof, proof_taken, proof_words
 from healing.actions.steering import (
     HEALER,
@@ -81,12 +81,16 @@ class BreakerReset(Action[ResetParameters]):
         target = _target(parameters, context)
         override_refuse_persons(target)
         proven = proof_taken(_proof(parameters, target), context)
+        # A proof takes its time. What a person decides from here on shows by the version.
+        seen = document_version(target.service)
+        override_refuse_persons(target)
         with refusals():
             [command] = breaker_reset(
                 target=target,
                 reason=reason_of(context),
                 actor=HEALER,
                 role=ROLE,
+                if_match=seen,
                 now=context.now(),
             )
         told = _told(command, target, context)

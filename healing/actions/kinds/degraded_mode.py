@@ -104,6 +104,7 @@ class DegradedModeAction(Action[DegradedParameters]):
                 expires_in=None if over else left,
                 actor=HEALER,
                 role=ROLE,
+                if_match=now["version"],
                 now=context.now(),
             )
         return Done(f"{service} runs at {level} again. {heard(service, context)}")

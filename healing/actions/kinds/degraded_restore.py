@@ -66,6 +66,7 @@ class DegradedRestoreAction(Action[RestoreParameters]):
                 expires_in=_left(before, context),
                 actor=HEALER,
                 role=ROLE,
+                if_match=now["version"],
                 now=context.now(),
             )
         words = f"{service} runs at {level} again. {heard(service, context)}"
@@ -94,6 +95,7 @@ class DegradedRestoreAction(Action[RestoreParameters]):
                 expires_in=left,
                 actor=HEALER,
                 role=ROLE,
+                if_match=now["version"],
                 now=context.now(),
             )
         return Done(f"{service} runs at {before['level']} again. {heard(service, context)}")

@@ -109,7 +109,7 @@ def _request(url: URL, parameters: HookParameters, context: Context) -> Request:
 
 
 def _body(parameters: HookParameters, context: Context) -> bytes:
-    """The same bytes for every attempt of a step."""
+    """What is signed and sent: the same for every attempt of a step, but for when it began."""
     subject = context.subject
     began = context.started_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return orjson.dumps(

@@ -10,6 +10,7 @@ import pytest
 from breakers.models import Command, Override
 from breakers.services.commands import command_report
 from breakers.services.overrides import Target, override_set
+from healing.actions.kinds import breaker_reset
 from health.models import Check, CheckStatus
 from resilience_site.core.audit import Actor
 from resilience_site.core.choices import Role
@@ -62,6 +63,14 @@ def graph_check(moment: Moment, **status: Any) -> Check:
 
 def where(moment: Moment, **more: Any) -> Any:
     return context(moment, kind="breaker", name=NAME, **more)
+
+
+def force(moment: Moment) -> None:
+    """A person forces the breaker."""
+    override_set(
+        target=Target.of_breaker(SERVICE, "microsoft_graph"), state="forced_open", reason="r",
+        expires_in=60, actor=Actor.system("ana"), role=Role.ADMIN, now=moment.now,
+    )  # fmt: skip
 
 
 def commands() -> int:
@@ -136,13 +145,44 @@ def test_without_checks_its_own_calls_are_the_proof(moment: Moment) -> None:
 
 
 def test_what_a_person_forced_stays_forced(moment: Moment, server: Answering) -> None:
-    override_set(
-        target=Target.of_breaker(SERVICE, "microsoft_graph"), state="forced_open", reason="r",
-        expires_in=60, actor=Actor.system("ana"), role=Role.ADMIN, now=moment.now,
-    )  # fmt: skip
+    force(moment)
     failed = refused("breaker_reset", {"url": server.url}, where(moment))
     assert "by ana" in failed.message
     assert Override.objects.filter(ended_at=None).count() == 1
+
+
+def test_what_a_person_forces_while_it_is_proven_stays_forced(moment: Moment) -> None:
+    graph_check(moment, own_state="up", successes=2)
+    proven = moment.meanwhile
+
+    def decides() -> None:
+        proven()
+        if not Override.objects.exists():
+            force(moment)
+
+    moment.meanwhile = decides
+    failed = refused("breaker_reset", {}, where(moment))
+    assert "is forced_open by ana: that is theirs to end" in failed.message
+    assert (Override.objects.filter(ended_at=None).count(), commands()) == (1, 0)
+
+
+def test_what_a_person_forces_right_before_it_is_told_stays_forced(
+    moment: Moment, server: Answering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse = breaker_reset.override_refuse_persons
+    looks: list[Target] = []
+
+    def looked(target: Target) -> None:
+        refuse(target)
+        looks.append(target)
+        if len(looks) == 2:
+            force(moment)
+
+    monkeypatch.setattr(breaker_reset, "override_refuse_persons", looked)
+    failed = refused("breaker_reset", {"url": server.url}, where(moment))
+    assert "has changed" in failed.message
+    assert not failed.permanent
+    assert (Override.objects.filter(ended_at=None).count(), commands()) == (1, 0)
 
 
 def test_an_instance_that_hangs_is_waited_for_a_while_and_told(

@@ -20,6 +20,8 @@ from breakers.models import (
 from breakers.services.degraded import degraded_set
 from breakers.services.overrides import Target, override_set
 from breakers.services.toggles import toggle_set
+from healing.actions.base import ActionFailed
+from healing.actions.kinds import degraded_mode, degraded_restore
 from healing.actions.registry import action_named
 from health.checks.options import OptionError
 from resilience_site.core.audit import Actor
@@ -92,6 +94,38 @@ def test_undoing_leaves_what_a_person_decided_meanwhile(moment: Moment) -> None:
     degraded_set(service=SERVICE, level="essential", reason="mine", now=moment.now, **ANA)
     assert acted.undo().output == f"{SERVICE} runs at essential by ana: left as it is"
     assert level() == "essential"
+
+
+@pytest.mark.parametrize(
+    ("action", "module", "first"),
+    [
+        ("degraded_mode", degraded_mode, True),
+        ("degraded_restore", degraded_restore, False),
+        ("degraded_restore", degraded_restore, True),
+    ],
+)
+def test_what_a_person_decides_right_before_a_level_is_put_back_stays(
+    moment: Moment, monkeypatch: pytest.MonkeyPatch, action: str, module: Any, first: bool
+) -> None:
+    """`first`: the action is done before the person decides, and then undone."""
+    act("degraded_mode", {"level": "reduced"}, context(moment))
+    given = {"level": "offline"} if action == "degraded_mode" else {}
+    acted = act(action, given, context(moment)) if first else None
+    present = module.level_present
+
+    def looked(service: str) -> dict[str, Any]:
+        found: dict[str, Any] = present(service)
+        degraded_set(service=SERVICE, level="essential", reason="mine", now=moment.now, **ANA)
+        return found
+
+    found = action_named(action)
+    again = acted.undo if acted else lambda: found.act(found.parse(given), context(moment))
+    monkeypatch.setattr(module, "level_present", looked)
+    with pytest.raises(ActionFailed, match="The degraded mode has changed") as failed:
+        again()
+    assert not failed.value.permanent
+    mode = DegradedMode.objects.get(service=SERVICE)
+    assert (mode.level, mode.actor) == ("essential", "ana")
 
 
 def test_an_act_waits_until_the_living_instances_work_by_it(moment: Moment) -> None:
