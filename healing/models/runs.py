@@ -187,7 +187,7 @@ class HealingStep(models.Model):
     # How it was verified, where it is: {"words", "since", "until", "passes", "text", "well",
     # "rounds", "doubt"}. `rounds` counts attempts whose verification did not come true; `doubt`:
     # nobody saw the end of the action.
-    verification = models.JSONField(default=dict)
+    verification = models.JSONField(default=dict, db_default={})
     # --- How it was undone
     undo_state = models.CharField(max_length=11, choices=StepState, blank=True, default="")
     undo_started_at = models.DateTimeField(null=True)

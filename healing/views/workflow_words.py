@@ -17,6 +17,7 @@ from healing.domain.definition import (
     Trigger,
 )
 from healing.domain.ways import WAYS
+from healing.services.runs.conditions import bound_words, times_words, within_words
 from resilience_site.config import config
 from resilience_site.core.formatting import duration
 
@@ -122,21 +123,18 @@ def _precondition(found: Precondition) -> str:
 
 
 def _own_verification(found: StepVerification) -> str:
-    within = f"within {duration(found.timeout_seconds)}"
-    times = "once" if found.passes == 1 else f"{found.passes} times in a row"
+    within = within_words(found)
     match found.type:
         case "passing":
             what = f"check {found.check}" if found.check else "what tells of the target"
-            words = f"{what} has passed {times} {within}"
+            words = f"{what} has passed {times_words(found)} {within}"
         case "breaker_closed":
             name = f" {found.breaker}" if found.breaker else ""
             words = f"the breaker{name} lets calls through {within}"
         case "quiet":
             words = f"nothing of the target fails {within}"
         case _:
-            bounds = [("above", found.above), ("below", found.below)]
-            told = " and ".join(f"{word} {value:g}" for word, value in bounds if value is not None)
-            words = f"{found.metric} of the service is {told} {within}"
+            words = f"{found.metric} of the service is {bound_words(found)} {within}"
     return f"done only once {words}, else it has failed"
 
 

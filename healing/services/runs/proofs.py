@@ -22,9 +22,9 @@ from health.choices import HealthState, ResultStatus
 from health.models import Check, CheckResult, CheckStatus
 
 _PASS: Final = (ResultStatus.UP, ResultStatus.DEGRADED)
-_SHUT: Final = (BreakerState.OPEN, BreakerState.HALF_OPEN, BreakerState.FORCED_OPEN)
+SHUT: Final = (BreakerState.OPEN, BreakerState.HALF_OPEN, BreakerState.FORCED_OPEN)
 # A pattern that was spiking is quiet when it was not seen for so long.
-_QUIET: Final = timedelta(seconds=30)
+QUIET: Final = timedelta(seconds=30)
 _MOST_NAMES: Final = 5
 
 
@@ -150,7 +150,7 @@ def _check_look(check_id: UUID, needed: int, since: datetime) -> Finding:
 
 def breakers_look(states: Sequence[str], needed: int, passed: int) -> Finding:
     """Whether breakers let calls through, so many looks in a row."""
-    shut = sorted({each for each in states if each in _SHUT})
+    shut = sorted({each for each in states if each in SHUT})
     evidence = {"breaker": list(states), "needed": needed}
     if shut:
         return Finding(False, f"The breaker is {shut[0].replace('_', '-')}", 0, evidence)
@@ -173,7 +173,7 @@ def pattern_look(run: HealingRun, key: str, since: datetime, now: datetime) -> F
         if pattern.last_seen <= since:
             return Finding(True, "The pattern was not seen again", 1, evidence)
         return Finding(False, "The pattern was seen again", 0, evidence)
-    if now - max(pattern.last_seen, since) >= _QUIET:
+    if now - max(pattern.last_seen, since) >= QUIET:
         return Finding(True, "The pattern is quiet", 1, evidence)
     return Finding(False, "The pattern was not quiet for long enough", 0, evidence)
 

@@ -34,7 +34,9 @@ def step_prove(hands: Hands, run: HealingRun, step: HealingStep) -> datetime | N
     found = condition_look(
         wanted.verification, run, passed=int(told.get("passes", 0)), since=since, now=now
     )
-    if found.well:
+    # That nothing tells how the target is does not tell either that the action took effect.
+    tells = not told.get("doubt") or found.evidence.get("by") != "nothing"
+    if found.well and tells:
         _keep(step, found, well=True)
         step_close(hands, step, StepState.SUCCEEDED)
         return None
@@ -65,7 +67,10 @@ def _unproven(hands: Hands, step: HealingStep, wanted: Step, found: Finding) -> 
         )  # fmt: skip
         return
     if doubt and step.attempt <= wanted.retries + TAKEOVERS:
-        step_again(hands, step, hands.now())
+        step_again(
+            hands, step, hands.now(),
+            f"Nobody saw its end, and its verification did not come true: {found.text}.",
+        )  # fmt: skip
         return
     rounds = int(step.verification.get("rounds", 0)) + 1
     step.verification = {**step.verification, "rounds": rounds}

@@ -21,7 +21,13 @@ from healing.services.runs.leases import lease_claim
 from healing.services.runs.proving import step_prove
 from healing.services.runs.reaper import approval_end
 from healing.services.runs.standing import recovered_by_itself
-from healing.services.runs.steps import step_act, step_examine, steps_doubt
+from healing.services.runs.steps import (
+    left_of,
+    step_act,
+    step_examine,
+    steps_doubt,
+    steps_unproven,
+)
 from healing.services.runs.stopping import run_stopped
 from healing.services.runs.undoing import can_undo, step_undo, undo_begin
 from healing.services.runs.verifying import (
@@ -70,6 +76,7 @@ def _after_fault(hands: Hands) -> datetime | None:
     now = hands.now()
     with hands.lease.writing() as run:
         if now >= run.deadline and run.state in (RunState.RUNNING, RunState.VERIFYING):
+            steps_unproven(run, now)
             run_end(run, RunState.ESCALATED, "This site could not advance it; see its log.", now)
             return None
         if now >= run.deadline and run.state != RunState.WAITING_APPROVAL:
@@ -253,7 +260,7 @@ def _evidence(run: HealingRun, steps: list[HealingStep]) -> dict[str, Any]:
             for each in steps
             if each.undo_state == "failed"
         ],
-        "left": [each.name for each in steps if each.state == "succeeded" and not each.undo_state],
+        "left": [each.name for each in left_of(steps) if not each.undo_state],
     }
 
 

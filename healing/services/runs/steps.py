@@ -17,7 +17,7 @@ from healing.choices import StepState
 from healing.domain.definition import Step, definition_of
 from healing.domain.output import output_clean, values_clean
 from healing.models import HealingRun, HealingStep
-from healing.services.runs.conditions import condition_words
+from healing.services.runs.conditions import condition_from, condition_untrue, condition_words
 from healing.services.runs.contexts import Hands, context_of
 from healing.services.runs.entries import step_entry, subject_of
 from healing.services.runs.preconditions import precondition_missing
@@ -36,6 +36,10 @@ _EXAMINE_SECONDS: Final = 30.0
 _MOST_ERROR: Final = 1_000
 _DONE_UNSEEN: Final = "It had taken effect when another worker took over."
 _DOUBTED: Final = "Nobody saw its end; what verifies it tells whether it took effect."
+_DIED: Final = "Its worker died before it took effect."
+# In `before`: what verifies the step was seen not to be true. Only what becomes true can tell that
+# the action took effect.
+_UNTRUE: Final = "verification_untrue"
 
 
 def step_of(run: HealingRun, step: HealingStep) -> Step:
@@ -57,6 +61,8 @@ def step_act(hands: Hands, run: HealingRun, step: HealingStep) -> None:
         resolved = step_resolve(wanted, subject_of(run))
         secrets = resolved.secrets
         seen = _before(hands, run, step, wanted, resolved)
+        if wanted.verification is not None:
+            seen[_UNTRUE] = condition_untrue(wanted.verification, run, hands.now())
     except ActionFailed as error:
         step_failed(hands, step, wanted, error, begun=False, secrets=secrets)
         return
@@ -90,7 +96,7 @@ def _done(
     step.verification = {
         "words": condition_words(own, run, now),
         "since": now.isoformat(),
-        "until": (now + timedelta(seconds=own.timeout_seconds)).isoformat(),
+        "until": (condition_from(own, now) + timedelta(seconds=own.timeout_seconds)).isoformat(),
         "passes": 0,
         "text": "",
         "well": None,
@@ -198,6 +204,17 @@ def steps_unproven(run: HealingRun, now: datetime) -> None:
         step.save(update_fields=["state", "ended_at", "error"])
 
 
+def left_of(steps: Iterable[HealingStep]) -> list[HealingStep]:
+    """Those that did something which stands: also one that was not to be tried again."""
+    acted = (StepState.SUCCEEDED, StepState.VERIFYING)
+    return [
+        each
+        for each in steps
+        if each.state in acted
+        or (each.state == StepState.SKIPPED and each.attempt and each.started_at is not None)
+    ]
+
+
 def connection_let_go() -> None:
     """An act may take minutes, in which others need the process's few connections."""
     if not connection.in_atomic_block:
@@ -230,7 +247,7 @@ def step_examine(hands: Hands, run: HealingRun, step: HealingStep) -> None:
     match _took_effect(resolved, context):
         case True:
             _done(hands, run, step, wanted, Done(_DONE_UNSEEN))
-        case None if wanted.verification is not None:
+        case None if wanted.verification is not None and step.before.get(_UNTRUE):
             _done(hands, run, step, wanted, Done(_DOUBTED), doubt=True)
         case None if not resolved.action.repeatable:
             step_close(
@@ -241,7 +258,7 @@ def step_examine(hands: Hands, run: HealingRun, step: HealingStep) -> None:
         case _ if step.attempt > wanted.retries + TAKEOVERS:
             step_close(hands, step, StepState.FAILED, error="Its workers died again and again.")
         case _:
-            step_again(hands, step, hands.now())
+            step_again(hands, step, hands.now(), _DIED)
 
 
 def _took_effect(resolved: Resolved, context: Context) -> bool | None:
@@ -256,9 +273,9 @@ def _took_effect(resolved: Resolved, context: Context) -> bool | None:
     return None
 
 
-def step_again(hands: Hands, step: HealingStep, at: datetime) -> None:
+def step_again(hands: Hands, step: HealingStep, at: datetime, why: str) -> None:
     with hands.lease.writing() as run:
         step.state, step.retry_at = StepState.PENDING, at
-        step.error = "Its worker died before it took effect."
+        step.error = why
         step.save()
         journal.append([step_entry(run, step, f"{_label(step)} on {run.target} again")])

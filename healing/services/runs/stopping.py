@@ -11,7 +11,7 @@ from healing.models import HealingRun
 from healing.selectors.switches import stop_of
 from healing.services.runs.contexts import Hands
 from healing.services.runs.ending import run_end
-from healing.services.runs.steps import steps_unproven
+from healing.services.runs.steps import left_of, steps_unproven
 from healing.services.runs.undoing import undo_begin
 
 # What undoing may take beyond the deadline.
@@ -22,7 +22,7 @@ _ACTS: Final = frozenset({"act", "undo"})
 def run_stopped(hands: Hands, run: HealingRun, seen: RunSeen, thing: Thing) -> bool:
     """Whether something ends the run, or has it go another way, before the next thing is done."""
     now = hands.now()
-    left = [each.name for each in run.steps.all() if each.state in ("succeeded", "verifying")]
+    left = [each.name for each in left_of(run.steps.all())]
     words = f" Left as it is: {', '.join(left)}." if left else ""
     acted = any(may_have_acted(each) for each in seen.steps)
     if run.cancel_asked_by and not run.undoing:
