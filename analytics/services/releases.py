@@ -27,7 +27,8 @@ WHERE NOT EXISTS (
 ) ORDER BY service
 """
 # In the order of the key, so that two writers never wait for each other in a circle. What has no
-# room is the version of all others, one for the environments of a service together.
+# room is the version of all others, one for the environments of a service together; so is what a
+# sender calls so itself, as that would be counted by no limit.
 _KEEP = """
 WITH given AS (
     SELECT service, environment, version, EXISTS (
@@ -40,10 +41,10 @@ WITH given AS (
     SELECT *, row_number() OVER (PARTITION BY service, known ORDER BY environment, version) AS nth
     FROM given
 ), placed AS (
-    SELECT service, environment, version, known OR nth + (
+    SELECT service, environment, version, version <> %(others)s AND (known OR nth + (
         SELECT count(*) FROM analytics_release r
         WHERE r.service = numbered.service AND r.version <> %(others)s
-    ) <= %(limit)s AS fits FROM numbered
+    ) <= %(limit)s) AS fits FROM numbered
 ), seen AS (
     SELECT service, environment, version FROM placed WHERE fits
     UNION SELECT service, '', %(others)s FROM placed WHERE NOT fits
@@ -60,7 +61,8 @@ SELECT service, environment, version, (
     WHERE o.service = kept.service AND o.environment = kept.environment
     ORDER BY o.last_seen DESC, o.first_seen DESC LIMIT 1
 ) AS previous, true AS kept FROM kept WHERE new
-UNION ALL SELECT service, environment, version, '', false FROM placed WHERE NOT fits
+UNION ALL SELECT service, environment, version, '', false FROM placed
+WHERE NOT fits AND version <> %(others)s
 ORDER BY service, environment, version
 """
 

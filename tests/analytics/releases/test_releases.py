@@ -13,6 +13,7 @@ from django.test import Client
 
 from analytics.domain.differences.proportions import Change, change, p_value
 from analytics.models import ErrorPattern, Release, Span
+from analytics.models.partitions import hour_retention
 from analytics.selectors.name_limits import folded_list
 from analytics.selectors.releases import release_effects, release_marks
 from analytics.services import ingest, releases
@@ -144,13 +145,13 @@ def test_the_version_of_all_others_is_shown_as_such(viewer: Client) -> None:
         releases.releases_observe(
             {Observed("planner", "test", f"v{number}")}, NOW - (9 - number) * MINUTE
         )
-    body = viewer.get("/api/v1/releases", {"since": "1h"}).json()
+    body = viewer.get("/api/v1/releases", {"since": "24h"}).json()
     # It follows none, and does not end the one before it.
     shown = [(row["version"], row["folded"], row["previous"]) for row in body["items"]]
     assert shown == [
         (OTHERS, True, ""), ("v2", False, "v1"), ("v1", False, "v0"), ("v0", False, ""),
     ]  # fmt: skip
-    page = viewer.get("/what-changed", {"since": "1h"}).content.decode()
+    page = viewer.get("/what-changed", {"since": "24h"}).content.decode()
     assert "all versions beyond" in page
     assert "the limit of 3<" in page
     marks = release_marks(TimeRange(NOW - timedelta(hours=1), NOW))
@@ -161,9 +162,10 @@ def test_versions_that_run_no_more_make_room_for_new_ones() -> None:
     with config.override(resilience_max_versions=2):
         for version in ("old", "kept"):
             releases.releases_observe(
-                {Observed("planner", "test", version)}, NOW - timedelta(days=100)
+                {Observed("planner", "test", version)}, NOW - 2 * hour_retention()
             )
-        releases.releases_observe({Observed("planner", "test", "kept")}, NOW - timedelta(days=91))
+        recently = NOW - hour_retention() + timedelta(days=1)
+        releases.releases_observe({Observed("planner", "test", "kept")}, recently)
         retention_apply(now=NOW)
         releases.releases_observe({Observed("planner", "test", "new")}, NOW)
     assert {row.version for row in Release.objects.all()} == {"kept", "new"}
@@ -197,6 +199,17 @@ def test_the_versions_seen_last_are_kept_and_make_room_for_new_ones() -> None:
         }  # fmt: skip
         assert releases.releases_observe({Observed("planner", "test", "v7")}, NOW + 15 * MINUTE)
         assert releases.releases_prune() == 1
+
+
+def test_what_a_sender_calls_like_all_others_is_one_row_and_ages_with_the_rest() -> None:
+    for number in range(8):
+        at = NOW + 2 * number * MINUTE
+        folded: set[Observed] = set()
+        releases.releases_observe({Observed("planner", f"e{number}", OTHERS)}, at, folded)
+        # Nothing of it was put together here.
+        assert folded == set()
+    [row] = Release.objects.all()
+    assert (row.environment, row.version, row.last_seen) == ("", OTHERS, NOW + 14 * MINUTE)
 
 
 def make_pattern(service: str, first_seen: datetime, count: int = 3) -> UUID:
