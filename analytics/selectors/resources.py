@@ -6,20 +6,21 @@ Names are OpenTelemetry's, the older ones included, and the runtime's own bulkhe
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import Count, QuerySet
 
 from analytics.choices import ExhaustionKind
 from analytics.models import MetricSeries
 from resilience_site.core.timerange import TimeRange
 
 HOUR: Final = timedelta(hours=1)
-# Resources that are looked at, of all services together; the rest is left out.
+# Resources that are looked at at once; the rest is left out.
 MOST: Final = 1_000
 _STATES: Final = (
     "state", "system.filesystem.state", "system.memory.state", "db.client.connection.state",
@@ -85,10 +86,32 @@ class Level:
 
 def resources_of(*, service: str = "", seen_since: date) -> list[Resource]:
     """What a service (each, where none is named) can run out of, by name."""
+    return _found(_series(seen_since, [service] if service else []))
+
+
+def resources_each(*, seen_since: date) -> Iterator[list[Resource]]:
+    """What services can run out of, as many services at a time as `resources_of` can look at, so
+    that none is left out for those before it."""
+    together: list[str] = []
+    held = 0
+    counts = _series(seen_since).values("service").annotate(series=Count("id")).order_by("service")
+    for service, series in counts.values_list("service", "series"):
+        if together and held + series > MOST:
+            yield _found(_series(seen_since, together))
+            together, held = [], 0
+        together.append(service)
+        held += series
+    if together:
+        yield _found(_series(seen_since, together))
+
+
+def _series(seen_since: date, services: Collection[str] = ()) -> QuerySet[MetricSeries]:
     names = {name for rule in _RULES for name in (rule.used, rule.limit) if name}
     rows = MetricSeries.objects.filter(name__in=names, last_seen__gte=seen_since, overflow=False)
-    if service:
-        rows = rows.filter(service=service)
+    return rows.filter(service__in=services) if services else rows
+
+
+def _found(rows: QuerySet[MetricSeries]) -> list[Resource]:
     series: dict[str, dict[tuple[str, str], list[UUID]]] = defaultdict(lambda: defaultdict(list))
     for each in rows.order_by("service", "name", "id")[: 4 * MOST]:
         if _is_use(each.attributes):

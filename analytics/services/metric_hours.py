@@ -11,8 +11,13 @@ import orjson
 from django.db import connection, transaction
 
 from analytics.domain.distributions import add
-from analytics.models.partitions import METRIC_HOURS, METRIC_ROLLUPS, metric_minute_retention
-from analytics.services.figure_hours import saturation_hours_sum
+from analytics.models.partitions import (
+    FIGURE_HOURS,
+    METRIC_HOURS,
+    METRIC_ROLLUPS,
+    metric_minute_retention,
+)
+from analytics.services.figure_hours import saturation_hours_begin, saturation_hours_sum
 from resilience_site.core import partitions
 
 # A batch may have been stored, but not committed, while the last run was reading.
@@ -66,6 +71,8 @@ def metric_hours_sum(*, now: datetime) -> int:
         hours = {row[0] for row in changed}
         for hour in hours:
             partitions.ensure(METRIC_HOURS, hour, hour)
+            partitions.ensure(FIGURE_HOURS, hour, hour)
+        saturation_hours_begin(now=now)
         # One transaction, as the newest row tells where the next run begins.
         kept_since = METRIC_ROLLUPS.floor(now - metric_minute_retention())
         with transaction.atomic():

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
 
 from analytics.models import CorrelationChain, FigureHour
-from analytics.models.partitions import CHAINS
+from analytics.models.partitions import CHAINS, FIGURE_HOURS, hour_retention
+from analytics.selectors import resources
 from analytics.selectors.trends import trend_read
 from analytics.services.chains import chains_write
-from analytics.services.figure_hours import chain_hours_sum, saturation_hours_sum
+from analytics.services.figure_hours import (
+    chain_hours_sum,
+    saturation_hours_begin,
+    saturation_hours_sum,
+)
+from analytics.services.ingest_metrics import store_metrics
+from analytics.services.metric_hours import metric_hours_sum
 from analytics.services.retention import retention_apply
 from resilience_site.core import partitions
 from resilience_site.core.timerange import TimeRange
 from tests.analytics.forecasts.gauges import gauge
+from tests.analytics.store.telemetry import batch, point
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -95,13 +105,13 @@ def test_the_hours_outlive_the_retention_of_chains_and_gauges_by_weeks() -> None
     write(chain(began, "graph", "planner"))
     gauge("planner", "system.memory.utilization", began + HOUR, [0.7], state="used")
     chain_hours_sum(now=NOW)
-    saturation_hours_sum([began], now=NOW)
+    saturation_hours_begin(now=NOW)
     later = NOW + 80 * DAY
     retention_apply(now=later)
     assert not CorrelationChain.objects.exists()
     assert read("impact_radius", 90 * DAY, now=later) == {began: (2.0, 1)}
     assert read("saturation", 90 * DAY, now=later) == {began: (0.7, 1)}
-    retention_apply(now=NOW + 100 * DAY)
+    retention_apply(now=NOW + hour_retention())
     assert not FigureHour.objects.exists()
 
 
@@ -169,7 +179,7 @@ def test_how_full_resources_were_outlives_the_hours_of_their_gauges(
     )
     before = read("saturation", 5 * DAY, service, step)
     assert len(before) >= 4
-    saturation_hours_sum([], now=NOW)
+    saturation_hours_begin(now=NOW)
     # As after each batch of minutes: one hour again, in which no limit was told.
     saturation_hours_sum([THIS_HOUR - HOUR], now=NOW)
     assert FigureHour.objects.get(hour=THIS_HOUR - HOUR, service="planner").count == 2
@@ -177,3 +187,93 @@ def test_how_full_resources_were_outlives_the_hours_of_their_gauges(
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM analytics_metricrolluphour WHERE hour < %s", [NOW - 2 * DAY])
     assert read("saturation", 5 * DAY, service, step) == before
+
+
+def test_no_service_lacks_its_hours_for_those_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "MOST", 3)
+    names = ["a", "b", "c", "d"]
+    for place, service in enumerate(names, 1):
+        for disk in range(3 if service == "b" else 1):
+            gauge(service, "system.filesystem.utilization", NOW, [place / 10], mount=f"/{disk}")
+    saturation_hours_begin(now=NOW)
+    found = FigureHour.objects.filter(hour=THIS_HOUR - HOUR)
+    assert {row.service: (row.value, row.count) for row in found} == {
+        "a": (0.1, 1), "b": (0.2, 3), "c": (0.3, 1), "d": (0.4, 1), "": (0.4, 6),
+    }  # fmt: skip
+
+
+class Stopped(Exception):
+    """The worker was stopped."""
+
+
+def stop_at_second(task: Callable[..., Any]) -> None:
+    """Let a task write once, and no further."""
+    written = count(1)
+
+    def wrapper(inner: Callable[..., Any], sql: Any, *rest: Any) -> Any:
+        if "INSERT INTO analytics_figurehour" in str(sql) and next(written) > 1:
+            raise Stopped
+        return inner(sql, *rest)
+
+    with pytest.raises(Stopped), connection.execute_wrapper(wrapper):
+        task(now=NOW)
+
+
+def statements(work: Callable[[], Any]) -> list[tuple[str, int]]:
+    """What was asked of the database, and inside how many transactions."""
+    made: list[tuple[str, int]] = []
+
+    def wrapper(inner: Callable[..., Any], sql: Any, *rest: Any) -> Any:
+        text = sql if isinstance(sql, str) else sql.as_string(None)
+        depth = len(connection.savepoint_ids) + 1 if connection.in_atomic_block else 0
+        made.append((text, depth))
+        return inner(sql, *rest)
+
+    with connection.execute_wrapper(wrapper):
+        work()
+    return made
+
+
+def test_chains_of_many_days_are_summed_up_day_by_day_and_nothing_is_missed_after_a_stop() -> None:
+    starts = [THIS_HOUR - back * DAY + HOUR / 2 for back in (9, 7, 5)]
+    write(*(chain(at, "planner") for at in starts))
+    stop_at_second(chain_hours_sum)
+    hours = [at - HOUR / 2 for at in starts]
+    assert FigureHour.objects.get(service="").hour == hours[0]
+    assert read("impact_radius", 10 * DAY) == dict.fromkeys(hours, (1.0, 1))
+    assert chain_hours_sum(now=NOW + HOUR) == 3
+    assert sorted(FigureHour.objects.filter(service="").values_list("hour", flat=True)) == hours
+    assert chain_hours_sum(now=NOW + 2 * HOUR) == 0
+
+
+def test_gauges_of_many_days_are_summed_up_day_by_day_and_nothing_is_missed_after_a_stop() -> None:
+    gauge("planner", "system.memory.utilization", NOW, [0.5] * 60, state="used")
+    before = read("saturation", 5 * DAY)
+    stop_at_second(saturation_hours_begin)
+    done = FigureHour.objects.filter(service="").count()
+    assert 0 < done < 60
+    saturation_hours_begin(now=NOW)
+    assert FigureHour.objects.filter(service="").count() == 60
+    assert read("saturation", 5 * DAY) == before
+    again = statements(lambda: saturation_hours_begin(now=NOW))
+    assert not [text for text, _ in again if "INSERT" in text]
+
+
+@pytest.mark.parametrize("task", [chain_hours_sum, metric_hours_sum])
+def test_partitions_are_made_before_the_transaction_that_fills_them(
+    task: Callable[..., Any],
+) -> None:
+    at = THIS_HOUR - 2 * DAY
+    write(chain(at + HOUR / 2, "planner"))
+    used = point(
+        "system.memory.utilization", 0.5, kind="gauge", at=at, attributes={"state": "used"}
+    )
+    store_metrics(batch(used), received_at=datetime.now(UTC))
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE IF EXISTS {FIGURE_HOURS.name(FIGURE_HOURS.floor(at))}")
+    partitions.forget_known()
+    made = statements(lambda: task(now=NOW))
+    depths = [depth for text, depth in made if 'PARTITION OF "analytics_figurehour"' in text]
+    # In a transaction of its own.
+    assert depths == [1]
+    assert FigureHour.objects.filter(hour=at, service="planner").exists()
