@@ -10,6 +10,15 @@ OTHER_PEERS: Final = "(other peers)"
 OTHER_TEMPLATES: Final = "(other)"
 OTHER_VERSIONS: Final = "(other versions)"
 OVERFLOW: Final = "otel.metric.overflow=true"
+_MAX_SHOWN: Final = 200
+
+
+def shown_name(name: str) -> str:
+    """A name as one line, which forges none in a log, without the query of an address, which may
+    hold secrets."""
+    words = name.partition("?")[0].split()
+    line = " ".join("".join(filter(str.isprintable, word)) for word in words)
+    return line[:_MAX_SHOWN] or "(unnamed)"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from hashlib import blake2b
 from analytics.choices import NameKind
 from analytics.domain.name_limits import OTHER_OPERATIONS, OTHER_PEERS
 from analytics.selectors.name_limits import most_of
-from analytics.services.catalogue import Catalogue
+from analytics.services.catalogue import Catalogue, Refusals
 from analytics.services.folds import Folds
 from analytics.services.grouping import Recent
 
@@ -71,8 +71,9 @@ class _Room:
         self._kind = str(kind)
         self._ids: Recent[Name, str] = Recent(8_192)
         self._catalogue = Catalogue(
-            "analytics_callname", ("kind", "name"), partial(most_of, kind), f"kind = '{kind}'"
-        )
+            "analytics_callname", ("kind", "name"), partial(most_of, kind), f"kind = '{kind}'",
+            Refusals(),
+        )  # fmt: skip
 
     def admit(self, names: Iterable[Name], at: datetime) -> set[Name]:
         """Which of the names have room."""

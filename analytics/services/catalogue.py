@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from psycopg import sql
 
 _MAX_REMEMBERED = 50_000
+# A service that has its fill names ever more: they are not looked up again with each batch.
+_TAKEN_FOR_GRANTED = timedelta(seconds=30)
+_MOST_REFUSED = 10_000
 
 
 class Fit(NamedTuple):
@@ -25,12 +28,43 @@ class Fit(NamedTuple):
         return self.known | self.present | self.made
 
 
+class Refusals:
+    """Services that had their fill a moment ago, and the ids that they were refused since."""
+
+    def __init__(self) -> None:
+        # Until when that is taken for granted, for which limit, and of which ids.
+        self._full: dict[str, tuple[datetime, int, set[str]]] = {}
+        self._held = 0
+
+    def of(self, service: str, limit: int, at: datetime) -> set[str] | None:
+        """The ids; None where it has to be looked again whether there is room."""
+        until, of_limit, ids = self._full.get(service, (at, limit, set()))
+        # A clock may be set back.
+        fresh = timedelta() < until - at <= _TAKEN_FOR_GRANTED
+        return ids if fresh and of_limit == limit else None
+
+    def note(self, service: str, limit: int, at: datetime, ids: Collection[str]) -> None:
+        """Remember that these find no room."""
+        if self._held + len(self._full) > _MOST_REFUSED:
+            self._full.clear()
+            self._held = 0
+        held = self.of(service, limit, at)
+        if held is None:
+            self._held -= len(self._full.pop(service, (at, limit, set()))[2])
+            held = set()
+            self._full[service] = (at + _TAKEN_FOR_GRANTED, limit, held)
+        self._held -= len(held)
+        held.update(ids)
+        self._held += len(held)
+
+
 class Catalogue:
     """The entries of one table, at most `limit` per service, and those that this thread knows.
 
     The table has `id`, `service`, `first_seen` and `last_seen` (a date) besides `columns`;
     `condition` says which of its entries count. While there is room, those that bring new entries
-    of a service wait for each other, so that all processes together keep to the limit.
+    of a service wait for each other, so that all processes together keep to the limit. With
+    `refusals`, room that comes free is found half a minute later.
     """
 
     def __init__(
@@ -39,12 +73,14 @@ class Catalogue:
         columns: Sequence[str],
         limit: int | Callable[[], int],
         condition: str = "true",
+        refusals: Refusals | None = None,
     ) -> None:
         self._table = sql.Identifier(table)
         self._columns = ("id", "service", *columns, "first_seen", "last_seen")
         self._limit = limit if callable(limit) else lambda: limit
         self._condition = sql.SQL(condition)
         self._lock = f"{table} {condition}"
+        self._refusals = refusals
         self._day = date.min
         self._known: set[str] = set()
 
@@ -69,10 +105,15 @@ class Catalogue:
             self._day, self._known = at.date(), set()
         wanted = list(keys)
         known = {key for key in wanted if key in self._known}
-        strange = [key for key in wanted if key not in known]
+        refused = self._refusals.of(service, self._limit(), at) if self._refusals else None
+        strange = [key for key in wanted if key not in known and key not in (refused or ())]
         present = self._present(strange) if strange else set()
         absent = [key for key in strange if key not in present]
-        if not absent or self._count(service) >= self._limit():
+        if not absent:
+            return Fit(known, present, set())
+        if refused is not None or self._count(service) >= self._limit():
+            if self._refusals:
+                self._refusals.note(service, self._limit(), at, absent)
             return Fit(known, present, set())
         self._wait_for_others(service)
         present |= self._present(absent)

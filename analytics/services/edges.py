@@ -46,39 +46,39 @@ memory = EdgeMemory()
 
 
 def edges_collect(
-    spans: Sequence[SpanRecord], figures: CallFigures
+    spans: Sequence[SpanRecord], peers: Sequence[str], figures: CallFigures
 ) -> tuple[list[SpanRecord], set[tuple[str, str, str]]]:
-    """Count the edges that a batch shows by itself.
+    """Count the edges that a batch shows by itself; `peers` are as `peers_named` tells them.
 
     Returns the entry spans whose parent has not been seen, and the (caller, peer, service) of
     client spans whose peer turned out to be a service.
     """
-    by_id = {(span.trace_id, span.span_id): span for span in spans}
+    by_id = {
+        (span.trace_id, span.span_id): (span, peer) for span, peer in zip(spans, peers, strict=True)
+    }
     waiting: list[SpanRecord] = []
     aliases: set[tuple[str, str, str]] = set()
-    for span in spans:
+    for span, peer in zip(spans, peers, strict=True):
         duration, failed = max(0, span.end_ns - span.start_ns), span.status_code == STATUS_ERROR
         service = span.resource.service
         if span.kind in (CLIENT, PRODUCER):
-            peer = peer_of(span.attributes)
             if peer:
                 figures.add_peer(span.start_ns, service, peer, EdgeVia.PEER, duration, failed)
         elif span.kind in (SERVER, CONSUMER) and span.parent_span_id:
-            parent = by_id.get((span.trace_id, span.parent_span_id))
-            if parent is None:
+            found = by_id.get((span.trace_id, span.parent_span_id))
+            if found is None:
                 waiting.append(span)
-            elif parent.resource.service != service:
+            elif found[0].resource.service != service:
+                parent, called = found
                 caller = parent.resource.service
                 figures.add_edge(span.start_ns, caller, service, EdgeVia.LINK, duration, failed)
-                _alias(aliases, figures, caller, peer_of(parent.attributes), service)
+                _alias(aliases, figures, caller, called or peer_of(parent.attributes), service)
     return waiting, aliases
 
 
-def peers_named(spans: Sequence[SpanRecord]) -> list[tuple[str, str]]:
-    """The addresses that a batch says are called, each with its caller."""
-    calling = (span for span in spans if span.kind in (CLIENT, PRODUCER))
-    pairs = ((span.resource.service, peer_of(span.attributes)) for span in calling)
-    return [pair for pair in pairs if pair[1]]
+def peers_named(spans: Sequence[SpanRecord]) -> list[str]:
+    """The address that each span says is called, "" where it calls none."""
+    return [peer_of(span.attributes) if span.kind in (CLIENT, PRODUCER) else "" for span in spans]
 
 
 def _alias(

@@ -8,11 +8,10 @@ from datetime import date, datetime
 from django.db import connection, transaction
 
 from analytics.choices import NameKind
-from analytics.domain.name_limits import NAME_LIMITS
+from analytics.domain.name_limits import NAME_LIMITS, shown_name
 from analytics.domain.telemetry import Rejection
 from analytics.selectors.name_limits import most_of
 
-_MAX_EXAMPLE = 200
 _MOST_REMEMBERED = 10_000
 _log = logging.getLogger(__name__)
 # The day on which this process last said that a service has its fill.
@@ -58,14 +57,13 @@ class Folds:
                     [service for service, _ in keys],
                     [kind for _, kind in keys],
                     [self._items[key] for key in keys],
-                    [_shown(self._examples[key]) for key in keys],
+                    [shown_name(self._examples[key]) for key in keys],
                 ],
             )  # fmt: skip
         transaction.on_commit(lambda: self._say(at.date()))
 
     def _say(self, today: date) -> None:
-        if len(_said) > _MOST_REMEMBERED:
-            _said.clear()
+        _forget_before(today)
         for key in sorted(self._items):
             if _said.get(key) != today:
                 _said[key] = today
@@ -73,19 +71,23 @@ class Folds:
                 _log.warning(
                     'Service %s has %d %s, the most that are kept apart: further ones, such as %s, '
                     'are %s (%s).',
-                    key[0], most_of(key[1]), limit.what, _shown(self._examples[key]), limit.effect,
-                    limit.variable,
+                    shown_name(key[0]), most_of(key[1]), limit.what, shown_name(self._examples[key]),
+                    limit.effect, limit.variable,
                 )  # fmt: skip
 
 
 def _words(service: str, kind: str, items: int, example: str) -> str:
     limit = NAME_LIMITS[kind]
     return (
-        f"{items} {limit.items} of service {service}, such as {_shown(example)}, are beyond its "
+        f"{items} {limit.items} of service {service}, such as {shown_name(example)}, are beyond its "
         f"limit of {most_of(kind)} {limit.what} and were counted under {limit.kept_as}; "
         f"{limit.advice}"
     )
 
 
-def _shown(example: str) -> str:
-    return example.replace("\0", "")[:_MAX_EXAMPLE]
+def _forget_before(today: date) -> None:
+    """Those of today are as many as there are services, and stay: else they would be said again."""
+    if len(_said) > _MOST_REMEMBERED:
+        for key, day in list(_said.items()):
+            if day < today:
+                _said.pop(key, None)

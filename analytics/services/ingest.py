@@ -178,16 +178,21 @@ def store_spans(decoded: Decoded, *, received_at: datetime) -> StoreResult:
             fresh = list(unique.values())
         novel = write_errors(novel, received_at, direct=direct)
         folds = Folds()
+        peers = edges.peers_named(fresh)
         names = memory.names.of(
             ((span.resource.service, span.name) for span in fresh),
-            edges.peers_named(fresh),
+            (
+                (span.resource.service, peer)
+                for span, peer in zip(fresh, peers, strict=True)
+                if peer
+            ),
             folds,
             received_at,
         )
         figures = rollups.CallFigures(names)
         for span in fresh:
             figures.add(span)
-        waiting, aliases = edges.edges_collect(fresh, figures)
+        waiting, aliases = edges.edges_collect(fresh, peers, figures)
         edges.edges_queue(waiting, received_at)
         requeue_late(fresh, novel, received_at)
         warnings = [*pattern_room.warnings_of(novel), *folds.warnings()]
@@ -312,8 +317,9 @@ def _observe(
 ) -> tuple[list[str], list[journal.Entry]]:
     """Services that are new, and entries of versions that are."""
     known = memory.observed
-    distinct = {id(resource): _observed(resource) for resource in resources}
-    observed = set(distinct.values())
+    distinct = {id(resource): resource for resource in resources}
+    seen = {key: _observed(resource) for key, resource in distinct.items()}
+    observed = set(seen.values())
     due = {
         o for o in observed if at - known.get(o, datetime.min.replace(tzinfo=UTC)) > _OBSERVE_EVERY
     }
@@ -331,7 +337,7 @@ def _observe(
         transaction.on_commit(lambda: _remember(due, folded, at))
     if beyond:
         for resource in resources:
-            if distinct[id(resource)] in beyond:
+            if seen[id(resource)] in beyond:
                 folds.add(NameKind.VERSION, resource.service, resource.version)
     return new_services, new_releases
 

@@ -14,6 +14,7 @@ from datetime import date, datetime
 from django.db import transaction
 
 from analytics.domain.fingerprints import MOST_PATTERNS, OTHERS, OTHERS_RULE, others
+from analytics.domain.name_limits import shown_name
 from analytics.domain.telemetry import Rejection
 from analytics.services.catalogue import Catalogue
 from analytics.services.error_store import PreparedError
@@ -83,5 +84,5 @@ def _say(services: Iterable[str], today: date) -> None:
             _log.warning(
                 'Service %s has %d patterns of errors, the most that are kept apart: its errors of '
                 'further ones are counted under "%s".',
-                service, MOST_PATTERNS, OTHERS,
+                shown_name(service), MOST_PATTERNS, OTHERS,
             )  # fmt: skip

@@ -13,6 +13,7 @@ from datetime import date, datetime
 from typing import TypeVar
 
 from analytics.domain.errors import ErrorRecord
+from analytics.domain.name_limits import shown_name
 from analytics.domain.telemetry import (
     LogRecord,
     MetricPoint,
@@ -97,5 +98,5 @@ def _say(example: str, today: date) -> None:
         _log.warning(
             'There are %d services, the most that are kept apart: telemetry of further ones, such as '
             '%s, is stored under "%s".',
-            MOST_SERVICES, example, OTHER_SERVICES,
+            MOST_SERVICES, shown_name(example), OTHER_SERVICES,
         )  # fmt: skip

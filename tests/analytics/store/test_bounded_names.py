@@ -4,10 +4,12 @@ processes together, and what came beyond is counted and said."""
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -29,9 +31,10 @@ from analytics.models import (
     PeerAlias,
     Span,
 )
+from analytics.models.partitions import hour_retention
 from analytics.selectors.ingest_status import ingest_status
 from analytics.selectors.name_limits import folded_list, folded_totals
-from analytics.services import catalogue, folds, ingest, metric_series, metric_streams
+from analytics.services import catalogue, edges, folds, ingest, metric_series, metric_streams
 from analytics.services.edges import aliases_write, edges_resolve
 from analytics.services.ingest import StoreResult, store_spans
 from analytics.services.ingest_logs import store_logs
@@ -157,6 +160,76 @@ def test_known_names_cost_no_query_each_and_new_ones_two_a_batch_where_there_is_
     assert asked(*"abc" * 20) == 0
     # Of operations and of peers: whether they are there, and how many there are.
     assert asked("a", *(f"n{n}" for n in range(50))) == 4
+
+
+def test_names_that_found_no_room_are_not_looked_up_again_for_half_a_minute() -> None:
+    # At noon, as all that is remembered goes with the day.
+    now = (datetime.now(UTC) + DAY).replace(hour=12)
+
+    def asked(*names: str, after: int) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            send(*names, at=now + timedelta(seconds=after))
+        return len([q for q in queries.captured_queries if "analytics_callname" in q["sql"]])
+
+    send("a", "b", "c", "d", at=now)
+    assert asked("d", "e", after=1) == 4
+    assert asked("d", "e", "a", after=2) == 0
+    # Another process may have found room for it: whether it is there is asked, of each kind.
+    assert asked("f", "d", after=3) == 2
+    assert asked("f", "d", after=30) == 0
+    CallName.objects.filter(name__in=["c", "host-c"]).delete()
+    assert asked("d", after=30) == 0
+    asked("d", after=32)
+    assert set(operations()) == {"a", "b", "c", "d", OTHER_OPERATIONS}
+    assert set(peers()) == {"host-a", "host-b", "host-c", "host-d", OTHER_PEERS}
+
+
+def test_another_limit_is_heeded_at_once() -> None:
+    send("a", "b", "c", "d")
+    send("d")
+    with config.override(resilience_max_operations=4):
+        send("d")
+    assert operations()["d"] == 1
+
+
+def test_a_resource_and_an_address_are_read_once_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: Counter[str] = Counter()
+
+    def counted(module: ModuleType, name: str) -> None:
+        made = getattr(module, name)
+
+        def count(of: Any) -> Any:
+            read[name] += 1
+            return made(of)
+
+        monkeypatch.setattr(module, name, count)
+
+    counted(ingest, "_observed")
+    counted(edges, "peer_of")
+    source = resource("planner")
+    spans = [call("a", "host-a")._replace(resource=source) for _ in range(20)]
+    answers = [
+        span_record(span.trace_id, new_span(), failed=False, source=resource("depot"))._replace(
+            parent_span_id=span.span_id
+        )
+        for span in spans[:5]
+    ]
+    store_spans(batch(*spans, *answers), received_at=datetime.now(UTC))
+    assert read == {"_observed": 1 + 5, "peer_of": 20}
+    assert peers() == {"host-a": 20, "depot": 5}
+    assert PeerAlias.objects.get().service == "depot"
+
+
+def test_a_name_forges_no_line_of_the_log_and_takes_no_query_along(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    send("a", "b", "c")
+    with caplog.at_level(logging.WARNING, "analytics"):
+        send("GET /x\n2026-01-01 ERROR\x1b[31m all\r is lost?token=hush")
+    written = lines(caplog, "Service planner has")
+    assert len(written) == 2
+    assert not [line for line in written if "hush" in line or not line.isprintable()]
+    assert folded()["operation"] == (1, "GET /x 2026-01-01 ERROR[31m all is lost")
 
 
 def test_an_address_without_room_is_no_alias_of_a_service_and_counts_no_call_twice() -> None:
@@ -324,17 +397,42 @@ def test_what_a_process_remembers_of_names_is_bounded_and_decides_nothing(
     rooms = ingest.memory.names._rooms
     # At most a batch more than the bound.
     assert len(rooms[NameKind.OPERATION]._catalogue._known) <= 4 + 3
-    assert len(folds._said) <= 4 + 2
     assert len(metric_series.memory.streams._full) <= 4 + 1
     assert CallName.objects.filter(kind="operation").count() == 12 * 3
     assert folded_totals(now=datetime.now(UTC)) == [("operation", 12, 12), ("stream", 12, 12)]
+
+
+def test_what_was_said_before_today_is_forgotten_and_what_was_said_today_is_not_said_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(folds, "_MOST_REMEMBERED", 4)
+    now = datetime.now(UTC)
+    with caplog.at_level(logging.WARNING, "analytics"):
+        for name, at in (("old", now), ("pod", now + DAY), ("pod", now + DAY)):
+            for n in range(6):
+                named = (call(letter, service=f"{name}-{n}") for letter in "abcd")
+                store_spans(batch(*named), received_at=at)
+    assert set(folds._said.values()) == {(now + DAY).date()}
+    assert len(lines(caplog, "Service pod-")) == 6
+
+
+def test_what_is_remembered_of_refused_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "_MOST_REFUSED", 6)
+    now = datetime.now(UTC)
+    refusals = catalogue.Refusals()
+    for n in range(40):
+        refusals.note(f"pod-{n % 4}", 3, now, {f"{n}-{each}" for each in range(3)})
+        held = [ids for _, _, ids in refusals._full.values()]
+        assert sum(map(len, held)) + len(held) <= 6 + 3 + 1
+    assert refusals.of("pod-3", 3, now) is not None
+    assert refusals.of("pod-3", 3, now - timedelta(minutes=5)) is None
 
 
 def test_addresses_and_pairs_that_are_not_seen_for_as_long_as_hours_are_kept_are_forgotten() -> (
     None
 ):
     now = datetime.now(UTC)
-    at = now - 100 * DAY
+    at = now - hour_retention() - DAY
     aliases_write({("shop", "10.0.0.1:80", "bank"), ("shop", "10.0.0.2:80", "bank")}, at)
     # Told once a day that it is still in use.
     aliases_write({("shop", "10.0.0.2:80", "bank")}, at + 50 * DAY)
