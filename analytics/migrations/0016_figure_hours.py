@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from django.db import migrations, models
 
+# As every index that is added to a partitioned table here, this one is made in one go, since
+# PostgreSQL makes none of all partitions CONCURRENTLY: chains wait until it is there, while errors
+# are taken in as ever. It is a summarising index, made by reading the table once.
 HOURS = """
 CREATE TABLE analytics_figurehour (
     hour timestamptz NOT NULL,
