@@ -14,6 +14,7 @@ from django.db import connection
 from django.test import Client
 
 from analytics.models import ErrorTotal
+from analytics.models.partitions import hour_retention
 from analytics.selectors.trend_series import TREND_METRICS
 from analytics.selectors.trends import Trend, trend_read
 from analytics.services.call_hours import call_hours_sum
@@ -135,7 +136,7 @@ def test_totals_are_forgotten_with_their_hours() -> None:
     call_hours_sum(now=NOW)
     assert ErrorTotal.objects.filter(service="").count() == 5
     write_errors("planner", uuid4(), [(NOW, 1)])
-    call_hours_sum(now=NOW + 93 * DAY)
+    call_hours_sum(now=NOW + hour_retention() + DAY)
     assert not ErrorTotal.objects.filter(at__lt=NOW - 2 * HOUR, hours=1).exists()
 
 
