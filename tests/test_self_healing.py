@@ -24,7 +24,8 @@ import pytest
 import redis
 
 from tests.collected import seed
-from tests.embedded.running import Up, free_port, until, words_of
+from tests.embedded.running import Up, until, words_of
+from tests.ports import free_port
 
 PLANNER = "planner-mcp-server"
 KEY = "operator-key-of-the-healing-tests"

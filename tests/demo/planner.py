@@ -25,6 +25,7 @@ from resilience_site.embedded.valkey import Valkey
 from tests.demo.graph import Graph
 from tests.engines import drop_database
 from tests.patience import until
+from tests.ports import free_port
 from tests.runtime.sink import Sink, attributes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,12 +35,6 @@ GRAPH_SECONDS = 5.0
 _START_SECONDS = 120
 _STOP_SECONDS = 60
 _ANSWER_SECONDS = 60
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 # What a failure looks like is best seen where nothing stands between.

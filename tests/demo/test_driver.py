@@ -16,8 +16,9 @@ from deploy.demo.programs import programs
 from deploy.demo.scenario import DEPLOY_EVERY, LEAK_EVERY, PHASES, Fault, FaultSwitch, Phase, walk
 from resilience_site.embedded.programs import DemoContext
 from tests.demo.graph import Graph
-from tests.demo.planner import ROOT, PlannerProcess, deepest, exceptions, failed, free_port
+from tests.demo.planner import ROOT, PlannerProcess, deepest, exceptions, failed
 from tests.patience import until
+from tests.ports import free_port
 from tests.runtime.sink import attributes
 
 

@@ -17,7 +17,8 @@ from deploy.demo.programs import DRIVER, PLANNER_MCP
 from resilience_site.embedded.folders import Folders
 from resilience_site.embedded.supervisor import Supervisor, socket_path
 from tests.collected import seed
-from tests.embedded.running import Up, free_port, until
+from tests.embedded.running import Up, until
+from tests.ports import free_port
 
 pytestmark = [
     pytest.mark.timeout(600),

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 300
 STOP_SECONDS = 120
@@ -31,12 +33,6 @@ _UNSET = (
     "DJANGO_SETTINGS_MODULE",
     "RESILIENCE_STATE_DIR",
 )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def environment(state: Path, port: int, changes: Mapping[str, str] | None = None) -> dict[str, str]:

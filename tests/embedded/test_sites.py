@@ -19,8 +19,9 @@ from resilience_site.embedded.accounts import run_as
 from resilience_site.embedded.folders import Account
 from tests.collected import seed
 from tests.embedded.conftest import Starter
-from tests.embedded.running import closed_and_clean, free_port, until
+from tests.embedded.running import closed_and_clean, until
 from tests.engines import drop_database
+from tests.ports import free_port
 
 pytestmark = pytest.mark.timeout(600)
 

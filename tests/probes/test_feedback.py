@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,8 @@ from urllib.parse import quote, urlencode
 
 import pytest
 from django.db import connection
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,9 +30,7 @@ def database_url() -> str:
 
 
 def run_site(**environ: str) -> Any:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = str(free_port())
     done = subprocess.run(
         [sys.executable, "-m", "tests.probes.observed_site", port],
         cwd=ROOT,

@@ -18,7 +18,7 @@ from resilience_site.core.choices import ActorKind, Scope
 from resilience_site.core.keys import key_create
 from resilience_site.probes import checks, groups, views
 from tests.health.status.scenes import check, service, turn
-from tests.probes.test_probes import closed_port
+from tests.ports import free_port
 
 pytestmark = pytest.mark.django_db
 OWN = {"database", "migrations", "redis", "background", "worker", "ingest", "tasks", "checks"}
@@ -76,7 +76,7 @@ def test_the_root_says_who_answers_and_each_check_what_it_saw(key: str) -> None:
 
 
 def test_what_fails_says_what_it_affects(key: str) -> None:
-    with config.override(redis_url=f"redis://127.0.0.1:{closed_port()}/0"):
+    with config.override(redis_url=f"redis://127.0.0.1:{free_port()}/0"):
         answer = ask("/healthz", key)
     assert answer.status_code == 503
     document = answer.json()

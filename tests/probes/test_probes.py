@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,6 +22,7 @@ from resilience_site.core.keys import key_create
 from resilience_site.probes import checks, collectors, exposition, views
 from resilience_site.probes.story_metrics import STORY_METRICS
 from tests.health.world import World
+from tests.ports import free_port
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
 ACTOR = Actor(ActorKind.SYSTEM, "tests", None)
@@ -39,15 +39,9 @@ def _anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     views.forget()
 
 
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 def redis_down() -> Iterator[None]:
-    with config.override(redis_url=f"redis://127.0.0.1:{closed_port()}/0"):
+    with config.override(redis_url=f"redis://127.0.0.1:{free_port()}/0"):
         yield
 
 
@@ -55,7 +49,7 @@ def redis_down() -> Iterator[None]:
 def database_down(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = connections["default"].settings_dict
     monkeypatch.setitem(settings, "HOST", "127.0.0.1")
-    monkeypatch.setitem(settings, "PORT", str(closed_port()))
+    monkeypatch.setitem(settings, "PORT", str(free_port()))
     monkeypatch.setitem(settings, "OPTIONS", {"pool": settings["OPTIONS"].get("pool")})
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ from resilience_site.embedded.processes import spawn
 from resilience_site.embedded.programs import Program
 from resilience_site.embedded.valkey import Valkey
 from tests.patience import until
+from tests.ports import free_port
 
 PASSWORD = "pa ss/w0rd"  # has characters that a URL must quote
 URL_PASSWORD = "pa%20ss%2Fw0rd"
@@ -33,12 +33,6 @@ local replication all trust
 host all guarded 127.0.0.1/32 scram-sha-256
 host all all 127.0.0.1/32 trust
 """
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 class Engine:

@@ -16,11 +16,12 @@ import pytest
 from health.checks import KINDS, Failed, brokers
 from health.checks.addresses import Addresses, Forbidden
 from resilience_site.core.taskqueue import PUBLISHED_AT
-from tests.health.checks.engines import ValkeyEngine, free_port, valkey
+from tests.health.checks.engines import ValkeyEngine, valkey
 from tests.health.checks.fleet import Worker, sender, worker
 from tests.health.checks.probing import eventually, failure, hangs, probe, refused
 from tests.health.faults import Faults
 from tests.patience import until
+from tests.ports import free_port
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 HUSH = "hush/hush"

@@ -15,12 +15,12 @@ from health.checks import KINDS
 from health.checks.addresses import Addresses, Forbidden
 from tests.demo.graph import running_graph
 from tests.demo.planner import PlannerProcess, running_planner
-from tests.health.checks.engines import free_port
 from tests.health.checks.leaks import connections_to
 from tests.health.checks.mcpservers import McpServer, running_mcp
 from tests.health.checks.probing import eventually, failure, hangs, probe, refused
 from tests.health.checks.servers import answering, silent, stopped_process, talking, web_site
 from tests.health.faults import Faults
+from tests.ports import free_port
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 SECRET = "tok-s3cr3t-9"

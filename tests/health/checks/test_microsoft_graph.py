@@ -12,9 +12,9 @@ from aiohttp import web
 from health.checks import KINDS
 from health.checks.addresses import Addresses, Forbidden
 from tests.demo.graph import Graph, running_graph
-from tests.health.checks.engines import free_port
 from tests.health.checks.probing import failure, hangs, probe, refused
 from tests.health.checks.servers import Site, silent, stopped_process, talking, web_site
+from tests.ports import free_port
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 SECRET = "clnt~s3cr3t"

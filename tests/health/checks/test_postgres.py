@@ -16,12 +16,12 @@ from tests.health.checks.engines import (
     URL_PASSWORD,
     PostgresEngine,
     PostgresPair,
-    free_port,
     postgres_pair,
 )
 from tests.health.checks.probing import a_context, eventually, failure, hangs, probe, refused
 from tests.health.faults import Faults
 from tests.patience import until
+from tests.ports import free_port
 
 _CLIENTS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
 _IDLE = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"

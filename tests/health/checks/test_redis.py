@@ -16,11 +16,12 @@ import trustme
 from health.checks import KINDS
 from health.checks.addresses import Addresses, Forbidden
 from health.checks.plugins.redis import KEY
-from tests.health.checks.engines import ValkeyEngine, free_port, valkey
+from tests.health.checks.engines import ValkeyEngine, valkey
 from tests.health.checks.probing import eventually, failure, hangs, probe, refused
 from tests.health.checks.servers import talking
 from tests.health.faults import Faults
 from tests.patience import until
+from tests.ports import free_port
 
 SECRET = "hush hush"
 _FULL = "full of it " * 1000

@@ -17,9 +17,10 @@ from health.checks import brokers
 from health.checks.options import OptionError
 from tests.healing.actions.software.acting import Moment, act, context, effect, refused
 from tests.healing.actions.software.fleetapp import worker
-from tests.health.checks.engines import ValkeyEngine, free_port, valkey
+from tests.health.checks.engines import ValkeyEngine, valkey
 from tests.health.checks.fleet import sender
 from tests.patience import until
+from tests.ports import free_port
 
 ONE, TWO = "one@fleet", "two@fleet"
 # Of a queue that both take from nobody knows who gets the next task.

@@ -16,8 +16,9 @@ import pytest
 from healing.actions.registry import action_named
 from health.checks.options import OptionError
 from tests.healing.actions.software.acting import act, context, effect, refused
-from tests.health.checks.engines import free_port, postgres_pair
+from tests.health.checks.engines import postgres_pair
 from tests.patience import until
+from tests.ports import free_port
 
 NAME = "planner-under-test"
 FEW, MANY = "planner-of-few", "planner-of-many"
