@@ -34,9 +34,9 @@ def metric_minute_retention() -> timedelta:
 
 
 def hour_retention() -> timedelta:
-    """How long figures per hour are kept: a quarter, so that weeks can be compared, or longer
-    where errors are."""
-    return max(timedelta(days=92), error_retention())
+    """How long figures per hour are kept: a quarter, so that weeks can be compared, and the month
+    before, which the budget that was left on its first day counts; longer where errors are."""
+    return max(timedelta(days=122), error_retention())
 
 
 def whole_since(table: PartitionedTable, now: datetime) -> datetime:
