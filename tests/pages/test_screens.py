@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, WebSocketRoute, expect
+from playwright.sync_api import BrowserContext, Page, ViewportSize, WebSocketRoute, expect
 
 from analytics.models import ErrorEvent, ErrorPattern
 from analytics.services.pattern_decisions import pattern_decide
@@ -17,9 +17,21 @@ from resilience_site.core.choices import Role
 from tests.analytics.store.conftest import forget_all
 from tests.livesite import LiveSite
 from tests.pages import scenes
-from tests.screens import PATIENCE, point_at, problems, say, show_soon
+from tests.screens import PATIENCE, overflows, point_at, problems, say, show_soon
 
 pytestmark = pytest.mark.browser
+# What is between the margins of A4, at 96 pixels an inch.
+PAPER: ViewportSize = {"width": 718, "height": 1_000}
+# What a reader of paper could not scroll to.
+_CUT = """() => [...document.querySelectorAll("main :not(.visually-hidden)")].filter((each) => {
+  const sideways = getComputedStyle(each).overflowX;
+  return each.checkVisibility() && sideways !== "visible" && each.scrollWidth > each.clientWidth + 1;
+}).map((each) => each.outerHTML.slice(0, 120))"""
+# How light the page and its words are, 0 to 255.
+_LIGHT = """() => [
+  getComputedStyle(document.documentElement).backgroundColor,
+  getComputedStyle(document.querySelector("h1")).color,
+].map((each) => Math.max(...each.match(/[0-9.]+/g).slice(0, 3).map(Number)))"""
 
 
 @pytest.fixture
@@ -68,6 +80,22 @@ def test_busy_screens_are_accessible_and_fit_a_phone(busy: Page) -> None:
         "/impact", "/impact?service=planner-mcp-server",
     ):  # fmt: skip
         assert problems(busy, path) == []
+
+
+def test_the_report_is_printed_dark_on_white_whole_and_without_what_leads_elsewhere(
+    busy: Page,
+) -> None:
+    busy.emulate_media(media="print", color_scheme="dark")
+    busy.set_viewport_size(PAPER)
+    busy.goto("/report")
+    expect(busy.get_by_role("heading", level=1)).to_be_visible()
+    for part in (".sidebar", ".search", ".menu-button", ".menu-panel"):
+        for each in busy.locator(part).all():
+            expect(each).to_be_hidden()
+    page, words = busy.evaluate(_LIGHT)
+    assert (page, words < 100) == (255, True)
+    assert busy.evaluate(_CUT) == []
+    assert not overflows(busy)
 
 
 def test_the_slider_of_the_map_shows_a_part_of_the_time(busy: Page) -> None:
