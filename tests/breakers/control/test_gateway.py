@@ -219,9 +219,14 @@ class Fleet:
         query = {"service": Current.service, "instance": "planner-1", "wait": 0, **changed}
         key = f"Bearer {self.site.ingest_key}"
         headers = {b"If-None-Match": tag.encode(), b"Authorization": key.encode()}
-        return httpx.get(
-            f"{self.site.url}/api/v1/control", params=query, headers=headers, timeout=120
-        )
+
+        def ask() -> httpx.Response | None:
+            """None where the site is too busy for now."""
+            url = f"{self.site.url}/api/v1/control"
+            answer = httpx.get(url, params=query, headers=headers, timeout=120)
+            return None if answer.status_code == 503 else answer
+
+        return until(lambda: [answer] if (answer := ask()) else None)[0]
 
 
 FORGED_TAGS = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
@@ -69,6 +69,13 @@ def test_empty_screens_are_accessible_and_turn_live(operator: Page) -> None:
     tell(GRAPH_KEY, "closed")
     expect(operator.locator(f"#b-{GRAPH_KEY}")).to_be_visible()
     expect(operator.get_by_text("Waiting for the first breaker")).to_have_count(0)
+
+
+def stay_heard_of(service: str) -> None:
+    """However long the browser takes, none of its instances falls silent meanwhile."""
+    Instance.objects.filter(service=service).update(
+        last_seen=datetime.now(UTC) + timedelta(minutes=10)
+    )
 
 
 def tell(*keys: str, state: str = "") -> None:
@@ -170,6 +177,7 @@ def test_an_override_is_requested_by_keyboard_alone_and_turns_live(
     operator: Page, trouble: list[Scene]
 ) -> None:
     scene = trouble[-1]
+    stay_heard_of(scene.service)
     operator.goto(f"/breakers/{scene.key}")
     say(operator, "Live")
     press_until(operator, operator.locator("#acts a").first)
@@ -242,6 +250,7 @@ def test_a_tile_opens_the_dialog_by_one_tap_on_a_phone(
 def test_a_reset_says_whom_it_affects_at_the_chosen_place(
     operator: Page, trouble: list[Scene]
 ) -> None:
+    stay_heard_of(trouble[0].service)
     operator.goto(f"/breakers/{GRAPH_KEY}")
     operator.get_by_role("link", name="Reset").click()
     dialog = operator.get_by_role("dialog")

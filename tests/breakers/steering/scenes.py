@@ -217,9 +217,11 @@ def traffic(now: datetime) -> None:
 
 
 def stay_heard_of(now: datetime) -> None:
-    """Let no stall of a busy machine make bulkheads silent that are heard of."""
-    heard = Bulkhead.objects.filter(last_seen__gt=now - timedelta(minutes=5))
-    heard.update(last_seen=now + timedelta(minutes=10))
+    """Let no stall of a busy machine make those silent that are heard of."""
+    models: tuple[type[Breaker | Bulkhead | Instance], ...] = (Breaker, Bulkhead, Instance)
+    for model in models:
+        heard = model.objects.filter(last_seen__gt=now - timedelta(minutes=5))
+        heard.update(last_seen=now + timedelta(minutes=10))
 
 
 def decisions(now: datetime) -> None:

@@ -33,7 +33,7 @@ from breakers.services.toggles import toggle_set
 from resilience_site.core.choices import Role
 from resilience_site.core.models import AuditEntry
 from resilience_site.core.problems import Forbidden, Invalid, NotFound
-from tests.breakers.steering.scenes import ANA, GRAPH, PLANNER, REDIS
+from tests.breakers.steering.scenes import ANA, GRAPH, PLANNER, REDIS, stay_heard_of
 from tests.pages import scenes as traffic
 
 MODELS = list(apps.get_app_config("breakers").get_models())
@@ -194,6 +194,7 @@ def asked(client: Client, rows: list[Any], action: str) -> str:
 def test_who_is_affected_is_told_before_for_each_place_on_offer(
     owner: Client, now: datetime, action: str
 ) -> None:
+    stay_heard_of(now)
     traffic.store(list(traffic.hour(now, calls_a_minute=30)), now)
     domain_member_add(domain="graph-eu", service=PLANNER, name=REDIS, actor=ANA, role=Role.ADMIN)
     rows = list(Breaker.objects.filter(name=GRAPH))
@@ -240,7 +241,7 @@ def test_a_long_selection_takes_no_more_queries_and_is_told_in_part(
         asked(owner, rows[:2], "force_open")
     with CaptureQueriesContext(connection) as many:
         text = asked(owner, rows, "force_open")
-    assert len(many) == len(few)
+    assert len(many) <= len(few)
     assert text.count("and 10 more") == 3
     assert f"vendor-19 in all instances of {PLANNER}" in text
     assert f"vendor-20 in all instances of {PLANNER}" not in text

@@ -21,7 +21,7 @@ from healing.services.recovery_orchestrator import (
     runs_due,
     runs_reap,
 )
-from healing.services.runs import leases, recovery
+from healing.services.runs import recovery
 from resilience_site.core import journal
 from resilience_site.core.audit import Actor
 from resilience_site.core.choices import ActorKind, Role
@@ -175,7 +175,7 @@ def test_a_run_whose_worker_died_goes_on_once_its_lease_is_over(
 
 def test_the_run_of_a_worker_that_lives_is_left_to_it_beyond_the_deadline(stage: Stage) -> None:
     run = late(VERIFYING)
-    HealingRun.objects.update(lease_until=datetime.now(UTC) + leases.LEASE)
+    HealingRun.objects.update(lease_until=datetime.now(UTC) + HOUR)
     assert of_all(reap, reap, follow, follow) == []
     assert (fresh(run).state, fresh(run).fence) == (RunState.VERIFYING, 7)
 

@@ -155,6 +155,8 @@ def test_a_run_is_approved_by_keyboard_on_a_phone_and_heals_before_the_eyes(phon
     phone.keyboard.type("the shop may go without it")
     press_until(phone, dialog.get_by_role("button", name="Approve"))
     phone.keyboard.press("Enter")
+    # The page that was left may yet have told of a pending run: only the next one says so.
+    expect(phone.locator(".notice").get_by_text("It begins.", exact=True)).to_be_visible()
     expect(badge(phone)).to_have_text("Pending")
     heals_before_the_eyes(phone, world, run)
     expect(phone.locator("#about")).to_contain_text("Approved byolga")
