@@ -10,7 +10,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import psycopg
 import pytest
 
 from tests.collected import seed
+from tests.embedded.decisions import held
 from tests.embedded.running import Up, until
 
 pytestmark = [
@@ -251,3 +254,24 @@ def test_a_database_that_is_killed_loses_and_doubles_nothing(site: Up) -> None:
 
     assert load.resent > 0
     is_stored_once(load)
+
+
+def test_decisions_outlast_both_engines_and_those_who_wait_wait_on(site: Up) -> None:
+    with held(site, KEY) as decisions, ThreadPoolExecutor() as pool:
+        web = site.pids("web")
+        waiting = decisions.wait(pool)
+        victims = {name: site.named(name) for name in ("postgres", "valkey")}
+        for victim in victims.values():
+            victim.kill()
+
+        def is_replaced(name: str) -> bool:
+            assert decisions.obeyed()
+            return site.is_replaced(name, victims[name])
+
+        for name in victims:
+            until(partial(is_replaced, name), RECOVERY_SECONDS, f"the new {name}")
+        until(decisions.unchanged, RECOVERY_SECONDS, "what was decided")
+        assert decisions.waits_on(waiting)
+        decisions.take_back()
+        assert decisions.heard(waiting)
+        assert site.pids("web") == web

@@ -14,6 +14,7 @@ import pytest
 
 from tests.collected import seed
 from tests.embedded.conftest import Starter
+from tests.embedded.decisions import held
 from tests.embedded.running import PROGRAMS, Up, closed_and_clean, counts, until
 
 pytestmark = [
@@ -72,15 +73,20 @@ def test_a_start_after_everything_was_killed_and_a_pid_was_given_to_another(
     hard_state: Path, sites: Sites
 ) -> None:
     former = sites.running()
-    former.kill()
-    lock = hard_state / "postgres" / "data" / "postmaster.pid"
-    assert lock.exists()
-    words = lock.read_text().splitlines()
-    lock.write_text("\n".join([str(os.getpid()), *words[1:], ""]))
+    with held(former) as decisions:
+        former.kill()
+        lock = hard_state / "postgres" / "data" / "postmaster.pid"
+        assert lock.exists()
+        words = lock.read_text().splitlines()
+        lock.write_text("\n".join([str(os.getpid()), *words[1:], ""]))
+        assert decisions.obeyed()
 
-    up = sites.start(hard_state).ready()
+        up = sites.start(hard_state, port=former.port).ready()
 
-    until(up.is_whole, 60, "a whole site")
+        until(up.is_whole, 60, "a whole site")
+        assert decisions.obeyed()
+        until(decisions.unchanged, 60, "what was decided")
+        decisions.take_back()
 
 
 def test_the_launcher_takes_everything_with_it(sites: Sites) -> None:
