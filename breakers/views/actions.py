@@ -36,6 +36,24 @@ from resilience_site.core.problems import Invalid, Problem
 STATES = [(value, str(label).partition(": ")[2]) for value, label in OverrideState.choices]
 
 
+def override_posted(request: HttpRequest, target: Target, if_match: int | None) -> None:
+    """Set the override that was posted, or take it back, and tell. Raises `Problem`."""
+    state = request.POST.get("state", "")
+    if state != AUTO:
+        check_reason(reason_given(request))
+    override_set(
+        target=target,
+        state=state,
+        reason=reason_given(request),
+        expires_in=expiry_given(request) if state != AUTO else None,
+        actor=actor_of(request),
+        role=role_of(request.user),
+        if_match=if_match,
+    )
+    what = "no override" if state == AUTO else state_word(state).lower()
+    messages.info(request, f"Requested: {what} for {place_words(target)}.")
+
+
 @never_cache
 @require_http_methods(METHODS)
 @operators_only("breaker.override")
@@ -44,24 +62,11 @@ def override(request: HttpRequest, key: str) -> HttpResponse:
     view = breaker_or_404(key)
     if request.method != "POST":
         return _override_form(request, view)
-    state = request.POST.get("state", "")
     try:
         target = _target(request, view)
-        if state != AUTO:
-            check_reason(reason_given(request))
-        override_set(
-            target=target,
-            state=state,
-            reason=reason_given(request),
-            expires_in=expiry_given(request) if state != AUTO else None,
-            actor=actor_of(request),
-            role=role_of(request.user),
-            if_match=version_given(request, target.domain),
-        )
+        override_posted(request, target, version_given(request, target.domain))
     except Problem as problem:
         return _override_form(request, breaker_or_404(key), problem)
-    what = "no override" if state == AUTO else state_word(state).lower()
-    messages.info(request, f"Requested: {what} for {place_words(target)}.")
     return redirect(back_to(request, reverse("breaker", args=[key])))
 
 

@@ -11,22 +11,19 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
-from breakers.choices import AUTO, OverrideState
+from breakers.choices import OverrideState
 from breakers.models import DomainMember
 from breakers.selectors import domains as selectors
 from breakers.selectors.domains import DomainView
 from breakers.services.commands import breaker_reset
-from breakers.services.overrides import override_set
 from breakers.services.targets import Target
-from breakers.views.actions import STATES, place_words
+from breakers.views.actions import STATES, override_posted, place_words
 from breakers.views.common import back_to, is_partial, may_operate, operators_only, reason_given
 from breakers.views.forms import (
     METHODS,
     check_reason,
     domain_form,
     expiries,
-    expiry_given,
-    state_word,
     version_given,
 )
 from breakers.views.tiles import Held, applied_text, held
@@ -67,24 +64,10 @@ def override(request: HttpRequest, name: str) -> HttpResponse:
     domain = _domain_or_404(name)
     if request.method != "POST":
         return _override_form(request, domain)
-    state = request.POST.get("state", "")
-    target = Target.of_domain(name)
     try:
-        if state != AUTO:
-            check_reason(reason_given(request))
-        override_set(
-            target=target,
-            state=state,
-            reason=reason_given(request),
-            expires_in=expiry_given(request) if state != AUTO else None,
-            actor=actor_of(request),
-            role=role_of(request.user),
-            if_match=version_given(request),
-        )
+        override_posted(request, Target.of_domain(name), version_given(request))
     except Problem as problem:
         return _override_form(request, _domain_or_404(name), problem)
-    what = "no override" if state == AUTO else state_word(state).lower()
-    messages.info(request, f"Requested: {what} for {place_words(target)}.")
     return redirect(back_to(request, reverse("domains")))
 
 

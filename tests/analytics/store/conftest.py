@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack
+
 import pytest
 
-from analytics.services import edges, ingest, ingest_logs, metric_series
+from analytics.services import edges, folds, ingest, ingest_logs, metric_series
+from resilience_site.config import config
 from resilience_site.core import partitions
 from tests.emptying import empty_partitions
 
@@ -23,3 +27,13 @@ def store(transactional_db: None) -> None:
     """The empty store, written to by a process that has just started."""
     empty_partitions()
     forget_all()
+
+
+@pytest.fixture
+def small(store: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A service may have three of each, and nobody was told of any that has its fill."""
+    monkeypatch.setattr(folds, "_said", {})
+    with ExitStack() as limits:
+        for what in ("operations", "peers", "log_templates", "metric_streams"):
+            limits.enter_context(config.override(**{f"resilience_max_{what}": 3}))
+        yield

@@ -7,15 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from breakers.domain.document import view
 from breakers.models import (
     Breaker,
     Command,
     ControlDocument,
-    DomainMember,
     Notice,
     Override,
     Toggle,
@@ -226,98 +223,6 @@ def test_a_reset_is_a_command_that_ends_the_override(operator: Api, breaker: Mak
     assert document()["commands"] == []
 
 
-@pytest.mark.parametrize("path", ["breakers/planner/graph", "domains/microsoft"])
-@pytest.mark.parametrize(
-    "given", [None, {}, {"reason": ""}, {"reason": " \0\n"}, {"reason": None}, {"reason": 7}]
-)
-def test_a_reset_without_a_reason_is_refused_and_audited(
-    operator: Api, domain: None, path: str, given: dict[str, Any] | None
-) -> None:
-    assert operator("POST", f"{path}/override", FORCED).status_code == 200
-    answer = operator("POST", f"{path}/reset", given)
-    assert answer.status_code == 422
-    assert [each["field"] for each in answer.json()["errors"]] == ["body.reason"]
-    assert not Command.objects.exists()
-    assert Override.objects.get().ended_at is None
-    refused = AuditEntry.objects.get(action__endswith=".reset.refused")
-    kind, _, place = path.partition("/")
-    assert (refused.object_type, refused.object_id) == (kind.removesuffix("s"), place)
-    assert refused.actor == "a operate key"
-
-
-def test_a_domain_is_reset_in_all_its_services(operator: Api, domain: None, breaker: Make) -> None:
-    breaker("redis")
-    operator("POST", "domains/microsoft/override", FORCED)
-    operator("POST", "breakers/planner/redis/override", FORCED)
-    answer = operator("POST", "domains/microsoft/reset", {"reason": "Microsoft is back"})
-    assert (answer.status_code, answer.json()["override"]) == (200, None)
-    for service in ("billing", "planner"):
-        told = document(service)
-        [command] = told["commands"]
-        assert (command["action"], command["parameters"]) == ("reset_breaker", {"breaker": "graph"})
-        assert (command["reason"], command["actor"]) == ("Microsoft is back", "a operate key")
-        assert (told["isolated"], "graph" in told["breakers"]) == ({}, False)
-    # What does not belong to it stays as it was.
-    assert document("planner")["breakers"]["redis"]["override"]["state"] == "forced_open"
-    assert (Override.objects.get(domain="microsoft").ending) == "reverted"
-    entry = AuditEntry.objects.get(action="domain.reset")
-    assert (entry.object_id, entry.reason) == ("microsoft", "Microsoft is back")
-    assert entry.before == {"state": "forced_open"}
-
-
-def joined(domain: str, count: int) -> None:
-    """So many breakers of the planner, all of one domain."""
-    DomainMember.objects.bulk_create(
-        DomainMember(domain=domain, service="planner", name=f"b{n:03}", source="reported")
-        for n in range(count)
-    )
-
-
-def test_the_commands_of_a_reset_are_written_and_ended_together(operator: Api) -> None:
-    joined("eu", 200)
-    with CaptureQueriesContext(connection) as asked:
-        answer = operator("POST", "domains/eu/reset", {"reason": "It is back"})
-    assert answer.status_code == 200, answer.content
-    inserts = [each for each in asked if 'INSERT INTO "breakers_command"' in each["sql"]]
-    assert len(inserts) == 1
-    assert len(document()["commands"]) == 200
-    assert ControlDocument.objects.get().version == 1
-    later = datetime.now(UTC) + timedelta(minutes=6)
-    assert expire_due(now=later) == 200
-    assert expire_due(now=later) == 0
-    assert document()["commands"] == []
-    assert ControlDocument.objects.get().version == 2
-
-
-def test_a_domain_of_too_many_breakers_is_not_reset_and_the_answer_says_what_to_do(
-    operator: Api,
-) -> None:
-    joined("eu", 201)
-    operator("POST", "domains/eu/override", FORCED)
-    answer = operator("POST", "domains/eu/reset", {"reason": "It is back"})
-    assert answer.status_code == 422
-    detail = answer.json()["detail"]
-    assert "domain eu has 201 breakers" in detail
-    assert "Reset single breakers" in detail
-    assert not Command.objects.exists()
-    assert Override.objects.get().ended_at is None
-    assert AuditEntry.objects.filter(action="domain.reset.refused", object_id="eu").count() == 1
-
-
-def test_a_domain_is_reset_by_an_operator_and_where_there_is_one(
-    operator: Api, viewer: Api, domain: None
-) -> None:
-    given = {"reason": "a drill"}
-    assert viewer("POST", "domains/microsoft/reset", given).status_code == 403
-    unknown = operator("POST", "domains/amazon/reset", given)
-    assert (unknown.status_code, unknown.json()["allowed"]) == (404, ["microsoft"])
-    refused = AuditEntry.objects.filter(action="domain.reset.refused").order_by("id")
-    assert [(e.actor, e.object_id) for e in refused] == [
-        ("a read key", "microsoft"), ("a operate key", "amazon"),
-    ]  # fmt: skip
-    assert not Command.objects.exists()
-
-
 def test_a_reset_of_a_stale_page_gets_both_sides(operator: Api, domain: None) -> None:
     operator("POST", PATH, FORCED)
     given = {"reason": "It is back"}
@@ -331,67 +236,6 @@ def test_a_reset_of_a_stale_page_gets_both_sides(operator: Api, domain: None) ->
     assert not Command.objects.exists()
     reset = operator("POST", "breakers/planner/graph/reset", given, if_match='"1"')
     assert reset.status_code == 200
-
-
-def _settled(operator: Api) -> None:
-    given = {"policy": {"failure_threshold": 9}, "reason": "calmer"}
-    assert operator("PUT", "breakers/billing/graph/policy", given).status_code == 200
-
-
-def _forced(operator: Api) -> None:
-    assert operator("POST", "domains/microsoft/override", FORCED).status_code == 200
-
-
-def _joined(_: Api) -> None:
-    DomainMember.objects.create(domain="microsoft", service="planner", name="mail", source="set")
-
-
-def _left(_: Api) -> None:
-    DomainMember.objects.filter(service="billing").delete()
-
-
-@pytest.mark.parametrize("change", [_settled, _forced, _joined, _left])
-def test_a_stale_page_of_a_domain_gets_both_sides(
-    operator: Api, domain: None, change: Callable[[Api], None]
-) -> None:
-    path = "domains/microsoft"
-    seen = operator("GET", path)
-    tag = seen.headers["ETag"]
-    assert tag == f'"{seen.json()["version"]}"'
-    change(operator)
-    before = list(Override.objects.values_list("state", "ended_at"))
-    disabled = {**FORCED, "state": "disabled"}
-    answer = operator("POST", f"{path}/override", disabled, if_match=tag)
-    assert answer.status_code == 409
-    told = answer.json()
-    assert told["proposed"]["state"] == "disabled"
-    assert told["current"]["domain"] == "microsoft"
-    forced = told["current"]["override"]
-    assert (forced and forced["state"]) == ("forced_open" if change is _forced else None)
-    versions = {name: side["version"] for name, side in told["current"]["services"].items()}
-    documents = dict(ControlDocument.objects.values_list("service", "version"))
-    members = {"planner"} if change is _left else {"billing", "planner"}
-    assert versions == {service: documents.get(service, 0) for service in members}
-    assert list(Override.objects.values_list("state", "ended_at")) == before
-    assert AuditEntry.objects.filter(action="domain.override.refused").count() == 1
-
-    # With what the refusal told, or with nothing, it goes on.
-    again = operator(
-        "POST", f"{path}/override", disabled, if_match=f'"{told["current"]["version"]}"'
-    )
-    assert (again.status_code, again.json()["override"]["state"]) == (200, "disabled")
-    assert again.headers["ETag"] == operator("GET", path).headers["ETag"] != tag
-    assert operator("POST", f"{path}/override", FORCED).status_code == 200
-
-
-def test_what_happens_beside_a_domain_does_not_make_its_page_stale(
-    operator: Api, domain: None, breaker: Make
-) -> None:
-    breaker("graph", service="shop")
-    tag = operator("GET", "domains/microsoft").headers["ETag"]
-    operator("POST", "breakers/shop/graph/override", FORCED)
-    answer = operator("POST", "domains/microsoft/override", FORCED, if_match=tag)
-    assert answer.status_code == 200
 
 
 def test_a_policy_is_tuned_with_a_history_and_rolled_back(operator: Api, breaker: Make) -> None:
