@@ -214,6 +214,15 @@ def test_run_now_answers_with_the_result_and_keeps_the_schedule_of_others(
     assert due > datetime.now(UTC) + timedelta(seconds=200)
 
 
+@pytest.mark.parametrize(("limit", "found"), [(0.001, "degraded"), (300_000, "up"), (None, "up")])
+def test_an_answer_that_takes_longer_than_it_should_is_degraded(
+    target: Target, make_check: Make, limit: float | None, found: str
+) -> None:
+    ran = run_now(make_check("page", target.url(), degraded_above_ms=limit).id)
+    assert ran.status == found
+    assert ("more than 0.001 ms" in ran.output) == (found == "degraded")
+
+
 def test_run_now_waits_for_a_run_that_is_under_way(
     target: Target, make_check: Make, make_prober: MakeProber
 ) -> None:

@@ -146,6 +146,20 @@ def test_the_next_run_comes_neither_too_soon_nor_too_late(
         assert wait < stale_after(pace, failures)
 
 
+def test_runs_of_a_check_keep_to_its_grid_but_for_a_jitter() -> None:
+    """Else those that begin together meet at their target for ever."""
+    check_id, interval, rng = UUID(int=7), 30.0, random.Random(7)
+    pace = Pace(interval, 5, 1)
+    on_grid = first_due(check_id, interval, START + timedelta(seconds=interval / 2))
+    off = [
+        (next_due(check_id, pace, now=START, failures=0, hurried=False, rng=rng) - on_grid)
+        / timedelta(seconds=interval)
+        for _ in range(200)
+    ]
+    assert -0.05 <= min(off) < -0.04
+    assert 0.04 < max(off) <= 0.05
+
+
 @given(PACES, st.integers(0, 1000))
 def test_back_off_is_bounded_and_never_quickens(pace: Pace, failures: int) -> None:
     interval = current_interval(pace, failures)
