@@ -6,8 +6,8 @@ been silenced, inhibited or routed elsewhere since. Those reasons alone tell not
 
 from __future__ import annotations
 
-from collections.abc import Set
-from dataclasses import dataclass
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -44,6 +44,48 @@ class Decision:
     new: frozenset[UUID]
     ended: frozenset[UUID]
     firing: frozenset[UUID]
+
+
+@dataclass(frozen=True)
+class News:
+    """What a group has to say on its way to one channel.
+
+    `decision` is what the stage deduplicate made of it, `delivery` what the stage deliver wrote:
+    None where there was nothing to tell.
+    """
+
+    channel: UUID
+    told: Told | None
+    standing: Standing
+    sends_resolved: bool
+    decision: Decision | None = None
+    delivery: UUID | None = None
+
+    @property
+    def knows_firing(self) -> bool:
+        """Whether the channel knows of an alert that fires, after the decision."""
+        return self.decision is not None and bool(self.decision.firing)
+
+
+@dataclass(frozen=True)
+class Deduplicator:
+    """The stage that says what each channel is told `now`, of a group that is repeated after
+    `repeat`."""
+
+    repeat: timedelta
+    now: datetime
+
+    def __call__(self, news: Sequence[News]) -> list[News]:
+        return [replace(each, decision=self._decision(each)) for each in news]
+
+    def _decision(self, news: News) -> Decision:
+        return decide(
+            news.told,
+            news.standing,
+            sends_resolved=news.sends_resolved,
+            repeat=self.repeat,
+            now=self.now,
+        )
 
 
 def decide(

@@ -1,7 +1,8 @@
-"""Alerts on their way to people: route → inhibit → mute → group, as stages of one signature.
+"""Alerts on their way to people: route → inhibit → mute → group → deduplicate → deliver.
 
-A stage takes the alerts that fire and gives the same ones, with what it found out about them.
-What follows for each channel is decided by `alerting.domain.dedup`.
+All stages have one signature: they take what is under way and give the same, with what they found
+out about it. Up to the groups that is an alert (`Candidate`); what a group has to say is under way
+to a channel (`alerting.domain.dedup.News`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 from uuid import UUID
 
 
@@ -58,15 +59,18 @@ class Candidate:
     places: tuple[Place, ...] = field(default=())
 
 
-class Stage(Protocol):
-    """One step of the pipeline; it neither drops alerts nor changes their order."""
-
-    def __call__(self, candidates: Sequence[Candidate]) -> list[Candidate]: ...
+Item = TypeVar("Item")
 
 
-def run(stages: Sequence[Stage], candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The candidates after all stages, in order."""
-    passed = list(candidates)
+class Stage(Protocol[Item]):
+    """One step of the pipeline; it neither drops items nor changes their order."""
+
+    def __call__(self, items: Sequence[Item], /) -> list[Item]: ...
+
+
+def run(stages: Sequence[Stage[Item]], items: Sequence[Item]) -> list[Item]:
+    """The items after all stages, in order."""
+    passed = list(items)
     for stage in stages:
         passed = stage(passed)
     return passed

@@ -12,7 +12,7 @@ from django.db.models import Q
 from alerting.choices import AlertState
 from alerting.domain.inhibition import InhibitionRule, Inhibitor, Sources, sources_of
 from alerting.domain.muting import MaintenanceMuter, Silencer
-from alerting.domain.pipeline import Stage
+from alerting.domain.pipeline import Candidate, Stage
 from alerting.domain.routing import Router, RouteRule
 from alerting.models import Alert
 from alerting.selectors.labels import LABEL_COLUMNS, alert_labels, matcher_columns
@@ -32,7 +32,7 @@ class PipelineNow:
     """What every alert of one turn is judged by: route → inhibit → mute."""
 
     routes: Mapping[int, RouteRule]
-    stages: Sequence[Stage]
+    stages: Sequence[Stage[Candidate]]
 
 
 def pipeline_now(now: datetime) -> PipelineNow:

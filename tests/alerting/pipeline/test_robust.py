@@ -18,7 +18,7 @@ from alerting.choices import AlertState
 from alerting.domain.grouping import EVERYTHING_ELSE, MOST_NEW
 from alerting.domain.messages import Message
 from alerting.models import Alert, AlertGroup, Channel, Delivery, Notified, Route
-from alerting.services.dispatch import alerts_dispatch, placing, telling
+from alerting.services.dispatch import alerts_dispatch, delivering, placing
 from alerting.services.outbox import delivery_enqueue
 from tests.alerting.pipeline.scene import (
     INTERVAL,
@@ -91,7 +91,7 @@ def test_whoever_dies_in_the_middle_of_a_group_has_told_nothing_of_it(
         return delivery_enqueue(channel=channel, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(telling, "delivery_enqueue", dies)
+        patch.setattr(delivering, "delivery_enqueue", dies)
         with pytest.raises(KeyboardInterrupt):
             scene.wait(WAIT)
     assert Delivery.objects.count() == 0
@@ -108,7 +108,7 @@ def test_a_group_that_fails_keeps_no_other_from_being_told(monkeypatch: pytest.M
     scene.turn()
     scene.fire("y", service="good")
     scene.turn()
-    compose = telling.message_compose
+    compose = delivering.message_compose
 
     def fails(group: AlertGroup, *given: Any) -> Message:
         if group.labels == {"service": "bad"}:
@@ -116,7 +116,7 @@ def test_a_group_that_fails_keeps_no_other_from_being_told(monkeypatch: pytest.M
         return compose(group, *given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(telling, "message_compose", fails)
+        patch.setattr(delivering, "message_compose", fails)
         with pytest.raises(ExceptionGroup):
             scene.wait(WAIT)
     assert Delivery.objects.get().message["alerts"][0]["rule"] == "y"

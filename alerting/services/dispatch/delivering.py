@@ -1,0 +1,62 @@
+"""The last stage of the pipeline: what a channel is told goes into the outbox, and into the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from alerting.choices import Purpose
+from alerting.domain.dedup import Decision, News
+from alerting.models import AlertGroup, Channel, Notified
+from alerting.services.dispatch.composing import message_compose
+from alerting.services.outbox import delivery_enqueue
+
+
+@dataclass(frozen=True)
+class Deliverer:
+    """The stage that tells the channels of a group what was decided; it runs within the caller's
+    transaction, which holds the group's row."""
+
+    group: AlertGroup
+    channels: Mapping[UUID, Channel]
+    log: Mapping[UUID, Notified]
+    now: datetime
+
+    def __call__(self, news: Sequence[News]) -> list[News]:
+        return [replace(each, delivery=self._delivery(each)) for each in news]
+
+    def _delivery(self, news: News) -> UUID | None:
+        decision, channel = news.decision, self.channels[news.channel]
+        if decision is None:
+            raise ValueError("nothing was decided: deduplicate comes before deliver")
+        if decision.occasion is None:
+            self._correct(news.channel, decision)
+            return None
+        delivery = delivery_enqueue(
+            channel=channel,
+            message=message_compose(self.group, decision, news.standing.firing),
+            purpose=Purpose.ALERTS,
+            group=self.group,
+            now=self.now,
+        )
+        Notified.objects.update_or_create(
+            group=self.group,
+            channel=channel,
+            defaults={
+                "at": self.now,
+                "firing": sorted(map(str, decision.firing)),
+                "resolved": sorted(map(str, decision.ended)),
+            },
+        )
+        return delivery.pk
+
+    def _correct(self, channel: UUID, decision: Decision) -> None:
+        """Take ends that nobody wants to hear of out of the log, and a time that a wrong clock left
+        in the future."""
+        log, firing = self.log.get(channel), sorted(map(str, decision.firing))
+        if log is None or (log.firing == firing and log.at <= self.now):
+            return
+        log.firing, log.at = firing, min(log.at, self.now)
+        log.save(update_fields=["firing", "at"])
