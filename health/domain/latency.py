@@ -33,6 +33,11 @@ def bucket(latency_ms: float) -> int:
     return min(LAST, math.ceil(math.log(latency_ms / LOWEST_MS) / math.log(GROWTH)))
 
 
+def upper_ms(index: int) -> float:
+    """The longest latency that a bucket counts."""
+    return LOWEST_MS * GROWTH**index
+
+
 def merged(histograms: Iterable[Mapping[int, int]]) -> dict[int, int]:
     """All counts added up."""
     result: dict[int, int] = {}

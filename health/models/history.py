@@ -154,6 +154,8 @@ class CheckHour(SecondsByState):
     latency_sum = models.FloatField()
     # Bucket index → count, as JSON because few of the buckets are used.
     latency_counts = models.JSONField()
+    # Those of them that began in maintenance.
+    maintenance_latency_counts = models.JSONField()
 
     class Meta:
         managed = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -10,7 +10,7 @@ from uuid import UUID
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef, Q, QuerySet
 
-from health.domain.windows import Rule, Span, next_occurrence, occurrences
+from health.domain.windows import Rule, Span, merged, next_occurrence, occurrences
 from health.models import Maintenance
 
 _INSTANT = timedelta(microseconds=1)
@@ -36,6 +36,29 @@ class Occurrence:
     @property
     def span(self) -> Span:
         return Span(self.starts_at, self.ends_at)
+
+
+class Covering:
+    """The spans that cover each check; checks that the same windows cover share them."""
+
+    def __init__(self, found: Iterable[Occurrence]) -> None:
+        self._by_window: dict[UUID, list[Occurrence]] = {}
+        for each in found:
+            self._by_window.setdefault(each.maintenance_id, []).append(each)
+        self._merged: dict[tuple[UUID, ...], list[Span]] = {}
+
+    def of(self, check_id: UUID, service: str) -> list[Span]:
+        """Those of a check, in order and without overlap."""
+        covering = tuple(
+            window
+            for window, spans in self._by_window.items()
+            if spans[0].covers(check_id, service)
+        )
+        if covering not in self._merged:
+            self._merged[covering] = merged(
+                each.span for window in covering for each in self._by_window[window]
+            )
+        return self._merged[covering]
 
 
 def rule_of(window: Maintenance) -> Rule:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -12,9 +12,8 @@ from django.db import connection
 
 from health.domain.availability import MAINTENANCE, Segment, combined, segments, underlying
 from health.domain.timeline import UNKNOWN, Turn, stretches
-from health.domain.windows import Span, merged
 from health.selectors.arrays import array_text
-from health.selectors.maintenance import Occurrence, windows_between
+from health.selectors.maintenance import Covering, windows_between
 
 # In the order of writing: the last one written holds from its `since` on, whatever stood there.
 # What holds at the start is found from the newest backwards, so recent starts cost one row.
@@ -69,7 +68,7 @@ def segments_of(wanted: Sequence[Wanted]) -> dict[UUID, list[Segment]]:
     if not wanted:
         return {}
     turns = _turns(wanted)
-    windows = _Windows(
+    windows = Covering(
         windows_between(min(each.start for each in wanted), max(each.until for each in wanted))
     )
     return {
@@ -147,25 +146,3 @@ def _turns(wanted: Sequence[Wanted]) -> dict[UUID, list[Turn]]:
                 )
             )
     return turns
-
-
-class _Windows:
-    """The spans that cover each check; checks that the same windows cover share them."""
-
-    def __init__(self, found: Iterable[Occurrence]) -> None:
-        self._by_window: dict[UUID, list[Occurrence]] = {}
-        for each in found:
-            self._by_window.setdefault(each.maintenance_id, []).append(each)
-        self._merged: dict[tuple[UUID, ...], list[Span]] = {}
-
-    def of(self, check_id: UUID, service: str) -> list[Span]:
-        covering = tuple(
-            window
-            for window, spans in self._by_window.items()
-            if spans[0].covers(check_id, service)
-        )
-        if covering not in self._merged:
-            self._merged[covering] = merged(
-                each.span for window in covering for each in self._by_window[window]
-            )
-        return self._merged[covering]

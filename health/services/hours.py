@@ -13,9 +13,10 @@ from typing import Final
 
 from django.db import connection, transaction
 
-from health.domain import latency
 from health.domain.availability import sums
 from health.models.partitions import HOURS, HOURS_KEPT, SERVICE_HOURS
+from health.selectors.maintenance import Covering, windows_between
+from health.selectors.runs import ANSWERED, BUCKET, COVERED, SPANS, Covers, span_arrays
 from health.selectors.timelines import Wanted, WantedService, segments_of, service_segments
 from health.services.minutes import seconds_upsert
 from resilience_site.core import partitions
@@ -47,22 +48,28 @@ WHERE s.check_id = new.check_id
 """
 # Hours whose results retention has dropped find none, and keep what was summed up.
 _LATENCIES: Final = f"""
-INSERT INTO health_checkhour AS t (hour, check_id, runs, latency_sum, latency_counts)
-SELECT hour, check_id, sum(runs), sum(total), jsonb_object_agg(bucket, runs) FROM (
-    SELECT r.check_id, date_trunc('hour', r.at, 'UTC') AS hour,
-        CASE WHEN r.latency_ms <= {latency.LOWEST_MS} THEN 0 ELSE LEAST({latency.LAST},
-            ceil(ln(r.latency_ms::float8 / {latency.LOWEST_MS}) / ln({latency.GROWTH}::float8)))::int
-        END AS bucket,
-        count(*) AS runs, sum(r.latency_ms::float8) AS total
-    FROM unnest(%(ids)s::uuid[], %(starts)s::timestamptz[], %(untils)s::timestamptz[])
-        AS k (check_id, start, until)
-    JOIN health_checkresult r ON r.check_id = k.check_id AND r.at >= k.start AND r.at < k.until
-    WHERE r.at >= %(first)s AND r.at < %(last)s
-        AND r.status IN ('up', 'degraded') AND r.latency_ms IS NOT NULL
-    GROUP BY 1, 2, 3
+WITH k (check_id, start, until, cover) AS (
+    SELECT * FROM unnest(%(ids)s::uuid[], %(starts)s::timestamptz[], %(untils)s::timestamptz[],
+        %(cover)s::int[])
+), {SPANS}
+INSERT INTO health_checkhour AS t
+    (hour, check_id, runs, latency_sum, latency_counts, maintenance_latency_counts)
+SELECT hour, check_id, sum(runs), sum(total), jsonb_object_agg(bucket, runs),
+    COALESCE(jsonb_object_agg(bucket, covered) FILTER (WHERE covered > 0), '{{}}')
+FROM (
+    SELECT check_id, hour, bucket, count(*) AS runs, count(*) FILTER (WHERE covered) AS covered,
+        sum(latency_ms) AS total
+    FROM (
+        SELECT r.check_id, date_trunc('hour', r.at, 'UTC') AS hour, {BUCKET} AS bucket,
+            {COVERED} AS covered, r.latency_ms::float8 AS latency_ms
+        FROM k JOIN health_checkresult r
+            ON r.check_id = k.check_id AND r.at >= k.start AND r.at < k.until
+        WHERE r.at >= %(first)s AND r.at < %(last)s AND {ANSWERED}
+    ) runs GROUP BY 1, 2, 3
 ) counted GROUP BY hour, check_id
 ON CONFLICT (check_id, hour) DO UPDATE SET runs = excluded.runs,
-    latency_sum = excluded.latency_sum, latency_counts = excluded.latency_counts
+    latency_sum = excluded.latency_sum, latency_counts = excluded.latency_counts,
+    maintenance_latency_counts = excluded.maintenance_latency_counts
 """
 
 
@@ -123,18 +130,25 @@ def hours_write(wanted: Sequence[Wanted]) -> int:
         for hour, spent in sums(seconds[each.check_id], each.start, HOUR)
     ]
     changed = seconds_upsert("health_checkhour", {"hour": "timestamptz", "check_id": "uuid"}, rows)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _LATENCIES,
-            {
-                "ids": [each.check_id for each in wanted],
-                "starts": [each.start for each in wanted],
-                "untils": [each.until for each in wanted],
-                "first": min(each.start for each in wanted),
-                "last": max(each.until for each in wanted),
-            },
-        )
+    _latencies_write(wanted)
     return changed + _services_write(wanted)
+
+
+def _latencies_write(wanted: Sequence[Wanted]) -> None:
+    """The latencies of the runs of these checks, and which of the runs were in maintenance."""
+    first, last = min(each.start for each in wanted), max(each.until for each in wanted)
+    covers = Covers(Covering(windows_between(first, last)))
+    values = {
+        "ids": [each.check_id for each in wanted],
+        "starts": [each.start for each in wanted],
+        "untils": [each.until for each in wanted],
+        "cover": [covers.number(each.check_id, each.service) for each in wanted],
+        "first": first,
+        "last": last,
+        **span_arrays(covers.spans),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_LATENCIES, values)
 
 
 def _services_write(wanted: Sequence[Wanted]) -> int:

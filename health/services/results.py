@@ -135,7 +135,10 @@ UPDATE health_checkstatus s SET
         ELSE s.last_success_at END,
     last_status = new.status, last_latency_ms = new.latency_ms, last_output = new.output,
     last_observed = new.observed::jsonb,
-    memory = COALESCE(new.memory::jsonb, s.memory)
+    memory = COALESCE(new.memory::jsonb, s.memory),
+    -- Stored after its hour was summed up, as the database was away: that hour is to be again.
+    hours_from = CASE WHEN s.hours_from > new.started_at
+        THEN date_trunc('hour', new.started_at, 'UTC') ELSE s.hours_from END
 FROM unnest(
     %(ids)s::uuid[], %(fences)s::bigint[], %(next_due_at)s::timestamptz[],
     %(own_state)s::text[], %(own_since)s::timestamptz[], %(failures)s::int[],

@@ -84,7 +84,7 @@ def _stored(table: str, at: str, by: str, key: UUID | str) -> dict[datetime, dic
         cursor.execute(f"SELECT * FROM {table} WHERE {by} = %s ORDER BY {at}", [key])
         names = [column.name for column in cursor.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    left_out = {at, by, "runs", "latency_sum", "latency_counts"}
+    left_out = {at, by, "runs", "latency_sum", "latency_counts", "maintenance_latency_counts"}
     return {
         row[at]: {name: value for name, value in row.items() if value and name not in left_out}
         for row in rows

@@ -9,9 +9,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from health.models import CheckResult, CheckStatus, Maintenance
+from health.domain.latency import bucket
+from health.models import CheckHour, CheckResult, CheckStatus, Maintenance
 from health.services.checks import check_delete, check_update
 from health.services.claims import Claim, claim_due, claim_one
+from health.services.hours import hours_sum
+from health.services.minutes import minutes_sum
 from health.services.results import Result, results_record
 from health.services.staleness import clock_mend
 from resilience_site.core.audit import Actor
@@ -177,6 +180,30 @@ def test_a_clock_that_was_set_between_two_results_makes_no_partitions_in_between
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass(%s)", ["health_checkresult_20260120"])
         assert cursor.fetchone() == (None,)
+
+
+def test_a_result_that_is_stored_after_its_hour_was_summed_up_has_it_summed_up_again() -> None:
+    world = World()
+    noon, one = world.now, world.now + timedelta(hours=1)
+    world.check("page", interval=600)
+    world.run(1)
+    world.pass_by(50 * 60)
+    claimed, began = claim(world), world.now
+    # The database is away until twenty minutes past.
+    world.now = one + timedelta(minutes=20)
+    minutes_sum(now=world.now)
+    hours_sum(now=world.now)
+    assert world.status("page").hours_from == one
+    assert record(world, claimed, "up", started_at=began, latency_ms=30.0)
+    assert world.status("page").hours_from == noon
+    hours_sum(now=world.now)
+    assert CheckHour.objects.get().latency_counts == {
+        str(bucket(12.5)): 1, str(bucket(30.0)): 1,
+    }  # fmt: skip
+    # One of an hour that is not summed up changes nothing.
+    world.now += timedelta(minutes=20)
+    assert record(world, claim(world), "up", latency_ms=30.0)
+    assert world.status("page").hours_from == one
 
 
 def test_an_unknown_check_is_known_again_by_its_next_result() -> None:
