@@ -54,7 +54,6 @@ class Purpose(models.TextChoices):
     ALERTS = "alerts", "Alerts"
     TEST = "test", "A test"
     REPORT = "report", "A report"
-    NOTICE = "notice", "A notice about a channel"
 
 
 class DeliveryState(models.TextChoices):

@@ -39,7 +39,7 @@ class Envelope:
 
     @property
     def happening(self) -> str:
-        """`alert.firing`, `alert.resolved`, `test`, `report` or `notice`."""
+        """`alert.firing`, `alert.resolved`, `test` or `report`."""
         if self.purpose == Purpose.ALERTS:
             return f"alert.{self.message.status}"
         return str(self.purpose)

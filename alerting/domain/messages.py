@@ -50,7 +50,7 @@ class Why:
 
 @dataclass(frozen=True)
 class Message:
-    """A notification of a group of alerts, a test, a report or a notice.
+    """A notification of a group of alerts, a test or a report.
 
     `title` and `text` are plain text and always there, so that a channel which cannot do more can
     send them; `html` is for mail alone. `left_out` counts the alerts beyond those listed.

@@ -26,8 +26,8 @@ class Channel(models.Model):
     # Whether it gets the weekly report; of e-mail alone.
     send_reports = models.BooleanField(default=False)
     enabled = models.BooleanField(default=True)
-    # Failures in a row, since the first of them; a channel that keeps failing is paused, and said
-    # so on `fallback` or another channel.
+    # Failures in a row, since the first of them; a channel that keeps failing is paused, an alert
+    # tells of it, and `fallback` or another channel stands in for it.
     failures = models.PositiveIntegerField(default=0)
     failing_since = models.DateTimeField(null=True, blank=True)
     # Until when its receiver asked to be left alone (`Retry-After`).

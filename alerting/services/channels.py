@@ -152,14 +152,17 @@ def channel_pause(
     actor: Actor,
     now: datetime,
 ) -> Channel:
-    """Send nothing more by a channel until it is resumed or a test arrives. Raises `NotFound`,
-    `Conflict`, and `Invalid` where it is paused already."""
+    """Send nothing more by a channel until it is resumed or a test arrives: what waits for it waits
+    on, where it has no fallback. Raises `NotFound`, `Conflict`, and `Invalid` where it is paused
+    already."""
     with _refusals(actor, "pause", channel_id), transaction.atomic():
         said = text_read("reason", reason, 300)
         channel = _locked(channel_id, if_match, {"paused": True})
         if channel.paused_at is not None:
             raise Invalid("The channel is paused already.")
         before = shown(channel)
+        # It is paused by a person, not as it failed: nobody has to mend it.
+        channel.failures, channel.failing_since = 0, None
         channel.paused_at = now
         channel.paused_why = f"{actor.name} paused it" + (f": {said}" if said else "")
         _save(channel, actor, now)

@@ -15,7 +15,7 @@ _INNER: Final = frozenset(
         "command", "sender_key", "service", "title", "metric",
         "metrics", "unit", "evidence", "reasons", "text", "output", "template", "blast_radius",
         "runbook_url", "short_seconds", "name", "outcome", "settled_at", "failed_at",
-        "lead_seconds",
+        "lead_seconds", "failing", "lost", "delivery_id", "group_id", "alert_ids",
     }
 )  # fmt: skip
 _WORDS: Final[Mapping[str, str]] = {
@@ -44,6 +44,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "receiver": "Receiver there",
     "received_from": "Received from",
     "total": "Out of",
+    "why": "The last time",
     "window_seconds": "Over",
 }
 _TIMES: Final = frozenset(

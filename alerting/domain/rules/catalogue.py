@@ -342,6 +342,39 @@ SAMPLES: Final[Mapping[str, tuple[Sample, ...]]] = {
             payload={"service": "planner", "kind": "availability", "actor": "admin"},
         ),
     ),
+    "deliveries": (
+        Sample(
+            ("channel.paused", "channel.changed", "channel.resumed", "channel.deleted"),
+            state="paused",
+            service="",
+            payload={
+                "channel": "ops",
+                "kind": "webhook",
+                "why": "10.0.0.7:9000 refused the connection",
+                "by": "",
+                "failing": True,
+                "failures": 5,
+                "since": _AT,
+                "meanwhile": "Its messages go by its fallback mail.",
+            },
+        ),
+        Sample(
+            ("delivery.delivered", "delivery.failed"),
+            state="failed",
+            service="",
+            payload={
+                "delivery_id": _ID,
+                "channel": "ops",
+                "purpose": "alerts",
+                "title": "Breaker microsoft_graph of planner is open",
+                "attempts": 1,
+                "error": "It answered 400 Bad Request",
+                "lost": "page",
+                "group_id": 1,
+                "alert_ids": [_ID],
+            },
+        ),
+    ),
     "site": (
         Sample(
             ("site.trouble_began", "site.trouble_ended"),

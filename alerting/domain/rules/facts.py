@@ -75,6 +75,10 @@ def link_of(entry: Entry) -> str:
         case "healing":
             run = entry.kind.startswith("run.")
             found = f"/healing/runs/{_part(entry.key)}" if run else "/healing"
+        case "deliveries":
+            delivery = str(payload.get("delivery_id") or "")
+            found = f"/alerts/channels/{_part(entry.key)}" if entry.key else ""
+            found = f"/alerts/deliveries/{_part(delivery)}" if delivery else found
         case "site":
             found = "/site-health"
         case _:

@@ -1,10 +1,13 @@
-"""What follows when a delivery fails for good, or a channel keeps failing: somebody else is told."""
+"""What follows when a delivery fails for good, or a channel keeps failing: others stand in for it.
+
+People hear of either by an alert: the rules `channel_failing`, `alert_lost` and `message_lost` read
+what the journal says of it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 from uuid import UUID
 
 from django.db.models import DateTimeField, F, QuerySet, Value
@@ -15,35 +18,24 @@ from alerting.domain.messages import Message
 from alerting.models import AlertGroup, Channel, Delivery, Notified
 from alerting.services.outbox import delivery_enqueue
 from alerting.services.sending.entries import channel_entry, delivery_entry
+from alerting.services.sending.standins import MOST_STEPS, any_other, fallback_of
 from resilience_site.core.journal import Entry
-from resilience_site.core.links import absolute
-
-# How often at most the others are told that something could not be sent by one channel.
-_NOTICE_EVERY: Final = timedelta(hours=1)
-# A fallback may have a fallback; a ring of them ends here.
-_MOST_STEPS: Final = 5
 
 
 def delivery_fail(
     delivery: Delivery, channel: Channel | None, why: str, now: datetime
 ) -> list[Entry]:
     """End a delivery for good. Alerts go by the channel's fallback, or by any other channel where
-    it has none; of a report that has no fallback another channel is told. Tests and notices have
-    neither."""
+    it has none, reports by the fallback alone; what nobody takes is lost, and the entry says so.
+    Tests are sent again by nobody."""
     delivery.state, delivery.ended_at, delivery.lease_until = DeliveryState.FAILED, now, None
     delivery.last_error = why
     delivery.save(update_fields=["state", "ended_at", "lease_until", "last_error"])
-    entries = [delivery_entry("delivery.failed", delivery)]
-    if delivery.purpose in (Purpose.TEST, Purpose.NOTICE):
-        return entries
+    if delivery.purpose == Purpose.TEST:
+        return [delivery_entry("delivery.failed", delivery)]
     anybody = delivery.purpose == Purpose.ALERTS
-    if not fall_back(delivery, channel, why, now, anybody=anybody) and channel is not None:
-        text = (
-            f"“{delivery.message['title']}” could not be sent by the channel {channel.name}: {why}."
-            f"\n\nIt is kept here: {absolute(f'/alerts/deliveries/{delivery.pk}')}"
-        )
-        _notice(channel, f"A message could not be sent by {channel.name}", text, now)
-    return entries
+    taken = fall_back(delivery, channel, why, now, anybody=anybody)
+    return [delivery_entry("delivery.failed", delivery, lost=not taken)]
 
 
 def fall_back(
@@ -54,7 +46,7 @@ def fall_back(
     tried = _tried(delivery)
     other = fallback_of(channel, tried) if channel is not None else None
     if other is None and anybody:
-        other = _usable(tried)
+        other = any_other(tried)
     if other is None:
         return False
     message = Message.from_json(delivery.message)
@@ -101,21 +93,11 @@ def _remember(group_id: int, channel: Channel, message: Message, now: datetime) 
 
 
 def channel_pause(channel: Channel, why: str, now: datetime) -> list[Entry]:
-    """Try nothing more on a channel that keeps failing, and say so on another one."""
+    """Try nothing more on a channel that keeps failing."""
     channel.paused_at, channel.paused_why = now, why
     channel.save(update_fields=["paused_at", "paused_why"])
     # What waits is looked at now: it goes by the fallback, where there is one.
     _open(channel).update(next_at=now)
-    other = fallback_of(channel, {channel.pk}) or _usable({channel.pk})
-    what = f"Alerts that were to go by it go by {other.name}." if other is not None else ""
-    since = channel.failing_since or now
-    text = (
-        f"The channel {channel.name} has failed {channel.failures} times in a row since "
-        f"{since:%Y-%m-%d %H:%M:%S} UTC, and nothing more is sent by it. The last time: {why}."
-        f"\n\n{what}\n\nMend it and press Test, or Resume: "
-        f"{absolute(f'/alerts/channels/{channel.pk}')}"
-    )
-    _notice(channel, f"The channel {channel.name} is paused: it keeps failing", text, now)
     return [channel_entry("channel.paused", channel)]
 
 
@@ -135,24 +117,6 @@ def channel_put_off(channel: Channel, until: datetime) -> None:
     _open(channel).update(next_at=later)
 
 
-def fallback_of(channel: Channel, tried: set[UUID]) -> Channel | None:
-    """The first channel along the fallbacks that can be used and was not tried."""
-    each: Channel | None = channel
-    for _ in range(_MOST_STEPS):
-        each = each.fallback if each is not None else None
-        if each is None:
-            return None
-        if each.enabled and each.paused_at is None and each.pk not in tried:
-            return each
-    return None
-
-
-def _usable(tried: set[UUID]) -> Channel | None:
-    """The channel that works best, apart from those that were tried."""
-    working = Channel.objects.filter(enabled=True, paused_at=None).exclude(pk__in=tried)
-    return working.order_by("failures", "name").first()
-
-
 def _open(channel: Channel) -> QuerySet[Delivery]:
     return Delivery.objects.filter(channel=channel, state=DeliveryState.PENDING)
 
@@ -160,27 +124,7 @@ def _open(channel: Channel) -> QuerySet[Delivery]:
 def _tried(delivery: Delivery) -> set[UUID]:
     tried: list[UUID | None] = []
     each: Delivery | None = delivery
-    while each is not None and len(tried) <= _MOST_STEPS:
+    while each is not None and len(tried) <= MOST_STEPS:
         tried.append(each.channel_id)
         each = each.fallback_of
     return {key for key in tried if key is not None}
-
-
-def _notice(channel: Channel, title: str, text: str, now: datetime) -> None:
-    """Tell another channel, unless one was told so lately. Where there is no other one, the
-    screens and the journal alone say it."""
-    other = fallback_of(channel, {channel.pk}) or _usable({channel.pk})
-    key = f"channel:{channel.pk}:{title}"
-    lately = Delivery.objects.filter(
-        purpose=Purpose.NOTICE, created_at__gt=now - _NOTICE_EVERY, message__group_key=key
-    )
-    if other is None or lately.exists():
-        return
-    message = Message(
-        title=title,
-        text=text,
-        severity="ticket",
-        url=absolute(f"/alerts/channels/{channel.pk}"),
-        group_key=key,
-    )
-    delivery_enqueue(channel=other, message=message, purpose=Purpose.NOTICE, now=now)

@@ -115,10 +115,13 @@ def _refused(
 
 
 def _count_failure(channel: Channel, outcome: Outcome, now: datetime) -> list[journal.Entry]:
+    if channel.paused_at is not None:
+        # What was under way when it was paused tells nothing new of it.
+        return []
     channel.failures += 1
     channel.failing_since = channel.failing_since or now
     channel.save(update_fields=["failures", "failing_since", "not_before"])
-    to_pause = channel.paused_at is None and is_to_be_paused(
+    to_pause = is_to_be_paused(
         failures=channel.failures, failing_since=channel.failing_since, gone=outcome.gone, now=now
     )
     return channel_pause(channel, outcome.error, now) if to_pause else []
