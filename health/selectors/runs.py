@@ -46,63 +46,62 @@ SELECT c.id, c.service,
 FROM health_check c JOIN health_checkstatus s ON s.check_id = c.id
 WHERE c.critical AND c.service = ANY(%(services)s::text[]) ORDER BY 1
 """
-# Of an hour all of which was maintenance nothing counts, also where that was decided only after
-# its results were gone.
-_OF_HOUR: Final = """
-CROSS JOIN LATERAL (
-    SELECT COALESCE(sum(runs) FILTER (WHERE bucket >= w.slow_from), 0)::bigint AS slow,
-        COALESCE(sum(runs), 0)::bigint AS runs
-    FROM (
-        SELECT key::int AS bucket, value::int AS runs FROM jsonb_each_text(h.latency_counts)
-        UNION ALL
-        SELECT key::int, -value::int FROM jsonb_each_text(h.maintenance_latency_counts)
-    ) counted
-    WHERE h.up + h.degraded + h.down + h.unreachable + h.unknown > 0
-) AS of_hour
+# Each check `k` is counted by itself, so that each is looked up by its index, and what it had within
+# a band is one row from there on.
+_EACH: Final = """
+SELECT w.number, one.* FROM k JOIN w ON w.service = k.service CROSS JOIN LATERAL ({of_check}) one
 """
-_RESULT: Final = (
-    f"SELECT k.service, r.at, {BUCKET} AS bucket FROM {{of}} JOIN health_checkresult r "
-    f"ON r.check_id = k.check_id AND {{within}} WHERE {ANSWERED} AND NOT {COVERED}"
+# Most hours have no slow run, which is told far faster than runs are added up. Of an hour all of
+# which was maintenance nothing counts, also where that was decided only after its results were gone.
+_OF_HOURS: Final = """
+SELECT width_bucket(h.hour, %(bounds)s::timestamptz[]) AS band,
+    sum(CASE WHEN h.latency_counts ?| w.slow THEN
+        (SELECT COALESCE(sum(value::int), 0) FROM jsonb_each_text(h.latency_counts)
+            WHERE key::int >= w.slow_from)
+        - (SELECT COALESCE(sum(value::int), 0) FROM jsonb_each_text(h.maintenance_latency_counts)
+            WHERE key::int >= w.slow_from)
+    END) AS slow,
+    sum(h.runs - CASE WHEN h.maintenance_latency_counts <> '{}' THEN
+        (SELECT sum(value::int) FROM jsonb_each_text(h.maintenance_latency_counts))
+    ELSE 0 END) AS runs
+FROM health_checkhour h
+WHERE h.check_id = k.check_id AND h.hour >= %(first)s AND h.hour < %(last_hour)s
+    AND h.hour < k.hours_to AND h.up + h.degraded + h.down + h.unreachable + h.unknown > 0
+"""
+_WHOLE: Final = f"{_OF_HOURS} AND h.hour <> ALL(%(cut)s::timestamptz[]) GROUP BY 1"
+_GONE: Final = (
+    f"{_OF_HOURS} AND h.hour = ANY(%(cut)s::timestamptz[]) AND NOT EXISTS ("
+    "SELECT FROM health_checkresult r WHERE r.check_id = h.check_id AND r.at >= h.hour "
+    "AND r.at < h.hour + interval '1 hour') GROUP BY 1"
 )
-_SINCE_HOURS: Final = _RESULT.format(
-    of="k",
-    within="r.at >= k.hours_to AND r.at >= %(trusted)s AND r.at < %(until)s",
+# Of results: those from `hours_to` on, and those in hours that are cut.
+_OF_RESULTS: Final = f"""
+SELECT width_bucket(r.at, %(bounds)s::timestamptz[]) AS band,
+    count(*) FILTER (WHERE {BUCKET} >= w.slow_from) AS slow, count(*) AS runs
+FROM health_checkresult r
+WHERE r.check_id = k.check_id AND {ANSWERED} AND NOT {COVERED}
+"""
+_SINCE: Final = (
+    f"{_OF_RESULTS} AND r.at >= k.hours_to AND r.at >= %(trusted)s AND r.at < %(until)s GROUP BY 1"
 )
-_IN_CUTS: Final = _RESULT.format(
-    of="k CROSS JOIN cuts",
-    within="r.at >= cuts.start AND r.at < LEAST(cuts.until, k.hours_to) "
-    "AND r.at >= %(first)s AND r.at < %(until)s",
+_CUT: Final = (
+    f"{_OF_RESULTS} AND r.at < k.hours_to AND r.at >= %(from_PLACE)s AND r.at < %(to_PLACE)s "
+    "GROUP BY 1"
 )
 _RUNS: Final = f"""
-WITH w (number, service, slow_from) AS (
-    SELECT * FROM unnest(%(numbers)s::int[], %(names)s::text[], %(slow_from)s::int[])
+WITH w (number, service, slow_from, slow) AS (
+    SELECT *, ARRAY(SELECT generate_series(slow_from, {latency.LAST})::text)
+    FROM unnest(%(numbers)s::int[], %(names)s::text[], %(slow_from)s::int[])
+        AS asked (number, service, slow_from)
 ), k (check_id, service, hours_to, cover) AS MATERIALIZED (
     SELECT * FROM unnest(%(ids)s::uuid[], %(of)s::text[], %(hours_to)s::timestamptz[],
         %(cover)s::int[])
-), cuts (start, until) AS (
-    SELECT * FROM unnest(%(cut_starts)s::timestamptz[], %(cut_ends)s::timestamptz[])
-), {SPANS}, found AS (
-    SELECT w.number, h.hour AS at, of_hour.slow, of_hour.runs
-    FROM k JOIN w ON w.service = k.service
-    JOIN health_checkhour h ON h.check_id = k.check_id AND h.hour < k.hours_to {_OF_HOUR}
-    WHERE h.hour >= %(first)s AND h.hour < %(last_hour)s
-        AND h.hour <> ALL(%(cut_hours)s::timestamptz[])
-    UNION ALL
-    SELECT w.number, h.hour, of_hour.slow, of_hour.runs
-    FROM k JOIN w ON w.service = k.service CROSS JOIN unnest(%(cut_hours)s::timestamptz[]) AS c (hour)
-    JOIN health_checkhour h ON h.check_id = k.check_id AND h.hour = c.hour AND c.hour < k.hours_to
-        {_OF_HOUR}
-    WHERE h.hour >= %(first)s AND h.hour < %(last_hour)s AND NOT EXISTS (
-        SELECT FROM health_checkresult r WHERE r.check_id = k.check_id
-            AND r.at >= c.hour AND r.at < c.hour + interval '1 hour'
-    )
-    UNION ALL
-    SELECT w.number, r.at, (r.bucket >= w.slow_from)::int, 1
-    FROM ({_SINCE_HOURS} UNION ALL {_IN_CUTS}) AS r JOIN w ON w.service = r.service
-)
-SELECT number, width_bucket(at, %(bounds)s::timestamptz[]), sum(slow)::bigint, sum(runs)::bigint
-FROM found GROUP BY 1, 2
+), {SPANS}
+SELECT number, band, COALESCE(sum(slow), 0)::bigint, sum(runs)::bigint FROM ({{parts}}) AS found
+GROUP BY 1, 2
 """
+# With more hours that are cut apart from each other, all hours between them are taken as cut.
+_MOST_CUTS: Final = 24
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,7 @@ def run_bands(asked: Sequence[AskedRuns], bounds: Sequence[datetime]) -> list[li
         "hours_to": array_text(hours_to for _, _, hours_to in checks),
     }  # fmt: skip
     with connection.cursor() as cursor:
-        cursor.execute(_RUNS, parameters)
+        cursor.execute(_RUNS.format(parts=values.parts), parameters)
         for number, band, slow, runs in cursor.fetchall():
             found[number].append(RunBand(band - 1, slow, runs))
     return found
@@ -179,23 +178,31 @@ class _Values:
     """The times that the queries share."""
 
     def __init__(self, bounds: Sequence[datetime]) -> None:
-        self.first, self.until = bounds[0], bounds[-1]
-        last_hour = _hour_of(self.until)
+        first, self.until = bounds[0], bounds[-1]
+        trusted = max(first, _hour_of(self.until - PENDING))
         cut = sorted({_hour_of(each) for each in bounds if each != _hour_of(each)})
-        joined = _joined(cut)
-        trusted = max(self.first, _hour_of(self.until - PENDING))
+        spans = _joined(cut)
+        if len(spans) > _MOST_CUTS:
+            spans = [(cut[0], cut[-1] + HOUR)]
+            cut = [cut[0] + number * HOUR for number in range((cut[-1] - cut[0]) // HOUR + 1)]
         # No result before it is read.
         self.results_from = min(trusted, *cut) if cut else trusted
+        cuts = [_CUT.replace("PLACE", str(place)) for place in range(len(spans))]
+        self.parts = " UNION ALL ".join(
+            _EACH.format(of_check=each) for each in (_WHOLE, _GONE, _SINCE, *cuts)
+        )
         self.parameters: dict[str, Any] = {
             "bounds": list(bounds),
-            "first": self.first,
+            "first": first,
             "until": self.until,
-            "last_hour": last_hour,
+            "last_hour": _hour_of(self.until),
             "trusted": trusted,
-            "cut_hours": cut,
-            "cut_starts": [start for start, _ in joined],
-            "cut_ends": [end for _, end in joined],
+            "cut": cut,
         }
+        for place, (start, end) in enumerate(spans):
+            self.parameters |= {
+                f"from_{place}": max(start, first), f"to_{place}": min(end, self.until),
+            }  # fmt: skip
 
 
 def _joined(hours: Iterable[datetime]) -> list[tuple[datetime, datetime]]:
