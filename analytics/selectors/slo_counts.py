@@ -1,5 +1,8 @@
 """What was good and bad of objectives between moments: from traces' figures and from checks.
 
+Checks are asked two ways: availability is their time by state, latency how many of their runs were
+too slow (`analytics.selectors.slo_runs`).
+
 Calls are summed up from hours wherever these say all that their minutes do, and from minutes where
 an hour is cut or not settled yet; both are whole numbers, so that it makes no difference which. Time
 is counted in microseconds from the changes of state themselves. Thus the same two moments always
@@ -8,8 +11,7 @@ have the same counts between them, whatever else is asked for along with them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -20,8 +22,11 @@ from numpy.typing import NDArray
 
 from analytics.choices import SloKind, SloSource
 from analytics.domain.histogram import BUCKETS, UPPER_NS, bucket
-from analytics.domain.slos.objectives import MILLION, Count
+from analytics.domain.slos.objectives import MILLION
 from analytics.models import Slo
+from analytics.selectors.slo_beside import BESIDE, Beside
+from analytics.selectors.slo_runs import of_runs, run_slow_from_ms
+from analytics.selectors.slo_sums import Sums
 from health.domain.availability import DEFAULT, Segment
 from health.selectors.seconds import service_bands
 from health.selectors.timelines import WantedService, service_segments
@@ -60,34 +65,23 @@ _GROUPED: Final = {
 _SETTLED: Final = "SELECT max(hour) - interval '1 hour' FROM analytics_callrolluphour"
 
 
-@dataclass(frozen=True)
-class Sums:
-    """What was bad, and all, from the first bound up to each bound, in whole parts."""
-
-    bad: NDArray[np.int64]
-    total: NDArray[np.int64]
-
-    def between(self, first: int, last: int) -> Count:
-        """From one bound to a later one, each by its number."""
-        return Count(
-            int(self.bad[last] - self.bad[first]), int(self.total[last] - self.total[first])
-        )
-
-
-def sums_between(slos: Iterable[Slo], bounds: Sequence[datetime]) -> dict[UUID, Sums]:
+def sums_between(
+    slos: Iterable[Slo], bounds: Sequence[datetime], beside: Beside | None = None
+) -> dict[UUID, Sums]:
     """For each objective the sums up to each of the ascending `bounds`, which are whole minutes.
 
-    At most two queries for all objectives of traces and four for all of checks.
+    At most two queries for all objectives of traces, four for all of the time of checks and three
+    for all of their runs.
     """
-    calls, checks = _by_source(slos)
-    return {**_of_calls(calls, bounds), **_of_time(checks, bounds)}
+    calls, time, runs = _by_what_counts(slos)
+    return {**_of_calls(calls, bounds, beside), **_of_time(time, bounds), **of_runs(runs, bounds)}
 
 
 def day_sums(slos: Iterable[Slo], bounds: Sequence[datetime]) -> dict[UUID, Sums]:
     """The same over weeks, where all bounds but the last are whole hours: time is taken from the
     hours of checks, to the rounding of those. A constant number of queries."""
-    calls, checks = _by_source(slos)
-    return {**_of_calls(calls, bounds), **_of_hours(checks, bounds)}
+    calls, time, runs = _by_what_counts(slos)
+    return {**_of_calls(calls, bounds), **_of_hours(time, bounds), **of_runs(runs, bounds)}
 
 
 def slow_from_ms(threshold_ms: float) -> float:
@@ -101,32 +95,49 @@ def slow_from_ms(threshold_ms: float) -> float:
     return UPPER_NS[bucket(round(threshold_ms * 1e6))] / 1e6
 
 
-def _by_source(slos: Iterable[Slo]) -> tuple[list[Slo], list[Slo]]:
+def slow_from(slo: Slo) -> float | None:
+    """From how many milliseconds on something counts as too slow; None where nothing does."""
+    if slo.threshold_ms is None:
+        return None
+    return (run_slow_from_ms if slo.terms.of_runs else slow_from_ms)(slo.threshold_ms)
+
+
+def _by_what_counts(slos: Iterable[Slo]) -> tuple[list[Slo], list[Slo], list[Slo]]:
+    """Those of calls, of time and of runs."""
     wanted = list(slos)
     calls = [each for each in wanted if each.source == SloSource.TRACES]
-    return calls, [each for each in wanted if each.source == SloSource.CHECKS]
+    time = [each for each in wanted if each.terms.of_time]
+    return calls, time, [each for each in wanted if each.terms.of_runs]
 
 
 # --- Calls ---------------------------------------------------------------------------------------
 
 
-def _of_calls(slos: Sequence[Slo], bounds: Sequence[datetime]) -> dict[UUID, Sums]:
+def _of_calls(
+    slos: Sequence[Slo], bounds: Sequence[datetime], beside: Beside | None = None
+) -> dict[UUID, Sums]:
     if not slos:
         return {}
     bands = np.zeros((2, len(slos), len(bounds)), dtype=np.int64)
-    parts, parameters = _parts(bounds, _bad(slos))
+    parts, parameters = _parts(bounds, _bad(slos), beside.minutely if beside else frozenset())
     services = sorted({each.service for each in slos})
     parameters |= {
         "numbers": list(range(len(slos))),
         "names": [each.service for each in slos],
-        "slow_from": [_first_slow_bucket(each) for each in slos],
+        "slow_from": [first_slow_bucket(each) for each in slos],
         "services": services,
         "bounds": list(bounds),
     }
     with connection.cursor() as cursor:
         how = _SINGLE if len(bounds) > _DENSE else _GROUPED
-        cursor.execute(_CALLS.format(parts=" UNION ALL ".join(parts), **how), parameters)
+        statement = _CALLS.format(parts=" UNION ALL ".join(parts), **how)
+        if beside:
+            statement, parameters = beside.joined(statement), parameters | beside.parameters
+        cursor.execute(statement, parameters)
         for number, *texts in cursor.fetchall():
+            if beside and number == BESIDE:
+                beside.rows.append((texts[0], texts[1], texts[2]))
+                continue
             band, bad, calls = (np.fromstring(text, np.int64, sep=",") for text in texts)
             np.add.at(bands[0, number], band, bad)
             np.add.at(bands[1, number], band, calls)
@@ -134,7 +145,7 @@ def _of_calls(slos: Sequence[Slo], bounds: Sequence[datetime]) -> dict[UUID, Sum
     return {each.id: Sums(summed[0, number], summed[1, number]) for number, each in enumerate(slos)}
 
 
-def _first_slow_bucket(slo: Slo) -> int | None:
+def first_slow_bucket(slo: Slo) -> int | None:
     """The first bucket that is too slow, counted from 1 as PostgreSQL does."""
     if slo.kind != SloKind.LATENCY or slo.threshold_ms is None:
         return None
@@ -147,17 +158,19 @@ def _bad(slos: Iterable[Slo]) -> str:
     cases = [
         f"WHEN s.slow_from = {first} THEN "
         + (" + ".join(f"r.buckets[{each}]::bigint" for each in range(first, BUCKETS + 1)) or "0")
-        for first in sorted({_first_slow_bucket(each) or 0 for each in slos} - {0})
+        for first in sorted({first_slow_bucket(each) or 0 for each in slos} - {0})
     ]
     return f"CASE {' '.join(cases)} ELSE r.errors END" if cases else "r.errors"
 
 
-def _parts(bounds: Sequence[datetime], bad: str) -> tuple[list[str], dict[str, Any]]:
+def _parts(
+    bounds: Sequence[datetime], bad: str, minutely: Set[datetime]
+) -> tuple[list[str], dict[str, Any]]:
     """The SQL of the rows that a range with these bounds is made of, and its parameters."""
     with connection.cursor() as cursor:
         cursor.execute(_SETTLED)
         settled = cursor.fetchone()[0]
-    minutes = _minute_spans(bounds, settled)
+    minutes = _minute_spans(bounds, settled, minutely)
     hours = _rest((bounds[0], bounds[-1]), minutes)
     parts: list[str] = []
     parameters: dict[str, Any] = {}
@@ -172,12 +185,15 @@ def _parts(bounds: Sequence[datetime], bad: str) -> tuple[list[str], dict[str, A
     return parts, parameters
 
 
-def _minute_spans(bounds: Sequence[datetime], settled: datetime | None) -> list[Span]:
-    """Where minutes have to be read: in hours that a bound cuts, and after the settled hours."""
+def _minute_spans(
+    bounds: Sequence[datetime], settled: datetime | None, minutely: Set[datetime]
+) -> list[Span]:
+    """Where minutes have to be read: in hours that a bound cuts, in those that are asked for by
+    their minutes, and after the settled hours."""
     first, last = bounds[0], bounds[-1]
     if settled is None:
         return [(first, last)]
-    cut = sorted({_hour(each) for each in bounds if each != _hour(each)})
+    cut = sorted({_hour(each) for each in bounds if each != _hour(each)} | minutely)
     spans = [(max(each, first), min(each + _HOUR, last)) for each in cut]
     if settled < last:
         spans.append((max(settled, first), last))
@@ -234,6 +250,11 @@ def _of_hours(slos: Sequence[Slo], bounds: Sequence[datetime]) -> dict[UUID, Sum
         )
         summed[name] = Sums(bad, bad + good)
     return {each.id: summed[each.service] for each in slos}
+
+
+def time_spent(segments: Sequence[Segment], bounds: Sequence[datetime]) -> Sums:
+    """What was bad, and all, of segments up to each bound."""
+    return _spent(segments, np.array([_microseconds(each) for each in bounds], dtype=np.int64))
 
 
 def _spent(segments: Sequence[Segment], bounds: NDArray[np.int64]) -> Sums:

@@ -21,7 +21,9 @@ from analytics.domain.slos.budgets import Spending, days_until_gone, spending
 from analytics.domain.slos.burning import BurnRow, BurnWindow, Windows, burn_window
 from analytics.domain.slos.objectives import DAY, PAGE, WINDOWS, Count
 from analytics.models import Slo
-from analytics.selectors.slo_counts import Sums, day_sums, sums_between
+from analytics.selectors.slo_beside import Beside
+from analytics.selectors.slo_counts import day_sums, sums_between
+from analytics.selectors.slo_sums import Sums
 from resilience_site.core.formatting import duration
 from resilience_site.core.timerange import TimeRange
 
@@ -124,7 +126,9 @@ def availability_slos(services: Iterable[str]) -> dict[str, Slo]:
 # --- Burn rates ----------------------------------------------------------------------------------
 
 
-def burn_windows(slos: Iterable[Slo], ends: Sequence[datetime]) -> dict[UUID, list[Windows]]:
+def burn_windows(
+    slos: Iterable[Slo], ends: Sequence[datetime], beside: Beside | None = None
+) -> dict[UUID, list[Windows]]:
     """What was bad, and all, of each objective in each of `WINDOWS` up to each of the `ends`.
 
     Ends are whole minutes; the counts are the same whether one is asked for or a week of them. A
@@ -141,7 +145,7 @@ def burn_windows(slos: Iterable[Slo], ends: Sequence[datetime]) -> dict[UUID, li
     firsts = [[place[end - length] for end in ends] for length in _LENGTHS.values()]
     return {
         slo_id: _windows(sums, ends, firsts, last)
-        for slo_id, sums in sums_between(wanted, bounds).items()
+        for slo_id, sums in sums_between(wanted, bounds, beside).items()
     }
 
 

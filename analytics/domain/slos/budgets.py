@@ -10,10 +10,10 @@ from analytics.domain.slos.objectives import HOUR, MILLION, Count, Objective
 
 @dataclass(frozen=True)
 class Spending:
-    """The budget of an objective over its window: `bad` of `total` calls or seconds.
+    """The budget of an objective over its window: `bad` of `total` calls, runs or seconds.
 
-    `allowed` may be bad. Where the budget is less than one call, or time was counted for less than
-    an hour, `enough` is false: a single failure would be more than all of it.
+    `allowed` may be bad. Where the budget is less than one call or run, or time was counted for
+    less than an hour, `enough` is false: a single failure would be more than all of it.
     """
 
     bad: float

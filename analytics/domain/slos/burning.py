@@ -40,8 +40,8 @@ NONE: Final = (0,) * len(WINDOWS)
 
 @dataclass(frozen=True)
 class BurnWindow:
-    """The burn over a window of `seconds`: `bad` of `total` calls or seconds. `burn` is None where
-    there are none."""
+    """The burn over a window of `seconds`: `bad` of `total` calls, runs or seconds. `burn` is None
+    where there are none."""
 
     seconds: int
     bad: float
@@ -54,7 +54,7 @@ class BurnRow:
     """A row of the table as it stands.
 
     `over`: the budget burns at `threshold` or faster over both windows. `guard`: enough was bad in
-    the long window (`needed`: calls or seconds) for that to mean something. `reachable`: the
+    the long window (`needed`: calls, runs or seconds) for that to mean something. `reachable`: the
     objective allows so little that the threshold can be reached at all.
     """
 
@@ -180,9 +180,8 @@ def _words(
         return f"Can never reach {rate}: with everything bad the budget burns at {most}."
     empty = [each for each in (long, short) if each.burn is None]
     if empty:
-        nothing = "no counted time" if objective.of_time else "no calls"
         over_ = " and ".join(duration(each.seconds) for each in empty)
-        return f"Not enough data: {nothing} in the last {over_}."
+        return f"Not enough data: {nothing_words(objective)} in the last {over_}."
     told = f"{burn_words(objective, long)} and {burn_words(objective, short)}"
     if not over:
         return f"Below {rate}: {told}."
@@ -212,13 +211,18 @@ def share_words(objective: Objective, bad: float, total: float) -> str:
 
 
 def amount_words(objective: Objective, amount: float, *, bare: bool = False) -> str:
-    """Calls as `1,500 calls`, time as `2 min 5 s`; `bare` without the word calls."""
+    """Calls as `1,500 calls`, runs as `12 runs`, time as `2 min 5 s`; `bare` without the unit."""
     if objective.of_time:
         return duration(amount)
     number = f"{amount:,.0f}"
     if bare:
         return number
-    return f"{number} {'call' if number == '1' else 'calls'}"
+    return f"{number} {objective.unit.removesuffix('s') if number == '1' else objective.unit}"
+
+
+def nothing_words(objective: Objective) -> str:
+    """That there is none of it: `no calls`, `no runs`, `no counted time`."""
+    return "no counted time" if objective.of_time else f"no {objective.unit}"
 
 
 def bad_word(objective: Objective) -> str:

@@ -33,7 +33,7 @@ RATE_PARTS: Final = 300
 
 
 class Count(NamedTuple):
-    """Bad ones of all: calls, or microseconds of measured time (see `Objective.amount`)."""
+    """Bad ones of all: calls, runs, or microseconds of measured time (see `Objective.amount`)."""
 
     bad: int
     total: int
@@ -72,8 +72,8 @@ class Objective:
     """That a share `objective` (0..1) is good over `window_days`.
 
     Of traces: of calls that did not fail, or of `kind` latency took no longer than `threshold_ms`.
-    Of checks: of the counted seconds. `min_bad` is how many bad calls or seconds there must be in
-    the long window of a row before it holds.
+    Of checks: of the counted seconds, or of `kind` latency of the runs that answered. `min_bad` is
+    how many bad calls, seconds or runs there must be in the long window of a row before it holds.
     """
 
     kind: str
@@ -85,12 +85,24 @@ class Objective:
 
     @property
     def of_time(self) -> bool:
-        """Whether seconds are counted, and not calls."""
-        return self.source == CHECKS
+        """Whether seconds are counted, which are measured, and not calls or runs."""
+        return self.source == CHECKS and self.kind != LATENCY
+
+    @property
+    def of_runs(self) -> bool:
+        """Whether runs of checks are counted."""
+        return self.source == CHECKS and self.kind == LATENCY
+
+    @property
+    def unit(self) -> str:
+        """What is counted: `calls`, `seconds` or `runs`."""
+        if self.of_time:
+            return "seconds"
+        return "runs" if self.of_runs else "calls"
 
     @property
     def scale(self) -> int:
-        """Whole parts per call or second."""
+        """Whole parts per call, run or second."""
         return MILLION if self.of_time else 1
 
     @property
@@ -99,7 +111,7 @@ class Objective:
         return MILLION - round(self.objective * MILLION)
 
     def amount(self, parts: float) -> float:
-        """Calls or seconds, of whole parts."""
+        """Calls, runs or seconds, of whole parts."""
         return parts / self.scale
 
     def burn(self, count: Count) -> float | None:
