@@ -25,9 +25,9 @@ What it raises into its callers, besides their own exceptions:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ParamSpec, TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from breakers.runtime.adaptive_limit import AdaptiveLimit
 from breakers.runtime.breaches import Breach, BreachWatcher
 from breakers.runtime.bulkhead import Bulkhead
 from breakers.runtime.cache import CachedResponse, ResponseCache
@@ -39,18 +39,9 @@ from breakers.runtime.circuit_state import (
     CircuitState,
 )
 from breakers.runtime.classification import Verdict, classify
-from breakers.runtime.connection import Connection, connect
-from breakers.runtime.control_status import ControlStatus
 from breakers.runtime.deadlines import deadline
 from breakers.runtime.defaults import CIRCUIT_BREAKER_CONFIG, ISOLATION_BOUNDARIES, RETRY_POLICIES
 from breakers.runtime.degradation import Degradation, DegradationLevel
-from breakers.runtime.error_correlator import (
-    CorrelationResult,
-    ErrorCorrelator,
-    ErrorEvent,
-    ErrorPattern,
-    ImpactReport,
-)
 from breakers.runtime.errors import (
     AuthenticationError,
     BulkheadFull,
@@ -64,7 +55,6 @@ from breakers.runtime.errors import (
 from breakers.runtime.failure_codes import Classification
 from breakers.runtime.failure_domains import FailureDomain
 from breakers.runtime.fallback import FallbackHandler, FallbackResult, collect_served
-from breakers.runtime.hedging import Hedge
 from breakers.runtime.isolation import (
     BulkheadManager,
     Failure,
@@ -76,29 +66,66 @@ from breakers.runtime.isolation import (
 from breakers.runtime.layers import Key
 from breakers.runtime.permit import Permit
 from breakers.runtime.process import default
-from breakers.runtime.redis_cache import RedisStore
 from breakers.runtime.registry import BreakerRegistry
 from breakers.runtime.resilience import Resilience
 from breakers.runtime.retry import Retry
 from breakers.runtime.retry_budget import RetryBudget, request_budget
 from breakers.runtime.retry_manager import RetryManager
 from breakers.runtime.retry_policy import Criticality, RetryPolicy, RetryResult
-from breakers.runtime.self_healing import (
-    HealingAction,
-    HealingOpportunity,
-    HealingResult,
-    HealingWorkflow,
-    RollbackResult,
-    SelfHealingManager,
-)
-from breakers.runtime.shared_state import SharedState, share
 from breakers.runtime.thread_pool import ThreadPoolBulkhead
 from breakers.runtime.tiers import Tier, current_tier, tier
 from breakers.runtime.toggles import Toggles
 from breakers.runtime.variables import ClientVariables, ConfigError
 
+if TYPE_CHECKING:
+    from breakers.runtime.adaptive_limit import AdaptiveLimit
+    from breakers.runtime.connection import Connection, connect
+    from breakers.runtime.control_status import ControlStatus
+    from breakers.runtime.error_correlator import (
+        CorrelationResult,
+        ErrorCorrelator,
+        ErrorEvent,
+        ErrorPattern,
+        ImpactReport,
+    )
+    from breakers.runtime.hedging import Hedge
+    from breakers.runtime.redis_cache import RedisStore
+    from breakers.runtime.self_healing import (
+        HealingAction,
+        HealingOpportunity,
+        HealingResult,
+        HealingWorkflow,
+        RollbackResult,
+        SelfHealingManager,
+    )
+    from breakers.runtime.shared_state import SharedState, share
+
 P = ParamSpec("P")
 R = TypeVar("R")
+
+# The module of each name that no protected call needs. It is imported where the name is first asked
+# for, so that `import breakers.runtime` stays fast; what types such a name has stands above.
+_LATER = {
+    "AdaptiveLimit": "adaptive_limit",
+    "Connection": "connection",
+    "connect": "connection",
+    "ControlStatus": "control_status",
+    "CorrelationResult": "error_correlator",
+    "ErrorCorrelator": "error_correlator",
+    "ErrorEvent": "error_correlator",
+    "ErrorPattern": "error_correlator",
+    "ImpactReport": "error_correlator",
+    "Hedge": "hedging",
+    "RedisStore": "redis_cache",
+    "HealingAction": "self_healing",
+    "HealingOpportunity": "self_healing",
+    "HealingResult": "self_healing",
+    "HealingWorkflow": "self_healing",
+    "RollbackResult": "self_healing",
+    "SelfHealingManager": "self_healing",
+    "SharedState": "shared_state",
+    "share": "shared_state",
+}
 
 
 def protect(
@@ -160,6 +187,21 @@ def healing_action(
 def apply(document: Mapping[str, Any]) -> None:
     """Work by a control document of the site; see `Resilience.apply`."""
     default().apply(document)
+
+
+if not TYPE_CHECKING:  # else a name that is misspelt would pass for one of these
+
+    def __getattr__(name: str) -> Any:
+        """What is imported only where it is asked for; once, then it is an attribute like others."""
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+        globals()[name] = found
+        return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 __all__ = [

@@ -7,7 +7,6 @@ error codes by their shape, so that it needs no driver. `register` adds rules of
 from __future__ import annotations
 
 import datetime
-import email.utils
 import errno
 import inspect
 import logging
@@ -120,8 +119,11 @@ def parse_retry_after(text: str, now: float) -> float | None:
     text = text.strip()
     if text.isascii() and text.replace(".", "", 1).isdigit():
         return min(float(text), LONGEST_RETRY_AFTER)
+    # Imported here, so that `import breakers.runtime` stays fast.
+    from email.utils import parsedate_to_datetime
+
     with suppress(ValueError, TypeError, IndexError, OverflowError):
-        date = email.utils.parsedate_to_datetime(text)
+        date = parsedate_to_datetime(text)
         if date.tzinfo is None:  # the asctime form names no zone and means UTC (RFC 9110)
             date = date.replace(tzinfo=datetime.UTC)
         return min(max(0.0, date.timestamp() - now), LONGEST_RETRY_AFTER)

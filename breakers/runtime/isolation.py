@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from breakers.runtime import breaches, checks
@@ -30,7 +29,7 @@ from breakers.runtime.tiers import tier
 from breakers.runtime.variables import ClientVariables
 
 _PAGE = 4096
-_STATM = Path("/proc/self/statm")
+_STATM = "/proc/self/statm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +312,7 @@ class BulkheadManager:
 def resident_bytes() -> int | None:
     """Resident memory of this process; None where the system does not tell (not Linux)."""
     try:
-        return int(_STATM.read_text().split()[1]) * _PAGE
+        with open(_STATM) as statm:
+            return int(statm.read().split()[1]) * _PAGE
     except (OSError, ValueError, IndexError):
         return None

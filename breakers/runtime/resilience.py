@@ -17,16 +17,14 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from breakers.runtime import checks
 from breakers.runtime.bulkhead import Bulkhead
 from breakers.runtime.cache import ResponseCache
 from breakers.runtime.circuit_breaker import CircuitBreaker
 from breakers.runtime.classification import is_failure
-from breakers.runtime.commands import Commands
 from breakers.runtime.degradation import Degradation
-from breakers.runtime.error_correlator import ErrorCorrelator
 from breakers.runtime.expiry import ExpiryThread
 from breakers.runtime.fallback import FallbackHandler
 from breakers.runtime.isolation import BulkheadManager
@@ -41,9 +39,13 @@ from breakers.runtime.retry_manager import (
     standard_policy,
 )
 from breakers.runtime.retry_policy import CRITICALITIES, Criticality, RetryPolicy
-from breakers.runtime.self_healing import SelfHealingManager
 from breakers.runtime.toggles import Toggles
 from breakers.runtime.variables import ClientVariables
+
+if TYPE_CHECKING:
+    from breakers.runtime.commands import Commands
+    from breakers.runtime.error_correlator import ErrorCorrelator
+    from breakers.runtime.self_healing import SelfHealingManager
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -80,15 +82,49 @@ class Resilience:
         self.degradation = Degradation(self.variables, clock=clock)
         self.toggles = Toggles(self.variables, clock=clock)
         self.fallbacks = FallbackHandler(degradation=self.degradation, variables=self.variables)
-        self.errors = ErrorCorrelator(variables=self.variables)
-        self.healing = SelfHealingManager()
-        self.commands = Commands(self.breakers, self.healing, clock=clock)
         # Documents and expiries take effect one after the other.
         self._steering = threading.RLock()
         self._expiries = ExpiryThread(self.expire)
         self._reports = Reports(logger)
         self._lock = threading.Lock()
         self._budgets: dict[str, RetryBudget | None] = {}
+        self._errors: ErrorCorrelator | None = None
+        self._healing: SelfHealingManager | None = None
+        self._commands: Commands | None = None
+
+    # The next three are not needed to protect a call. They are made, and imported, where they are
+    # first asked for, so that `import breakers.runtime` stays fast.
+
+    @property
+    def errors(self) -> ErrorCorrelator:
+        """Joins the errors of this process that belong together."""
+        from breakers.runtime.error_correlator import ErrorCorrelator
+
+        with self._lock:
+            if self._errors is None:
+                self._errors = ErrorCorrelator(variables=self.variables)
+            return self._errors
+
+    @property
+    def healing(self) -> SelfHealingManager:
+        """The healing actions of this process."""
+        from breakers.runtime.self_healing import SelfHealingManager
+
+        with self._lock:
+            if self._healing is None:
+                self._healing = SelfHealingManager()
+            return self._healing
+
+    @property
+    def commands(self) -> Commands:
+        """What runs the site's commands."""
+        from breakers.runtime.commands import Commands
+
+        healing = self.healing
+        with self._lock:
+            if self._commands is None:
+                self._commands = Commands(self.breakers, healing, clock=self._clock)
+            return self._commands
 
     def breaker(self, name: str, **arguments: Any) -> CircuitBreaker:
         """The breaker `name`; see `BreakerRegistry.breaker`.

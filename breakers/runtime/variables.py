@@ -13,7 +13,6 @@ that is set is checked at the first use of any attribute; a wrong value raises `
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -285,6 +284,9 @@ class Table:
 
     def suspects(self) -> list[tuple[str, str]]:
         """Variables of the environment that look misspelt, each with the nearest known name."""
+        # Imported here, so that `import breakers.runtime` stays fast.
+        from difflib import get_close_matches
+
         known = self.variables()
         prefixes = tuple(
             {"_".join(name.split("_")[:2]) + "_" for name in known if name.count("_") > 1}
@@ -292,7 +294,7 @@ class Table:
         found = []
         for name in sorted(set(self._environ) - set(known)):
             likeness = 0.5 if name.startswith(prefixes) else 0.86
-            found += [(name, near) for near in difflib.get_close_matches(name, known, 1, likeness)]
+            found += [(name, near) for near in get_close_matches(name, known, 1, likeness)]
         return found
 
     def _read(self) -> dict[str, Effective]:

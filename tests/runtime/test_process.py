@@ -32,14 +32,65 @@ def run(code: str, *arguments: str) -> Any:
 
 def test_importing_the_runtime_loads_neither_the_site_nor_heavy_libraries() -> None:
     loaded = run("""
-        import json, sys
+        import sys
         before = set(sys.modules)
         import breakers.runtime
-        print(json.dumps(sorted({name.split(".")[0] for name in set(sys.modules) - before})))
+        loaded = sorted(set(sys.modules) - before)
+        import json
+        print(json.dumps(loaded))
     """)
     # So that it is fast: the standard library alone, without its slow parts.
-    assert {name for name in loaded if name not in sys.stdlib_module_names} == {"breakers"}
-    assert not {"http", "xml", "multiprocessing", "sqlite3", "unittest"} & set(loaded)
+    roots = {name.split(".")[0] for name in loaded}
+    assert {name for name in roots if name not in sys.stdlib_module_names} == {"breakers"}
+    assert not roots & {
+        "difflib", "email", "fnmatch", "http", "json", "multiprocessing", "pathlib", "platform",
+        "sqlite3", "unittest", "urllib", "uuid", "xml", "zlib",
+    }  # fmt: skip
+    # And none of the library's own that no protected call needs.
+    own = {name.rpartition(".")[2] for name in loaded if name.startswith("breakers.")}
+    assert own >= {"circuit_breaker", "resilience", "retry"}
+    assert not own & {
+        "adaptive_limit", "commands", "connection", "control", "error_correlator", "error_events",
+        "export", "healing_types", "hedging", "redis_cache", "self_healing", "shared_state",
+        "site_answers", "site_healing", "site_reader", "telemetry",
+    }  # fmt: skip
+
+
+def test_protecting_and_calling_loads_no_more_than_importing() -> None:
+    added = run("""
+        import sys
+        import breakers.runtime as resilience
+        before = set(sys.modules)
+        called = resilience.protect("graph", bulkhead="user_operations", timeout=60)(lambda: 1)()
+        added = sorted(set(sys.modules) - before)
+        import json
+        print(json.dumps([called, added]))
+    """)
+    assert added == [1, []]
+
+
+def test_every_public_name_is_there_also_those_that_are_imported_when_they_are_asked_for() -> None:
+    run("""
+        import breakers.runtime as resilience
+        public = set(resilience.__all__)
+        assert public <= set(dir(resilience)), public - set(dir(resilience))
+        from breakers.runtime import *
+        assert public <= set(globals()), public - set(globals())
+        for name in public:
+            assert globals()[name] is getattr(resilience, name), name
+        assert connect.__module__ == "breakers.runtime.connection"
+        assert isinstance(default().errors, ErrorCorrelator)
+        assert isinstance(default().healing, SelfHealingManager)
+        for part in ("errors", "healing", "commands"):
+            assert getattr(default(), part) is getattr(default(), part), part
+        try:
+            resilience.conect
+        except AttributeError as error:
+            assert "conect" in str(error)
+        else:
+            raise AssertionError("a name that is no name")
+        print(0)
+    """)
 
 
 def test_connecting_twice_is_connecting_once() -> None:
