@@ -1,4 +1,5 @@
-"""What analytics finds by itself reaches people: from telemetry through the tasks to what is sent."""
+"""What services send, and what analytics finds in it by itself, reaches people: from telemetry
+through the tasks to what is sent."""
 
 from __future__ import annotations
 
@@ -7,18 +8,26 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+import breakers.runtime as runtime
 from alerting.models import Alert, Delivery
 from alerting.services.dispatch import alerts_dispatch
+from alerting.services.rules import evaluate
 from alerting.services.rules.shipped import rules_ship
 from alerting.services.shipped_routing import routing_ship
 from alerting.tasks import rules_evaluate
+from analytics.domain.otlp_protobuf import decode_logs
 from analytics.models import Anomaly, Prediction
 from analytics.services.anomaly_detection import SETTLE
+from analytics.services.ingest_logs import store_logs
 from analytics.tasks import anomalies_detect, failures_foresee
+from breakers.runtime import ClientVariables, Resilience, RetryBudget, export
+from breakers.runtime.retry import Retry
 from tests.alerting.pipeline.scene import channel_made
 from tests.analytics.figures.history import write_calls
 from tests.analytics.store.conftest import store as empty_store
 from tests.breakers.ingest.test_events import event, store
+from tests.patience import PATIENCE
+from tests.runtime.sink import Sink
 
 pytestmark = pytest.mark.usefixtures("empty_store")
 
@@ -90,3 +99,44 @@ def test_errors_that_leave_their_usual_range_are_told_of() -> None:
     )  # fmt: skip
     assert alert.facts["value"] == found.value == pytest.approx(0.6)
     assert alert.annotations["summary"] in str(delivery.message)
+
+
+def test_a_retry_budget_that_a_client_has_used_up_is_told_of_until_it_has_grown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "breakers.runtime.process._default",
+        Resilience(ClientVariables({}), sleep=lambda seconds: None),
+    )
+    monkeypatch.setattr(export, "EXPORT_TIMEOUT", PATIENCE)
+    with Sink().listening() as sink:
+        connection = runtime.connect(
+            sink.url, key="k" * 20, service="planner", register=False, control=False
+        )
+        budget = RetryBudget(ratio=0, floor_per_second=1, window=60, limit=3)
+        retry = Retry("graph", budget=budget, sleep=lambda seconds: None)
+        for _ in range(5):
+            assert retry.execute_sync(refuse).error is not None
+        connection.shutdown(PATIENCE)
+    for _, _, batch in sink.of("/v1/logs"):
+        sent = decode_logs(batch.SerializeToString(), now_ns=0)
+        store_logs(sent, received_at=datetime.now(UTC))
+    alert, delivery = told("retry_budget_exhausted")
+    assert (alert.state, alert.severity, alert.service) == ("firing", "ticket", "planner")
+    assert alert.labels["dependency"] == "graph"
+    assert alert.annotations["summary"] == "planner has used up its retries of graph"
+    assert alert.annotations["summary"] in str(delivery.message)
+    # It ends by itself, five minutes after the last retry that was refused.
+    later = datetime.now(UTC) + 20 * MINUTE
+    evaluate.rules_evaluate(now=later)
+    alert.refresh_from_db()
+    assert alert.state == "resolved"
+    assert alert.ended_at is not None
+    assert timedelta() < alert.ended_at - alert.started_at < 8 * MINUTE
+    alerts_dispatch(now=later)
+    over = Delivery.objects.get(message__status="resolved")
+    assert over.message["title"] == "Over: planner has used up its retries of graph"
+
+
+def refuse() -> str:
+    raise ConnectionError("graph refuses")
