@@ -15,6 +15,7 @@ from alerting.views import (
     reports,
     routes,
     rules,
+    runbooks,
     silences,
 )
 
@@ -47,6 +48,9 @@ urlpatterns = [
     path("alerts/rules/<slug:name>/edit", rules.rule_edit, name="alert-rule-edit"),
     path("alerts/rules/<slug:name>/switch", rules.rule_switch, name="alert-rule-switch"),
     path("alerts/rules/<slug:name>/delete", rules.rule_remove, name="alert-rule-delete"),
+    path("runbooks", runbooks.runbooks, name="runbooks"),
+    path("runbooks/", runbooks.runbooks_slash, name="runbooks-slash"),
+    path("runbooks/<slug:name>", runbooks.runbook, name="runbook"),
     path("alerts/channels", channels.channel_rows, name="alert-channels"),
     path("alerts/channels/new", channels.channel_new, name="alert-channel-new"),
     path("alerts/channels/<uuid:channel_id>", channels.channel, name="alert-channel"),

@@ -18,6 +18,7 @@ from alerting.selectors.alerts import (
     deliveries_of,
     groups_of,
 )
+from alerting.selectors.runbooks import runbook_whole
 from alerting.selectors.told import why_not_told
 from resilience_site.core.choices import Scope
 from resilience_site.core.links import absolute
@@ -62,7 +63,7 @@ def alert(request: ApiRequest, alert_id: UUID) -> dict[str, Any]:
     return {
         **alert_shown(found),
         "details": found.annotations.get("details", ""),
-        "runbook_url": found.annotations.get("runbook_url", ""),
+        "runbook_url": runbook_whole(found.annotations.get("runbook_url", "")),
         "facts": found.facts,
         "why_not_told": why_not_told(found, groups, deliveries),
         "groups": [_group(each) for each in groups],

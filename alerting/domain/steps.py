@@ -12,7 +12,7 @@ _MOST = 8
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do; `link` is a path of the site or, of a runbook, a whole URL."""
+    """One thing to do; `link` is a path of the site, or the whole URL of a runbook that is elsewhere."""
 
     text: str
     link: str = ""

@@ -29,7 +29,8 @@ class AlertRule(models.Model):
     labels = models.JSONField(default=dict, blank=True)
     summary = models.TextField()
     details = models.TextField(blank=True, default="")
-    runbook_url = models.URLField(max_length=500, blank=True, default="")
+    # A whole URL, or the path of a runbook of this site: `/runbooks/NAME`.
+    runbook_url = models.CharField(max_length=500, blank=True, default="")
     enabled = models.BooleanField(default=True)
     origin = models.CharField(max_length=7, choices=Origin, default=Origin.PERSON)
     # Of the shipped form that the row was last made from; a row that a person changed keeps it.

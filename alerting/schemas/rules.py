@@ -36,7 +36,7 @@ class RuleIn(Schema):
     labels: Any = Field(None, description="Further labels: templates over labels")
     summary: Any = Field(None, description="A template over labels and facts")
     details: Any = None
-    runbook_url: Any = None
+    runbook_url: Any = Field(None, description="A whole URL, or /runbooks/NAME of this site")
     enabled: Any = None
 
 

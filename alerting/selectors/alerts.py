@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
+from django.db.models import Case, Count, IntegerField, Min, Q, QuerySet, Value, When
 
 from alerting.choices import AlertState, Severity
 from alerting.models import Alert, AlertGroup, Delivery, Notified
@@ -114,6 +114,19 @@ def open_counts() -> OpenCounts:
         held=Count("id", filter=firing & ~Q(suppressed_by=[])),
     )
     return OpenCounts(**found)
+
+
+def alerts_firing(rule_name: str, *, most: int) -> list[Alert]:
+    """The alerts of a rule that fire now, the newest first; at most so many."""
+    rows = Alert.objects.filter(state=AlertState.FIRING, rule_name=rule_name)
+    return list(rows.order_by("-started_at", "-id")[:most])
+
+
+def rules_firing() -> list[tuple[str, int]]:
+    """The names of the rules whose alerts fire now, with how many, the most urgent first."""
+    rows = Alert.objects.filter(state=AlertState.FIRING).order_by().values("rule_name")
+    found = rows.annotate(n=Count("id"), urgency=Min(URGENCY)).order_by("urgency", "rule_name")
+    return list(found.values_list("rule_name", "n"))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from alerting.choices import AlertState, IncidentState
+from alerting.domain.runbooks import runbook_named
 from alerting.domain.steps import Step, Told, steps_of
 from alerting.models import Alert, Incident, IncidentEntry
 from alerting.selectors.incidents import incident_alerts, incident_find, incident_timeline
@@ -108,6 +109,7 @@ def _told(alert: Alert) -> Told:
 
 
 def _web(url: Any) -> str:
-    """A URL that a page may link to, else nothing: it may come from another system."""
+    """What a page may link to as a runbook, else nothing: it may come from another system."""
     text = str(url or "")
-    return text if text.startswith(("https://", "http://")) else ""
+    whole = text.startswith(("https://", "http://"))
+    return text if whole or runbook_named(text) else ""

@@ -13,6 +13,7 @@ from alerting.domain.messages import AlertTold, Message
 from alerting.domain.wording import MOST_LISTED, message_of, why_told
 from alerting.models import Alert, AlertGroup
 from alerting.selectors.alerts import URGENCY
+from alerting.selectors.runbooks import runbook_whole
 from resilience_site.core.links import absolute
 
 
@@ -61,7 +62,7 @@ def alert_told(alert: Alert, status: Literal["firing", "resolved"]) -> AlertTold
         fingerprint=alert.fingerprint,
         ended_at=alert.ended_at,
         details=texts.get("details", ""),
-        runbook_url=texts.get("runbook_url", ""),
+        runbook_url=runbook_whole(texts.get("runbook_url", "")),
         url=absolute(f"/alerts/{alert.id}"),
         incident_url=absolute(incident) if incident else "",
         facts=alert.facts,

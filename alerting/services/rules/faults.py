@@ -7,6 +7,7 @@ from typing import Final
 
 from alerting.choices import AlertSource, Severity
 from alerting.domain.alerts import AlertChange
+from alerting.domain.runbooks import runbook_path
 from alerting.models import AlertRule
 from alerting.services.alerts import alerts_apply
 from alerting.services.rules.machines import Told
@@ -67,6 +68,7 @@ def _change(rule: AlertRule, happening: str, now: datetime) -> AlertChange:
         annotations={
             "summary": f"Alert rule {rule.name} is faulty",
             "details": f"{rule.fault} Its alerts go out in a plain form or not at all: mend it.",
+            "runbook_url": runbook_path(RULE_FAULTY),
         },
         facts={"rule": rule.name, "fault": rule.fault, "link": f"/alerts/rules/{rule.name}"},
         source=AlertSource.SITE,

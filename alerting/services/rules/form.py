@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from alerting.choices import Severity
 from alerting.domain.rules.checking import OWN_LABELS, condition_check, examples
 from alerting.domain.rules.conditions import Condition, LabelName, Wrong, condition_read
+from alerting.domain.runbooks import runbook_named
+from alerting.selectors.runbooks import runbook_exists
 from alerting.services.rules.texts import MOST_TEMPLATE, TextFailed, text_render
 
 LONGEST: Final = 86_400
@@ -86,14 +88,25 @@ def form_check(form: RuleForm) -> Condition:
             errors.append((f"labels.{name}", f"The site itself sets the label {name}."))
     for labels, facts in examples(condition):
         errors += _texts(form, labels, facts)
-    if form.runbook_url:
-        try:
-            _URL(form.runbook_url)
-        except NotAUrl:
-            errors.append(("runbook_url", "Give a whole URL that begins with https:// or http://."))
+    errors += _runbook(form.runbook_url)
     if errors:
         raise Wrong(list(dict.fromkeys(errors)))
     return condition
+
+
+def _runbook(link: str) -> list[tuple[str, str]]:
+    """What is wrong with the link to a runbook; one of this site is given by its path."""
+    if not link or runbook_exists(runbook_named(link)):
+        return []
+    if link.startswith("/"):
+        shown = f"This site has no runbook {link}: /runbooks lists those that there are."
+        return [("runbook_url", shown)]
+    try:
+        _URL(link)
+    except NotAUrl:
+        wanted = "Give a whole URL that begins with https:// or http://, or /runbooks/NAME."
+        return [("runbook_url", wanted)]
+    return []
 
 
 def _texts(form: RuleForm, found: dict[str, str], facts: dict[str, Any]) -> list[tuple[str, str]]:
