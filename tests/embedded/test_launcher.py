@@ -122,6 +122,19 @@ def test_a_killed_program_comes_back_once(running: Up, name: str) -> None:
     until(running.is_whole, 60, "a whole site")
 
 
+def test_a_program_is_restarted_by_hand_as_the_runbooks_say(running: Up) -> None:
+    control = Path(sys.executable).with_name("supervisorctl")
+    victim = running.named("worker")
+    done = subprocess.run(
+        [control, "-c", Folders(running.state).run / "supervisord.conf", "restart", "worker"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout) == (0, "worker: stopped\nworker: started\n"), done.stderr
+    until(lambda: running.is_replaced("worker", victim), 60, "another worker")
+    until(running.is_whole, 60, "a whole site")
+
+
 def test_ctrl_c_leaves_nothing_behind(running: Up) -> None:
     assert running.interrupt() == 0
     closed_and_clean(running)
