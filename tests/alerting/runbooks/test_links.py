@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -29,12 +30,14 @@ from tests.alerting.delivery.receivers import Receiver, running_receiver
 from tests.alerting.delivery.scene import channel, webhook
 from tests.alerting.delivery.test_email import Mailbox, mailbox
 from tests.alerting.rules.history import at, breaker
+from tests.queries import pinned, queries_of
 
 __all__ = ["mailbox"]
 pytestmark = pytest.mark.django_db
 ANN = Actor.system("ann")
 SITE = "https://resilience.example.com"
 PATH = "/runbooks/breaker_open"
+PINNED = pinned(__file__)
 
 
 @pytest.fixture
@@ -132,6 +135,27 @@ def test_a_change_of_a_shipped_rule_keeps_its_link_and_a_link_of_ones_own_stays(
     assert len(found) == len(rules_shipped()) - 2
 
 
+def test_a_person_changes_a_shipped_rule_on_its_form_and_gives_one_of_ones_own_a_runbook(
+    operator: Client,
+) -> None:
+    rules_ship(now=at(0))
+    shown = operator.get("/alerts/rules/anomaly/edit").content.decode()
+    assert 'value="/runbooks/anomaly"' in shown
+    given = {
+        "severity": "info", "title": "T", "summary": "S", "runbook_url": "/runbooks/anomaly",
+        "condition": json.dumps(AlertRule.objects.get(name="anomaly").condition), "labels": "{}",
+        "for_seconds": "0", "keep_firing_seconds": "0", "enabled": "on", "description": "",
+        "details": "", "version": "1",
+    }  # fmt: skip
+    tried = operator.post("/alerts/rules/anomaly/edit", {**given, "act": "try"})
+    assert 'value="/runbooks/anomaly"' in tried.content.decode()
+    assert operator.post("/alerts/rules/anomaly/edit", {**given, "act": "save"}).status_code == 302
+    changed = AlertRule.objects.get(name="anomaly")
+    assert (changed.severity, changed.runbook_url) == ("info", "/runbooks/anomaly")
+    assert operator.post("/alerts/rules/new", {**given, "name": "mine"}).status_code == 302
+    assert AlertRule.objects.get(name="mine").runbook_url == "/runbooks/anomaly"
+
+
 def test_rules_from_before_there_were_runbooks_get_them_also_where_a_person_changed_them() -> None:
     rules_ship(now=at(0))
     rule_update(name="anomaly", fields={"severity": "info"}, actor=ANN, now=at(1))
@@ -186,6 +210,11 @@ def test_new_words_of_a_shipped_rule_leave_its_open_alerts_as_they_are(
 def test_a_link_to_a_runbook_becomes_whole_and_no_other_is_touched(link: str, whole: str) -> None:
     with config.override(resilience_public_url=SITE):
         assert runbook_whole(link) == whole
+
+
+def test_each_screen_takes_its_pinned_number_of_queries(viewer: Client) -> None:
+    fire()
+    assert {line: queries_of(viewer, line) for line in PINNED} == PINNED
 
 
 def test_markup_in_a_runbook_is_text_and_links_lead_where_they_can() -> None:
