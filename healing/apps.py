@@ -7,6 +7,8 @@ class HealingConfig(AppConfig):
     name = "healing"
 
     def ready(self) -> None:
-        from healing.selectors import trend
+        from healing.selectors import report, trend
+        from healing.services.retention import RUNS_KEPT
 
         trend.register()
+        report.register(RUNS_KEPT)

@@ -36,6 +36,8 @@ class Alert(models.Model):
     fired_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     changed_at = models.DateTimeField()
+    # When a channel was first told of it.
+    told_at = models.DateTimeField(null=True)
     # Why nobody is told: `[{"kind": "silence"|"inhibition"|"maintenance", "id": …, "text": …}]`.
     suppressed_by = models.JSONField(default=list)
     incident = models.ForeignKey(

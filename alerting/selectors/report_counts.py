@@ -1,4 +1,4 @@
-"""What happened in a range, for the resilience report: breakers, alerts, incidents, healing."""
+"""What happened in a range, for the resilience report: breakers, alerts, incidents."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, Q, QuerySet
 
 from alerting.choices import DeliveryState, Purpose, Severity
-from alerting.domain.reports.figures import AlertLine, BreakerLine, Healing, IncidentLine
+from alerting.domain.reports.figures import AlertLine, BreakerLine, IncidentLine
 from alerting.models import Delivery, Incident
 from breakers.choices import BreakerState
 from breakers.domain.keys import breaker_key
@@ -24,7 +24,8 @@ _URGENCY: Final = {str(severity): place for place, severity in enumerate(Severit
 _ALERTS = """
 SELECT rule_name, source, severity,
     count(*) FILTER (WHERE fired_at >= %(since)s),
-    count(*) FILTER (WHERE fired_at >= %(since)s AND suppressed_by <> '[]'::jsonb),
+    count(*) FILTER (WHERE fired_at >= %(since)s AND told_at IS NULL
+        AND suppressed_by <> '[]'::jsonb),
     sum(extract(epoch FROM LEAST(COALESCE(ended_at, %(until)s), %(until)s)
         - GREATEST(fired_at, %(since)s)))::float8,
     count(*) FILTER (WHERE ended_at IS NULL OR ended_at >= %(until)s)
@@ -32,18 +33,6 @@ FROM alerting_alert
 WHERE fired_at < %(until)s AND (ended_at IS NULL OR ended_at > %(since)s OR fired_at >= %(since)s)
 GROUP BY rule_name, source, severity
 """
-
-# A run's newest entry says how it stands. The journal keeps a week.
-_RUNS = """
-SELECT kind, count(*) FROM (
-    SELECT DISTINCT ON (key) key, kind FROM core_journalentry
-    WHERE topic = 'healing' AND kind LIKE 'run.%%' AND kind <> 'run.refused'
-        AND at >= %s AND at < %s
-    ORDER BY key, id DESC
-) AS run GROUP BY kind
-"""
-_SUCCEEDED: Final = frozenset({"run.succeeded"})
-_FAILED: Final = frozenset({"run.failed", "run.escalated", "run.rolled_back", "run.failed_again"})
 
 
 @dataclass(frozen=True)
@@ -178,22 +167,6 @@ def deliveries_ended(within: TimeRange) -> tuple[int, int]:
         failed=Count("id", Q(state=DeliveryState.FAILED)),
     )
     return ended["delivered"], ended["failed"]
-
-
-def healing_runs(within: TimeRange) -> Healing:
-    """Healing runs that the journal tells of."""
-    with connection.cursor() as cursor:
-        cursor.execute(_RUNS, [within.since, within.until])
-        counts: dict[str, int] = dict(cursor.fetchall())
-    return Healing(
-        runs=sum(counts.values()),
-        succeeded=_sum_of(counts, _SUCCEEDED),
-        failed=_sum_of(counts, _FAILED),
-    )
-
-
-def _sum_of(counts: dict[str, int], kinds: frozenset[str]) -> int:
-    return sum(count for kind, count in counts.items() if kind in kinds)
 
 
 def _mean(field: str) -> Avg:

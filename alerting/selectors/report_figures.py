@@ -26,10 +26,10 @@ from alerting.selectors.report_counts import (
     breaker_lines,
     breaker_openings,
     deliveries_ended,
-    healing_runs,
     incident_lines,
     incident_sums,
 )
+from alerting.selectors.report_healing import healing_runs
 from analytics.models import Release
 from analytics.selectors.report import Report, report_read
 from analytics.selectors.report import ServiceLine as ErrorLine
@@ -231,6 +231,7 @@ def slo_lines(at: datetime) -> list[SloLine]:
             bad=each.budget.bad,
             total=each.budget.total,
             left=each.budget.left,
+            unit=each.slo.terms.unit,
         )
         for each in slo_figures(slos_enabled(), at)
     ]

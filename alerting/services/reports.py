@@ -18,6 +18,7 @@ from alerting.domain.reports.schedule import week_due
 from alerting.domain.reports.words import kept_notes, plain_text, range_words, subject, verdict
 from alerting.models import Channel, ResilienceReport
 from alerting.selectors.report_figures import figures_from_json, figures_json, figures_read
+from alerting.selectors.report_healing import healing_kept
 from alerting.selectors.reports import mail_channels
 from alerting.services.alerts import KEPT
 from alerting.services.delivery_pruning import RETENTION as DELIVERIES_KEPT
@@ -192,7 +193,7 @@ def _figures(within: TimeRange, now: datetime) -> Figures:
         "Calls": hour_retention(),
         "Alerts": KEPT,
         "Notifications": DELIVERIES_KEPT,
-        **({"Healing runs": journal.TABLE.retention()} if figures.totals.healing.runs else {}),
+        **healing_kept(),
     }
     notes = kept_notes(within.before().since, now, kept)
     return replace(figures, verdict=verdict(figures), notes=notes)

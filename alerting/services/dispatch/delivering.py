@@ -9,7 +9,7 @@ from uuid import UUID
 
 from alerting.choices import Purpose
 from alerting.domain.dedup import Decision, News
-from alerting.models import AlertGroup, Channel, Notified
+from alerting.models import Alert, AlertGroup, Channel, Notified
 from alerting.services.dispatch.composing import message_compose
 from alerting.services.outbox import delivery_enqueue
 
@@ -25,7 +25,14 @@ class Deliverer:
     now: datetime
 
     def __call__(self, news: Sequence[News]) -> list[News]:
-        return [replace(each, delivery=self._delivery(each)) for each in news]
+        told = [replace(each, delivery=self._delivery(each)) for each in news]
+        self._mark({alert for each in told if each.delivery for alert in _new(each)})
+        return told
+
+    def _mark(self, alerts: set[UUID]) -> None:
+        """Say of alerts that somebody was told of them, the first time."""
+        if alerts:
+            Alert.objects.filter(pk__in=alerts, told_at=None).update(told_at=self.now)
 
     def _delivery(self, news: News) -> UUID | None:
         decision, channel = news.decision, self.channels[news.channel]
@@ -60,3 +67,7 @@ class Deliverer:
             return
         log.firing, log.at = firing, min(log.at, self.now)
         log.save(update_fields=["firing", "at"])
+
+
+def _new(news: News) -> frozenset[UUID]:
+    return news.decision.new if news.decision else frozenset()

@@ -10,7 +10,7 @@ from typing import Any, Final
 from alerting.choices import ChannelKind
 from alerting.domain.alerts import AlertChange
 from alerting.domain.messages import Message
-from alerting.models import Alert, Channel, Delivery, Route
+from alerting.models import Alert, Channel, Delivery, Route, Silence
 from alerting.services.alerts import alerts_apply
 from alerting.services.dispatch import alerts_dispatch
 
@@ -90,3 +90,11 @@ def why_of(message: Message) -> str:
 
 def names_of(message: Message, status: str) -> set[str]:
     return {each.rule for each in message.alerts if each.status == status}
+
+
+def silence_made(scene: Scene, hours: int = 24, **labels: str) -> Silence:
+    matchers = [{"label": key, "op": "=", "value": value} for key, value in labels.items()]
+    return Silence.objects.create(
+        matchers=matchers, starts_at=scene.now, ends_at=scene.now + timedelta(hours=hours),
+        reason="deploy", actor="anna", created_at=scene.now,
+    )  # fmt: skip

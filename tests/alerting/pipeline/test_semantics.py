@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 
 from alerting.models import Alert, AlertGroup, Inhibition, Notified, Silence
@@ -17,6 +15,7 @@ from tests.alerting.pipeline.scene import (
     channel_made,
     names_of,
     route_made,
+    silence_made,
     why_of,
 )
 
@@ -97,17 +96,9 @@ def _do(scene: Scene, step: str) -> None:
     elif act == "end":
         scene.resolve(name)
     elif act == "silence":
-        silence(scene, alertname=name)
+        silence_made(scene, alertname=name)
     elif act == "inhibit":
         inhibition("b", name)
-
-
-def silence(scene: Scene, hours: int = 24, **labels: str) -> Silence:
-    matchers = [{"label": key, "op": "=", "value": value} for key, value in labels.items()]
-    return Silence.objects.create(
-        matchers=matchers, starts_at=scene.now, ends_at=scene.now + timedelta(hours=hours),
-        reason="deploy", actor="anna", created_at=scene.now,
-    )  # fmt: skip
 
 
 def inhibition(source: str, target: str, **fields: object) -> Inhibition:
@@ -168,7 +159,7 @@ def test_the_end_of_what_is_told_does_not_end_what_is_silenced() -> None:
     scene.fire("a", "b")
     scene.turn()
     scene.wait(WAIT)
-    silence(scene, alertname="a")
+    silence_made(scene, alertname="a")
     scene.resolve("b")
     ((_, message),) = scene.wait(INTERVAL)
     assert (why_of(message), message.status) == ("shrunk", "firing")
@@ -194,7 +185,7 @@ def test_why_nobody_is_told_is_kept_on_the_alert_and_in_the_journal() -> None:
     route_made("all", channel_made())
     scene = Scene()
     inhibition("b", "a")
-    made = silence(scene, alertname="a")
+    made = silence_made(scene, alertname="a")
     a, b = scene.fire("a", "b")
     scene.turn()
     a.refresh_from_db()
@@ -257,7 +248,7 @@ def test_without_proactive_alerting_alerts_are_shown_and_nothing_is_delivered(
     route_made("all", channel_made())
     scene = Scene()
     monkeypatch.setattr(config, "proactive_alerting_enabled", False)
-    silence(scene, alertname="b")
+    silence_made(scene, alertname="b")
     scene.fire("a", "b")
     scene.turn()
     assert scene.occasions(WAIT) == []

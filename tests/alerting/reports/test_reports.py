@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
 from django.test import Client
 
-from alerting.models import Channel, Delivery, ResilienceReport
-from alerting.selectors.report_counts import healing_runs
+from alerting.models import Alert, Channel, Delivery, ResilienceReport
+from alerting.selectors.report_counts import alert_lines
 from alerting.selectors.report_figures import figures_from_json, figures_json, figures_read
 from alerting.services.reports import channel_reports_set, report_make, report_weekly_make
 from health.models import Service
 from resilience_site.config import config
 from resilience_site.core import journal
 from resilience_site.core.audit import Actor
-from resilience_site.core.choices import Topic
 from resilience_site.core.models import AuditEntry
 from resilience_site.core.problems import Invalid
 from resilience_site.core.timerange import TimeRange
+from tests.alerting.pipeline.scene import (
+    INTERVAL,
+    WAIT,
+    Scene,
+    channel_made,
+    route_made,
+    silence_made,
+)
 from tests.alerting.reports import scene
 from tests.alerting.reports.scene import NOW, SINCE, UNTIL, mail_channel
 from tests.pages.html import text_of
@@ -67,19 +73,25 @@ def test_figures_are_read_back_as_they_were() -> None:
     assert figures_from_json(json.loads(json.dumps(figures_json(found)))) == found
 
 
-def test_healing_runs_are_counted_by_how_they_stand_last() -> None:
-    with transaction.atomic():
-        journal.append(
-            [
-                journal.Entry(Topic.HEALING, "run.started", "a", "running"),
-                journal.Entry(Topic.HEALING, "run.succeeded", "a", "succeeded"),
-                journal.Entry(Topic.HEALING, "run.failed", "b", "failed"),
-                journal.Entry(Topic.HEALING, "run.started", "c", "running"),
-            ]
-        )
-    now = datetime.now(UTC)
-    found = healing_runs(TimeRange(now - timedelta(minutes=1), now + timedelta(minutes=1)))
-    assert (found.runs, found.succeeded, found.failed, found.ratio) == (3, 1, 1, 0.5)
+def test_held_back_are_those_of_which_nobody_was_ever_told() -> None:
+    route_made("all", channel_made(), group_by=["alertname"])
+    pages = Scene()
+    silence_made(pages, alertname="silenced")
+    pages.fire("told", "told and silenced since", "silenced")
+    pages.turn()
+    pages.wait(WAIT)
+    silence_made(pages, alertname="told and silenced since")
+    pages.wait(INTERVAL)
+    held = Alert.objects.exclude(suppressed_by=[]).values_list("rule_name", flat=True)
+    assert set(held) == {"silenced", "told and silenced since"}
+    hour = timedelta(hours=1)
+    lines = alert_lines(
+        TimeRange(pages.now - hour, pages.now + hour),
+        TimeRange(pages.now - 3 * hour, pages.now - hour),
+    )
+    assert {line.rule: (line.fired, line.held) for line in lines} == {
+        "told": (1, 0), "told and silenced since": (1, 0), "silenced": (1, 1),
+    }  # fmt: skip
 
 
 def test_the_weekly_report_is_made_once_also_late_and_mailed_to_who_wants_it() -> None:

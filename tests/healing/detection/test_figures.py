@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from alerting.selectors.report_healing import healing_kept, healing_runs
 from healing.models import HealingRun, HealingStep
+from healing.services.retention import RUNS_KEPT
+from resilience_site.core.timerange import TimeRange
 from resilience_site.probes.collectors import COLLECTORS
 from resilience_site.probes.healing_collectors import HEALING_COLLECTORS
 from resilience_site.probes.story_metrics import STORY_METRICS
@@ -67,6 +70,23 @@ def test_metrics_are_of_what_acted_and_ended_in_the_last_day(now: datetime) -> N
     assert samples("resilience_recovery_duration_seconds", now) == {
         ("restart_service",): 30.0, ("warm_cache",): 30.0,
     }  # fmt: skip
+
+
+def test_reports_count_runs_as_long_as_they_are_kept(now: datetime) -> None:
+    long_ago = 60 * 24 * 60.0
+    for ago in (10.0, long_ago):
+        ran(now, "succeeded", ago=ago)
+        ran(now, "succeeded", ago=ago, failed_again_at=now)
+        ran(now, "escalated", ago=ago)
+        ran(now, "cancelled", ago=ago)
+        ran(now, "cancelled", ago=ago, started_at=None, refused_by="cooldown")
+        ran(now, "succeeded", ago=ago, dry_run=True)
+    for ago in (timedelta(), long_ago * MINUTE):
+        found = healing_runs(TimeRange(now - ago - timedelta(hours=1), now - ago))
+        assert (found.runs, found.succeeded, found.failed) == (4, 1, 2)
+        assert found.ratio == pytest.approx(1 / 3)
+    assert healing_runs(TimeRange(now - timedelta(days=30), now - timedelta(days=1))).runs == 0
+    assert healing_kept() == {"Healing runs": RUNS_KEPT}
 
 
 def test_success_of_healing_is_a_trend(now: datetime, viewer: Client) -> None:
