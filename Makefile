@@ -3,6 +3,7 @@
 PYTHON ?= python3
 # Test processes, each with engines and a site of its own; JOBS=0 runs all in one.
 JOBS ?= 3
+CODE := alerting analytics breakers deploy healing health resilience_site tests
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -22,6 +23,8 @@ demo: $(VENV)/.site ## the same, with a planner MCP server, a Graph simulator an
 
 test: $(VENV)/.dev ## run all tests; finds or installs a browser
 	@./tests/browser.sh
+	@# Tests start hundreds of processes; each would compile the code where nobody keeps it compiled.
+	@$(BIN)/python -m compileall -q $(CODE) || echo "Not compiled ahead; it only takes longer"
 	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev ## lint, formatting, types, layers, migrations, templates
