@@ -6,6 +6,7 @@ not waited for in vain.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -394,16 +395,17 @@ SAMPLES: Final[Mapping[str, tuple[Sample, ...]]] = {
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure that conditions compare: `of_calls` says whether windows with few calls can be
-    left out, `site` whether it can be asked of the whole site."""
+    """A figure that conditions compare, from 0 to `most`: `of_calls` says whether windows with few
+    calls can be left out."""
 
     title: str
     unit: str
     of_calls: bool = False
+    most: float = math.inf
 
 
 FIGURES: Final[Mapping[str, Figure]] = {
-    "error_rate": Figure("Errors per call", "1", of_calls=True),
+    "error_rate": Figure("Errors per call", "1", of_calls=True, most=1.0),
     "errors": Figure("Stored errors", "errors"),
     "calls": Figure("Calls", "calls"),
     "latency_p95": Figure("95th percentile of latency", "ms", of_calls=True),

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from alerting.domain.rules.catalogue import FIGURES, SAMPLES, Sample, kinds_of, samples_of
+from alerting.domain.rules.catalogue import (
+    FIGURES,
+    SAMPLES,
+    Figure,
+    Sample,
+    kinds_of,
+    samples_of,
+)
 from alerting.domain.rules.conditions import (
     BurnCondition,
     Condition,
@@ -19,6 +27,7 @@ from alerting.domain.rules.conditions import (
 )
 from alerting.domain.rules.facts import event_facts
 from alerting.domain.rules.fields import PLAIN, Entry, labels_of
+from alerting.domain.rules.windows import meets
 
 # What the site itself puts among the labels.
 OWN_LABELS: Final = ("alertname", "severity")
@@ -101,9 +110,25 @@ def _figure(condition: FigureCondition) -> list[tuple[str, str]]:
     if condition.baseline and condition.op in ("<", "<="):
         text = "A multiple of the median is a least value: compare with > or >=."
         errors.append(("condition.baseline", text))
+    errors += _always_or_never(condition, figure)
     if condition.metric == "latency_p95" and condition.each == "site":
         errors.append(("condition.each", "Latency is compared service by service."))
     return errors
+
+
+def _always_or_never(condition: FigureCondition, figure: Figure) -> list[tuple[str, str]]:
+    """What is wrong with a threshold that every value meets, or none."""
+    op, threshold = condition.op, condition.threshold
+    by_least, by_most = meets(op, 0.0, threshold), meets(op, figure.most, threshold)
+    # A multiple of the median may be more than the threshold.
+    if by_least != by_most or (by_least and condition.baseline):
+        return []
+    compared = f"{condition.metric} {op} {threshold:g}"
+    range_ = "from 0 on" if figure.most == math.inf else f"from 0 to {figure.most:g}"
+    text = f"{compared} {'always' if by_least else 'never'} holds: its values are {range_}."
+    if figure.most == 1.0 < threshold <= 100:
+        text += f" It is a share: {threshold:g} % is {threshold / 100:g}."
+    return [("condition.threshold", text)]
 
 
 def _journal(condition: OfJournal) -> list[tuple[str, str]]:

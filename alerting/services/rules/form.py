@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 from django.core.exceptions import ValidationError as NotAUrl
@@ -14,7 +15,7 @@ from alerting.domain.rules.checking import OWN_LABELS, condition_check, examples
 from alerting.domain.rules.conditions import Condition, LabelName, Wrong, condition_read
 from alerting.domain.runbooks import runbook_named
 from alerting.selectors.runbooks import runbook_exists
-from alerting.services.rules.texts import MOST_TEMPLATE, TextFailed, text_render
+from alerting.services.rules.texts import MOST_TEMPLATE, TextFailed, names_missing, text_render
 
 LONGEST: Final = 86_400
 MOST_NUMBER: Final = 1e15
@@ -86,8 +87,10 @@ def form_check(form: RuleForm) -> Condition:
     for name in form.labels:
         if name in OWN_LABELS:
             errors.append((f"labels.{name}", f"The site itself sets the label {name}."))
-    for labels, facts in examples(condition):
+    found = examples(condition)
+    for labels, facts in found:
         errors += _texts(form, labels, facts)
+    errors += _unknown(form, found)
     errors += _runbook(form.runbook_url)
     if errors:
         raise Wrong(list(dict.fromkeys(errors)))
@@ -107,6 +110,20 @@ def _runbook(link: str) -> list[tuple[str, str]]:
         wanted = "Give a whole URL that begins with https:// or http://, or /runbooks/NAME."
         return [("runbook_url", wanted)]
     return []
+
+
+def _unknown(
+    form: RuleForm, found: Sequence[tuple[dict[str, str], dict[str, Any]]]
+) -> list[tuple[str, str]]:
+    """Names in texts that no alert of the rule has, wherever in the text they stand."""
+    known = {f"labels.{name}" for name in (*OWN_LABELS, *form.labels)}
+    for labels, facts in found:
+        known |= {f"labels.{name}" for name in labels} | {f"facts.{name}" for name in facts}
+    return [
+        (field, f"There is no {name} here.")
+        for field, template in (("summary", form.summary), ("details", form.details))
+        for name in names_missing(template, known)
+    ]
 
 
 def _texts(form: RuleForm, found: dict[str, str], facts: dict[str, Any]) -> list[tuple[str, str]]:

@@ -6,7 +6,8 @@ can neither read files nor run for ever. What a template names must be there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Set
 from copy import deepcopy
 from functools import lru_cache
 from typing import Any, Final
@@ -33,6 +34,9 @@ class _Missing(str):
         raise TextFailed(f"There is no {str(variable)[:100]} here.")
 
 
+_TAG: Final = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
+_QUOTED: Final = re.compile(r"\"[^\"]*\"|'[^']*'")
+_NAME: Final = re.compile(r"(?<![\w.])(?:facts|labels)\.\w+")
 _ENGINE: Final = Engine(
     dirs=[],
     loaders=[],
@@ -41,6 +45,15 @@ _ENGINE: Final = Engine(
     string_if_invalid=_Missing("missing"),
 )
 _ENGINE.template_builtins = _ENGINE.get_template_builtins(["alerting.templatetags.texts"])
+
+
+def names_missing(template: str, known: Set[str]) -> list[str]:
+    """What a template names, such as `facts.reason`, that is not among `known`.
+
+    Rendering does not find all of it: a part that does not hold says nothing of what it names.
+    """
+    named = (name for tag in _TAG.findall(template) for name in _NAME.findall(_QUOTED.sub("", tag)))
+    return sorted(set(named) - known)
 
 
 def text_render(template: str, labels: Mapping[str, str], facts: Mapping[str, Any]) -> str:

@@ -41,6 +41,33 @@ def make(**changed: Any) -> AlertRule:
     return rule_create(fields=fields(**changed), actor=ANN, now=at(0))
 
 
+def figure(metric: str, op: str, threshold: float, **more: Any) -> dict[str, Any]:
+    return {
+        "type": "figure", "metric": metric, "op": op, "threshold": threshold,
+        "window_seconds": 300, **more,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        figure("error_rate", ">=", 1),
+        figure("error_rate", ">", 0),
+        figure("calls", "<=", 0),
+        figure("errors", ">=", 0, baseline={"ratio": 3, "days": 7}),
+    ],
+)
+def test_a_threshold_that_some_values_meet_is_taken(condition: dict[str, Any]) -> None:
+    make(condition=condition, summary="so it is", details="")
+    assert AlertRule.objects.get().condition["threshold"] == condition["threshold"]
+
+
+def test_a_text_may_ask_for_what_some_alerts_alone_have_and_quote_what_looks_like_a_name() -> None:
+    details = '{% if labels.team == "facts.nothing" %}{{ facts.reason|words }}{% endif %}'
+    make(labels={"team": "mine"}, details=details)
+    assert AlertRule.objects.get().details == details
+
+
 @pytest.mark.parametrize(
     ("changed", "field", "reason"),
     [
@@ -61,11 +88,19 @@ def make(**changed: Any) -> AlertRule:
         ({"condition": {"type": "figure", "metric": "errors"}}, "condition.threshold", "needed"),
         ({"condition": {"type": "burn", "long_seconds": 60}}, "condition.long_seconds", "Input"),
         ({"condition": "up == 0"}, "condition", "dictionary"),
+        ({"condition": figure("error_rate", ">=", 5)}, "condition.threshold", "5 % is 0.05"),
+        ({"condition": figure("error_rate", ">", 1)}, "condition.threshold", "> 1 never holds"),
+        ({"condition": figure("error_rate", "<=", 1)}, "condition.threshold", "always holds"),
+        ({"condition": figure("errors", ">=", 0)}, "condition.threshold", "always holds"),
+        ({"condition": figure("errors", "<", -1)}, "condition.threshold", "never holds"),
+        ({"condition": figure("calls", "<", 0)}, "condition.threshold", "from 0 on"),
         ({"summary": "{{ facts.rate }} opened"}, "summary", "no facts.rate here"),
         ({"summary": "{% load static %}"}, "summary", "Invalid block tag"),
         ({"summary": "{% include 'a' %}"}, "summary", "Invalid block tag"),
         ({"details": "{{ labels.breaker|safe }}"}, "details", "Invalid filter"),
         ({"details": "{% if facts.reason %}"}, "details", "Unclosed tag"),
+        ({"summary": "{% if facts.resaon %}why{% endif %} opened"}, "summary", "no facts.resaon"),
+        ({"details": "{% if 0 %}{{ labels.braeker }}{% endif %}"}, "details", "no labels.braeker"),
         ({"labels": {"team": "{{ facts.reason }}"}}, "labels.team", "labels alone"),
         ({"labels": {"team": " "}}, "labels.team", "no value"),
         ({"labels": {"severity": "page"}}, "labels.severity", "itself sets"),
