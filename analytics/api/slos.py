@@ -13,7 +13,7 @@ from ninja import Query, Router, Status
 
 from analytics.models import Slo
 from analytics.schemas.slos import SloChange, SloIn, SloOut, SloQuery, SloReasonQuery
-from analytics.selectors.slo_counts import slow_from_ms
+from analytics.selectors.slo_counts import slow_from
 from analytics.selectors.slos import BurnRow, SloFigures, slo_figures, slo_get, slo_list
 from analytics.services.slos import slo_change, slo_create, slo_delete
 from health.api.shown import of_body, sent
@@ -110,14 +110,13 @@ def _out(rows: Iterable[Slo]) -> list[dict[str, Any]]:
 
 def _shown(found: SloFigures) -> dict[str, Any]:
     slo, budget = found.slo, found.budget
-    threshold = slo.threshold_ms
     return {
         **{name: getattr(slo, name) for name in _FIELDS},
-        "counted_slow_from_ms": None if threshold is None else slow_from_ms(threshold),
+        "counted_slow_from_ms": slow_from(slo),
         "at": found.at,
         "since": found.since,
         "state": found.state,
-        "unit": "seconds" if slo.terms.of_time else "calls",
+        "unit": slo.terms.unit,
         "bad": budget.bad,
         "total": budget.total,
         "allowed": budget.allowed,

@@ -26,9 +26,11 @@ class SloReasonQuery(Schema):
 class SloIn(Schema):
     """An objective. `objective` is a share (0.5 to 0.999999), `window_days` 7 to 90.
 
-    Without `source`, availability is measured by the calls of a service, or by its critical checks
-    where it has no calls. `threshold_ms` belongs to latency alone. `min_bad` calls or seconds must
-    be bad in the long window of a burn rate before it calls anybody.
+    `kind` is availability or latency. Without `source`, it is measured by the calls of a service
+    (traces), or by its critical checks where it has no calls. Of checks, availability counts the
+    seconds that they were down, and latency the runs that answered later than `threshold_ms`, which
+    belongs to latency alone; runs that failed are not among them. `min_bad` calls, seconds or runs
+    must be bad in the long window of a burn rate before it calls anybody.
     """
 
     service: Any = None
@@ -57,8 +59,8 @@ class SloChange(Schema):
 
 
 class BurnRateOut(Schema):
-    """How fast the budget burnt over a window up to `at`: `bad` of `total` calls (or seconds);
-    `rate` 1 spends exactly the budget, null is without data."""
+    """How fast the budget burnt over a window up to `at`: `bad` of `total` calls (seconds,
+    runs); `rate` 1 spends exactly the budget, null is without data."""
 
     window_seconds: int
     bad: float
@@ -68,7 +70,7 @@ class BurnRateOut(Schema):
 
 class BurnRowOut(Schema):
     """A row of the table of burn rates. It `holds` while both windows burn at `threshold` or faster
-    and at least `needed` calls or seconds were bad in the long one (`guard`)."""
+    and at least `needed` calls, seconds or runs were bad in the long one (`guard`)."""
 
     severity: str = Field(description="page or ticket")
     threshold: float
@@ -87,8 +89,8 @@ class SloOut(Schema):
     `budget_left` is the share of the budget that is left, below 0 where the objective is missed,
     null without enough data. `exhausted_at` is when it will be gone if things go on as they do, or
     `at` where it is gone; null where that is not within the window, or cannot be told (`forecast`
-    says why). `counted_slow_from_ms` is from where on calls count as too slow: durations are kept
-    in buckets, and that of the threshold counts as quick enough.
+    says why). `counted_slow_from_ms` is from where on calls or runs count as too slow: durations
+    are kept in buckets, and that of the threshold counts as quick enough.
     """
 
     id: UUID
@@ -110,7 +112,7 @@ class SloOut(Schema):
     at: datetime
     since: datetime = Field(description="From when on the budget counts")
     state: str = Field(description="burning, exhausted, spending, ok, no_data or off")
-    unit: str = Field(description="calls or seconds")
+    unit: str = Field(description="calls, seconds or runs")
     bad: float
     total: float
     allowed: float

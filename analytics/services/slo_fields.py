@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from analytics.choices import SloKind, SloSource
+from analytics.selectors.slo_runs import run_slow_from_ms
+from resilience_site.core.formatting import duration
 from resilience_site.core.problems import Invalid
 
 LEAST_OBJECTIVE: Final = 0.5
@@ -17,9 +19,10 @@ LEAST_DAYS: Final = 7
 MOST_DAYS: Final = 90
 MOST_REASON: Final = 1_000
 # Bad ones in the long window of a burn rate, below which nobody is called. Two failed probes in 30
-# seconds are a bad minute.
+# seconds are a bad minute, and two slow ones no slowdown.
 LEAST_CALLS: Final = 10
 LEAST_SECONDS: Final = 90
+LEAST_RUNS: Final = 3
 _MOST_NAME: Final = 200
 _MOST_BAD: Final = 1_000_000
 _MOST_THRESHOLD_MS: Final = 80_000.0
@@ -63,14 +66,28 @@ def numbers_read(given: Mapping[str, Any]) -> dict[str, Any]:
 def together_check(kind: str, source: str, threshold_ms: float | None) -> None:
     """Whether the fields fit one another. Raises `Invalid`."""
     if kind == SloKind.LATENCY:
-        if source == SloSource.CHECKS:
-            raise Invalid.field("source", "Latency is measured by traces, and not by checks.")
         if threshold_ms is None:
+            what = "a run" if source == SloSource.CHECKS else "a call"
             raise Invalid.field(
-                "threshold_ms", "Say from how many milliseconds on a call is too slow."
+                "threshold_ms", f"Say from how many milliseconds on {what} is too slow."
             )
     elif threshold_ms is not None:
         raise Invalid.field("threshold_ms", "Only an objective of latency has a threshold.")
+
+
+def reach_check(threshold_ms: float | None, longest_seconds: float | None) -> None:
+    """Whether a run of checks that give up after `longest_seconds` (None: there are none) can count
+    as too slow at all. Raises `Invalid`."""
+    if threshold_ms is None or longest_seconds is None:
+        return
+    slow_from = run_slow_from_ms(threshold_ms) / 1_000
+    if slow_from >= longest_seconds:
+        raise Invalid.field(
+            "threshold_ms",
+            f"No run would be too slow: that is from {duration(slow_from)} on, and the critical "
+            f"checks give up after {duration(longest_seconds)}, which is a failure. Choose a lower "
+            "threshold, or let the checks wait for longer.",
+        )
 
 
 def _chosen(field: str, value: Any, values: list[str]) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
 from analytics.choices import SloKind, SloOrigin, SloSource
 from analytics.models import Slo
@@ -22,9 +22,11 @@ from analytics.selectors.slos import slo_list
 from analytics.services.slo_fields import (
     CHANGEABLE,
     LEAST_CALLS,
+    LEAST_RUNS,
     LEAST_SECONDS,
     kind_read,
     numbers_read,
+    reach_check,
     reason_read,
     service_read,
     source_read,
@@ -78,20 +80,23 @@ def slo_create(
 ) -> Slo:
     """Set an objective; its service comes into the catalogue if it is not there.
 
-    Without a `source`, availability is measured by checks where the service has those and no
-    calls. Without `min_bad` the guard is 10 calls, or as many seconds as three probes take. Raises
-    `Invalid` that names the field, and `Conflict` where there is the same objective already.
+    Without a `source` it is measured by checks where the service has those and no calls. Without
+    `min_bad` the guard is 10 calls, as many seconds as three probes take, or more runs than two of
+    each check. Raises `Invalid` that names the field, and `Conflict` where there is the same
+    objective already.
     """
     with _change(actor, "create", str(service)[:200]):
         name, of, why = service_read(service), kind_read(kind), reason_read(reason)
-        by = _source_of(name, of, now) if source is None else source_read(source)
+        by = _source_of(name, now) if source is None else source_read(source)
         given = {
             "objective": objective, "window_days": window_days, "threshold_ms": threshold_ms,
             "enabled": enabled,
-            "min_bad": _least(name, by) if min_bad is None else min_bad,
+            "min_bad": _least(name, of, by) if min_bad is None else min_bad,
         }  # fmt: skip
         fields = numbers_read(given)
         together_check(of, by, fields["threshold_ms"])
+        if by == SloSource.CHECKS:
+            reach_check(fields["threshold_ms"], _longest(name, "timeout_seconds"))
         if slo_list().count() >= MOST_SLOS:
             raise Invalid(f"There are {MOST_SLOS} objectives already; delete some first.")
         row = Slo(
@@ -135,6 +140,8 @@ def slo_change(
         for name, value in numbers_read(changes).items():
             setattr(row, name, value)
         together_check(row.kind, row.source, row.threshold_ms)
+        if row.source == SloSource.CHECKS and row.threshold_ms != before["threshold_ms"]:
+            reach_check(row.threshold_ms, _longest(row.service, "timeout_seconds"))
         _same_check(row)
         row.origin = SloOrigin.PERSON
         _save(row, actor, now)
@@ -206,7 +213,7 @@ def _defaults_missing(now: datetime) -> list[Slo]:
     return [
         Slo(
             service=name, kind=SloKind.AVAILABILITY, source=source, objective=round(target(), 6),
-            window_days=DEFAULT_DAYS, min_bad=_least(name, source), origin=SloOrigin.DEFAULT,
+            window_days=DEFAULT_DAYS, min_bad=_least(name, SloKind.AVAILABILITY, source), origin=SloOrigin.DEFAULT,
             created_at=now, created_by=_SITE.name, changed_at=now, changed_by=_SITE.name,
         )
         for name in missing
@@ -231,18 +238,29 @@ def _with_checks() -> set[str]:
     return set(rows.values_list("service__name", flat=True).distinct())
 
 
-def _source_of(service: str, kind: SloKind, now: datetime) -> SloSource:
-    unheard = kind == SloKind.AVAILABILITY and not _with_calls([service], now)
+def _source_of(service: str, now: datetime) -> SloSource:
+    unheard = not _with_calls([service], now)
     return SloSource.CHECKS if unheard and service in _with_checks() else SloSource.TRACES
 
 
-def _least(service: str, source: str) -> int:
+def _least(service: str, kind: str, source: str) -> int:
     """The guard where nobody says another one."""
     if source == SloSource.TRACES:
         return LEAST_CALLS
-    checks = Check.objects.filter(service_id=service, critical=True, enabled=True)
-    interval = checks.aggregate(longest=Max("interval_seconds"))["longest"] or 0.0
-    return max(LEAST_SECONDS, round(_PROBES * interval))
+    if kind == SloKind.LATENCY:
+        # Whatever slows two rounds of all its checks down calls nobody.
+        return max(LEAST_RUNS, 2 * _probing(service).count() + 1)
+    return max(LEAST_SECONDS, round(_PROBES * (_longest(service, "interval_seconds") or 0.0)))
+
+
+def _probing(service: str) -> QuerySet[Check]:
+    """What objectives of checks are measured by."""
+    return Check.objects.filter(service_id=service, critical=True, enabled=True)
+
+
+def _longest(service: str, field: str) -> float | None:
+    found: float | None = _probing(service).aggregate(longest=Max(field))["longest"]
+    return found
 
 
 # --- Rows ----------------------------------------------------------------------------------------

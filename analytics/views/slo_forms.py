@@ -14,11 +14,11 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from analytics.choices import SloKind, SloSource
+from analytics.choices import SloKind
 from analytics.models import Slo
 from analytics.selectors.slos import slo_get
 from analytics.services.slos import slo_change, slo_create, slo_delete
-from analytics.views.slo_words import aim_text
+from analytics.views.slo_words import SOURCES, aim_text
 from health.selectors import service_list
 from health.views.option_fields import Field
 from resilience_site.core.permissions import actor_of
@@ -27,6 +27,9 @@ from resilience_site.core.screens import acting_only, back_to, form_answer, reas
 
 METHODS: Final = ["GET", "HEAD", "POST"]
 _SERVICES: Final = 200
+EMPTY_GUARD: Final = (
+    "Empty: 10 calls, the seconds of three probes, or more runs than two of each check."
+)
 _LABELS: Final = {
     "service": "Service", "kind": "Kind", "source": "Measured by", "objective": "Objective",
     "window_days": "Window", "threshold_ms": "Threshold", "min_bad": "Guard",
@@ -201,7 +204,6 @@ def _fields(request: HttpRequest, row: Slo | None, problem: Problem | None) -> l
         given: dict[str, Any] = {"widget": "number", **more}
         return Field(name, label, value=value, help=help, error=errors.get(name, ""), **given)
 
-    of_time = row is not None and row.source == SloSource.CHECKS
     fields = [
         field(
             "objective", "Objective, percent", _percent(row.objective) if row else "99.9",
@@ -216,16 +218,15 @@ def _fields(request: HttpRequest, row: Slo | None, problem: Problem | None) -> l
         fields.append(
             field(
                 "threshold_ms", "Threshold, ms", row.threshold_ms if row else "",
-                "Of latency alone: a call that took longer is too slow.",
+                "Of latency alone: a call, or a run of a check, that took longer is too slow.",
             )
         )  # fmt: skip
-    least = "seconds" if of_time else "calls"
     fields.append(
         field(
-            "min_bad", f"Guard, bad {least}" if row else "Guard, bad calls or seconds",
+            "min_bad", f"Guard, bad {row.terms.unit if row else 'calls, seconds or runs'}",
             row.min_bad if row else "",
             "With fewer in the long window of a burn rate nobody is called."
-            + ("" if row else " Empty: 10 calls, or the seconds of three probes."),
+            + ("" if row else f" {EMPTY_GUARD}"),
         )
     )  # fmt: skip
     if row is not None:
@@ -240,8 +241,9 @@ def _fields(request: HttpRequest, row: Slo | None, problem: Problem | None) -> l
             choices=tuple(SloKind.choices),
         ),
         field(
-            "source", "Measured by", "", "Latency is measured by calls.", widget="select",
-            choices=(("", "what the service has"), *SloSource.choices),
+            "source", "Measured by", "",
+            "By checks, availability counts seconds, and latency runs.", widget="select",
+            choices=(("", "what the service has"), *SOURCES),
         ),
         *fields,
     ]  # fmt: skip

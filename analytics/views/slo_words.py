@@ -10,14 +10,25 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from analytics.choices import SloKind, SloSource
-from analytics.domain.slos.burning import BurnRow, BurnWindow, amount_words, bad_word
+from analytics.domain.slos.burning import (
+    BurnRow,
+    BurnWindow,
+    amount_words,
+    bad_word,
+    nothing_words,
+)
 from analytics.domain.slos.objectives import HOUR, PAGE, Objective
 from analytics.figures import errors_query
 from analytics.models import Slo
-from analytics.selectors.slo_counts import slow_from_ms
+from analytics.selectors.slo_counts import slow_from
 from analytics.selectors.slos import SloFigures, slo_days
 from resilience_site.core.formatting import ABSENT, duration, machine, percent, three_digits
 
+# What an objective can be measured by, whatever it counts of that.
+SOURCES: Final = (
+    (SloSource.TRACES.value, SloSource.TRACES.label),
+    (SloSource.CHECKS.value, "its critical checks"),
+)
 # The windows that a list has room for.
 _SHOWN: Final = (HOUR, 6 * HOUR, 72 * HOUR)
 
@@ -100,27 +111,39 @@ def told(figures: SloFigures) -> Told:
 
 
 def aim_text(slo: Slo) -> str:
-    """`99.9 % availability over 30 d`, `99 % of calls within 300 ms over 7 d`."""
+    """`99.9 % availability over 30 d`, `99 % of calls within 300 ms over 7 d`, or of runs."""
     share = f"{100 * slo.objective:.4f}".rstrip("0").rstrip(".")
     if slo.kind == SloKind.LATENCY and slo.threshold_ms is not None:
         within = duration(slo.threshold_ms / 1000)
-        return f"{share} % of calls within {within} over {slo.window_days} d"
+        return f"{share} % of {slo.terms.unit} within {within} over {slo.window_days} d"
     return f"{share} % availability over {slo.window_days} d"
+
+
+def source_text(slo: Slo) -> str:
+    """By what it is measured."""
+    return "runs of its critical checks" if slo.terms.of_runs else str(slo.get_source_display())
 
 
 def measured_text(slo: Slo) -> str:
     """What is counted, and what is not."""
-    if slo.source == SloSource.CHECKS:
+    if slo.terms.of_time:
         return (
             "Seconds in which its worst critical check was down or unreachable are bad; maintenance "
             "and time of which nothing is known are not counted at all."
         )
-    if slo.kind == SloKind.LATENCY and slo.threshold_ms is not None:
-        bound = duration(slow_from_ms(slo.threshold_ms) / 1000)
+    bound = slow_from(slo)
+    if bound is not None and slo.threshold_ms is not None:
+        longer = f"took longer than {duration(bound / 1000)} are too slow"
+        told = (
+            f"Runs of its critical checks that {longer}. Those that failed are not counted, as they "
+            "are what availability is about, nor those in maintenance."
+            if slo.terms.of_runs
+            else f"Calls that {longer}, failed ones included."
+        )
         return (
-            f"Calls that took longer than {bound} are too slow, failed ones included. Durations are "
-            f"counted in buckets: those between {duration(slo.threshold_ms / 1000)} and {bound} "
-            "cannot be told apart and count as quick enough."
+            f"{told} Durations are counted in buckets: those between "
+            f"{duration(slo.threshold_ms / 1000)} and {duration(bound / 1000)} cannot be told apart "
+            "and count as quick enough."
         )
     return "Entry calls that ended in an error are bad, by the status of their spans."
 
@@ -140,7 +163,7 @@ def budget_basis(figures: SloFigures) -> str:
     terms, budget = figures.slo.terms, figures.budget
     over = f"last {figures.slo.window_days} d"
     if not budget.total:
-        return f"{'no counted time' if terms.of_time else 'no calls'}, {over}"
+        return f"{nothing_words(terms)}, {over}"
     bad, total = (amount_words(terms, each) for each in (budget.bad, budget.total))
     if terms.of_time:
         return f"{bad} down of {allowed_text(figures)} allowed, {total} counted, {over}"
@@ -149,19 +172,19 @@ def budget_basis(figures: SloFigures) -> str:
 
 
 def allowed_text(figures: SloFigures, *, bare: bool = False) -> str:
-    """How much may be bad of what was counted: `696 calls`, `43 min 12 s`."""
-    allowed = figures.budget.allowed
-    if figures.slo.terms.of_time:
+    """How much may be bad of what was counted: `696 calls`, `86 runs`, `43 min 12 s`."""
+    terms, allowed = figures.slo.terms, figures.budget.allowed
+    if terms.of_time:
         return duration(allowed)
     number = f"{allowed:,.0f}" if allowed >= 10 else three_digits(allowed)
-    return number if bare else f"{number} calls"
+    return number if bare else f"{number} {terms.unit}"
 
 
 def rate(terms: Objective, burn: BurnWindow) -> Rate:
     """The burn over a window with what it rests on: `180 of 3,600 calls failed`."""
     basis = f"{amount_words(terms, burn.bad, bare=True)} of {amount_words(terms, burn.total)}"
     if burn.burn is None:
-        return Rate(_window(burn), ABSENT, "no counted time" if terms.of_time else "no calls")
+        return Rate(_window(burn), ABSENT, nothing_words(terms))
     return Rate(_window(burn), three_digits(burn.burn), f"{basis} {bad_word(terms)}")
 
 

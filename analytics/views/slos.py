@@ -16,7 +16,7 @@ from analytics.models import Slo
 from analytics.selectors.slos import SloFigures, slo_figures, slo_get, slo_list
 from analytics.views.common import first_steps, is_partial
 from analytics.views.slo_chart import budget_figure
-from analytics.views.slo_words import Told, days, measured_text, rate, rule, told
+from analytics.views.slo_words import Told, days, measured_text, rate, rule, source_text, told
 from resilience_site.core import journal
 from resilience_site.core.badges import BADGES
 from resilience_site.core.choices import Role
@@ -53,6 +53,9 @@ def slo_overview(request: HttpRequest) -> HttpResponse:
         "counts": [(name, count) for name, count in counts if count],
         "states": [(name, BADGES["slo"][name].word) for name in STATES],
         "may_set": may_operate(request),
+        # Results of checks come every few seconds: only where some are counted.
+        "topics": "slos traffic health"
+        + (" probes" if any(each.slo.terms.of_runs for each in found) else ""),
         **first_steps(found),
     }
     part = "_slos" if is_partial(request) else "slos"
@@ -73,13 +76,15 @@ def slo_detail(request: HttpRequest, slo_id: UUID) -> HttpResponse:
         "slo": slo,
         "told": shown,
         "figures": figures,
+        "source": source_text(slo),
         "measured": measured_text(slo),
         "rates": rates,
         "hour": rates[WINDOWS.index(HOUR)],
         "rules": [rule(each) for each in figures.rows],
         "days": list(reversed(days(figures))),
         "chart_src": f"/charts/slo-budget.json{query_with(request.GET, slo=str(slo.id))}",
-        "topics": f"{topic('slos', str(slo.id))} {topic('traffic', slo.service)} health",
+        "topics": f"{topic('slos', str(slo.id))} {topic('traffic', slo.service)} health"
+        + (" probes" if slo.terms.of_runs else ""),
         "decisions": AuditEntry.objects.filter(
             object_type="slo", object_id=str(slo.id)
         ).exclude(action__endswith=".refused").order_by("-at", "-id")[:_DECISIONS],

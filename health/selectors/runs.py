@@ -2,8 +2,8 @@
 
 Whole hours that are summed up are read from their histograms, all else from the results
 themselves, put into the same buckets by the same expression. So a stretch of time has the same
-counts whichever they come from. Where the results of a cut hour are no longer kept, all of its
-runs count at its beginning.
+counts whichever they come from. Where results are no longer kept, hours are taken as they are, and
+the runs of one that is cut count at its beginning.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from health.domain import latency
 from health.domain.windows import Span
 from health.selectors.arrays import array_text
 from health.selectors.maintenance import Covering, windows_between
-from health.selectors.seconds import HOUR, PENDING
+from health.selectors.seconds import HOUR
 
 # Of `health_checkresult AS r`: whether it answered, and the bucket of `health.domain.latency` that
 # its latency lies in.
@@ -42,7 +42,7 @@ COVERED: Final = (
 
 _CHECKS: Final = """
 SELECT c.id, c.service,
-    LEAST(GREATEST(COALESCE(s.hours_from, %(first)s), %(trusted)s), %(last_hour)s)
+    LEAST(GREATEST(COALESCE(s.hours_from, %(first)s), %(first)s), %(last_hour)s)
 FROM health_check c JOIN health_checkstatus s ON s.check_id = c.id
 WHERE c.critical AND c.service = ANY(%(services)s::text[]) ORDER BY 1
 """
@@ -66,13 +66,19 @@ SELECT width_bucket(h.hour, %(bounds)s::timestamptz[]) AS band,
     ELSE 0 END) AS runs
 FROM health_checkhour h
 WHERE h.check_id = k.check_id AND h.hour >= %(first)s AND h.hour < %(last_hour)s
-    AND h.hour < k.hours_to AND h.up + h.degraded + h.down + h.unreachable + h.unknown > 0
+    AND h.up + h.degraded + h.down + h.unreachable + h.unknown > 0
 """
-_WHOLE: Final = f"{_OF_HOURS} AND h.hour <> ALL(%(cut)s::timestamptz[]) GROUP BY 1"
+_WHOLE: Final = (
+    f"{_OF_HOURS} AND h.hour < k.hours_to AND h.hour <> ALL(%(cut)s::timestamptz[]) GROUP BY 1"
+)
 _GONE: Final = (
-    f"{_OF_HOURS} AND h.hour = ANY(%(cut)s::timestamptz[]) AND NOT EXISTS ("
-    "SELECT FROM health_checkresult r WHERE r.check_id = h.check_id AND r.at >= h.hour "
-    "AND r.at < h.hour + interval '1 hour') GROUP BY 1"
+    f"{_OF_HOURS} AND {{which}} AND NOT EXISTS (SELECT FROM health_checkresult r "
+    "WHERE r.check_id = h.check_id AND r.at >= h.hour AND r.at < h.hour + interval '1 hour') "
+    "GROUP BY 1"
+)
+_GONE_SINCE: Final = _GONE.replace("{which}", "h.hour >= k.hours_to")
+_GONE_CUT: Final = _GONE.replace(
+    "{which}", "h.hour < k.hours_to AND h.hour = ANY(%(cut)s::timestamptz[])"
 )
 # Of results: those from `hours_to` on, and those in hours that are cut.
 _OF_RESULTS: Final = f"""
@@ -82,7 +88,7 @@ FROM health_checkresult r
 WHERE r.check_id = k.check_id AND {ANSWERED} AND NOT {COVERED}
 """
 _SINCE: Final = (
-    f"{_OF_RESULTS} AND r.at >= k.hours_to AND r.at >= %(trusted)s AND r.at < %(until)s GROUP BY 1"
+    f"{_OF_RESULTS} AND r.at >= k.hours_to AND r.at >= %(first)s AND r.at < %(until)s GROUP BY 1"
 )
 _CUT: Final = (
     f"{_OF_RESULTS} AND r.at < k.hours_to AND r.at >= %(from_PLACE)s AND r.at < %(to_PLACE)s "
@@ -179,24 +185,20 @@ class _Values:
 
     def __init__(self, bounds: Sequence[datetime]) -> None:
         first, self.until = bounds[0], bounds[-1]
-        trusted = max(first, _hour_of(self.until - PENDING))
         cut = sorted({_hour_of(each) for each in bounds if each != _hour_of(each)})
         spans = _joined(cut)
         if len(spans) > _MOST_CUTS:
             spans = [(cut[0], cut[-1] + HOUR)]
             cut = [cut[0] + number * HOUR for number in range((cut[-1] - cut[0]) // HOUR + 1)]
-        # No result before it is read.
-        self.results_from = min(trusted, *cut) if cut else trusted
         cuts = [_CUT.replace("PLACE", str(place)) for place in range(len(spans))]
         self.parts = " UNION ALL ".join(
-            _EACH.format(of_check=each) for each in (_WHOLE, _GONE, _SINCE, *cuts)
+            _EACH.format(of_check=each) for each in (_WHOLE, _GONE_SINCE, _GONE_CUT, _SINCE, *cuts)
         )
         self.parameters: dict[str, Any] = {
             "bounds": list(bounds),
             "first": first,
             "until": self.until,
             "last_hour": _hour_of(self.until),
-            "trusted": trusted,
             "cut": cut,
         }
         for place, (start, end) in enumerate(spans):
@@ -224,7 +226,9 @@ def _checks(services: Collection[str], values: _Values) -> list[tuple[UUID, str,
 
 
 def _covers(checks: Sequence[tuple[UUID, str, datetime]], values: _Values) -> dict[str, Any]:
-    covers = Covers(Covering(windows_between(values.results_from, values.until)))
+    # Before it no result is read.
+    first = min(*(hours_to for _, _, hours_to in checks), *values.parameters["cut"], values.until)
+    covers = Covers(Covering(windows_between(first, values.until)))
     numbers = [covers.number(check_id, service) for check_id, service, _ in checks]
     return {"cover": numbers, **span_arrays(covers.spans)}
 

@@ -20,7 +20,7 @@ from health.selectors.timelines import WantedService, service_segments
 HOUR: Final = timedelta(hours=1)
 # Minutes are read in place of hours that are not summed up, or to be summed up again, back to here;
 # before it, hours are taken as they are.
-PENDING: Final = timedelta(hours=26)
+_PENDING: Final = timedelta(hours=26)
 
 Key = TypeVar("Key", UUID, str)
 
@@ -130,7 +130,7 @@ class _Values:
     def __init__(self, bounds: Sequence[datetime], until: datetime) -> None:
         first = bounds[0]
         self.last_hour = _hour_of(until)
-        self.trusted = max(first, _hour_of(until - PENDING))
+        self.trusted = max(first, _hour_of(until - _PENDING))
         # Hours in the middle of which a band begins.
         self.cut = sorted({_hour_of(each) for each in bounds if each != _hour_of(each)})
         self.parameters: dict[str, Any] = {

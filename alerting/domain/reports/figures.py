@@ -211,6 +211,8 @@ class SloLine:
     bad: float
     total: float
     left: float | None
+    # What was counted: calls, seconds, or runs of checks. Reports of before do not say it.
+    unit: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,10 @@ from analytics.domain.histogram import bucket, empty
 from analytics.models import Slo
 from analytics.models.partitions import CALL_ROLLUPS
 from analytics.services.call_hours import call_hours_sum
-from health.models import Service
+from health.models import Check, Service
+from health.models.partitions import RESULTS
+from health.services.hours import hours_sum
+from health.services.minutes import minutes_sum
 from resilience_site.core import partitions
 from tests.health.availability.fleet import change, make_check
 
@@ -72,6 +75,50 @@ def calls(
         )
     if now is not None:
         call_hours_sum(now=now)
+
+
+def runs(
+    check: Check,
+    since: datetime,
+    until: datetime,
+    ms: Callable[[datetime], float | None],
+    *,
+    every: timedelta = timedelta(seconds=30),
+    now: datetime | None = None,
+) -> None:
+    """Runs of a check, each by how long it took; those without that failed. With `now`, hours that
+    are over by then are summed up."""
+    partitions.ensure(RESULTS, since, until)
+    moments = [since + number * every for number in range((until - since) // every)]
+    took = [ms(at) for at in moments]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO health_checkresult (at, check_id, latency_ms, status, cause, output) "
+            "SELECT at, %s, ms, CASE WHEN ms IS NULL THEN 'down' ELSE 'up' END, 'scheduled', '' "
+            "FROM unnest(%s::timestamptz[], %s::float8[]) AS rows (at, ms)",
+            [check.id, moments, took],
+        )
+    if now is not None:
+        minutes_sum(now=now)
+        hours_sum(now=now)
+
+
+def probed(now: datetime, service: str = "search") -> tuple[Check, Slo]:
+    """An objective that 99 % of the runs of a check take no longer than 300 ms, and a day of them:
+    of the last hour, each fifth was too slow."""
+    end = now.replace(second=0, microsecond=0)
+    check = make_check(f"{service}-http", service=service, since=end - DAY)
+    change(check, "up", end - DAY)
+    began = end - HOUR
+    runs(
+        check, end - DAY, end,
+        lambda at: 900.0 if at >= began and (at - began) // timedelta(seconds=30) % 5 == 4 else 40.0,
+        now=now,
+    )  # fmt: skip
+    return check, slo(
+        service, kind="latency", source="checks", objective=0.99, threshold_ms=300.0, min_bad=3,
+        created_at=now, changed_at=now,
+    )  # fmt: skip
 
 
 def fleet(now: datetime) -> dict[str, Slo]:

@@ -107,6 +107,63 @@ def test_rows_hold_exactly_where_a_model_of_seconds_says_so(
     assert held_rows(terms, model.windows()) == held
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, THREE_DAYS - 1), st.booleans()), max_size=300),
+    OBJECTIVES,
+    st.integers(7, 90),
+    st.integers(0, 9),
+)
+def test_rows_of_runs_hold_exactly_where_a_model_of_single_runs_says_so(
+    runs: list[tuple[int, bool]], target: float, days: int, least: int
+) -> None:
+    terms = objective(
+        kind=LATENCY, source=CHECKS, objective=target, window_days=days, min_bad=least,
+        threshold_ms=300.0,
+    )  # fmt: skip
+
+    def within(window: int) -> list[bool]:
+        return [slow for ago, slow in runs if ago < window]
+
+    counted = {each: (sum(within(each)), len(within(each))) for each in WINDOWS}
+    found = burning(terms, windows(counted))
+    for row, told in zip(TABLE, found, strict=True):
+        rate = max(Fraction(1), Fraction(row.percent, 100) * days * 86_400 / row.long)
+        of_both = [within(each) for each in (row.long, row.short)]
+        over = all(
+            of and Fraction(sum(of), len(of)) >= rate * (1 - Fraction(str(target)))
+            for of in of_both
+        )
+        enough = sum(of_both[0]) >= max(1, least)
+        assert (told.over, told.guard, told.holds) == (over, enough, over and enough)
+        assert (told.long.bad, told.long.total) == counted[row.long]
+        if not of_both[1] and told.reachable:
+            assert "Not enough data: no runs in the last" in told.words
+    held = [row for row, told in zip(TABLE, found, strict=True) if told.holds]
+    assert held_rows(terms, windows(counted)) == held
+
+
+def test_two_slow_runs_call_nobody_and_a_slowdown_does() -> None:
+    terms = objective(kind=LATENCY, source=CHECKS, min_bad=3, threshold_ms=300.0)
+    # A run each 30 s: two of an hour's 120, and of the last five minutes' ten, are 16.7 times too many.
+    hiccup = dict.fromkeys(WINDOWS, (2, 120)) | {300: (2, 10)}
+    found = burning(terms, windows(hiccup))
+    assert (found[0].over, found[0].guard, found[0].holds) == (True, False, False)
+    assert found[0].words == (
+        "At 14.4 or faster, but held back: 2 runs too slow in the last 1 h, and 3 runs are needed. "
+        "Burns at 16.7 (1.67 %: 2 of 120 runs too slow, last 1 h) and burns at 200 (20 %: 2 of "
+        "10 runs too slow, last 5 min)."
+    )
+    assert burning(terms, windows(hiccup | {3_600: (3, 120)}))[0].holds
+
+
+def test_a_budget_of_less_than_one_run_tells_nothing() -> None:
+    terms = objective(kind=LATENCY, source=CHECKS, threshold_ms=300.0)
+    found = spending(terms, Count(1, 999))
+    assert (found.enough, found.left, found.gone) == (False, None, False)
+    found = spending(terms, Count(1, 4_000))
+    assert (found.enough, found.left, found.bad) == (True, pytest.approx(0.75), 1)
+
+
 def test_the_table_of_30_days_is_that_of_the_workbook() -> None:
     assert [(row.severity, row.rate(30), row.long, row.short) for row in TABLE] == [
         (PAGE, 14.4, HOUR, 300), (PAGE, 6.0, 6 * HOUR, 1_800), (TICKET, 1.0, 72 * HOUR, 6 * HOUR),

@@ -10,7 +10,7 @@ from django.test import Client
 
 from analytics.models import Slo
 from analytics.selectors.slos import slo_figures
-from tests.analytics.slos.scenes import NOW, fleet, known, slo
+from tests.analytics.slos.scenes import NOW, fleet, known, probed, slo
 from tests.queries import pinned, queries_of
 
 pytestmark = pytest.mark.usefixtures("store")
@@ -65,6 +65,48 @@ def test_the_page_of_one_says_which_rows_hold_and_why(viewer: Client, still: dat
     assert "maintenance and time of which nothing is known are not counted" in of_time
     assert "Change</a>" not in text
     assert viewer.get("/slos/01890a5d-ac96-774b-bcce-b302099a8057").status_code == 404
+
+
+def test_objectives_of_runs_say_so_everywhere(viewer: Client, still: datetime) -> None:
+    _, row = probed(still)
+    listed = page(viewer, "/slos")
+    for words in (
+        "99 % of runs within 300 ms over 30 d",
+        "24 of 120, last 1 h",
+        "by checks",
+        " probes",
+    ):
+        assert words in listed, words
+    text = page(viewer, f"/slos/{row.id}")
+    for words in (
+        "Runs of its critical checks that took longer than 325 ms are too slow",
+        "those between 300 ms and 325 ms cannot be told apart", "3 bad runs in the long window",
+        "24 too slow of 29 allowed, 2,880 runs, last 30 d", "29 runs", "Holds: page",
+        "At 14.4 or faster: burns at 20 (20 %: 24 of 120 runs too slow, last 1 h)",
+        "runs of its critical checks", " probes",
+    ):  # fmt: skip
+        assert words in text, words
+    days = viewer.get(f"/charts/slo-budget.json?slo={row.id}").json()["data"]
+    assert sum(each or 0 for each in days[0]["y"]) == pytest.approx(100 * 24 / 28.8, abs=0.01)
+    assert any("runs" in each for each in days[0]["text"])
+
+
+def test_an_objective_of_runs_is_set_by_the_form(operator: Client, still: datetime) -> None:
+    probed(still)
+    form = page(operator, "/slos/new?service=search")
+    assert "its critical checks" in form
+    assert "more runs than two of each check" in form
+    given = {
+        "service": "search", "kind": "latency", "source": "checks", "objective": "99",
+        "window_days": "7", "threshold_ms": "", "min_bad": "", "next": "",
+    }  # fmt: skip
+    for threshold, words in (("", "on a run is too slow"), ("10000", "give up after 10 s")):
+        wrong = operator.post("/slos/new", given | {"threshold_ms": threshold})
+        assert (wrong.status_code, words in wrong.content.decode()) == (422, True)
+    assert operator.post("/slos/new", given | {"threshold_ms": "250"}).status_code == 302
+    row = Slo.objects.get(window_days=7)
+    assert (row.source, row.kind, row.min_bad, row.threshold_ms) == ("checks", "latency", 3, 250.0)
+    assert "Guard, bad runs" in page(operator, f"/slos/{row.id}/edit")
 
 
 def test_the_chart_holds_what_its_table_says(viewer: Client, still: datetime) -> None:
@@ -126,6 +168,7 @@ def test_the_screens_take_their_pinned_number_of_queries_whatever_they_show(
     with time_machine.travel(NOW):
         rows = fleet(NOW)
         places = {"slo": rows["burning"].id, "checked": rows["checks"].id}
+        places["probed"] = probed(NOW)[1].id
         assert {line: queries_of(viewer, line.format(**places)) for line in lines} == lines
         for number in range(5):
             slo(f"more-{number}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -12,13 +13,13 @@ from django.test import Client
 
 from analytics.models import Slo
 from analytics.services.slos import slo_change, slo_create, slo_defaults_make, slo_delete
-from health.models import Service
+from health.models import Check, Service
 from resilience_site.config import config
 from resilience_site.core import journal
 from resilience_site.core.audit import Actor
 from resilience_site.core.models import AuditEntry
 from resilience_site.core.problems import Conflict, Invalid, NotFound
-from tests.analytics.slos.scenes import DAY, HOUR, NOW, calls, known, slo
+from tests.analytics.slos.scenes import DAY, HOUR, NOW, calls, known, probed, slo
 from tests.health.availability.fleet import make_check
 
 pytestmark = pytest.mark.usefixtures("store")
@@ -76,7 +77,7 @@ def test_an_objective_is_set_audited_and_told() -> None:
         ({"kind": ["latency"]}, "kind", "availability or latency"),
         ({"source": "logs"}, "source", "traces or checks"),
         ({"kind": "latency"}, "threshold_ms", "how many milliseconds"),
-        ({"kind": "latency", "source": "checks", "threshold_ms": 3}, "source", "by traces"),
+        ({"kind": "latency", "source": "checks"}, "threshold_ms", "milliseconds on a run"),
         ({"threshold_ms": 300}, "threshold_ms", "Only an objective of latency"),
         ({"kind": "latency", "threshold_ms": 0}, "threshold_ms", "from 0.1"),
         ({"min_bad": -1}, "min_bad", "from 0"),
@@ -141,7 +142,41 @@ def test_the_source_and_the_guard_follow_what_the_service_has() -> None:
     of_checks = create(service="store")
     assert (of_checks.source, of_checks.min_bad) == ("checks", 90)
     assert create(service="web").source == "traces"
-    assert create(service="store", kind="latency", threshold_ms=9).source == "traces"
+    of_runs = create(service="store", kind="latency", threshold_ms=9)
+    assert (of_runs.source, of_runs.min_bad) == ("checks", 3)
+    assert create(service="web", kind="latency", threshold_ms=9).source == "traces"
+    assert create(service="new", kind="latency", threshold_ms=9).source == "traces"
+
+
+def test_the_guard_of_runs_is_more_than_two_rounds_of_all_checks() -> None:
+    for number in range(4):
+        make_check(f"c{number}", service="store", critical=number < 3, enabled=number != 1)
+    given = {"service": "store", "kind": "latency", "source": "checks", "threshold_ms": 9}
+    assert create(**given).min_bad == 5
+    assert create(**given, window_days=7, min_bad=0).min_bad == 0
+
+
+def test_a_threshold_that_no_run_can_exceed_is_refused() -> None:
+    given = {"service": "store", "kind": "latency", "source": "checks"}
+    # Without a check nobody knows how long one will wait.
+    create(**given, threshold_ms=60_000.0)
+    make_check("pg", service="store")
+    beside = make_check("slow", service="store", critical=False)
+    Check.objects.filter(id=beside.id).update(timeout_seconds=60)
+    # Runs are too slow from the bound of their bucket on, which is above the checks' 10 s.
+    for threshold in (60_001.0, 10_000.0, 9_900.0):
+        with pytest.raises(Invalid) as caught:
+            create(**given, threshold_ms=threshold)
+        assert [each.field for each in caught.value.errors] == ["threshold_ms"]
+        assert "the critical checks give up after 10 s" in caught.value.detail
+    row = create(**given, threshold_ms=9_000.0)
+    with pytest.raises(Invalid):
+        slo_change(slo_id=row.id, changes={"threshold_ms": 20_000.0}, actor=ANN, now=NOW)
+    assert create(service="store", kind="latency", source="traces", threshold_ms=60_000.0)
+    # One that was fine when it was set can be changed otherwise.
+    Check.objects.update(timeout_seconds=1)
+    changed = slo_change(slo_id=row.id, changes={"objective": 0.9}, actor=ANN, now=NOW)
+    assert (changed.objective, changed.threshold_ms) == (0.9, 9_000.0)
 
 
 # --- Of its own accord ---------------------------------------------------------------------------
@@ -227,6 +262,32 @@ def test_the_api_sets_reads_changes_and_deletes(operator: Client, viewer: Client
     assert operator.delete(f"/api/v1/{path}?reason=gone").status_code == 204
     assert operator.get(f"/api/v1/{path}").status_code == 404
     assert operator.delete(f"/api/v1/{path}").status_code == 404
+
+
+def test_the_api_takes_and_tells_an_objective_of_runs(operator: Client, still: datetime) -> None:
+    probed(still, "search")
+    body = {
+        "service": "search", "kind": "latency", "source": "checks", "objective": 0.95,
+        "threshold_ms": 300, "window_days": 7,
+    }  # fmt: skip
+    made = send(operator, "post", "slos", body)
+    assert made.status_code == 201, made.content
+    told = made.json()
+    assert {name: told[name] for name in body} == body
+    assert (told["unit"], told["min_bad"]) == ("runs", 3)
+    assert told["counted_slow_from_ms"] == pytest.approx(324.94, abs=0.01)
+    assert (told["bad"], told["total"], told["allowed"]) == (24, 2_880, pytest.approx(144))
+    assert told["budget_left"] == pytest.approx(1 - 24 / 144)
+    (hour,) = [each for each in told["burn_rates"] if each["window_seconds"] == 3_600]
+    assert (hour["bad"], hour["total"], hour["rate"]) == (24, 120, pytest.approx(4))
+    for wrong, field in (
+        ({"threshold_ms": None}, "threshold_ms"), ({"threshold_ms": 10_000}, "threshold_ms"),
+        ({"kind": "availability"}, "threshold_ms"), ({"min_bad": 1.5}, "min_bad"),
+    ):  # fmt: skip
+        answer = send(operator, "post", "slos", body | {"window_days": 30} | wrong)
+        assert answer.status_code == 422, answer.content
+        assert [each["field"] for each in answer.json()["errors"]] == [f"body.{field}"]
+    assert send(operator, "put", f"slos/{told['id']}", {"source": "traces"}).status_code == 422
 
 
 def test_the_api_names_what_is_wrong(operator: Client) -> None:

@@ -168,6 +168,9 @@ def test_where_the_results_of_a_cut_hour_are_gone_its_runs_count_at_its_beginnin
     assert counts(SLOW, bounds) == [(1, 3), (2, 3), (3, 6)]
     results_forgotten()
     assert counts(SLOW, bounds) == [(3, 6), (0, 0), (3, 6)]
+    # The same where its hours are to be summed up again.
+    CheckStatus.objects.update(hours_from=NOON)
+    assert counts(SLOW, bounds) == [(3, 6), (0, 0), (3, 6)]
 
 
 def test_maintenance_that_is_planned_for_the_past_is_taken_out_and_put_back() -> None:
