@@ -90,6 +90,26 @@ class ErrorRollupAdmin(RollupAdmin):
     search_fields = ["service__exact"]
 
 
+@admin.register(models.LateFigure)
+class LateFigureAdmin(BigTableAdmin):
+    list_display = ["known_from", "minute", "service", "kind", "calls", "errors"]
+    list_filter = ["kind"]
+    search_fields = ["service__exact"]
+    ordering = ["-known_from"]
+
+
+@admin.register(models.ChainOnset)
+class ChainOnsetAdmin(RollupAdmin):
+    list_display = ["minute", "service", "chains", "known_from"]
+    search_fields = ["service__exact"]
+
+
+@admin.register(models.FormerSlo)
+class FormerSloAdmin(ReadOnlyAdmin):
+    list_display = ["slo", "since", "until", "objective", "window_days", "threshold_ms", "enabled"]
+    ordering = ["-until"]
+
+
 @admin.register(models.IngestRollup)
 class IngestRollupAdmin(RollupAdmin):
     list_display = ["minute", "signal", "outcome", "reason", "items", "requests"]

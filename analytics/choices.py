@@ -142,6 +142,13 @@ class SloOrigin(models.TextChoices):
     PERSON = "person", "a person"
 
 
+class LateKind(models.TextChoices):
+    """What came late."""
+
+    CALLS = "calls", "calls"
+    ERRORS = "errors", "errors"
+
+
 class NameKind(models.TextChoices):
     """What senders name, and of which a bounded number is kept apart."""
 

@@ -110,7 +110,7 @@ class RuleTrialOut(Schema):
     firing_seconds: float = Field(description="Of all alerts together, within the range")
     fault: str = Field(description="Which of its texts failed, empty for none")
     notes: list[str] = Field(
-        description="Why alerts that fired in the range may have been others: figures that came "
-        "late, objectives or the rule itself changed since"
+        description="Why alerts that fired in the range may have been others: the rule was "
+        "changed since, or what came late is not known any more"
     )
     alerts: list[TriedAlertOut]

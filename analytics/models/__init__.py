@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analytics.models.anomalies import Anomaly, DetectorState
-from analytics.models.chains import ChainPending, CorrelationChain
+from analytics.models.chains import ChainOnset, ChainPending, CorrelationChain
 from analytics.models.errors import ErrorEvent, ErrorPattern, PatternRelease, StackTrace
 from analytics.models.forecasts import Exhaustion, Forecast
 from analytics.models.hours import (
@@ -13,6 +13,7 @@ from analytics.models.hours import (
     ErrorTotal,
     FigureHour,
 )
+from analytics.models.late import LateFigure
 from analytics.models.logs import LogRecord, LogRollup, LogTemplate
 from analytics.models.metrics import MetricRollup, MetricRollupHour, MetricSeries, MetricStream
 from analytics.models.names import CallName, FoldedName
@@ -36,6 +37,7 @@ from analytics.models.rollups import (
     PeerAlias,
 )
 from analytics.models.silences import ServiceSilence
+from analytics.models.slo_terms import FormerSlo
 from analytics.models.slos import Slo
 from analytics.models.spans import Span
 
@@ -45,6 +47,7 @@ __all__ = [
     "CallName",
     "CallRollup",
     "CallRollupHour",
+    "ChainOnset",
     "ChainPending",
     "CorrelationChain",
     "DetectorState",
@@ -61,7 +64,9 @@ __all__ = [
     "FigureHour",
     "FoldedName",
     "Forecast",
+    "FormerSlo",
     "IngestRollup",
+    "LateFigure",
     "LogRecord",
     "LogRollup",
     "LogTemplate",

@@ -46,6 +46,22 @@ class CorrelationChain(models.Model):
         return self.trace_id or self.correlation_id
 
 
+class ChainOnset(models.Model):
+    """Chains as they were first seen: the minute of their start and the service of their root
+    cause, counted at ends of minutes from `known_from` on. What becomes of a chain later, when its
+    start moves or it turns out to be part of another, changes nothing of it.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    known_from = models.DateTimeField()
+    service = models.TextField()
+    minute = models.DateTimeField(db_index=True)
+    chains = models.IntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.minute} {self.service}"
+
+
 class ChainPending(models.Model):
     """A trace or correlation id with something new in it, due to be chained (again)."""
 

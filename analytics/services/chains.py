@@ -25,6 +25,8 @@ from analytics.selectors.chain_queue import (
 )
 from analytics.selectors.chains import correlation_chain_near
 from analytics.services import copying
+from analytics.services.arrivals import Arrival
+from analytics.services.chain_onsets import onsets_note
 from resilience_site.config import config
 from resilience_site.core import journal, partitions
 
@@ -53,6 +55,7 @@ def chains_build(*, now: datetime, limit: int = BATCH) -> int:
     if not config.error_correlation_enabled:
         return 0
     partitions.ensure(CHAINS, now, now)
+    arrival = Arrival(now)
     with transaction.atomic():
         if not _alone():
             return 0
@@ -60,8 +63,8 @@ def chains_build(*, now: datetime, limit: int = BATCH) -> int:
         if not due:
             return 0
         today = now.date()
-        written = _build_traces([d for d in due if d.trace_id], today, now)
-        written += _build_correlations([d for d in due if not d.trace_id], today, now)
+        written = _build_traces([d for d in due if d.trace_id], today, arrival)
+        written += _build_correlations([d for d in due if not d.trace_id], today, arrival)
         _settle_later(due, now)
         chains_announce(written)
     return len(due)
@@ -85,7 +88,7 @@ def _take(now: datetime, limit: int) -> list[Due]:
         return [Due(*row) for row in cursor.fetchall()]
 
 
-def _build_traces(due: Sequence[Due], today: date, now: datetime) -> list[CorrelationChain]:
+def _build_traces(due: Sequence[Due], today: date, arrival: Arrival) -> list[CorrelationChain]:
     due = _without_complete(due, today)
     if not due:
         return []
@@ -99,9 +102,9 @@ def _build_traces(due: Sequence[Due], today: date, now: datetime) -> list[Correl
             continue
         key = known.get(trace_id) or KnownChain(_chain_id("trace", trace_id), today)
         correlation = next((t.correlation_id for t in own.told.values() if t.correlation_id), "")
-        chains.append(_summary(own, ChainKind.TRACE, key, trace_id, correlation, now))
+        chains.append(_summary(own, ChainKind.TRACE, key, trace_id, correlation, arrival.at))
         _name_operations(own)
-    chains_write(chains)
+    chains_write(chains, arrival)
     return chains
 
 
@@ -119,7 +122,9 @@ def _without_complete(due: Sequence[Due], today: date) -> Sequence[Due]:
     return [d for d in due if d.trace_id not in complete]
 
 
-def _build_correlations(due: Sequence[Due], today: date, now: datetime) -> list[CorrelationChain]:
+def _build_correlations(
+    due: Sequence[Due], today: date, arrival: Arrival
+) -> list[CorrelationChain]:
     window = timedelta(minutes=config.error_correlation_window_minutes)
     chains: dict[UUID, CorrelationChain] = {}
     for entry in sorted(due, key=lambda d: d.occurred_at):
@@ -134,8 +139,8 @@ def _build_correlations(due: Sequence[Due], today: date, now: datetime) -> list[
             chain = KnownChain(existing.id, existing.opened_on)
         else:
             chain = KnownChain(_chain_id("correlation", f"{key}\0{found.errors[0].id}"), today)
-        chains[chain.id] = _summary(found, ChainKind.CORRELATION, chain, "", key, now)
-        chains_write([chains[chain.id]])
+        chains[chain.id] = _summary(found, ChainKind.CORRELATION, chain, "", key, arrival.at)
+        chains_write([chains[chain.id]], arrival)
     return list(chains.values())
 
 
@@ -203,9 +208,10 @@ ON CONFLICT (opened_on, id) DO UPDATE SET
 """
 
 
-def chains_write(chains: Sequence[CorrelationChain]) -> None:
+def chains_write(chains: Sequence[CorrelationChain], arrival: Arrival) -> None:
     """Store summaries, in place of what was stored of the same chains."""
     if chains:
+        onsets_note(chains, arrival)
         rows = [{name: getattr(each, name) for name in _TYPES} for each in chains]
         with connection.cursor() as cursor:
             cursor.execute(_UPSERT, [copying.jsonb(rows)])

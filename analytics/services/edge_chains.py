@@ -24,6 +24,7 @@ from analytics.selectors.chains import MAX_ERRORS
 from analytics.selectors.errors import errors_get
 from analytics.selectors.loose_errors import edge_chains_of, loose_errors, service_onsets
 from analytics.selectors.rollups import edge_list
+from analytics.services.arrivals import Arrival
 from analytics.services.chains import chains_announce, chains_write
 from resilience_site.config import config
 from resilience_site.core import partitions
@@ -44,6 +45,7 @@ def edge_chains_build(*, now: datetime) -> int:
     """
     if not config.error_correlation_enabled:
         return 0
+    arrival = Arrival(now)
     window = timedelta(minutes=config.error_correlation_window_minutes)
     # Twice the window, so that what may still grow is seen whole.
     errors = loose_errors(TimeRange(now - 2 * window - _AHEAD, now + _AHEAD))
@@ -72,7 +74,7 @@ def edge_chains_build(*, now: datetime) -> int:
             if not cursor.fetchone()[0]:
                 return 0
         written = [row for each in found if (row := _row(each, edges, now)) is not None]
-        chains_write(written)
+        chains_write(written, arrival)
         chains_announce(written)
     return len(written)
 

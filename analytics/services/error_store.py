@@ -13,6 +13,7 @@ from analytics.choices import ErrorSource
 from analytics.domain.errors import ErrorRecord, as_stack_words_it, time_uuid_hex
 from analytics.domain.fingerprints import Fingerprint
 from analytics.services import copying, patterns, rollups
+from analytics.services.arrivals import Arrival
 from analytics.services.copying import NULL, Clock
 from analytics.services.grouping import Grouper, Stack, frames_document
 from resilience_site.config import config
@@ -126,8 +127,8 @@ def write_stacks(
     return new
 
 
-def count_errors(errors: Sequence[PreparedError], sign: int = 1) -> None:
-    """Add the errors to their per-minute counts (take them away with a sign of -1)."""
+def count_errors(errors: Sequence[PreparedError], arrival: Arrival) -> None:
+    """Add the errors to their per-minute counts."""
     counts: dict[tuple[int, str, str], int] = {}
     for error in errors:
         key = (
@@ -135,11 +136,11 @@ def count_errors(errors: Sequence[PreparedError], sign: int = 1) -> None:
             error.record.resource.service,
             str(error.group.key) if error.group else UNGROUPED,
         )
-        counts[key] = counts.get(key, 0) + sign
-    rollups.write_error_counts(counts)
+        counts[key] = counts.get(key, 0) + 1
+    rollups.write_error_counts(counts, arrival)
 
 
-def replace_status_errors(keys: Sequence[StoredKey]) -> None:
+def replace_status_errors(keys: Sequence[StoredKey], arrival: Arrival) -> None:
     """Take back mere span statuses which a log record has explained since."""
     if not keys:
         return
@@ -155,7 +156,7 @@ def replace_status_errors(keys: Sequence[StoredKey]) -> None:
     for minute, service, pattern_id in removed:
         key = (int(minute.timestamp()) // 60, service, str(pattern_id or UNGROUPED))
         counts[key] = counts.get(key, 0) - 1
-    rollups.write_error_counts(counts)
+    rollups.write_error_counts(counts, arrival)
     patterns.patterns_discount(counts={key[2]: value for key, value in counts.items()})
 
 

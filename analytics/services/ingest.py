@@ -25,6 +25,7 @@ from analytics.services import (
     same_failure,
     span_rows,
 )
+from analytics.services.arrivals import Arrival
 from analytics.services.call_names import CallNames
 from analytics.services.catalogue import Catalogue
 from analytics.services.error_store import PreparedError, SeenStacks
@@ -147,7 +148,7 @@ def store_spans(decoded: Decoded, *, received_at: datetime) -> StoreResult:
 
     Raises `django.db.OperationalError` and its kind when the store is down: nothing was stored.
     """
-    window = TimeWindow(received_at)
+    window, arrival = TimeWindow(received_at), Arrival(received_at)
     spans: list[SpanRecord] = [s for s in decoded.items if window.accepts(s.start_ns, s.end_ns)]
     spans, folded = memory.services.fold(spans, received_at)
     rejections = [*decoded.rejections, *window.rejections(), *folded]
@@ -189,7 +190,7 @@ def store_spans(decoded: Decoded, *, received_at: datetime) -> StoreResult:
             folds,
             received_at,
         )
-        figures = rollups.CallFigures(names)
+        figures = rollups.CallFigures(names, arrival)
         for span in fresh:
             figures.add(span)
         waiting, aliases = edges.edges_collect(fresh, peers, figures)
@@ -198,7 +199,7 @@ def store_spans(decoded: Decoded, *, received_at: datetime) -> StoreResult:
         warnings = [*pattern_room.warnings_of(novel), *folds.warnings()]
         result = StoreResult(len(fresh), len(spans) - len(fresh), [*rejections, *warnings])
         finish(
-            Signal.TRACES, result, novel, [s.resource for s in fresh], received_at,
+            Signal.TRACES, result, novel, [s.resource for s in fresh], arrival,
             before_journal=figures.write, aliases=aliases, folds=folds,
             others=lambda: edges_tell(figures, received_at),
         )  # fmt: skip
@@ -262,7 +263,7 @@ def finish(
     result: StoreResult,
     errors: Sequence[PreparedError],
     resources: Sequence[Resource],
-    received_at: datetime,
+    arrival: Arrival,
     *,
     before_journal: Callable[[], None] = lambda: None,
     others: Callable[[], list[journal.Entry]] = list,
@@ -272,11 +273,12 @@ def finish(
     """Count a request and tell the journal, last in its transaction: rows that many requests
     update are held for the shortest time that way. `others` are those that listen to telemetry,
     `folds` what had no room under its own name."""
+    received_at = arrival.at
     edges.aliases_write(aliases or set(), received_at)
     folds = folds or Folds()
     new_services, new_releases = _observe(resources, received_at, folds)
     before_journal()
-    error_store.count_errors(errors)
+    error_store.count_errors(errors, arrival)
     touched = patterns.patterns_count(errors, received_at)
     folds.write(received_at)
     count_ingest(signal, result, received_at)

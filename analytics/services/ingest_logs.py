@@ -14,6 +14,7 @@ from analytics.domain.telemetry import Decoded, LogRecord
 from analytics.models import partitions as tables
 from analytics.selectors.name_limits import most_of
 from analytics.services import copying, error_store, log_rows, pattern_room, same_failure
+from analytics.services.arrivals import Arrival
 from analytics.services.catalogue import Catalogue
 from analytics.services.error_store import PreparedError
 from analytics.services.folds import Folds
@@ -54,7 +55,7 @@ def store_logs(decoded: Decoded, *, received_at: datetime) -> StoreResult:
     Raises `django.db.OperationalError` and its kind when the store is down: nothing was stored.
     """
     received_ns = int(received_at.timestamp() * 1e9)
-    window = TimeWindow(received_at)
+    window, arrival = TimeWindow(received_at), Arrival(received_at)
     records: list[LogRecord] = [
         record
         for record in decoded.items
@@ -89,12 +90,12 @@ def store_logs(decoded: Decoded, *, received_at: datetime) -> StoreResult:
         novel = errors if new_batch else [e for e in errors if e.id not in loose_errors]
         if novel:
             # As late as can be: batches with failures of the same service wait from here on.
-            novel = _without_told(novel)
+            novel = _without_told(novel, arrival)
         novel = write_errors(novel, received_at, direct=direct)
         warnings = [*pattern_room.warnings_of(novel), *folds.warnings()]
         result = StoreResult(len(fresh), len(logs) - len(fresh), [*rejections, *warnings])
         finish(
-            Signal.LOGS, result, novel, [log.record.resource for log in fresh], received_at,
+            Signal.LOGS, result, novel, [log.record.resource for log in fresh], arrival,
             before_journal=lambda: log_rows.write_log_counts(fresh, template_ids), folds=folds,
             others=lambda: taps.deliver_events(_events(fresh), received_at) if tapped else [],
         )  # fmt: skip
@@ -125,10 +126,10 @@ def _error_ids(logs: list[PreparedLog]) -> set[str]:
     return {time_uuid_hex(error.occurred_ns, error.key) for error in found}
 
 
-def _without_told(errors: list[PreparedError]) -> list[PreparedError]:
+def _without_told(errors: list[PreparedError], arrival: Arrival) -> list[PreparedError]:
     same_failure.lock_services(errors, exclusive=True)
     novel, replaced = same_failure.without_told_by_spans(errors)
-    error_store.replace_status_errors(replaced)
+    error_store.replace_status_errors(replaced, arrival)
     return novel
 
 

@@ -13,6 +13,7 @@ from analytics.domain.streams import Growth, Total, growth
 from analytics.domain.telemetry import Decoded, MetricPoint, Rejection
 from analytics.models import partitions as tables
 from analytics.selectors.name_limits import most_of
+from analytics.services.arrivals import Arrival
 from analytics.services.folds import Folds
 from analytics.services.ingest import (
     StoreResult,
@@ -96,7 +97,7 @@ def store_metrics(decoded: Decoded, *, received_at: datetime) -> StoreResult:
         stored = len(points) if fresh else 0
         result = StoreResult(stored, len(points) - stored, [*rejections, *warnings])
         finish(
-            Signal.METRICS, result, [], [point.resource for point in points], received_at,
+            Signal.METRICS, result, [], [point.resource for point in points], Arrival(received_at),
             before_journal=lambda: figures.write(received_at), folds=folds,
             others=lambda: taps.deliver_points(heard, received_at) if heard else [],
         )  # fmt: skip

@@ -23,6 +23,7 @@ from analytics.domain.errors import (
 from analytics.domain.posted_errors import PostedError, storable
 from analytics.domain.telemetry import Rejection, Resource
 from analytics.services import copying, error_store
+from analytics.services.arrivals import Arrival
 from analytics.services.ingest import (
     StoreResult,
     TimeWindow,
@@ -62,7 +63,7 @@ def store_posted_errors(
     """
     errors = [storable(error) for error in errors]
     received_ns = int(received_at.timestamp() * 1e9)
-    window = TimeWindow(received_at)
+    window, arrival = TimeWindow(received_at), Arrival(received_at)
     reasons: dict[int, str] = {}
     for index, error in enumerate(errors):
         if reason := window.refusal(error.occurred_ns or received_ns):
@@ -94,7 +95,7 @@ def store_posted_errors(
         novel = write_errors([e for e in prepared if e.id in wanted], received_at, direct=direct)
         refused = [*rejections, *window.rejections(), *folded]
         result = StoreResult(len(novel), len(taken) - len(novel), refused)
-        finish(Signal.ERRORS, result, novel, [e.record.resource for e in novel], received_at)
+        finish(Signal.ERRORS, result, novel, [e.record.resource for e in novel], arrival)
         final = [UUID(hex_) if hex_ else None for hex_ in ids]
         return PostedResult(final, result.stored, result.duplicates, result.rejections, reasons)
 

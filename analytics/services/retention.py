@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 
+from analytics.models.late import LATE_KEPT
 from analytics.models.partitions import error_retention, hour_retention
 from analytics.services import receipts
 from analytics.services.figure_hours import chain_hours_sum
@@ -68,6 +69,9 @@ def _prune(now: datetime) -> dict[str, int]:
         # Who calls whom is drawn from the hours.
         ("analytics_peeralias", "updated_at"): now - hour_retention(),
         ("analytics_edgesighting", "told_at"): now - hour_retention(),
+        ("analytics_chainonset", "minute"): oldest,
+        ("analytics_latefigure", "known_from"): now - LATE_KEPT,
+        ("analytics_formerslo", "until"): now - LATE_KEPT,
         ("analytics_sign", "minute"): learnt,
         ("analytics_observedfailure", "at"): learnt,
         ("analytics_prediction", "due_at"): learnt,

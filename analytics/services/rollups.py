@@ -11,6 +11,8 @@ from django.db import connection
 from analytics.domain.errors import STATUS_ERROR
 from analytics.domain.histogram import bucket, empty
 from analytics.domain.telemetry import SpanRecord
+from analytics.services import late_figures
+from analytics.services.arrivals import Arrival
 from analytics.services.call_names import Named
 
 MINUTE_NS = 60_000_000_000
@@ -53,8 +55,9 @@ def minute_of(time_ns: int) -> datetime:
 class CallFigures:
     """The call and edge rollups of one batch of spans, under the names that there is room for."""
 
-    def __init__(self, names: Named) -> None:
+    def __init__(self, names: Named, arrival: Arrival | None = None) -> None:
         self._names = names
+        self._arrival = arrival
         self.calls: dict[tuple[int, str, str, int], Figures] = {}
         self.edges: dict[tuple[int, str, str, str], Figures] = {}
 
@@ -99,20 +102,40 @@ class CallFigures:
 
     def write(self) -> None:
         """Add the counts to the tables, in key order so that two writers never deadlock."""
-        _upsert("analytics_callrollup", _CALL_KEY, self.calls)
+        if self.calls:
+            self._write_calls()
         _upsert("analytics_edgerollup", _EDGE_KEY, self.edges)
+
+    def _write_calls(self) -> None:
+        """Calls that came late lie in the oldest minutes, so that the order of keys stays."""
+        known = self._arrival.known_from() if self._arrival else None
+        late, prompt = late_figures.parted(self.calls, known)
+        _upsert("analytics_callrollup", _CALL_KEY, late, "0", _LATE)
+        _upsert("analytics_callrollup", _CALL_KEY, prompt, "NULL", _PROMPT)
+        if known is not None:
+            totals = {key[:2]: figures.row() for key, figures in late.items() if not key[2]}
+            late_figures.late_calls_write(totals, known)
 
 
 _CALL_KEY = {"service": "text", "operation": "text", "kind": "smallint"}
 _EDGE_KEY = {"caller": "text", "callee": "text", "via": "text"}
+# The longest call of those that came in time is kept apart, once others came after them.
+_LATE = "COALESCE(t.prompt_max_ns, t.duration_max_ns)"
+_PROMPT = (
+    "CASE WHEN t.prompt_max_ns IS NOT NULL "
+    "THEN GREATEST(t.prompt_max_ns, excluded.duration_max_ns) END"
+)
 _FIGURES = {
     "calls": "bigint", "errors": "bigint", "duration_ns": "bigint", "duration_max_ns": "bigint",
     "buckets": "text",
 }  # fmt: skip
 
 
-def _upsert(table: str, key: dict[str, str], figures: dict[Any, Figures]) -> None:
-    """Add up all rows by one statement: the server plans it once, and answers once."""
+def _upsert(
+    table: str, key: dict[str, str], figures: dict[Any, Figures], first: str = "", then: str = ""
+) -> None:
+    """Add up all rows by one statement: the server plans it once, and answers once. `first` and
+    `then` say the longest of the timely calls, of a row that is new and of one that is there."""
     if not figures:
         return
     rows = [
@@ -122,11 +145,12 @@ def _upsert(table: str, key: dict[str, str], figures: dict[Any, Figures]) -> Non
     types = {"minute": "timestamptz", **key, **_FIGURES}
     names, columns = ", ".join(key), ", ".join(types)
     arrays = ", ".join(f"%s::{each}[]" for each in types.values())
+    prompt = ", prompt_max_ns" if first else ""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            INSERT INTO {table} AS t ({columns})
-            SELECT {columns.removesuffix("buckets")} buckets::integer[]
+            INSERT INTO {table} AS t ({columns}{prompt})
+            SELECT {columns.removesuffix("buckets")} buckets::integer[]{first and f", {first}::bigint"}
             FROM unnest({arrays}) AS rows ({columns})
             ON CONFLICT (minute, {names}) DO UPDATE SET
                 calls = t.calls + excluded.calls,
@@ -134,13 +158,15 @@ def _upsert(table: str, key: dict[str, str], figures: dict[Any, Figures]) -> Non
                 duration_ns = t.duration_ns + excluded.duration_ns,
                 duration_max_ns = GREATEST(t.duration_max_ns, excluded.duration_max_ns),
                 buckets = analytics_add_buckets(t.buckets, excluded.buckets),
-                changed_at = excluded.changed_at
+                changed_at = excluded.changed_at{prompt and f"{prompt} = {then}"}
             """,
             [list(column) for column in zip(*rows, strict=True)],
         )
 
 
-def write_error_counts(counts: dict[tuple[int, str, str], int]) -> None:
+def write_error_counts(
+    counts: dict[tuple[int, str, str], int], arrival: Arrival | None = None
+) -> None:
     """Add errors per (minute since the epoch, service, pattern id); negative counts take away."""
     if not counts:
         return
@@ -158,6 +184,10 @@ def write_error_counts(counts: dict[tuple[int, str, str], int]) -> None:
                 [counts[key] for key in keys],
             ],
         )
+    known = arrival.known_from() if arrival else None
+    late, _ = late_figures.parted(counts, known)
+    if known is not None:
+        late_figures.late_errors_write(late, known)
 
 
 def write_ingest_counts(rows: Iterable[tuple[datetime, str, str, str, int, int]]) -> None:

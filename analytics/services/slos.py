@@ -19,6 +19,7 @@ from analytics.choices import SloKind, SloOrigin, SloSource
 from analytics.models import Slo
 from analytics.selectors.series import known_longest
 from analytics.selectors.slos import slo_list
+from analytics.services.former_slos import former_keep
 from analytics.services.slo_fields import (
     CHANGEABLE,
     LEAST_CALLS,
@@ -310,6 +311,7 @@ def _same_check(row: Slo) -> None:
 
 
 def _save(row: Slo, actor: Actor, now: datetime) -> None:
+    former_keep(row, now)
     row.version += 1
     row.changed_at, row.changed_by = now, actor.name
     row.save()

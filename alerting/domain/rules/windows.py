@@ -58,6 +58,11 @@ class Windows:
         """Everything."""
         return _total(self._parts(end - self.width, end))
 
+    def within(self, end: datetime) -> Iterator[tuple[datetime, Sums]]:
+        """Its minutes, one by one."""
+        first, last = bisect_left(self._at, end - self.width), bisect_left(self._at, end)
+        return ((at, self._minutes[at]) for at in self._at[first:last])
+
     def _parts(self, since: datetime, until: datetime) -> Iterator[Sums]:
         at = since
         while at < until:

@@ -23,13 +23,15 @@ from alerting.models import AlertRule
 from alerting.selectors.rule_entries import entries_within
 from alerting.selectors.rule_figures import readings_within
 from alerting.services.rules.machines import Machine
+from analytics.domain.known import JUDGED_AFTER
 
 # What is due by itself, such as the end of a quiet time, waits so long for entries that are being
 # written; entries themselves do not wait.
 ENTRIES_SETTLE: Final = timedelta(seconds=10)
-# The figures of a minute are looked at once, so long after its end: most of what belongs to it
-# has come by then. Figures that come later are in the history, not in the alerts of their time.
-FIGURES_SETTLE: Final = timedelta(seconds=120)
+# The figures of a minute are looked at once, so long after its end or later: most of what belongs to
+# it has come by then. What comes later counts from the ends of minutes on that know of it, whenever
+# those are looked at.
+FIGURES_SETTLE: Final = JUDGED_AFTER
 # Where the journal begins at the latest.
 JOURNAL_KEPT: Final = timedelta(days=7)
 _WARM: Final = timedelta(days=1)

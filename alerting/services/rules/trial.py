@@ -87,7 +87,7 @@ def rule_trial(rule: AlertRule, *, since: datetime, until: datetime, now: dateti
         raise Invalid.field("since", "Nothing of this range is over for long enough to be tried.")
     machine, condition = machine_of(rule), condition_read(rule.condition)
     begin = since - warm_up(rule, condition)
-    trial = Trial(since, until, notes=trial_notes(rule, condition, since, until))
+    trial = Trial(since, until, notes=trial_notes(rule, condition, since, now))
     found = _fired(rule, replay(rule, machine, begin, until), trial)
     trial.fired = len(found)
     trial.firing_seconds = sum(

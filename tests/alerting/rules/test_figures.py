@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -18,9 +17,8 @@ from alerting.models import Alert, AlertRule
 from alerting.selectors.rule_figures import readings_within
 from alerting.services.rules.form import form_check, form_read
 from alerting.services.rules.shipped import rules_ship
-from analytics.models.partitions import CHAINS
-from resilience_site.core import partitions
 from tests.alerting.rules.history import START, alerts_live, alerts_tried, at, live, only
+from tests.alerting.rules.late_history import chains_seen
 from tests.analytics.slos.scenes import calls, known, slo
 
 pytestmark = pytest.mark.django_db
@@ -36,19 +34,7 @@ def shipped() -> Iterator[None]:
 
 def chains(count: int, moment: datetime, service: str = "graph") -> None:
     """So many chains that began at a moment."""
-    partitions.ensure(CHAINS, moment, moment)
-    with connection.cursor() as cursor:
-        for _ in range(count):
-            cursor.execute(
-                "INSERT INTO analytics_correlationchain (id, opened_on, kind, trace_id, "
-                "correlation_id, root_cause_id, root_cause_service, root_cause_type, "
-                "root_cause_message, root_cause_operation, services, error_count, span_count, "
-                "gap_count, started_at, ended_at, updated_at, confidence, error_ids) VALUES "
-                "(%s, %s, 'trace', %s, '', %s, %s, '', '', '', '{}', 2, 0, 0, %s, %s, %s, 1, '{}')",
-                [
-                    uuid4(), moment.date(), uuid4().hex, uuid4(), service, moment, moment, moment,
-                ],
-            )  # fmt: skip
+    chains_seen(moment, moment, service, count)
 
 
 def figure(**fields: Any) -> FigureCondition:

@@ -15,6 +15,7 @@ from analytics.models import CorrelationChain, FigureHour
 from analytics.models.partitions import CHAINS, FIGURE_HOURS, hour_retention
 from analytics.selectors import resources
 from analytics.selectors.trends import trend_read
+from analytics.services.arrivals import Arrival
 from analytics.services.chains import chains_write
 from analytics.services.figure_hours import (
     chain_hours_sum,
@@ -66,7 +67,7 @@ def write(*chains: CorrelationChain) -> None:
     """Store them as the builder of chains does."""
     starts = [each.started_at for each in chains]
     partitions.ensure(CHAINS, min(starts), max(starts))
-    chains_write(chains)
+    chains_write(chains, Arrival(max(each.updated_at for each in chains)))
 
 
 def _opened(key: UUID) -> date:
