@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from alerting.channels.base import Envelope
-from alerting.domain.messages import AlertTold, Message
+from alerting.domain.incident_brief import incident_pairs
+from alerting.domain.messages import AlertTold, IncidentTold, Message
 
 # Alerts that a card lists; the rest are counted.
 MOST_ALERTS: Final = 10
@@ -59,6 +60,16 @@ def links(alert: AlertTold) -> Iterator[tuple[str, str]]:
         yield "Incident", alert.incident_url
     if alert.url:
         yield "Alert", alert.url
+
+
+def incident_title(incident: IncidentTold) -> str:
+    return clipped(f"Incident: {incident.title}", 300)
+
+
+def incident_lines(incident: IncidentTold) -> Iterator[str]:
+    """The probable cause of an incident, and its impact where that is known."""
+    for name, text in incident_pairs(incident):
+        yield clipped(f"{name}: {text}")
 
 
 def why(envelope: Envelope) -> str:

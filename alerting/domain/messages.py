@@ -37,6 +37,22 @@ class AlertTold:
 
 
 @dataclass(frozen=True)
+class IncidentTold:
+    """The incident of alerts as it is known when they are told; `url` is whole.
+
+    `cause` is one sentence, and `evidence` what else speaks for it, the strongest first; `impact`
+    is what it touched. Each is empty where that is not known.
+    """
+
+    title: str
+    url: str
+    over: bool = False
+    cause: str = ""
+    evidence: tuple[str, ...] = ()
+    impact: str = ""
+
+
+@dataclass(frozen=True)
 class Why:
     """Why this was sent, to this channel, now: `text` says it in one sentence."""
 
@@ -53,7 +69,8 @@ class Message:
     """A notification of a group of alerts, a test or a report.
 
     `title` and `text` are plain text and always there, so that a channel which cannot do more can
-    send them; `html` is for mail alone. `left_out` counts the alerts beyond those listed.
+    send them; `html` is for mail alone. `left_out` counts the alerts beyond those listed, and
+    `incidents` are those of the alerts that are listed, the first of them.
     """
 
     title: str
@@ -66,6 +83,7 @@ class Message:
     left_out: int = 0
     why: Why | None = None
     html: str = ""
+    incidents: tuple[IncidentTold, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; `from_json` reads it back to an equal message."""
@@ -79,6 +97,7 @@ class Message:
                 **data,
                 "alerts": tuple(_alert(each) for each in data.get("alerts", ())),
                 "why": Why(**why) if why else None,
+                "incidents": tuple(_incident(each) for each in data.get("incidents", ())),
             }
         )
 
@@ -92,6 +111,10 @@ def _alert(data: Mapping[str, Any]) -> AlertTold:
             "ended_at": datetime.fromisoformat(ended) if ended else None,
         }
     )
+
+
+def _incident(data: Mapping[str, Any]) -> IncidentTold:
+    return IncidentTold(**{**data, "evidence": tuple(data.get("evidence", ()))})
 
 
 def _plain(value: Any) -> Any:

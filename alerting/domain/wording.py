@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from alerting.domain.messages import AlertTold, Message, Occasion, Why
+from alerting.domain.incident_brief import incident_pairs
+from alerting.domain.messages import AlertTold, IncidentTold, Message, Occasion, Why
 
 # Alerts that a message lists; beyond them it counts.
 MOST_LISTED: Final = 30
+# Incidents whose cause and impact it tells.
+MOST_INCIDENTS: Final = 3
 # Lines of the plain text.
 _MOST_LINES: Final = 10
 _MOST_TITLE: Final = 200
@@ -44,13 +47,15 @@ def message_of(
     why: Why,
     group_key: str,
     url: str,
+    incidents: Sequence[IncidentTold] = (),
 ) -> Message:
-    """The message of a group: of the alerts that fire and are over, those listed and how many."""
+    """The message of a group: of the alerts that fire and are over, those listed and how many, and
+    the incidents of those listed."""
     listed = (*firing, *over)[:MOST_LISTED]
-    title = _title(firing, firing_count, over, over_count, why.group_labels)
+    title = _title(firing, firing_count, over, over_count, _about(why.group_labels))
     return Message(
         title=title,
-        text="\n".join(_lines(listed, firing_count, over_count, why)),
+        text="\n".join(_lines(listed, firing_count, over_count, why, incidents)),
         status="firing" if firing_count else "resolved",
         severity=_worst(firing or over),
         url=url,
@@ -58,7 +63,14 @@ def message_of(
         alerts=tuple(listed),
         left_out=firing_count + over_count - len(listed),
         why=why,
+        incidents=tuple(incidents[:MOST_INCIDENTS]),
     )
+
+
+def _about(common: Mapping[str, str]) -> str:
+    if common.get("service"):
+        return f" of {common['service']}"
+    return " of one incident" if common.get("incident") else ""
 
 
 def _title(
@@ -66,10 +78,9 @@ def _title(
     firing_count: int,
     over: Sequence[AlertTold],
     over_count: int,
-    common: Mapping[str, str],
+    about: str,
 ) -> str:
     told, count = (firing, firing_count) if firing_count else (over, over_count)
-    about = f" of {common['service']}" if common.get("service") else ""
     first = told[0].summary if told else ""
     if count > 1:
         verb = "fire" if firing_count else "are over"
@@ -79,7 +90,13 @@ def _title(
     return title if len(title) <= _MOST_TITLE else f"{title[: _MOST_TITLE - 1]}…"
 
 
-def _lines(listed: Sequence[AlertTold], firing: int, over: int, why: Why) -> list[str]:
+def _lines(
+    listed: Sequence[AlertTold],
+    firing: int,
+    over: int,
+    why: Why,
+    incidents: Sequence[IncidentTold],
+) -> list[str]:
     lines = [_line(each) for each in listed[:_MOST_LINES]]
     rest = firing + over - len(lines)
     if rest > 0:
@@ -91,7 +108,19 @@ def _lines(listed: Sequence[AlertTold], firing: int, over: int, why: Why) -> lis
     counts = " and ".join(
         f"{count:,} {words}" for count, words in ((firing, "firing"), (over, "over")) if count
     )
-    return [*lines, "", f"{counts}. {why.text}"]
+    return [*lines, *_incidents(incidents), "", f"{counts}. {why.text}"]
+
+
+def _incidents(incidents: Sequence[IncidentTold]) -> list[str]:
+    lines: list[str] = []
+    for each in incidents[:MOST_INCIDENTS]:
+        lines += ["", f"Incident: {each.title}"]
+        lines += [f"{name}: {text}" for name, text in incident_pairs(each)]
+        lines.append(each.url)
+    rest = len(incidents) - MOST_INCIDENTS
+    if rest > 0:
+        lines += ["", f"… and {rest:,} more incident{'s'[: rest != 1]}."]
+    return lines
 
 
 def _line(each: AlertTold) -> str:

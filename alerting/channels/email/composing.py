@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from django.template import Context, Engine
 
 from alerting.channels.base import Envelope
+from alerting.domain.incident_brief import incident_pairs
 from health.checks.words import one_line
 from resilience_site.config import config
 
@@ -44,6 +45,7 @@ def _html(envelope: Envelope) -> str:
     template = _ENGINE.get_template("message.html")
     values = {
         "message": envelope.message,
+        "incidents": [(each, list(incident_pairs(each))) for each in envelope.message.incidents],
         "channel": envelope.channel,
         "site": config.resilience_public_url,
     }

@@ -14,6 +14,8 @@ from alerting.channels.base import Envelope, kind
 from alerting.channels.http import AGENT, HttpKind
 from alerting.channels.listing import clipped, links, listed, rest
 from alerting.choices import Purpose
+from alerting.domain.incident_brief import cause_words
+from alerting.domain.messages import Message
 from health.checks.options import OptionError
 from health.checks.tlscontext import tls_context
 from health.checks.web import Request
@@ -90,11 +92,21 @@ def event_of(envelope: Envelope) -> dict[str, Any]:
             "alerts": [clipped(each.summary, 300) for each in listed(message)],
             "more": rest(message),
             "why": message.why.text if message.why else "",
+            **_incident(message),
         },
     }
     if first is not None:
         event["links"] = [{"href": url, "text": words} for words, url in links(first)]
     return event
+
+
+def _incident(message: Message) -> dict[str, str]:
+    """What is known of the first incident, which PagerDuty shows as rows; the text tells of all."""
+    if not message.incidents:
+        return {}
+    first = message.incidents[0]
+    found = {"probable_cause": cause_words(first), "impact": first.impact, "incident": first.url}
+    return {name: text for name, text in found.items() if text}
 
 
 def dedup_key(envelope: Envelope) -> str:

@@ -14,13 +14,15 @@ from alerting.channels.listing import (
     alert_line,
     calling_nobody,
     clipped,
+    incident_lines,
+    incident_title,
     links,
     listed,
     rest,
     status_word,
     why,
 )
-from alerting.domain.messages import AlertTold, Message
+from alerting.domain.messages import AlertTold, IncidentTold, Message
 from health.checks.tlscontext import tls_context
 from health.checks.web import Request
 from health.checks.weburl import web_url
@@ -62,7 +64,10 @@ def card(envelope: Envelope) -> dict[str, Any]:
     """The JSON of a message."""
     message = envelope.message
     title = f"{status_word(message)}: {message.title}"
-    attachments = [_attachment(each) for each in listed(message)] or [_plain(message)]
+    # What lists no alerts has all of it in its text.
+    incidents = [_incident(each) for each in message.incidents] if message.alerts else []
+    alerts = [_attachment(each) for each in listed(message)] or [_plain(message)]
+    attachments = [*incidents, *alerts]
     more = rest(message)
     if more:
         attachments.append({"fallback": more, "text": more})
@@ -94,6 +99,12 @@ def _attachment(alert: AlertTold) -> dict[str, Any]:
     colour = _OVER if alert.status == "resolved" else _COLOURS.get(alert.severity, _COLOURS["info"])
     summary = escaped(clipped(alert.summary, 300))
     return {"color": colour, "fallback": summary, "title": summary, "text": text}
+
+
+def _incident(incident: IncidentTold) -> dict[str, Any]:
+    lines = [*map(escaped, incident_lines(incident)), f"<{_url(incident.url)}|Open the incident>"]
+    title = escaped(incident_title(incident))
+    return {"fallback": title, "title": title, "text": "\n".join(lines)}
 
 
 def _plain(message: Message) -> dict[str, Any]:

@@ -12,8 +12,18 @@ from yarl import URL
 
 from alerting.channels.base import Envelope, kind
 from alerting.channels.http import AGENT, HttpKind
-from alerting.channels.listing import alert_line, clipped, links, listed, rest, status_word, why
-from alerting.domain.messages import AlertTold, Message
+from alerting.channels.listing import (
+    alert_line,
+    clipped,
+    incident_lines,
+    incident_title,
+    links,
+    listed,
+    rest,
+    status_word,
+    why,
+)
+from alerting.domain.messages import AlertTold, IncidentTold, Message
 from health.checks.tlscontext import tls_context
 from health.checks.web import Request
 from health.checks.weburl import web_url
@@ -81,6 +91,9 @@ def _card(envelope: Envelope, told: tuple[AlertTold, ...]) -> dict[str, Any]:
     message = envelope.message
     title = clipped(f"{status_word(message)}: {message.title}", 300)
     body = [_text(title, size="Large", weight="Bolder", color=_colour(message))]
+    # What lists no alerts has all of it in its text.
+    for incident in message.incidents if told else ():
+        body += _incident_blocks(incident)
     for alert in told:
         body += _alert_blocks(alert)
     more = len(message.alerts) - len(told) + message.left_out
@@ -101,6 +114,14 @@ def _card(envelope: Envelope, told: tuple[AlertTold, ...]) -> dict[str, Any]:
     if message.url:
         card["actions"] = [{"type": "Action.OpenUrl", "title": "Open", "url": message.url}]
     return card
+
+
+def _incident_blocks(incident: IncidentTold) -> Iterator[dict[str, Any]]:
+    yield _text(incident_title(incident), weight="Bolder", separator=True)
+    for line in incident_lines(incident):
+        yield _text(line, spacing="None")
+    opens = f"[Open the incident]({_url(incident.url)})"
+    yield {"type": "TextBlock", "text": opens, "wrap": True, "spacing": "None"}
 
 
 def _alert_blocks(alert: AlertTold) -> Iterator[dict[str, Any]]:

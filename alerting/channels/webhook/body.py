@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
 
 from alerting.channels.base import Envelope
-from alerting.domain.messages import AlertTold, Message
+from alerting.domain.incident_brief import cause_words
+from alerting.domain.messages import AlertTold, IncidentTold, Message
 from resilience_site.config import config
 from resilience_site.core.numbers import within_64_bits
 
@@ -35,7 +36,8 @@ def body_of(envelope: Envelope) -> bytes:
 def _encoded(envelope: Envelope, message: Message) -> bytes:
     why = message.why
     labels = [each.labels for each in message.alerts]
-    annotations = [_annotations(each) for each in message.alerts]
+    incidents = {each.url: each for each in message.incidents}
+    annotations = [_annotations(each, incidents) for each in message.alerts]
     return orjson.dumps(
         {
             "version": "4",
@@ -47,7 +49,9 @@ def _encoded(envelope: Envelope, message: Message) -> bytes:
             "commonLabels": _common(labels),
             "commonAnnotations": _common(annotations),
             "externalURL": config.resilience_public_url,
-            "alerts": [_alert(each) for each in message.alerts],
+            "alerts": [
+                _alert(each, said) for each, said in zip(message.alerts, annotations, strict=True)
+            ],
             # What is beyond Alertmanager's form.
             "type": envelope.happening,
             "timestamp": _time(envelope.created_at),
@@ -56,6 +60,7 @@ def _encoded(envelope: Envelope, message: Message) -> bytes:
             "title": message.title,
             "text": message.text,
             "url": message.url,
+            "incidents": [asdict(each) for each in message.incidents],
             "why": {
                 "occasion": why.occasion,
                 "text": why.text,
@@ -69,11 +74,11 @@ def _encoded(envelope: Envelope, message: Message) -> bytes:
     )
 
 
-def _alert(alert: AlertTold) -> dict[str, Any]:
+def _alert(alert: AlertTold, annotations: Mapping[str, str]) -> dict[str, Any]:
     return {
         "status": alert.status,
         "labels": dict(alert.labels),
-        "annotations": _annotations(alert),
+        "annotations": annotations,
         "startsAt": _time(alert.started_at),
         "endsAt": _time(alert.ended_at) if alert.ended_at else _NOT_ENDED,
         "generatorURL": alert.url,
@@ -87,11 +92,16 @@ def _alert(alert: AlertTold) -> dict[str, Any]:
     }
 
 
-def _annotations(alert: AlertTold) -> dict[str, str]:
+def _annotations(alert: AlertTold, incidents: Mapping[str, IncidentTold]) -> dict[str, str]:
+    """The texts of an alert, with what is known of its incident: receivers show them all."""
+    incident = incidents.get(alert.incident_url)
     found = {
         "summary": alert.summary,
         "description": alert.details,
         "runbook_url": alert.runbook_url,
+        "incident_url": alert.incident_url,
+        "probable_cause": cause_words(incident) if incident and incident.cause else "",
+        "impact": incident.impact if incident else "",
     }
     return {name: text for name, text in found.items() if text}
 

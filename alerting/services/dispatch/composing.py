@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from typing import Literal
 from uuid import UUID
 
+from alerting.choices import IncidentState
 from alerting.domain.dedup import Decision
 from alerting.domain.grouping import EVERYTHING_ELSE
+from alerting.domain.incident_brief import incident_brief
 from alerting.domain.matchers import matchers_stored, matchers_text
-from alerting.domain.messages import AlertTold, Message
+from alerting.domain.messages import AlertTold, IncidentTold, Message
 from alerting.domain.wording import MOST_LISTED, message_of, why_told
-from alerting.models import Alert, AlertGroup
+from alerting.models import Alert, AlertGroup, Incident
 from alerting.selectors.alerts import URGENCY
 from alerting.selectors.runbooks import runbook_whole
 from resilience_site.core.links import absolute
@@ -28,12 +30,13 @@ def message_compose(group: AlertGroup, decision: Decision, firing: Set[UUID]) ->
     listed = _listed(decision.new)
     if len(listed) < MOST_LISTED:
         listed += _listed(open_now - decision.new, MOST_LISTED - len(listed))
+    ended = _listed(decision.ended)
     route = group.route
     matchers = matchers_text(matchers_stored(route.matchers)) if route else ""
     return message_of(
         firing=[alert_told(each, "firing") for each in listed],
         firing_count=len(open_now),
-        over=[alert_told(each, "resolved") for each in _listed(decision.ended)],
+        over=[alert_told(each, "resolved") for each in ended],
         over_count=len(decision.ended),
         why=why_told(
             decision.occasion,
@@ -44,7 +47,26 @@ def message_compose(group: AlertGroup, decision: Decision, firing: Set[UUID]) ->
         ),
         group_key=f"{group.route_name}:{group.key}",
         url=absolute(f"/alerts?group={group.pk}"),
+        incidents=incidents_told((*listed, *ended)[:MOST_LISTED]),
     )
+
+
+def incidents_told(alerts: Sequence[Alert]) -> list[IncidentTold]:
+    """The incidents of alerts as messages tell them, in the order of the alerts."""
+    ids = list(dict.fromkeys(each.incident_id for each in alerts if each.incident_id))
+    if not ids:
+        return []
+    rows = Incident.objects.only("title", "state", "cause", "impact").in_bulk(ids)
+    return [
+        incident_brief(
+            title=each.title,
+            url=absolute(f"/incidents/{each.pk}"),
+            over=each.state == IncidentState.RESOLVED,
+            cause=each.cause,
+            impact=each.impact,
+        )
+        for each in (rows[pk] for pk in ids if pk in rows)
+    ]
 
 
 def alert_told(alert: Alert, status: Literal["firing", "resolved"]) -> AlertTold:

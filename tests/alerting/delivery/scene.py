@@ -10,7 +10,7 @@ import orjson
 
 from alerting.channels import kind_named
 from alerting.choices import Purpose
-from alerting.domain.messages import AlertTold, Message, Why
+from alerting.domain.messages import AlertTold, IncidentTold, Message, Why
 from alerting.models import AlertGroup, Channel, Delivery, Route
 from alerting.services.outbox import delivery_enqueue
 from health.services.masks import mask
@@ -61,6 +61,15 @@ def told(**more: Any) -> AlertTold:
         "facts": {"failures": 3},
     }
     return AlertTold(**fields | more)
+
+
+INCIDENT = IncidentTold(
+    title="Graph <fails>",
+    url="http://127.0.0.1:8000/incidents/1",
+    cause="It probably began in graph: check graph-ping fails.",
+    evidence=("31 chains of errors began there",),
+    impact="1,031 requests of graph lost, 12 users",
+)
 
 
 def message(**more: Any) -> Message:

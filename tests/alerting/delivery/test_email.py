@@ -17,7 +17,7 @@ from aiosmtpd.controller import Controller
 from alerting.models import Channel, Delivery
 from alerting.services.sending import deliveries_send
 from resilience_site.config import config
-from tests.alerting.delivery.scene import NOW, at, channel, enqueue, message
+from tests.alerting.delivery.scene import INCIDENT, NOW, at, channel, enqueue, message
 
 
 class Mailbox:
@@ -96,6 +96,19 @@ def test_a_mail_has_text_and_html_and_the_id_of_its_delivery(mailbox: Mailbox) -
     kept = delivery.tries.get()
     assert kept.status == 250
     assert kept.request["to"] == "ops@example.com, b@example.com"
+
+
+def test_the_html_of_a_mail_says_the_cause_and_the_impact_of_the_incident(
+    mailbox: Mailbox,
+) -> None:
+    send(channel("email", {"to": ["a@b.example"]}), message(incidents=(INCIDENT,)))
+    html = mailbox.mails[0].get_body(("html",))
+    assert html is not None
+    said = html.get_content()
+    assert "<h2>Incident: Graph &lt;fails&gt;</h2>" in said
+    assert f"<li>Probable cause: {INCIDENT.cause} Also: {INCIDENT.evidence[0]}.</li>" in said
+    assert f"<li>Impact: {INCIDENT.impact}</li>" in said
+    assert f'<a href="{INCIDENT.url}">Open the incident</a>' in said
 
 
 def test_what_somebody_sent_is_no_markup_of_a_mail(mailbox: Mailbox) -> None:

@@ -20,7 +20,16 @@ from alerting.models import Channel, Delivery
 from alerting.services.sending import deliveries_send, delivery_send_now
 from health.checks.options import OptionError
 from tests.alerting.delivery.receivers import Answer, Receiver
-from tests.alerting.delivery.scene import NOW, SECRET, channel, enqueue, message, told, webhook
+from tests.alerting.delivery.scene import (
+    INCIDENT,
+    NOW,
+    SECRET,
+    channel,
+    enqueue,
+    message,
+    told,
+    webhook,
+)
 
 KEY = "0123456789abcdef0123456789abcdef"
 
@@ -99,6 +108,50 @@ def test_pagerduty_opens_and_resolves_one_alert_for_a_group(receiver: Receiver) 
     assert opened["payload"]["severity"] == "critical"
     assert opened["payload"]["source"] == "planner"
     assert KEY not in str(delivery.tries.get().request)
+
+
+def test_chats_and_pagers_say_the_cause_and_the_impact_of_the_incident(receiver: Receiver) -> None:
+    told_of = message(incidents=(INCIDENT,))
+    send(channel("slack", {"url": receiver.url}), told_of)
+    send(channel("teams", {"url": receiver.url}), told_of)
+    send(channel("pagerduty", {"routing_key": KEY, "url": receiver.url}), told_of)
+    slack, teams, pagerduty = (each.document for each in receiver.received)
+    cause = f"{INCIDENT.cause} Also: {INCIDENT.evidence[0]}."
+
+    first, alert = slack["attachments"]
+    assert first["title"] == "Incident: Graph &lt;fails&gt;"
+    assert f"Probable cause: {cause}\nImpact: {INCIDENT.impact}\n" in first["text"]
+    assert f"<{INCIDENT.url}|Open the incident>" in first["text"]
+    assert alert["title"] == told().summary
+
+    (attachment,) = teams["attachments"]
+    said = [block["text"].replace("\\", "") for block in attachment["content"]["body"]]
+    at = said.index("Incident: Graph <fails>")
+    assert said[at + 1 : at + 3] == [f"Probable cause: {cause}", f"Impact: {INCIDENT.impact}"]
+    assert f"[Open the incident]({INCIDENT.url})" in said
+    assert at < said.index(told().summary)
+
+    details = pagerduty["payload"]["custom_details"]
+    assert details["probable_cause"] == cause
+    assert (details["impact"], details["incident"]) == (INCIDENT.impact, INCIDENT.url)
+
+
+def test_a_webhook_has_the_cause_among_the_annotations_of_the_alerts_of_that_incident(
+    receiver: Receiver,
+) -> None:
+    other = told(incident_url="http://127.0.0.1:8000/incidents/2")
+    send(webhook(receiver.url), message(incidents=(INCIDENT,)))
+    send(webhook(receiver.url), message(alerts=(told(), other), incidents=(INCIDENT,)))
+    one, both = (each.document for each in receiver.received)
+    common = one["commonAnnotations"]
+    assert common["probable_cause"].startswith(INCIDENT.cause)
+    assert (common["impact"], common["incident_url"]) == (INCIDENT.impact, INCIDENT.url)
+    assert one["incidents"][0]["evidence"] == list(INCIDENT.evidence)
+    # Texts alone, as Alertmanager's receivers read them.
+    assert {type(text) for text in common.values()} == {str}
+    assert "probable_cause" in both["alerts"][0]["annotations"]
+    assert "probable_cause" not in both["alerts"][1]["annotations"]
+    assert "probable_cause" not in both["commonAnnotations"]
 
 
 def test_a_test_has_a_key_of_its_own_at_pagerduty(receiver: Receiver) -> None:
