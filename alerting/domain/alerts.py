@@ -27,7 +27,8 @@ class AlertChange:
 
     `labels` hold `alertname` and, where there is one, `service` and `severity`, so that routes and
     silences can match them. `started_at` is when the condition began to hold, which may be before
-    `at`. `annotations` (`summary`, `details`, `runbook_url`) are kept from when the alert fires.
+    `at`. `annotations` (`summary`, `details`, `runbook_url`) are kept from when the alert fires; of
+    another system's alert, from when it was told of last.
     """
 
     happening: Happening

@@ -11,8 +11,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeVar
+from typing import Final, Literal, Protocol, TypeVar
 from uuid import UUID
+
+# The label that names the incident which an alert is part of, by its id; not there before that is
+# known, a few seconds after the alert fires.
+INCIDENT: Final = "incident"
 
 
 @dataclass(frozen=True)
@@ -77,15 +81,23 @@ def run(stages: Sequence[Stage[Item]], items: Sequence[Item]) -> list[Item]:
 
 
 def labels_matched(
-    labels: Mapping[str, str], *, rule: str, severity: str, service: str, source: str
+    labels: Mapping[str, str],
+    *,
+    rule: str,
+    severity: str,
+    service: str,
+    source: str,
+    incident: str = "",
 ) -> dict[str, str]:
     """What matchers see of an alert: its labels, with what the site knows of it.
 
-    `severity` and `service` are the site's own, whatever the labels say: another system's words for
-    them have been translated.
+    `severity`, `service` and `incident` are the site's own, whatever the labels say: another
+    system's words for them have been translated, and its incidents are none of this site.
     """
     known = {"alertname": rule, "source": source, **labels, "severity": severity}
-    return {**known, "service": service} if service else known
+    known.pop(INCIDENT, None)
+    own = {"service": service, INCIDENT: incident}
+    return {**known, **{name: value for name, value in own.items() if value}}
 
 
 def group_key(labels: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from alerting.choices import AlertState
+from alerting.choices import AlertSource, AlertState
 from alerting.domain.alerts import AlertChange
 from alerting.models import Alert
 from resilience_site.core import journal
@@ -19,6 +19,7 @@ from resilience_site.core.choices import Topic
 # Any constant that no other advisory lock of the site uses.
 _LOCK = 0x616C65727473
 _BATCH = 1000
+_OTHER_SYSTEMS = (AlertSource.ALERTMANAGER, AlertSource.GRAFANA)
 # Incidents and reports keep what they need of alerts for longer.
 KEPT = timedelta(days=90)
 # Of many alerts at once: an update by Django writes each value into a case of its own, which takes
@@ -37,10 +38,11 @@ def alerts_apply(changes: Sequence[AlertChange], *, now: datetime) -> list[Alert
     """Apply `changes` in their order; gives the alerts whose state they changed, as they are now.
 
     What has happened already changes nothing, so that the same changes may come again: a second
-    `fire` only renews the facts, `refresh` and `resolve` of an alert that is not open do nothing.
-    An alert that ends before it fired is deleted, as nobody was told and nothing came of it. Each
-    change of a state stands in the journal (`alert.pending`, `alert.firing`, `alert.resolved`; one
-    that never fired ends with `fired_at` null), so that routing and incidents follow from there.
+    `fire` only renews the facts, and the texts where another system writes them; `refresh` and
+    `resolve` of an alert that is not open do nothing. An alert that ends before it fired is deleted,
+    as nobody was told and nothing came of it. Each change of a state stands in the journal
+    (`alert.pending`, `alert.firing`, `alert.resolved`; one that never fired ends with `fired_at`
+    null), so that routing and incidents follow from there.
 
     Inside a transaction, call it last and before anything else that writes to the journal.
     """
@@ -154,8 +156,9 @@ class _Batch:
 
     def _refresh(self, alert: Alert, change: AlertChange) -> None:
         facts = {**alert.facts, **change.facts}
-        if facts != alert.facts:
-            alert.facts = facts
+        texts = _texts_now(alert, change)
+        if (facts, texts) != (alert.facts, alert.annotations):
+            alert.facts, alert.annotations = facts, texts
             self.touched[alert.pk] = alert
 
     def _move(self, alert: Alert, state: AlertState) -> None:
@@ -205,6 +208,13 @@ def _open_alerts(fingerprints: set[str]) -> dict[str, Alert]:
         .select_for_update(no_key=True)
     )
     return {each.fingerprint: each for each in found}
+
+
+def _texts_now(alert: Alert, change: AlertChange) -> dict[str, str]:
+    """The texts of an alert that fires already: another system's say how things stand now, those of
+    this site what it saw when the alert began."""
+    theirs = change.happening == "fire" and change.source in _OTHER_SYSTEMS
+    return dict(change.annotations if theirs and change.annotations else alert.annotations)
 
 
 def _never_fired(alert: Alert) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 from alerting.choices import AlertSource, AlertState
 from alerting.domain.alerts import AlertChange
 from alerting.domain.inbound import terms
-from alerting.domain.inbound.posts import Post, PostedAlert, Unreadable, post_read
+from alerting.domain.inbound.posts import MOST_LABELS, Post, PostedAlert, Unreadable, post_read
 from alerting.models import Alert
 from alerting.services.alerts import alerts_apply
 from health.models import Service
@@ -33,12 +33,14 @@ SOURCES = (AlertSource.ALERTMANAGER, AlertSource.GRAFANA)
 @dataclass(frozen=True)
 class Taken:
     """What a post came to: alerts that fire, those that it ended, resolved ones that were not open
-    here, and how many its sender had left out of it."""
+    here, and how many its sender had left out of it; and how many labels were too many for their
+    alerts."""
 
     firing: int
     resolved: int
     unknown: int
     left_out: int
+    labels_left_out: int = 0
 
 
 def inbound_take(*, document: Any, source: AlertSource, sender: str, now: datetime) -> Taken:
@@ -53,9 +55,15 @@ def inbound_take(*, document: Any, source: AlertSource, sender: str, now: dateti
         raise Invalid(f"{error}.", errors) from None
     if post.left_out:
         logger.warning("%s of %s left out %d alerts of a post", source, sender, post.left_out)
+    labels_left_out = sum(each.labels_left_out for each in post.alerts)
+    if labels_left_out:
+        logger.warning(
+            "%s of %s: %d labels were left out, as an alert keeps %d",
+            source, sender, labels_left_out, MOST_LABELS,
+        )  # fmt: skip
     batch = _Batch(post, source, sender, now)
     alerts_apply(batch.changes, now=now)
-    return Taken(batch.firing, batch.resolved, batch.unknown, post.left_out)
+    return Taken(batch.firing, batch.resolved, batch.unknown, post.left_out, labels_left_out)
 
 
 def inbound_expire(*, now: datetime) -> int:

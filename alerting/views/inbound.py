@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from alerting.domain.inbound.terms import SERVICE_LABELS
+from alerting.domain.inbound.names import SERVICE_LABELS
 from alerting.selectors.inbound import senders_heard
 from alerting.services.inbound import SOURCES
 from resilience_site.config import config

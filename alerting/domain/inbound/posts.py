@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
+
+from alerting.domain.inbound.names import ANNOTATIONS_FIRST, LABELS_FIRST
 
 MOST_ALERTS: Final = 10_000
 MOST_LABELS: Final = 64
@@ -23,6 +25,8 @@ LONGEST_TEXT: Final = 4_000
 # The database gives back whole numbers, and many a reader of JSON takes no longer ones.
 _NUMBERS_END: Final = 2.0**63
 _MOST_FAULTS: Final = 20
+# The label that says of how many more an alert was told, and keeps it apart from others.
+LEFT_OUT: Final = "labels_left_out"
 _DIGEST: Final = 12
 # The zero time of Go, which stands for none, and all others that no alert can mean.
 _FIRST_YEAR: Final = 1971
@@ -62,7 +66,8 @@ class Unreadable(Exception):
 class PostedAlert:
     """An alert as another system tells it; times are None where it gives none.
 
-    `links` hold whole http(s) URLs only. `values` are what Grafana's expressions came to.
+    `links` hold whole http(s) URLs only. `values` are what Grafana's expressions came to. Of its
+    labels `labels_left_out` were too many; the label of that name stands for them.
     """
 
     status: Literal["firing", "resolved"]
@@ -72,6 +77,7 @@ class PostedAlert:
     ended_at: datetime | None = None
     links: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, float] = field(default_factory=dict)
+    labels_left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -131,40 +137,50 @@ class _Reading:
             self._wrong(f"{place}.status", "must be firing or resolved")
             return None
         links = {name: whole_link(given.get(key)) for key, name in _LINKS.items()}
+        labels, left_out = self._labels(f"{place}.labels", given.get("labels"))
         return PostedAlert(
             status,
-            self._labels(f"{place}.labels", given.get("labels")),
+            labels,
             self._annotations(f"{place}.annotations", given.get("annotations")),
             self._time(f"{place}.startsAt", given.get("startsAt")),
             self._time(f"{place}.endsAt", given.get("endsAt")),
             {name: link for name, link in links.items() if link},
             dict(_numbers(given.get("values"))),
+            left_out,
         )
 
-    def _labels(self, place: str, given: Any) -> dict[str, str]:
+    def _labels(self, place: str, given: Any) -> tuple[dict[str, str], int]:
+        """The labels, and how many more there were."""
         # Names may be any text; an empty value is a label that is not there.
         shown = {
             _identity(name, LONGEST_NAME): _identity(value, LONGEST_VALUE)
-            for name, value in self._texts(place, given)[:MOST_LABELS]
+            for name, value in self._texts(place, given, LABELS_FIRST)
         }
-        labels = {name: value for name, value in shown.items() if name and value}
+        labels = [(name, value) for name, value in shown.items() if name and value]
         if given == {}:
             self._wrong(place, "must hold at least one label")
-        return labels
+        kept, left_out = dict(labels[:MOST_LABELS]), labels[MOST_LABELS:]
+        if left_out:
+            kept[LEFT_OUT] = f"{len(left_out):,} ({_digest(repr(left_out))})"
+        return kept, len(left_out)
 
     def _annotations(self, place: str, given: Any) -> dict[str, str]:
-        texts = self._texts(place, {} if given is None else given)[:MOST_ANNOTATIONS]
-        return {cut(name, LONGEST_NAME): cut(value, LONGEST_TEXT) for name, value in texts}
+        texts = self._texts(place, {} if given is None else given, ANNOTATIONS_FIRST)
+        return {
+            cut(name, LONGEST_NAME): cut(value, LONGEST_TEXT)
+            for name, value in texts[:MOST_ANNOTATIONS]
+        }
 
-    def _texts(self, place: str, given: Any) -> list[tuple[str, str]]:
-        """Names with texts, sorted."""
+    def _texts(self, place: str, given: Any, first: Sequence[str]) -> list[tuple[str, str]]:
+        """Names with texts, those of `first` before the others, each of them sorted."""
         if not isinstance(given, dict):
             self._wrong(place, "must be an object of texts")
             return []
         for name, value in given.items():
             if not isinstance(value, str):
                 self._wrong(f"{place}.{cut(name, LONGEST_NAME)}", "must be a text")
-        return sorted((name, value) for name, value in given.items() if isinstance(value, str))
+        texts = [(name, value) for name, value in given.items() if isinstance(value, str)]
+        return sorted(texts, key=lambda each: (each[0] not in first, each[0]))
 
     def _time(self, place: str, given: Any) -> datetime | None:
         if given in (None, ""):
@@ -194,8 +210,11 @@ def _identity(text: str, longest: int) -> str:
     shown = _UNSHOWN.sub("", text)
     if len(shown) <= longest:
         return shown
-    digest = hashlib.sha256(shown.encode()).hexdigest()[:_DIGEST]
-    return f"{shown[: longest - _DIGEST - 1]}…{digest}"
+    return f"{shown[: longest - _DIGEST - 1]}…{_digest(shown)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST]
 
 
 def _plain(given: Any, longest: int) -> str:

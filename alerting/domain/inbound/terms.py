@@ -6,7 +6,15 @@ from collections.abc import Container, Iterator, Mapping
 from typing import Final
 
 from alerting.domain.alerts import labels_fingerprint
+from alerting.domain.inbound.names import (
+    DETAILS,
+    RUNBOOKS,
+    SERVICE_LABELS,
+    SEVERITY_LABELS,
+    SUMMARIES,
+)
 from alerting.domain.inbound.posts import PostedAlert, cut, whole_link
+from alerting.domain.pipeline import INCIDENT
 
 # What senders call their severities; a name that stands nowhere here is a ticket, so that nobody is
 # woken by a word that this site does not know, and nothing is overlooked.
@@ -17,14 +25,6 @@ _SEVERITIES: Final = {
 _BY_NAME: Final = {name: ours for ours, names in _SEVERITIES.items() for name in names}
 _UNKNOWN: Final = "ticket"
 
-# Labels that may name a service of the catalogue, the surest first.
-SERVICE_LABELS: Final = (
-    "service", "service_name", "service.name", "app", "app_kubernetes_io_name",
-    "app.kubernetes.io/name", "application", "job", "deployment", "container",
-)  # fmt: skip
-_SUMMARIES: Final = ("summary", "title", "message", "description")
-_DETAILS: Final = ("description", "message", "details")
-_RUNBOOKS: Final = ("runbook_url", "runbook")
 _LONGEST_SUMMARY: Final = 500
 _LONGEST_NAME: Final = 200
 _LONGEST_URL: Final = 500
@@ -32,7 +32,7 @@ _LONGEST_URL: Final = 500
 
 def severity_of(labels: Mapping[str, str]) -> str:
     """page, ticket or info, by the label `severity` or `priority`."""
-    said = labels.get("severity") or labels.get("priority") or ""
+    said = next((labels[name] for name in SEVERITY_LABELS if labels.get(name)), "")
     return _BY_NAME.get(said.strip().lower(), _UNKNOWN)
 
 
@@ -69,7 +69,8 @@ def labels_here(
     posted: Mapping[str, str], *, source: str, severity: str, service: str
 ) -> dict[str, str]:
     """The sender's labels with ours, by which routes and silences go; of a label that says
-    something else at the sender, that stands beside it as `NAME_sent`."""
+    something else at the sender, such as an incident of its own, that stands beside it as
+    `NAME_sent`."""
     ours = {
         "alertname": posted.get("alertname") or "unnamed",
         "severity": severity,
@@ -81,15 +82,18 @@ def labels_here(
         for name, value in ours.items()
         if posted.get(name, value) != value
     }
-    return {**posted, **sent, **ours}
+    named = {**posted, **sent, **ours}
+    if INCIDENT in named:
+        named[f"{INCIDENT}_sent"] = named.pop(INCIDENT)
+    return named
 
 
 def texts_of(alert: PostedAlert) -> dict[str, str]:
     """`summary`, `details` and `runbook_url` of an alert."""
     said = alert.annotations
-    summary = next((said[name] for name in _SUMMARIES if said.get(name)), "")
-    details = next((said[name] for name in _DETAILS if said.get(name)), "")
-    runbook = next((whole_link(said[name]) for name in _RUNBOOKS if said.get(name)), "")
+    summary = next((said[name] for name in SUMMARIES if said.get(name)), "")
+    details = next((said[name] for name in DETAILS if said.get(name)), "")
+    runbook = next((whole_link(said[name]) for name in RUNBOOKS if said.get(name)), "")
     return {
         "summary": cut(summary or rule_name_of(alert.labels), _LONGEST_SUMMARY),
         "details": "" if details == summary else details,

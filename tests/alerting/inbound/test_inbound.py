@@ -75,6 +75,26 @@ def test_the_same_post_again_changes_nothing_but_when_it_was_heard() -> None:
     assert journal.latest_cursor() == cursor
 
 
+def test_a_post_with_other_texts_renews_those_of_the_alert() -> None:
+    def said(summary: str, **more: str) -> dict[str, Any]:
+        return {**prometheus_alert(), "annotations": {"summary": summary, **more}}
+
+    take(alertmanager_post(said("5 % of the requests fail")))
+    cursor = journal.latest_cursor()
+    take(alertmanager_post(said("95 % of the requests fail", description="It grows.")), LATER)
+    alert = Alert.objects.get()
+    assert alert.annotations["summary"] == "95 % of the requests fail"
+    assert alert.annotations["details"] == "It grows."
+    # It goes on, and began when it began.
+    assert (alert.fired_at, alert.changed_at) == (NOW, NOW)
+    assert journal.latest_cursor() == cursor
+    # An end has no news of how things stand.
+    over = resolved(said("All is well"), "2026-11-20T10:09:30Z")
+    take(alertmanager_post(over), LATER)
+    alert.refresh_from_db()
+    assert (alert.state, alert.annotations["summary"]) == ("resolved", "95 % of the requests fail")
+
+
 def test_a_resolved_one_ends_when_the_sender_says() -> None:
     take(alertmanager_post(prometheus_alert()))
     over = resolved(prometheus_alert(), "2026-11-20T10:09:30Z")
@@ -216,8 +236,21 @@ def test_a_post_with_a_key_is_answered_by_what_it_came_to(
     sender: str, document: dict[str, Any]
 ) -> None:
     answer = post(Scope.OPERATE, sender, json.dumps(document).encode())
-    assert answer.json() == {"firing": 1, "resolved": 0, "unknown": 0, "left_out": 0}
+    assert answer.json() == {
+        "firing": 1, "resolved": 0, "unknown": 0, "left_out": 0, "labels_left_out": 0,
+    }  # fmt: skip
     assert Alert.objects.get().source == sender
+
+
+def test_a_post_with_too_many_labels_keeps_severity_and_service_and_says_how_many_are_left_out() -> (
+    None
+):
+    many = {f"kube_label_{n:02}": "x" for n in range(80)}
+    document = alertmanager_post(prometheus_alert(**many, service="planner"))
+    answer = post(Scope.OPERATE, "alertmanager", json.dumps(document).encode())
+    assert answer.json()["labels_left_out"] == 21
+    alert = Alert.objects.get()
+    assert (alert.severity, alert.service, alert.rule_name) == ("page", "planner", "HighErrorRate")
 
 
 def test_a_packed_body_is_read() -> None:

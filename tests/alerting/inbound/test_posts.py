@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from alerting.domain.inbound import terms
 from alerting.domain.inbound.posts import (
+    LEFT_OUT,
     LONGEST_VALUE,
     MOST_ALERTS,
+    MOST_ANNOTATIONS,
     MOST_LABELS,
     PostedAlert,
     Unreadable,
@@ -46,7 +48,7 @@ def test_whatever_is_posted_is_read_or_refused(document: Any) -> None:
         faults = 1
     assert 1 <= faults <= 20
     for alert in alerts:
-        assert len(alert.labels) <= MOST_LABELS
+        assert len(alert.labels) <= MOST_LABELS + bool(alert.labels_left_out)
         for text in (*alert.labels, *alert.labels.values(), *alert.annotations.values()):
             assert "\0" not in text
             text.encode()
@@ -117,6 +119,48 @@ def test_long_values_of_labels_stay_apart() -> None:
     assert len({each.labels["path"] for each in read}) == 2
 
 
+def test_of_too_many_labels_those_that_say_what_it_is_are_kept_and_the_rest_stand_for_themselves() -> (
+    None
+):
+    many = {f"kube_label_{n:02}": "x" for n in range(80)}
+    told = {"severity": "critical", "service": "planner", "namespace": "shop", "alertname": "Slow"}
+    one, two = (
+        prometheus_alert(**many, **told, zone=zone, **{"app.kubernetes.io/name": "planner"})
+        for zone in "ab"
+    )
+    read = post_read(alertmanager_post(one, two)).alerts
+    for alert in read:
+        assert {name: alert.labels[name] for name in told} == told
+        assert alert.labels["app.kubernetes.io/name"] == "planner"
+        assert len(alert.labels) == MOST_LABELS + 1
+        assert alert.labels_left_out == len(one["labels"]) - MOST_LABELS == 24
+        assert alert.labels[LEFT_OUT].startswith("24 (")
+    # They differ in a label that is not kept, and are two alerts all the same.
+    assert terms.sender_key("alertmanager", read[0].labels) != terms.sender_key(
+        "alertmanager", read[1].labels
+    )
+    (again,) = post_read(alertmanager_post(dict(one))).alerts
+    assert again.labels == read[0].labels
+
+
+def test_labels_that_are_not_too_many_are_kept_as_they_are() -> None:
+    labels = {f"l{n:02}": "x" for n in range(MOST_LABELS)} | {"empty": ""}
+    (alert,) = post_read(alertmanager_post({**prometheus_alert(), "labels": labels})).alerts
+    assert (len(alert.labels), alert.labels_left_out) == (MOST_LABELS, 0)
+    assert LEFT_OUT not in alert.labels
+
+
+def test_of_too_many_annotations_the_texts_are_kept() -> None:
+    given = {f"a{n:02}": "x" for n in range(80)} | prometheus_alert()["annotations"]
+    (alert,) = post_read(alertmanager_post({**prometheus_alert(), "annotations": given})).alerts
+    assert len(alert.annotations) == MOST_ANNOTATIONS
+    assert terms.texts_of(alert) == {
+        "summary": "Planner fails",
+        "details": "8 % of the requests of 5 min failed.",
+        "runbook_url": "https://runbooks.example.com/errors",
+    }
+
+
 @pytest.mark.parametrize(
     ("said", "meant"),
     [
@@ -155,6 +199,14 @@ def test_labels_of_ours_stand_beside_what_the_sender_said() -> None:
         "source": "alertmanager",
         "job": "shop/planner",
     }
+
+
+def test_an_incident_of_the_senders_is_none_of_this_site() -> None:
+    found = terms.labels_here(
+        {"alertname": "A", "incident": "INC-7"}, source="grafana", severity="page", service=""
+    )
+    assert "incident" not in found
+    assert found["incident_sent"] == "INC-7"
 
 
 def test_a_rule_of_grafana_without_data_keeps_its_name() -> None:

@@ -56,6 +56,12 @@ def test_what_has_happened_already_changes_nothing() -> None:
     assert kinds() == ["alert.firing", "alert.resolved"]
 
 
+def test_the_texts_of_a_rule_stay_what_they_were_when_the_alert_began_to_fire() -> None:
+    alerts_apply([change("fire", annotations={"summary": "3 calls failed"})], now=NOW)
+    alerts_apply([change("fire", 5, annotations={"summary": "9 calls failed"})], now=NOW)
+    assert Alert.objects.get().annotations == {"summary": "3 calls failed"}
+
+
 def test_an_alert_that_ends_before_it_fired_leaves_no_row() -> None:
     alerts_apply([change("begin")], now=NOW)
     alerts_apply([change("resolve", 5), change("begin", 6)], now=NOW)
