@@ -5,13 +5,17 @@ chain of errors began, or the service of the check that explains the others), `c
 `breaker:SERVICE/NAME`, `pattern:ID`, `slo:ID`. A weak one names only where it shows: `service:NAME`,
 `dependency:NAME`, `part:NAME`, `rule:NAME`; it joins what begins within a few minutes, so that a
 ticket that stands open for days does not take in every later outage of its service.
+
+Nor does it by a strong one: what is more urgent, and begins long after the last that a less urgent
+incident heard of, is another incident, which nobody has looked at yet and which lasts from then on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import combinations
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,7 +24,7 @@ _STRONG: Final = frozenset({"root", "check", "breaker", "pattern", "slo"})
 SEVERITIES: Final = ("page", "ticket", "info")
 # Of these alone an incident is made; others only join one.
 OPENING: Final = frozenset({"page", "ticket"})
-# How far apart two alerts may begin that only a weak key joins.
+# How far apart two alerts may begin that only a weak key joins, or of which one leads to the other.
 NEAR: Final = timedelta(minutes=15)
 # An incident whose alerts ended opens again for one that fires within this.
 REOPENS: Final = timedelta(minutes=10)
@@ -163,6 +167,7 @@ class Held:
     started_at: datetime
     last_at: datetime
     ended_at: datetime | None = None
+    severity: str = "page"
     keys: set[str] = field(default_factory=set)
 
 
@@ -199,15 +204,22 @@ class Ledger:
             self._by_key[key].discard(incident_id)
 
     def matching(self, alert: Seen, keys: Keys) -> list[UUID]:
-        """The incidents of the alert's cause, the oldest first: all that a strong key names, else
-        the one that a weak key does."""
-        strong = [each for each in self._named(keys.strong) if _overlap(each, alert)]
-        if strong:
-            return [each.id for each in strong]
+        """The incidents of the alert's cause, the oldest first: all that a strong key names, but
+        for those that the alert or a more urgent one of them is apart from; else the one that a
+        weak key does."""
+        near = [each for each in self._named(keys.strong) if _overlap(each, alert)]
+        near.sort(key=lambda each: (SEVERITIES.index(each.severity), _away(each, alert)))
+        # What the alert would be alone, and then the incidents that are one with it.
+        strong = [Held(alert.id, alert.started_at, alert.started_at, None, alert.severity)]
+        for each in near:
+            if not any(_apart(each, other) for other in strong):
+                strong.append(each)
+        if len(strong) > 1:
+            return [each.id for each in sorted(strong[1:], key=_age)]
         weak = [
             each
             for each in self._named(keys.weak)
-            if _overlap(each, alert) and abs(alert.started_at - each.last_at) <= NEAR
+            if _overlap(each, alert) and _away(each, alert) <= NEAR
         ]
         return [each.id for each in weak[:1]]
 
@@ -219,15 +231,21 @@ class Ledger:
         held = self._held[kept]
         held.started_at = min(held.started_at, other.started_at)
         held.last_at = max(held.last_at, other.last_at)
+        held.severity = worst([held.severity, other.severity])
 
-    def same_cause(self, active: Iterable[UUID]) -> list[tuple[UUID, UUID]]:
-        """Those of the `active` that share a strong key, as (the older, the younger)."""
+    def same_cause(self, active: Iterable[UUID]) -> Iterator[tuple[UUID, UUID]]:
+        """Those of the `active` that share a strong key, as (the older, the younger), the most
+        urgent first; those that were merged meanwhile are passed over."""
         among = set(active)
-        pairs = []
+        pairs: dict[tuple[UUID, UUID], str] = {}
         for ids in self._by_key_strong().values():
             held = sorted((self._held[each] for each in ids & among), key=_age)
-            pairs += [(held[0].id, each.id) for each in held[1:]]
-        return pairs
+            for older, younger in combinations(held, 2):
+                pairs[older.id, younger.id] = worst([older.severity, younger.severity])
+        for older_id, younger_id in sorted(pairs, key=lambda each: SEVERITIES.index(pairs[each])):
+            first, second = self._held.get(older_id), self._held.get(younger_id)
+            if first and second and not _apart(first, second):
+                yield older_id, younger_id
 
     def _by_key_strong(self) -> dict[str, set[UUID]]:
         return {key: ids for key, ids in self._by_key.items() if is_strong(key) and len(ids) > 1}
@@ -241,6 +259,19 @@ def _age(held: Held) -> tuple[datetime, str]:
     return held.started_at, str(held.id)
 
 
+def _away(held: Held, alert: Seen) -> timedelta:
+    return abs(alert.started_at - held.last_at)
+
+
+def _apart(one: Held, other: Held) -> bool:
+    """Whether the less urgent of two was all that there was long before the more urgent began.
+    What is only for the record is no outage that the other could be taken for."""
+    if one.severity == other.severity:
+        return False
+    urgent, lesser = sorted((one, other), key=lambda each: SEVERITIES.index(each.severity))
+    return lesser.severity in OPENING and urgent.started_at - lesser.last_at > NEAR
+
+
 def _overlap(held: Held, alert: Seen) -> bool:
     """Whether the alert began before the incident was over for good, and ended after it began."""
     if held.ended_at is not None and alert.started_at > held.ended_at + REOPENS:
@@ -251,6 +282,19 @@ def _overlap(held: Held, alert: Seen) -> bool:
 def worst(severities: Iterable[str]) -> str:
     """The most urgent of severities; info of none."""
     return min(severities, key=SEVERITIES.index, default="info")
+
+
+def began(alerts: Iterable[tuple[str, datetime]]) -> datetime:
+    """When the incident of these alerts, each as (severity, since when), began: with the first of
+    the most urgent ones, or with others that led to it, each within `NEAR` of the next."""
+    found = list(alerts)
+    graver = worst(severity for severity, _ in found)
+    first = min(at for severity, at in found if severity == graver)
+    for at in sorted((at for _, at in found if at < first), reverse=True):
+        if first - at > NEAR:
+            break
+        first = at
+    return first
 
 
 def title_of(alerts: Sequence[Seen]) -> str:

@@ -10,9 +10,10 @@ from typing import Any, Final
 from urllib.parse import quote
 from uuid import UUID
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Max, QuerySet
 
 from alerting.domain.cause import Clue, within_reach
+from alerting.domain.incidents import NEAR
 from alerting.models import Alert, Incident
 from alerting.selectors.callees import services_called
 from alerting.selectors.surroundings import FEWEST_CHAINS
@@ -35,16 +36,25 @@ _MOST_SUSPECTS: Final = 3
 _MOST_EVIDENCE: Final = 4
 
 
-def window_of(incident: Incident, now: datetime, longest: timedelta | None = None) -> TimeRange:
-    """The time of an incident, from a little before it began; at most its first `longest`."""
+def window_of(incident: Incident, now: datetime) -> TimeRange:
+    """The time of an incident, from a little before it began."""
     since = incident.started_at - BEFORE
     until = max(incident.ended_at or now, incident.started_at + timedelta(minutes=1))
-    return TimeRange(since, until if longest is None else min(until, since + longest))
+    return TimeRange(since, until)
+
+
+def cause_window(incident: Incident, now: datetime) -> TimeRange:
+    """The part of its time that tells of its cause: around the beginnings of its alerts. What fails
+    later, while one of them still stands, is the cause of others."""
+    whole = window_of(incident, now)
+    begun = Alert.objects.filter(incident=incident).aggregate(last=Max("started_at"))["last"]
+    last = max(begun or incident.started_at, incident.started_at)
+    return TimeRange(whole.since, min(whole.until, last + NEAR, whole.since + LONGEST))
 
 
 def clues_of(incident: Incident, now: datetime) -> tuple[list[Clue], list[str]]:
     """What speaks for which service as the cause, and what could not be asked, in sentences."""
-    within = window_of(incident, now, LONGEST)
+    within = cause_window(incident, now)
     clues = [
         *_checks(incident),
         *_chains(incident, within),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,7 +11,7 @@ from uuid import UUID
 from django.db.models import F, Max, Q, QuerySet
 
 from alerting.choices import AlertState, IncidentState
-from alerting.domain.incidents import OPENING, REOPENS, Held, Ledger
+from alerting.domain.incidents import OPENING, REOPENS, Held, Ledger, began
 from alerting.models import Alert, Incident, IncidentKey
 
 # Alerts that one transaction looks at.
@@ -58,13 +59,30 @@ def incident_ledger(rows: Mapping[UUID, Incident]) -> Ledger:
         .annotate(Max("started_at"))
     )
     ledger = Ledger(
-        Held(each.id, each.started_at, begun.get(each.id) or each.started_at, each.ended_at)
+        Held(
+            each.id,
+            each.started_at,
+            begun.get(each.id) or each.started_at,
+            each.ended_at,
+            str(each.severity),
+        )
         for each in rows.values()
     )
     keys = IncidentKey.objects.filter(incident__in=list(rows))
     for incident_id, key in keys.values_list("incident_id", "key"):
         ledger.point(incident_id, [key])
     return ledger
+
+
+def begins(incident_ids: Sequence[UUID]) -> dict[UUID, datetime]:
+    """When each of the incidents began, by its alerts."""
+    rows = Alert.objects.filter(incident__in=incident_ids, severity__in=OPENING).order_by()
+    alerts: dict[UUID, list[tuple[str, datetime]]] = defaultdict(list)
+    for incident_id, severity, at in rows.values_list(
+        "incident_id", "severity", "started_at"
+    ).distinct():
+        alerts[incident_id].append((severity, at))
+    return {incident_id: began(found) for incident_id, found in alerts.items()}
 
 
 def incidents_kept_open(incident_ids: Sequence[UUID]) -> set[UUID]:

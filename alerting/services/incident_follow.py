@@ -33,6 +33,7 @@ from alerting.models import Alert, Incident, IncidentEntry, IncidentKey
 from alerting.selectors.incident_following import (
     BATCH,
     alerts_to_join,
+    begins,
     incident_ledger,
     incidents_kept_open,
     incidents_to_join,
@@ -83,6 +84,7 @@ def incidents_follow(*, now: datetime) -> Followed:
             work.learn()
             more = work.take()
             work.join()
+            work.date()
             work.end()
             work.save()
         if not more:
@@ -118,6 +120,8 @@ class _Work:
         self.entries: list[IncidentEntry] = []
         # What is told of each incident that changed, in this order.
         self.told: dict[UUID, list[str]] = {}
+        # Those that got alerts: what these say of when they began is not written yet.
+        self.grown: set[UUID] = set()
         self.gone: list[Incident] = []
 
     # --- Alerts
@@ -181,7 +185,8 @@ class _Work:
             changed_at=self.now,
         )
         self.rows[incident.id] = incident
-        self.ledger.add(Held(incident.id, alert.started_at, alert.started_at))
+        begun = alert.started_at
+        self.ledger.add(Held(incident.id, begun, begun, severity=alert.severity))
         self._tell(incident, BEGAN)
         self.done.opened += 1
         return incident
@@ -205,6 +210,7 @@ class _Work:
     def _point(self, incident: Incident, keys: Keys, alert: Seen) -> None:
         held = self.ledger.get(incident.id)
         held.last_at = max(held.last_at, alert.started_at)
+        held.severity = worst([held.severity, alert.severity])
         new = sorted(self.ledger.point(incident.id, keys.all))
         self.keys += [IncidentKey(incident=incident, key=key) for key in new]
         services = list(dict.fromkeys([*incident.services, *sorted(keys.services)]))
@@ -221,7 +227,7 @@ class _Work:
         graver = worst(each.severity for each in opening)
         if opening and SEVERITIES.index(graver) < SEVERITIES.index(incident.severity):
             incident.severity, incident.title = graver, title_of(opening)
-        incident.started_at = min([incident.started_at, *(each.started_at for each in opening)])
+        self.grown.add(incident.id)
         room = MOST_ALERT_ENTRIES - incident.entries.filter(kind=EntryKind.ALERT).count()
         for alert in alerts[: max(0, room)]:
             self.entries += alert_entries(alert, incident.id)
@@ -233,15 +239,20 @@ class _Work:
         """Join open incidents of which it has turned out that they have one cause."""
         active = [each.id for each in self.rows.values() if each.ended_at is None]
         for older, younger in self.ledger.same_cause(active):
-            # Of three with one cause, one may be gone already.
-            if older in self.rows and younger in self.rows:
-                self._merge(self.rows[older], self.rows[younger])
+            self._merge(self.rows[older], self.rows[younger])
+
+    def date(self) -> None:
+        """Let those that got alerts begin when these say: an old ticket does not make an outage
+        longer than it was."""
+        for incident_id, at in begins(sorted(self.grown & set(self.rows))).items():
+            self.rows[incident_id].started_at = at
 
     def _merge(self, kept: Incident, gone: Incident) -> None:
         self._flush()
         incident_merge(kept, gone, now=self.now)
         self.ledger.merge(kept.id, gone.id)
         del self.rows[gone.id]
+        self.grown.add(kept.id)
         self.gone.append(gone)
         self._tell(kept, CHANGED)
         self._tell(gone, ENDED)

@@ -15,7 +15,8 @@ _TAKEN: Final = ("assigned_to", "public_incident_id", "culprit", "cause", "impac
 
 
 def incident_merge(kept: Incident, gone: Incident, *, now: datetime) -> None:
-    """Move all that `gone` has to `kept`, which the caller stores; `gone` is stored here.
+    """Move all that `gone` has to `kept`, which the caller dates by its alerts and stores; `gone`
+    is stored here.
 
     An address of the younger one leads to the older from now on.
     """
@@ -41,7 +42,6 @@ def incident_merge(kept: Incident, gone: Incident, *, now: datetime) -> None:
 def _take(kept: Incident, gone: Incident) -> None:
     if SEVERITIES.index(gone.severity) < SEVERITIES.index(kept.severity):
         kept.severity, kept.title = gone.severity, gone.title
-    kept.started_at = min(kept.started_at, gone.started_at)
     kept.services = list(dict.fromkeys([*kept.services, *gone.services]))[:_MOST_SERVICES]
     kept.cursor = 0
     if kept.acknowledged_at is None and gone.acknowledged_at is not None:
