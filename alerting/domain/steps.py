@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
-_MOST = 8
+_MOST: Final = 8
+_CHECKS: Final = "/health/checks/"
 
 
 @dataclass(frozen=True)
@@ -21,47 +22,71 @@ class Step:
 
 @dataclass(frozen=True)
 class Told:
-    """An alert as far as it says what to do."""
+    """An alert as far as it says what to do; `details` are empty where they advise nothing.
 
+    `held` says that nobody is told of it, `objective` that it tells of a budget, not of what fails.
+    """
+
+    rule: str
     summary: str
     details: str
     runbook_url: str
-    service: str
     link: str
+    held: bool = False
+    objective: bool = False
 
 
 def steps_of(
     alerts: Sequence[Told], cause: Mapping[str, Any], keys: Iterable[str], time: str
 ) -> list[Step]:
-    """The runbooks of the alerts first, then what the alerts advise, then where the cause can be
-    looked at; `time` is the query string of the incident's time."""
-    steps: dict[str, Step] = {}
-
-    def add(step: Step) -> None:
-        steps.setdefault(step.link or step.text, step)
-
-    for each in alerts:
-        if each.runbook_url:
-            add(Step(f"Follow the runbook of “{each.summary}”", each.runbook_url))
-    for each in alerts:
-        if each.details:
-            add(Step(each.summary, each.link, each.details))
+    """Where the cause can be looked at first, then what each rule advises, those of budgets last;
+    `time` is the query string of the incident's time."""
     service = str(cause.get("service") or "")
+    compare = Step("Compare all services of this time", f"/root-cause{time}")
+    first = [*_of_cause(service, cause, keys, time), *([] if service else [compare])]
+    last = [compare] if service else []
+    room = _MOST - len(first) - len(last)
+    return [*first, *_of_rules(alerts)[:room], *last]
+
+
+def _of_cause(
+    service: str, cause: Mapping[str, Any], keys: Iterable[str], time: str
+) -> Iterable[Step]:
     if service:
-        add(
-            Step(f"Look at {service}, where it probably began", f"/services/{_part(service)}{time}")
+        yield Step(
+            f"Look at {service}, where it probably began", f"/services/{_part(service)}{time}"
         )
-    for key in sorted(keys):
-        kind, _, name = key.partition(":")
-        if kind == "check":
-            add(
-                Step("See what the failing check found, and run it again", f"/health/checks/{name}")
-            )
+    if check := _check_of(cause, keys):
+        yield Step("See what the failing check found, and run it again", check)
     if service:
         changed = f"/what-changed{time}&service={_part(service)}"
-        add(Step("See what is different about the calls that fail", changed))
-    add(Step("Compare all services of this time", f"/root-cause{time}"))
-    return list(steps.values())[:_MOST]
+        yield Step("See what is different about the calls that fail", changed)
+
+
+def _check_of(cause: Mapping[str, Any], keys: Iterable[str]) -> str:
+    """Where the failing check is shown that most speaks for the cause, else any that alerts name."""
+    links = [str(each.get("link") or "") for each in cause.get("evidence") or ()]
+    named = [f"{_CHECKS}{name}" for key in sorted(keys) if (name := _name_of(key, "check"))]
+    return next((each for each in [*links, *named] if each.startswith(_CHECKS)), "")
+
+
+def _name_of(key: str, kind: str) -> str:
+    of, _, name = key.partition(":")
+    return name if of == kind else ""
+
+
+def _of_rules(alerts: Sequence[Told]) -> list[Step]:
+    """What is to be done by each rule, as its first alert says that people are told of; of none,
+    what those say that are held back."""
+    heard = [each for each in alerts if not each.held] or alerts
+    steps: dict[str, Step] = {}
+    for each in sorted(heard, key=lambda each: each.objective):
+        if each.runbook_url:
+            text = f"Follow the runbook of “{each.summary}”"
+            steps.setdefault(each.rule, Step(text, each.runbook_url, each.details))
+        elif each.details:
+            steps.setdefault(each.rule, Step(each.summary, each.link, each.details))
+    return list(steps.values())
 
 
 def _part(text: str) -> str:

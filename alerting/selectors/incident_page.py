@@ -99,13 +99,23 @@ def verdict_of(incident: Incident, now: datetime) -> Verdict:
 
 def _told(alert: Alert) -> Told:
     said: dict[str, Any] = alert.annotations
+    firing = alert.state == AlertState.FIRING
     return Told(
+        rule=alert.rule_name,
         summary=str(said.get("summary") or alert.rule_name),
-        details=str(said.get("details") or "") if alert.state == AlertState.FIRING else "",
+        details=_advice(alert) if firing else "",
         runbook_url=_web(said.get("runbook_url") or alert.facts.get("runbook_url")),
-        service=alert.service,
         link=f"/alerts/{alert.id}",
+        held=firing and bool(alert.suppressed_by),
+        objective="slo" in alert.labels,
     )
+
+
+def _advice(alert: Alert) -> str:
+    """The details, but for those that only repeat a fact: a figure, or the words of an error."""
+    details = str(alert.annotations.get("details") or "").strip()
+    facts = (each.strip() for each in alert.facts.values() if isinstance(each, str))
+    return "" if details in facts else details
 
 
 def _web(url: Any) -> str:
