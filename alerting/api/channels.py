@@ -16,6 +16,7 @@ from alerting.schemas.channels import (
     ChannelIn,
     ChannelMadeOut,
     ChannelOut,
+    ChannelSavedOut,
     DeliveryDetailOut,
     DeliveryOut,
     DeliveryQuery,
@@ -67,7 +68,7 @@ def channel_post(
     with of_body():
         made = channels.channel_create(given=given, actor=request.auth, now=datetime.now(UTC))
     set_version(response, made.channel.version)
-    return Status(201, {**_shown(made.channel), "secret": made.secret or None})
+    return Status(201, {**_shown(made.channel), **_proof(made), "secret": made.secret or None})
 
 
 @router.get(_ONE, auth=ApiAuth(Scope.READ), response=ChannelOut)
@@ -76,7 +77,7 @@ def channel_one(request: ApiRequest, response: HttpResponse, channel_id: UUID) -
     return _found(response, channel_id)
 
 
-@router.api_operation(["PUT", "PATCH"], _ONE, auth=ApiAuth(Scope.OPERATE), response=ChannelOut)
+@router.api_operation(["PUT", "PATCH"], _ONE, auth=ApiAuth(Scope.OPERATE), response=ChannelSavedOut)
 def channel_put(
     request: ApiRequest, response: HttpResponse, channel_id: UUID, body: ChannelChange
 ) -> dict[str, Any]:
@@ -84,14 +85,14 @@ def channel_put(
     24 hours."""
     changes = sent(request, body)
     with of_body():
-        channels.channel_update(
+        saved = channels.channel_update(
             channel_id=channel_id,
             changes=changes,
             if_match=if_match(request),
             actor=request.auth,
             now=datetime.now(UTC),
         )
-    return _found(response, channel_id)
+    return {**_found(response, channel_id), **_proof(saved)}
 
 
 @router.delete(_ONE, auth=ApiAuth(Scope.OPERATE), response={204: None})
@@ -171,6 +172,10 @@ def deliveries(request: ApiRequest, query: Query[DeliveryQuery]) -> Page:
 def delivery(request: ApiRequest, delivery_id: UUID) -> dict[str, Any]:
     """One delivery: its message and every attempt, with what was sent and answered."""
     return _delivery(delivery_id)
+
+
+def _proof(saved: channels.Made) -> dict[str, Any]:
+    return {"proven": saved.proof.proven, "proof": saved.proof.text}
 
 
 def _found(response: HttpResponse, channel_id: UUID) -> dict[str, Any]:

@@ -101,7 +101,7 @@ class Kind(ABC, Generic[O]):
 
     async def prove(self, options: O, addresses: Addresses) -> Outcome | None:
         """Whether the receiver takes the secrets, by a way that tells nobody anything; None where
-        there is no such way. Raises nothing, as `send`."""
+        there is no such way, or it says nothing. Raises nothing, as `send`."""
         return None
 
     @abstractmethod

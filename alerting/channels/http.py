@@ -21,14 +21,19 @@ from health.checks.addresses import Addresses, Forbidden
 from health.checks.base import Failed, Progress
 from health.checks.tlscontext import tls_context
 from health.checks.web import Answer, Limits, Request, fetch, phrase
+from health.checks.words import one_line
 
 O = TypeVar("O")  # noqa: E741
 
 AGENT: Final = "resilience-control-plane"
 # Bytes of an answer that are read; a receiver has no more to say than why it refused.
 _MOST_ANSWER: Final = 16_384
+# Characters of it that are said where it refuses a secret.
+_MOST_SAID: Final = 120
 # Beside 5xx: the receiver was busy, and says so.
 _BUSY: Final = frozenset({408, 425, 429})
+# Of an address or a secret that nobody knows there.
+_UNKNOWN: Final = frozenset({401, 403, 404, 410})
 
 
 class HttpKind(Kind[O]):
@@ -46,17 +51,40 @@ class HttpKind(Kind[O]):
         """Certificates (PEM) that are trusted in place of the system's, or None."""
         return None
 
+    def probe(self, options: O) -> Request | None:
+        """A request that tells nobody anything, whatever it is answered, and whose answer shows
+        whether the receiver takes the secrets; None where there is no such request."""
+        return None
+
+    def taken(self, answer: Answer) -> bool | None:
+        """What the answer to a probe says of the secrets; None where it says nothing."""
+        return False if answer.status in _UNKNOWN or 300 <= answer.status < 400 else None
+
     def destinations(self, options: O) -> tuple[tuple[str, str, int], ...]:
         url = self.url(options)
         return ((url.scheme, url.host or "", url.port or 0),)
 
+    async def prove(self, options: O, addresses: Addresses) -> Outcome | None:
+        request = self.probe(options)
+        if request is None:
+            return None
+        answer = await self._asked(request, options, addresses)
+        return answer if isinstance(answer, Outcome) else _proved(answer, self.taken(answer))
+
     async def send(self, options: O, envelope: Envelope, addresses: Addresses) -> Outcome:
         request = self.request(options, envelope)
+        answer = await self._asked(request, options, addresses)
+        if isinstance(answer, Outcome):
+            return answer
+        return outcome_of(answer, request_shown(request), now=envelope.at)
+
+    async def _asked(self, request: Request, options: O, addresses: Addresses) -> Answer | Outcome:
+        """What is answered, or what keeps it from being."""
         shown = request_shown(request)
         step = Progress("waiting for the connection")
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
-                answer = await fetch(
+                return await fetch(
                     request,
                     addresses=addresses,
                     tls=tls_context(ca=self.authorities(options)),
@@ -70,7 +98,20 @@ class HttpKind(Kind[O]):
             return Outcome(AttemptOutcome.RETRY, shown, error=failed.output)
         except Forbidden as refused:
             return Outcome(AttemptOutcome.PERMANENT, shown, error=str(refused))
-        return outcome_of(answer, shown, now=envelope.at)
+
+
+def _proved(answer: Answer, taken: bool | None) -> Outcome | None:
+    """What follows from the answer to a probe; a receiver that is busy may be asked later."""
+    text = answer.body.decode("utf-8", "replace")
+    said = f"It answered {phrase(answer.status)}"
+    if text.strip():
+        said += f" ({one_line(text, _MOST_SAID)})"
+    if taken is not None:
+        verdict = AttemptOutcome.DELIVERED if taken else AttemptOutcome.PERMANENT
+        return Outcome(verdict, status=answer.status, answer=text, error="" if taken else said)
+    if answer.status in _BUSY or answer.status >= 500:
+        return Outcome(AttemptOutcome.RETRY, status=answer.status, answer=text, error=said)
+    return None
 
 
 def request_shown(request: Request) -> dict[str, Any]:

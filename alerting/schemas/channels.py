@@ -13,8 +13,9 @@ from resilience_site.core.pagination import PageQuery
 
 _VERIFY = (
     "Whether the receiver is asked before it is saved, and what it refuses for good is not saved. "
-    "By default the login of a mail server is tried, which tells nobody; true: other kinds send a "
-    "test as well; false: nothing is tried"
+    "By default by what tells nobody: the login of a mail server, an empty message to Slack, none "
+    "to a Teams workflow, the end of what never began to PagerDuty; true: where there is no such "
+    "way, or it says nothing, by a test; false: nothing is tried"
 )
 
 
@@ -68,7 +69,16 @@ class ChannelOut(Schema):
     version: int
 
 
-class ChannelMadeOut(ChannelOut):
+class ChannelSavedOut(ChannelOut):
+    proven: bool | None = Field(
+        None,
+        description="Whether its receiver took its secrets; false: that could not be found out; "
+        "null: it was not tried",
+    )
+    proof: str = Field("", description="The same in words, empty where it was not tried")
+
+
+class ChannelMadeOut(ChannelSavedOut):
     secret: str | None = Field(
         None, description="A secret that the site has made; it is shown this once"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -25,7 +25,7 @@ from alerting.services.channel_fields import (
 from alerting.services.outbox import delivery_enqueue
 from alerting.services.sending.entries import channel_entry
 from alerting.services.sending.failing import channel_recover
-from alerting.services.sending.proving import secrets_prove
+from alerting.services.sending.proving import UNTRIED, Proof, secrets_prove
 from alerting.services.sending.turn import delivery_send_now
 from alerting.services.targets import Target, kind_required, target_opened, target_read
 from health.services.check_fields import text_read
@@ -44,17 +44,19 @@ MOST_CHANNELS: Final = 200
 
 @dataclass(frozen=True)
 class Made:
-    """A channel, and a secret that the site made for it: shown this once, or empty."""
+    """A channel as it is saved, what is known of its secrets, and a secret that the site made for
+    it: shown this once, or empty."""
 
     channel: Channel
     secret: str = ""
+    proof: Proof = UNTRIED
 
 
 def channel_create(*, given: Mapping[str, Any], actor: Actor, now: datetime) -> Made:
     """Make a channel of `kind`, `name`, `target` and the other fields of a channel.
 
-    Its secrets are tried first where that tells nobody (a mail server's login); with `verify` true
-    in other kinds by a test, with false not at all. Raises `Invalid`, which names the field
+    Its secrets are tried first where that tells nobody (a mail server's login, an empty message to
+    Slack); with `verify` true in other kinds by a test, with false not at all. Raises `Invalid`, which names the field
     (`target.OPTION` for an option), also for what the receiver refuses for good.
     """
     name = printable(str(given.get("name", ""))[:100])
@@ -63,8 +65,8 @@ def channel_create(*, given: Mapping[str, Any], actor: Actor, now: datetime) -> 
         kind = kind_required(given.get("kind"))
         fields_read(given, None)
         target = target_read(kind, given.get("target"))
-        _prove(kind, target, name, verify, actor, now)
-        return _made(kind, given, target, actor, now)
+        proof = _prove(kind, target, name, verify, actor, now)
+        return replace(_made(kind, given, target, actor, now), proof=proof)
 
 
 def _made(
@@ -96,15 +98,16 @@ def channel_update(
     if_match: int | None = None,
     actor: Actor,
     now: datetime,
-) -> Channel:
+) -> Made:
     """Change fields of a channel; of its target, secrets that come masked stay. The former secret
     of a webhook signs beside a new one for a day. A target that changes is tried as in
     `channel_create`. Raises `NotFound`, `Conflict`, `Invalid`."""
     with _refusals(actor, "update", channel_id):
         changes, verify = verify_read(changes)
+        proof = UNTRIED
         if "target" in changes and verify is not False:
-            _prove_changed(channel_id, changes["target"], verify, actor, now)
-        return _updated(channel_id, changes, if_match, actor, now)
+            proof = _prove_changed(channel_id, changes["target"], verify, actor, now)
+        return Made(_updated(channel_id, changes, if_match, actor, now), proof=proof)
 
 
 def _updated(
@@ -230,26 +233,28 @@ def _test_message(name: str, actor: Actor, path: str) -> Message:
 
 def _prove(
     kind: Kind[Any], target: Target, name: str, verify: bool | None, actor: Actor, now: datetime
-) -> None:
+) -> Proof:
     """Try a target outside of a transaction: a receiver may take its time."""
-    if verify is not False:
-        test = _test_message(name, actor, "/alerts/channels") if verify else None
-        secrets_prove(kind, target.whole, name=name, test=test, now=now)
+    if verify is False:
+        return UNTRIED
+    test = _test_message(name, actor, "/alerts/channels") if verify else None
+    return secrets_prove(kind, target.whole, name=name, test=test, now=now)
 
 
 def _prove_changed(
     channel_id: UUID, given: Any, verify: bool | None, actor: Actor, now: datetime
-) -> None:
+) -> Proof:
     channel = Channel.objects.filter(pk=channel_id).first()
     if channel is None:
-        return
+        return UNTRIED
     target = _target_changed(channel, given, now)
     try:
         changed = target.whole != target_opened(channel)
     except UnsealError:
         changed = True
-    if changed:
-        _prove(kind_required(channel.kind), target, channel.name, verify, actor, now)
+    if not changed:
+        return UNTRIED
+    return _prove(kind_required(channel.kind), target, channel.name, verify, actor, now)
 
 
 def _target_changed(channel: Channel, given: Any, now: datetime) -> Target:

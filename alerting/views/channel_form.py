@@ -70,8 +70,8 @@ class ChannelForm:
                   help="Off: nothing is sent by it."),
             Field("verify", "Try it before it is saved", "flag",
                   self._tried(),
-                  help="By a login where there is one, else by a test. What is refused for good is "
-                       "not saved."),
+                  help="By what tells nobody where there is such a way (a login, an empty message), "
+                       "else by a test. What is refused for good is not saved."),
         ]  # fmt: skip
         everything = [*basic, *fields, *told]
         return {
@@ -115,7 +115,7 @@ class ChannelForm:
         names = tuple((each.name, f"{each.name} ({each.get_kind_display()})") for each in others)
         return Field(
             "fallback", "Fallback", "select", value,
-            "Takes what this channel cannot deliver, and is told when it keeps failing.",
+            "Takes what this channel cannot deliver.",
             self.errors.get("fallback", ""), choices=(("", "none"), *names),
         )  # fmt: skip
 

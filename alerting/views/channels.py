@@ -108,7 +108,7 @@ def channel_new(request: HttpRequest) -> HttpResponse:
 
     done, made, problem = tried(request, make)
     if done and made is not None:
-        _tell_secret(request, made, f"{made.channel.name} is made. Press Test to see it arrive.")
+        _tell_secret(request, made, f"{made.channel.name} is made. {_proof_words(made)}")
         return redirect("alert-channel", made.channel.pk)
     return _form(request, form, problem)
 
@@ -120,7 +120,7 @@ def channel_edit(request: HttpRequest, channel_id: UUID) -> HttpResponse:
     """The form of a channel; a POST changes it."""
     found = _or_404(channel_id)
     form = ChannelForm(request, _kind(found), found)
-    done, _, problem = tried(
+    done, saved, problem = tried(
         request,
         lambda: channels.channel_update(
             channel_id=channel_id,
@@ -130,8 +130,8 @@ def channel_edit(request: HttpRequest, channel_id: UUID) -> HttpResponse:
             now=datetime.now(UTC),
         ),
     )
-    if done:
-        messages.info(request, f"{found.name} is changed.")
+    if done and saved is not None:
+        _tell_secret(request, saved, f"{found.name} is changed. {saved.proof.text}")
         return redirect("alert-channel", channel_id)
     return _form(request, form, problem)
 
@@ -223,9 +223,14 @@ def channel_remove(request: HttpRequest, channel_id: UUID) -> HttpResponse:
     )  # fmt: skip
 
 
+def _proof_words(made: channels.Made) -> str:
+    return made.proof.text or "It was not tried. Press Test to see it arrive."
+
+
 def _tell_secret(request: HttpRequest, made: channels.Made, text: str) -> None:
     said = f" Its secret, shown this once: {made.secret}" if made.secret else ""
-    messages.info(request, f"{text}{said}".strip())
+    tell = messages.warning if made.proof.proven is False else messages.info
+    tell(request, f"{text.strip()}{said}")
 
 
 def _ask(

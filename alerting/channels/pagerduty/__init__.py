@@ -6,6 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import uuid4
 
 import orjson
 from yarl import URL
@@ -18,7 +19,7 @@ from alerting.domain.incident_brief import cause_words
 from alerting.domain.messages import Message
 from health.checks.options import OptionError
 from health.checks.tlscontext import tls_context
-from health.checks.web import Request
+from health.checks.web import Answer, Request
 from health.checks.weburl import web_url
 from resilience_site.config import config
 
@@ -63,6 +64,22 @@ class PagerDutyKind(HttpKind[PagerDutyOptions]):
         headers = {"User-Agent": AGENT, "Content-Type": "application/json"}
         event = {"routing_key": options.routing_key, **event_of(envelope)}
         return Request(self.url(options), "POST", headers, orjson.dumps(event))
+
+    def probe(self, options: PagerDutyOptions) -> Request:
+        # The end of what never began.
+        headers = {"User-Agent": AGENT, "Content-Type": "application/json"}
+        event = {
+            "routing_key": options.routing_key, "event_action": "resolve",
+            "dedup_key": f"probe-{uuid4()}",
+        }  # fmt: skip
+        return Request(self.url(options), "POST", headers, orjson.dumps(event))
+
+    def taken(self, answer: Answer) -> bool | None:
+        if answer.status == 202:
+            return True
+        said = answer.body.lower()
+        unknown = answer.status == 400 and (b"routing key" in said or b"routing_key" in said)
+        return False if unknown else super().taken(answer)
 
 
 def event_of(envelope: Envelope) -> dict[str, Any]:

@@ -24,11 +24,13 @@ from alerting.channels.listing import (
 )
 from alerting.domain.messages import AlertTold, IncidentTold, Message
 from health.checks.tlscontext import tls_context
-from health.checks.web import Request
+from health.checks.web import Answer, Request
 from health.checks.weburl import web_url
 
 _COLOURS: Final = {"page": "#c62828", "ticket": "#b26a00", "info": "#1565c0"}
 _OVER: Final = "#2e7d32"
+# What Slack answers to an empty message, once it has found whose webhook it is.
+_EMPTY: Final = frozenset({"no_text", "invalid_payload", "missing_text_or_fallback_or_attachments"})
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,14 @@ class SlackKind(HttpKind[SlackOptions]):
     def request(self, options: SlackOptions, envelope: Envelope) -> Request:
         headers = {"User-Agent": AGENT, "Content-Type": "application/json"}
         return Request(self.url(options), "POST", headers, orjson.dumps(card(envelope)))
+
+    def probe(self, options: SlackOptions) -> Request:
+        headers = {"User-Agent": AGENT, "Content-Type": "application/json"}
+        return Request(self.url(options), "POST", headers, b"{}")
+
+    def taken(self, answer: Answer) -> bool | None:
+        said = answer.body.decode("utf-8", "replace").strip()
+        return True if answer.status == 400 and said in _EMPTY else super().taken(answer)
 
 
 def card(envelope: Envelope) -> dict[str, Any]:

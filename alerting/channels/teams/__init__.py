@@ -25,7 +25,7 @@ from alerting.channels.listing import (
 )
 from alerting.domain.messages import AlertTold, IncidentTold, Message
 from health.checks.tlscontext import tls_context
-from health.checks.web import Request
+from health.checks.web import Answer, Request
 from health.checks.weburl import web_url
 
 _SCHEMA: Final = "http://adaptivecards.io/schemas/adaptive-card.json"
@@ -62,6 +62,15 @@ class TeamsKind(HttpKind[TeamsOptions]):
     def request(self, options: TeamsOptions, envelope: Envelope) -> Request:
         headers = {"User-Agent": AGENT, "Content-Type": "application/json"}
         return Request(self.url(options), "POST", headers, body_of(envelope))
+
+    def probe(self, options: TeamsOptions) -> Request:
+        # No JSON: whatever looks at the address first then refuses it, and no workflow begins.
+        headers = {"User-Agent": AGENT, "Content-Type": "application/json"}
+        return Request(self.url(options), "POST", headers, b"{")
+
+    def taken(self, answer: Answer) -> bool | None:
+        known = answer.status == 400 and b"InvalidRequestContent" in answer.body
+        return True if known else super().taken(answer)
 
 
 def body_of(envelope: Envelope) -> bytes:

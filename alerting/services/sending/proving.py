@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from alerting.channels import Envelope, Kind, Outcome
 from alerting.choices import AttemptOutcome, Purpose
@@ -17,26 +18,56 @@ from resilience_site.config import config
 from resilience_site.core.problems import Invalid
 
 
+@dataclass(frozen=True)
+class Proof:
+    """What is known of the secrets of a channel that is saved: `proven` where its receiver took
+    them, None where nobody asked; `text` says it in words."""
+
+    proven: bool | None = None
+    text: str = ""
+
+
+UNTRIED: Final = Proof()
+_NO_WAY: Final = Proof(
+    False,
+    "It could not be proven: nothing asks its receiver that tells nobody. Press Test to see it arrive.",
+)
+_TAKEN: Final = Proof(True, "Its receiver takes it; nobody was told.")
+_TESTED: Final = Proof(True, "A test was sent by it, and taken.")
+
+
 def secrets_prove(
     kind: Kind[Any], whole: Mapping[str, Any], *, name: str, test: Message | None, now: datetime
-) -> None:
+) -> Proof:
     """Raise `Invalid` where the receiver refuses the whole target of a channel for good.
 
-    By what tells nobody, such as a login; where a kind has no such way, by sending `test`, or not
-    at all. A receiver that cannot be asked now refuses nothing: it may be there tomorrow.
+    By what tells nobody, such as a login; where a kind has no such way, or it says nothing, by
+    sending `test`, or not at all. A receiver that cannot be asked now refuses nothing: it may be
+    there tomorrow.
     """
-    outcome = asyncio.run(_proof(kind, whole, name, test, now))
-    if outcome is not None and outcome.verdict == AttemptOutcome.PERMANENT:
-        raise Invalid.field("target", f"It was tried before it was saved: {outcome.error}.")
+    return asyncio.run(_proof(kind, whole, name, test, now))
 
 
 async def _proof(
     kind: Kind[Any], whole: Mapping[str, Any], name: str, test: Message | None, now: datetime
-) -> Outcome | None:
+) -> Proof:
     options = kind.parse(whole)
     addresses = Addresses(allow_private=config.resilience_allow_private_targets)
-    found = await within_deadline(kind.prove(options, addresses), name)
+    found, proof = await within_deadline(kind.prove(options, addresses), name), _TAKEN
     if found is None and test is not None:
         envelope = Envelope(uuid.uuid4(), test, Purpose.TEST, name, now, now)
-        found = await within_deadline(kind.send(options, envelope, addresses), name)
-    return None if found is None else masked(found, secrets_of(kind, whole))
+        found, proof = await within_deadline(kind.send(options, envelope, addresses), name), _TESTED
+    if found is None:
+        return _NO_WAY
+    outcome = masked(found, secrets_of(kind, whole))
+    if outcome.verdict == AttemptOutcome.PERMANENT:
+        raise Invalid.field("target", f"It was tried before it was saved: {outcome.error}.")
+    return proof if outcome.verdict == AttemptOutcome.DELIVERED else _unasked(outcome)
+
+
+def _unasked(outcome: Outcome) -> Proof:
+    return Proof(
+        False,
+        f"It could not be proven, as its receiver cannot be asked now: {outcome.error}. "
+        "Press Test once it can be.",
+    )

@@ -15,7 +15,7 @@ from alerting.services.sending import deliveries_send
 from resilience_site.core.choices import Scope
 from resilience_site.core.models import AuditEntry
 from tests.alerting.delivery.mailserver import SecureServer, running_server
-from tests.alerting.delivery.receivers import Answer, Receiver
+from tests.alerting.delivery.receivers import Answer, Received, Receiver
 from tests.alerting.delivery.scene import NOW, channel, enqueue, message
 from tests.health.api.conftest import Api
 
@@ -128,27 +128,167 @@ def test_the_right_password_is_tried_without_a_mail_and_a_change_of_it_too(
 
 def test_a_server_that_is_away_refuses_nothing(api: Api) -> None:
     target = {"to": ["a@b.example"], "smtp_url": "smtp://me:pass-word-1@127.0.0.1:9"}
-    assert api("POST", URL, {"kind": "email", "name": "ops", "target": target})[0] == 201
+    status, made = api("POST", URL, {"kind": "email", "name": "ops", "target": target})
+    assert (status, made["proven"]) == (201, False)
+    assert "cannot be asked now: 127.0.0.1:9 cannot be reached" in made["proof"]
+    assert "pass-word-1" not in made["proof"]
 
 
-@pytest.mark.parametrize(
-    ("kind", "path"), [("slack", "/services/T0/B0/very-secret"), ("teams", "/hook/very-secret")]
-)
-def test_other_kinds_are_tried_by_a_test_if_asked(
-    api: Api, receiver: Receiver, kind: str, path: str
+# What each of these answers to what tells nobody: to whom it knows, and to whom it does not.
+KNOWN = {
+    "slack": [Answer(400, body=b"no_text"), Answer(400, body=b"invalid_payload")],
+    "teams": [Answer(400, body=b'{"error":{"code":"InvalidRequestContent","message":"..."}}')],
+    "pagerduty": [Answer(202, body=b'{"status":"success","message":"Event processed"}')],
+}
+UNKNOWN = {
+    "slack": [Answer(403, body=b"invalid_token"), Answer(404, body=b"no_service"), Answer(410)],
+    "teams": [
+        Answer(401, body=b'{"error":{"code":"DirectApiAuthorizationRequired"}}'),
+        Answer(404),
+    ],
+    "pagerduty": [
+        Answer(400, body=b'{"status":"invalid event","errors":["Invalid routing key"]}'),
+        Answer(403),
+    ],
+}
+
+
+def each_of(answers: dict[str, list[Answer]]) -> list[tuple[str, Answer]]:
+    return [(kind, each) for kind, found in answers.items() for each in found]
+
+
+def hook(kind: str, url: str, secret: str = "very-secret") -> dict[str, Any]:
+    """A channel of a kind that posts, at a receiver."""
+    target = {"url": f"{url}/hook/{secret}"}
+    if kind == "pagerduty":
+        target = {"url": url, "routing_key": KEY}
+    return {"kind": kind, "name": "ops", "target": target}
+
+
+def is_news(request: Received) -> bool:
+    """Whether somebody would have been told of a request."""
+    try:
+        told = request.document
+    except ValueError:
+        return False
+    return bool(told) and told.get("event_action") != "resolve"
+
+
+@pytest.mark.parametrize(("kind", "answer"), each_of(KNOWN))
+def test_a_right_secret_is_proven_unasked_and_tells_nobody(
+    api: Api, receiver: Receiver, kind: str, answer: Answer
 ) -> None:
-    receiver.answers = [Answer(403, body=b"invalid_token")]
-    body = {"kind": kind, "name": "ops", "target": {"url": receiver.url + path}}
-    status, refused = api("POST", URL, {**body, "verify": True})
-    assert status == 422
-    assert "403" in refused["errors"][0]["message"]
-    assert "very-secret" not in str(refused)
-    assert api("POST", URL, {**body, "verify": "yes"})[0] == 422
-    assert len(receiver.received) == 1
-    # Nobody is told of a channel unasked.
-    assert api("POST", URL, body)[0] == 201
+    receiver.answers = [answer]
+    # Also where a test is asked for: there is nothing left to find out.
+    status, made = api("POST", URL, {**hook(kind, receiver.url), "verify": True})
+    assert (status, made["proven"]) == (201, True)
+    assert made["proof"] == "Its receiver takes it; nobody was told."
+    (asked,) = receiver.received
+    assert not is_news(asked)
+    # What does not change is not tried again, and a new name is no new secret.
+    one = f"{URL}/{made['id']}"
+    status, changed = api("PATCH", one, {"name": "ops 2", "target": made["target"]})
+    assert (status, changed["proven"], changed["proof"]) == (200, None, "")
     assert len(receiver.received) == 1
     assert not Delivery.objects.exists()
+
+
+@pytest.mark.parametrize(("kind", "answer"), each_of(UNKNOWN))
+def test_a_wrong_secret_is_refused_unasked_with_what_was_answered(
+    api: Api, receiver: Receiver, kind: str, answer: Answer
+) -> None:
+    receiver.answers = [answer]
+    status, refused = api("POST", URL, hook(kind, receiver.url))
+    assert status == 422
+    (error,) = refused["errors"]
+    assert error["field"] == "body.target"
+    assert f"It was tried before it was saved: It answered {answer.status}" in error["message"]
+    words = answer.body.decode()
+    assert words in ("", "ok") or words in error["message"]
+    assert "very-secret" not in str(refused)
+    assert KEY not in str(refused)
+    assert not Channel.objects.exists()
+    assert not any(map(is_news, receiver.received))
+    assert api("POST", URL, {**hook(kind, receiver.url), "verify": "yes"})[0] == 422
+    # Whoever knows better saves it nevertheless.
+    status, made = api("POST", URL, {**hook(kind, receiver.url), "verify": False})
+    assert (status, made["proven"], made["proof"]) == (201, None, "")
+    assert len(receiver.received) == 1
+
+
+def test_a_secret_that_is_changed_for_a_wrong_one_stays_as_it_was(
+    api: Api, receiver: Receiver
+) -> None:
+    receiver.answers = [*KNOWN["slack"][:1], *UNKNOWN["slack"][:1]]
+    _, made = api("POST", URL, hook("slack", receiver.url))
+    one = f"{URL}/{made['id']}"
+    wrong = hook("slack", receiver.url, "another")["target"]
+    assert api("PATCH", one, {"target": wrong})[0] == 422
+    assert api("GET", one)[1]["version"] == made["version"]
+
+
+@pytest.mark.parametrize("kind", KNOWN)
+def test_where_the_answer_says_nothing_a_test_is_sent_if_asked_for(
+    api: Api, receiver: Receiver, kind: str
+) -> None:
+    receiver.answers = [Answer(418)]
+    status, made = api("POST", URL, hook(kind, receiver.url))
+    assert (status, made["proven"]) == (201, False)
+    assert made["proof"].startswith("It could not be proven: ")
+    assert len(receiver.received) == 1
+    receiver.answers = [Answer(418), Answer(202)]
+    body = {**hook(kind, receiver.url), "name": "other", "verify": True}
+    status, made = api("POST", URL, body)
+    assert (status, made["proven"]) == (201, True)
+    assert made["proof"] == "A test was sent by it, and taken."
+    assert [is_news(each) for each in receiver.received] == [False, False, True]
+
+
+@pytest.mark.parametrize("kind", KNOWN)
+def test_a_receiver_that_cannot_be_asked_now_refuses_nothing_and_that_is_said(
+    api: Api, receiver: Receiver, kind: str
+) -> None:
+    receiver.answers = [Answer(503, body=b"later")]
+    # No test either: it would be answered so, too.
+    status, made = api("POST", URL, {**hook(kind, receiver.url), "verify": True})
+    assert (status, made["proven"]) == (201, False)
+    assert "cannot be asked now: It answered 503 Service Unavailable (later)" in made["proof"]
+    assert len(receiver.received) == 1
+    body = {**hook(kind, "http://127.0.0.1:9"), "name": "away"}
+    status, made = api("POST", URL, body)
+    assert (status, made["proven"]) == (201, False)
+    assert "cannot be asked now: 127.0.0.1:9 cannot be reached" in made["proof"]
+    assert "very-secret" not in str(made)
+
+
+def test_a_kind_that_cannot_be_asked_silently_is_saved_unproven(
+    api: Api, receiver: Receiver
+) -> None:
+    status, made = api("POST", URL, hook("webhook", receiver.url))
+    assert (status, made["proven"]) == (201, False)
+    assert "nothing asks its receiver that tells nobody" in made["proof"]
+    assert receiver.received == []
+
+
+def test_the_page_says_whether_a_secret_is_proven(operator: Client, receiver: Receiver) -> None:
+    form = {
+        "kind": "slack", "name": "ops", "target.url": f"{receiver.url}/hook/very-secret",
+        "target.ca": "", "enabled": "on", "fallback": "", "verify": "on",
+    }  # fmt: skip
+    receiver.answers = [Answer(404, body=b"no_service"), Answer(400, body=b"no_text"), Answer(503)]
+    refused = operator.post("/alerts/channels/new", form)
+    assert refused.status_code == 422
+    assert "It answered 404 Not Found (no_service)" in refused.content.decode()
+    made = operator.post("/alerts/channels/new", form, follow=True)
+    assert "ops is made. Its receiver takes it; nobody was told." in made.content.decode()
+    away = operator.post("/alerts/channels/new", {**form, "name": "other"}, follow=True)
+    said = "other is made. It could not be proven, as its receiver cannot be asked now"
+    assert said in away.content.decode()
+    untried = {**form, "name": "third", "verify": ""}
+    page = operator.post("/alerts/channels/new", untried, follow=True).content.decode()
+    assert "third is made. It was not tried. Press Test" in page
+    assert len(receiver.received) == 3
+    assert not any(map(is_news, receiver.received))
 
 
 def test_the_test_of_a_webhook_is_signed_by_the_secret_that_is_kept(
