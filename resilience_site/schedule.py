@@ -50,7 +50,7 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "Forget old deliveries": _every(3600, "alerting.tasks.deliveries_prune"),
     "Tell people of alerts": _every(2, "alerting.tasks.alerts_dispatch"),
     "Make alerts of one cause incidents": _every(5, "alerting.tasks.incidents_follow"),
-    "Find causes and impact of incidents": _every(15, "alerting.tasks.incidents_examine"),
+    "Find causes and impact of incidents": _every(5, "alerting.tasks.incidents_examine"),
     "Make the weekly report": _every(300, "alerting.tasks.reports_make"),
     "Notice services that fall silent": _every(60, "analytics.tasks.silences_watch"),
     "Set objectives of new services": _every(60, "analytics.tasks.slo_defaults_make"),

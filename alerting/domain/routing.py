@@ -9,7 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from alerting.domain.matchers import Matcher, all_match
-from alerting.domain.pipeline import Candidate, Place, group_key
+from alerting.domain.pipeline import INCIDENT, Candidate, Place, group_key
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,26 @@ def group_labels(route: RouteRule, labels: Mapping[str, str]) -> dict[str, str]:
     """What the alerts of a group have in common; a label that is missing is left out.
 
     Where services are told apart, the name of an alert that is about none stands in its place: what
-    is wrong with the site and what is wrong with a key are no one matter.
+    is wrong with the site and what is wrong with a key are no one matter. Where incidents are, an
+    alert of none is told by its service, or that name.
     """
     if EACH_LABEL in route.group_by:
-        return dict(labels)
+        return {name: value for name, value in labels.items() if name != INCIDENT}
     found = {name: labels[name] for name in route.group_by if labels.get(name)}
-    if _SERVICE in route.group_by and _SERVICE not in found and labels.get(_NAME):
-        found[_NAME] = labels[_NAME]
+    alone = INCIDENT in route.group_by and INCIDENT not in found
+    if (alone or _SERVICE in route.group_by) and _SERVICE not in found:
+        name = _SERVICE if labels.get(_SERVICE) else _NAME
+        if labels.get(name):
+            found[name] = labels[name]
     return found
+
+
+def differs_by_incident(
+    route: RouteRule, labels: Mapping[str, str], there: Mapping[str, str]
+) -> bool:
+    """Whether an alert would be in the group with the labels `there` if it were of the incident
+    which they name, or of none."""
+    return dict(there) == group_labels(route, {**labels, INCIDENT: there.get(INCIDENT, "")})
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,13 @@ class RouteIn(Schema):
     name: Any = None
     position: Any = Field(None, description="1 to 9999; routes are tried from the lowest on")
     matchers: Any = Field(None, description=_MATCHERS)
-    group_by: Any = Field(None, description='Names of labels; ["..."] tells each alert by itself')
+    group_by: Any = Field(
+        None,
+        description=(
+            'Names of labels; ["..."] tells each alert by itself, ["incident", "severity"] all '
+            "alerts of an incident that are as urgent together, and those of none by their service"
+        ),
+    )
     group_wait_seconds: Any = None
     group_interval_seconds: Any = None
     repeat_interval_seconds: Any = None

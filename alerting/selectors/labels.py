@@ -14,7 +14,7 @@ from alerting.domain.pipeline import labels_matched
 from alerting.models import Alert
 
 # The columns that `alert_labels` and `alert_check` need, and those of a line about an alert.
-LABEL_COLUMNS: Final = ("id", "rule_name", "source", "labels", "severity", "service")
+LABEL_COLUMNS: Final = ("id", "rule_name", "source", "labels", "severity", "service", "incident")
 LINE_COLUMNS: Final = (*LABEL_COLUMNS, "state", "started_at", "fired_at", "annotations")
 _WORDS = re.compile(r"[A-Za-z0-9_ -]+(?:\|[A-Za-z0-9_ -]+)*", re.ASCII)
 
@@ -27,6 +27,7 @@ def alert_labels(alert: Alert) -> dict[str, str]:
         severity=alert.severity,
         service=alert.service,
         source=alert.source,
+        incident=str(alert.incident_id or ""),
     )
 
 

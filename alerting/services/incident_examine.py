@@ -107,7 +107,9 @@ def incident_examine(incident: Incident, *, now: datetime) -> None:
 
 
 def _due(now: datetime) -> QuerySet[Incident]:
-    never = Q(examined_at=None, changed_at__lte=now - SETTLE)
+    # While more alerts join it, too: the first message of it is to carry what can be found by then.
+    settled = Q(changed_at__lte=now - SETTLE) | Q(started_at__lte=now - SETTLE)
+    never = Q(examined_at=None) & settled
     again = Q(examined_at__lte=now - EVERY) & ~Q(state=IncidentState.RESOLVED)
     last = Q(
         state=IncidentState.RESOLVED, ended_at__lte=now - SETTLE, examined_at__lt=F("ended_at")

@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from alerting.choices import Severity
+from alerting.domain.pipeline import INCIDENT
 from alerting.models import Alert, Channel
 from alerting.selectors.alerts import (
     STATES,
@@ -40,7 +41,7 @@ _ANY: Final = "any"
 # What narrows, besides the state.
 _FILTERS: Final = ("service", "severity", "rule", "q", "suppressed", "group")
 # What is not worth matching in a silence that somebody makes from an alert.
-_NOT_MATCHED: Final = ("severity", "source")
+_NOT_MATCHED: Final = ("severity", "source", INCIDENT)
 
 
 @require_GET

@@ -23,7 +23,7 @@ from alerting.choices import AlertState
 from alerting.domain.grouping import EVERYTHING_ELSE, Grouper
 from alerting.domain.pipeline import Candidate, Place, Where, run
 from alerting.domain.routing import RouteRule
-from alerting.models import Alert, AlertGroup, Silence
+from alerting.models import Alert, AlertGroup, Notified, Silence
 from alerting.selectors.labels import LABEL_COLUMNS, alert_check, alert_labels
 from alerting.selectors.pipeline import PipelineNow, pipeline_now
 from alerting.services.alerts import alert_journal_payload
@@ -92,9 +92,16 @@ def _locked() -> bool:
 def _batch_place(batch: Sequence[Alert], world: PipelineNow, now: datetime) -> None:
     member = _memberships(batch)
     live, recent = _live(world.routes, now)
-    grouper = Grouper(live, recent, {alert: set(places) for alert, places in member.items()})
     candidates = [Candidate(each.id, alert_labels(each), alert_check(each)) for each in batch]
-    placed = run((*world.stages, grouper), candidates)
+    routed = run(world.stages, candidates)
+    grouper = Grouper(
+        live,
+        recent,
+        {alert: set(places) for alert, places in member.items()},
+        routes=world.routes,
+        told=_told(routed, member),
+    )
+    placed = run((grouper,), routed)
     _groups_keep(placed, member, world.routes, now)
     _held_keep(placed, batch, now)
 
@@ -110,17 +117,49 @@ def _memberships(batch: Sequence[Alert]) -> dict[UUID, dict[Where, int]]:
     return found
 
 
+def _told(
+    routed: Sequence[Candidate], member: Mapping[UUID, Mapping[Where, int]]
+) -> dict[UUID, list[Place]]:
+    """For each alert that is in a group of its routes other than they say now, those of these groups
+    in which somebody was told of it."""
+    moving: dict[int, list[UUID]] = defaultdict(list)
+    for each in routed:
+        wanted = {place.where for place in each.places}
+        routes = {place.route_id for place in each.places}
+        for (route, key), group in member.get(each.id, {}).items():
+            if route in routes and (route, key) not in wanted and key != EVERYTHING_ELSE:
+                moving[group].append(each.id)
+    if not moving:
+        return {}
+    # Whoever tells of one of them now holds its row: what came of that is read afterwards.
+    rows = AlertGroup.objects.select_for_update(no_key=True).filter(pk__in=moving).order_by("pk")
+    groups = {
+        pk: Place(route, key, labels)
+        for pk, route, key, labels in rows.values_list("pk", "route_id", "key", "labels")
+    }
+    known: dict[int, set[str]] = defaultdict(set)
+    log = Notified.objects.filter(group_id__in=groups)
+    for group, firing in log.values_list("group_id", "firing"):
+        known[group].update(firing)
+    told: dict[UUID, list[Place]] = defaultdict(list)
+    for group, place in groups.items():
+        for alert in moving[group]:
+            if str(alert) in known[group]:
+                told[alert].append(place)
+    return told
+
+
 def _live(
     routes: Mapping[int, RouteRule], now: datetime
-) -> tuple[dict[int, set[str]], dict[int, int]]:
-    """The keys of the groups of each route in which something goes on, and how many are new."""
+) -> tuple[dict[int, set[str]], dict[int, set[str]]]:
+    """The keys of the groups of each route in which something goes on, and of those that are new."""
     live: dict[int, set[str]] = defaultdict(set)
-    recent: dict[int, int] = defaultdict(int)
+    recent: dict[int, set[str]] = defaultdict(set)
     rows = AlertGroup.objects.filter(due_at__isnull=False, route_id__in=routes)
     for route, key, began in rows.values_list("route_id", "key", "created_at").iterator(BATCH):
         live[route].add(key)
         if now - routes[route].group_interval < began <= now and key != EVERYTHING_ELSE:
-            recent[route] += 1
+            recent[route].add(key)
     return live, recent
 
 
@@ -132,14 +171,16 @@ def _groups_keep(
 ) -> None:
     """Bring the members of groups to what the candidates say, and wake the groups that grow."""
     joining: list[tuple[UUID, Place]] = []
-    leaving: list[tuple[UUID, int]] = []
+    leaving: dict[int, list[UUID]] = defaultdict(list)
     for each in placed:
         wanted = {place.where: place for place in each.places}
         there = member.get(each.id, {})
-        leaving += [(each.id, group) for where, group in there.items() if where not in wanted]
+        for where, group in there.items():
+            if where not in wanted:
+                leaving[group].append(each.id)
         joining += [(each.id, place) for where, place in wanted.items() if where not in there]
-    for alert, group in leaving:
-        _Membership.objects.filter(alert_id=alert, alertgroup_id=group).delete()
+    for group, alerts in leaving.items():
+        _Membership.objects.filter(alertgroup_id=group, alert_id__in=alerts).delete()
     if joining:
         _groups_join(joining, routes, now)
 

@@ -119,6 +119,16 @@ def test_where_most_chains_began_joins_incidents() -> None:
     assert incident_of(first).culprit == "graph"
 
 
+def test_an_incident_that_alerts_keep_joining_is_examined_all_the_same() -> None:
+    fire("breaker_open", "planner", minute=0, breaker="graph")
+    follow(0)
+    joined = timedelta(seconds=19) / scene.MINUTE
+    fire("slo_burn_fast", "planner", minute=joined)
+    follow(joined)
+    assert incidents_examine(now=scene.at(0) + timedelta(seconds=19)) == 0
+    assert incidents_examine(now=scene.at(0) + timedelta(seconds=20)) == 1
+
+
 def test_an_incident_that_is_over_is_looked_at_once_more() -> None:
     alert = fire(minute=-30)
     follow(-30)
