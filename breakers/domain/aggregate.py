@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
@@ -33,7 +32,10 @@ def worst(states: Iterable[str]) -> str:
 
 def counted(states: Iterable[str]) -> tuple[tuple[str, int], ...]:
     """Each state with the number of its instances, worst first."""
-    return tuple(sorted(Counter(states).items(), key=lambda each: rank(each[0])))
+    counts: dict[str, int] = {}
+    for state in states:
+        counts[state] = counts.get(state, 0) + 1
+    return tuple(sorted(counts.items(), key=lambda each: rank(each[0])))
 
 
 def band(failure_rate: float | None) -> int:

@@ -14,7 +14,7 @@ register = template.Library()
 
 @register.filter
 def breaker_badge(state: str) -> SafeString:
-    """The badge of a breaker's state, rendered once for all."""
+    """The badge of a breaker's state, as the tiles have it."""
     return badge(str(state))
 
 

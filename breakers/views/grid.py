@@ -32,12 +32,13 @@ def breaker_grid(request: HttpRequest) -> HttpResponse:
         views = breaker_list(datetime.now(UTC), **wanted)
     except Problem as problem:
         return bad_question(request, problem)
+    acts = may_operate(request)
     context: dict[str, Any] = {
         "live_cursor": cursor,
-        "tiles": tiles(views),
+        "tiles": tiles(views, acts=acts),
         "summary": summary(views) if views else None,
         "filtered": any(wanted.values()),
-        "may_operate": may_operate(request),
+        "may_operate": acts,
         **first_steps(views),
     }
     if is_partial(request):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from django import template
@@ -18,7 +19,7 @@ from django.utils.safestring import SafeString, mark_safe
 from heroicons.templatetags.heroicons import heroicon_micro
 
 from resilience_site.core import formatting, sparklines
-from resilience_site.core.badges import badge_for
+from resilience_site.core.badges import Badge, badge_for
 from resilience_site.core.permissions import role_of
 from resilience_site.core.querystrings import PLACE, query_pairs, query_with
 
@@ -42,14 +43,26 @@ DEFAULT_RANGE: Final = "1h"
 @register.simple_tag
 def icon(name: str, css: str = "") -> SafeString:
     """A heroicon (micro set) beside a word; it is hidden from screen readers."""
+    return _drawn(name, css)
+
+
+@lru_cache(maxsize=1024)
+def _drawn(name: str, css: str) -> SafeString:
+    """Drawn once: every page has dozens, and its tables a few of them in every row."""
     drawn = heroicon_micro(name, size=16, **{"class": f"icon {css}".strip()}, aria_hidden="true")
     return mark_safe(drawn)  # noqa: S308 - drawn by heroicons, which escapes attributes
 
 
-@register.inclusion_tag("components/badge.html")
-def state(kind: str, value: object, plain: bool = False) -> dict[str, Any]:
+@register.simple_tag
+def state(kind: str, value: object, plain: bool = False) -> SafeString:
     """A state as shape, word and colour. Kinds stand in `core.badges`."""
-    return {"badge": badge_for(kind, value), "plain": plain}
+    return badge(badge_for(kind, value), plain)
+
+
+@lru_cache(maxsize=1024)
+def badge(shown: Badge, plain: bool = False) -> SafeString:
+    """A badge, rendered once: tables have a few of them in every row."""
+    return render_to_string("components/badge.html", {"badge": shown, "plain": plain})
 
 
 @register.simple_tag
@@ -84,12 +97,9 @@ def _time(moment: datetime | None, form: str) -> SafeString | str:
         text = formatting.relative(moment, timezone.now())
     else:
         text = full[11:19] if form == "clock" else full
-    return format_html(
-        '<time datetime="{}" title="{}" data-time="{}" class="nowrap">{}</time>',
-        formatting.machine(moment),
-        full,
-        form,
-        text,
+    return mark_safe(  # noqa: S308 - digits and words of ours; a table has one in every row
+        f'<time datetime="{formatting.machine(moment)}" title="{full}" data-time="{form}"'
+        f' class="nowrap">{text}</time>'
     )
 
 

@@ -117,8 +117,15 @@ def test_a_pull_brings_the_grid_alone(viewer: Client, incident: list[Scene]) -> 
     assert 'data-src="/breakers?state=open"' in html
 
 
-def test_names_of_services_are_escaped(viewer: Client) -> None:
-    scenes.store([Scene("<b>", '"><script>alert(1)</script>')], datetime.now(UTC))
-    html = text_of(viewer, "/breakers")
+def test_what_services_name_is_escaped_wherever_a_tile_says_it(operator: Client) -> None:
+    scene = Scene("<b>", '"><script>alert(1)</script>', calls=100_000, failures=1, slow=1)
+    scenes.store([scene], datetime.now(UTC))
+    html = text_of(operator, "/breakers")
+    tile = tile_of(html, scene)
     assert "<script>alert" not in html
-    assert "&lt;script&gt;alert(1)" in html
+    named = "&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;"
+    assert f"{named}</a></h2>" in tile
+    assert "<p>&lt;b&gt;</p>" in tile
+    assert f"{named} of &lt;b&gt;</span></a>" in tile
+    assert "<b>&lt;0.01 %</b> failed" in tile
+    assert "</span> &lt;0.01 % <span>" in tile
