@@ -22,6 +22,7 @@ from alerting.services.channel_fields import (
     shown,
     verify_read,
 )
+from alerting.services.locks import names_lock
 from alerting.services.outbox import delivery_enqueue
 from alerting.services.sending.entries import channel_entry
 from alerting.services.sending.failing import channel_recover
@@ -73,6 +74,7 @@ def _made(
     kind: Kind[Any], given: Mapping[str, Any], target: Target, actor: Actor, now: datetime
 ) -> Made:
     with transaction.atomic():
+        names_lock(Channel)
         if Channel.objects.count() >= MOST_CHANNELS:
             raise Invalid(f"There are {MOST_CHANNELS} channels already, the most there may be.")
         fields = fields_read(given, None)
@@ -118,6 +120,8 @@ def _updated(
     now: datetime,
 ) -> Channel:
     with transaction.atomic():
+        if "name" in changes:
+            names_lock(Channel)
         channel = _locked(channel_id, if_match, changes)
         before = shown(channel)
         fields = changes_read(changes, channel)

@@ -18,6 +18,7 @@ from alerting.domain.matchers import (
     matches_everything,
 )
 from alerting.models import Inhibition
+from alerting.services.locks import names_lock
 from resilience_site.core import journal
 from resilience_site.core.audit import Actor, audit_record, refusals_audited
 from resilience_site.core.choices import Topic
@@ -53,6 +54,7 @@ def inhibition_create(*, name: Any, fields: Mapping[str, Any], actor: Actor) -> 
             raise Invalid.field(
                 "name", "name is letters, digits, dashes, at most 100, and not the word new."
             )
+        names_lock(Inhibition)
         if Inhibition.objects.filter(name=name).exists():
             raise Invalid.field("name", f"There is an inhibition {name} already.")
         if Inhibition.objects.count() >= MOST_INHIBITIONS:

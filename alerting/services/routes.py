@@ -17,6 +17,7 @@ from alerting.domain.matchers import (
     matchers_text,
 )
 from alerting.models import Channel, Route
+from alerting.services.locks import names_lock
 from alerting.services.shipped_routing import DEFAULT_ROUTE
 from resilience_site.core import journal
 from resilience_site.core.audit import Actor, audit_record, refusals_audited
@@ -66,6 +67,7 @@ def route_create(*, name: Any, fields: Mapping[str, Any], actor: Actor, now: dat
             )
         if name in _RESERVED:
             raise Invalid.field("name", f"{name} is a part of addresses; take another name.")
+        names_lock(Route)
         if Route.objects.filter(name=name).exists():
             raise Invalid.field("name", f"There is a route {name} already.")
         if Route.objects.count() >= MOST_ROUTES:

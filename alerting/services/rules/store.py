@@ -13,6 +13,7 @@ from alerting.domain.alerts import AlertChange
 from alerting.domain.rules.conditions import Wrong
 from alerting.models import Alert, AlertRule, RuleProgress
 from alerting.services.alerts import alerts_apply
+from alerting.services.locks import names_lock
 from alerting.services.rules.faults import RULE_FAULTY, fault_end
 from alerting.services.rules.form import RuleForm, form_check, form_read
 from resilience_site.core import journal
@@ -42,6 +43,7 @@ def rule_create(*, fields: Mapping[str, Any], actor: Actor, now: datetime) -> Al
         form = rule_form(fields)
         if form.name in _RESERVED:
             raise Invalid.field("name", f"{form.name} is taken by the site; choose another.")
+        names_lock(AlertRule)
         if AlertRule.objects.filter(name=form.name).exists():
             raise Invalid.field("name", f"There is a rule {form.name} already.")
         if AlertRule.objects.count() >= MOST_RULES:
