@@ -27,6 +27,8 @@ from resilience_site.core.screens import bad_question, is_partial, may_operate, 
 
 MOST_OPEN: Final = 100
 PAST: Final = 30
+# Alerts of one incident that stand there at once; the others would push its timeline out of sight.
+UNFOLDED: Final = 6
 # The filter of the timeline, each with the kinds that it shows.
 GROUPS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "alerts": ("Alerts", (EntryKind.ALERT, EntryKind.DELIVERY)),
@@ -102,11 +104,13 @@ def incident(request: HttpRequest, incident_id: UUID) -> HttpResponse:
     if view.incident.id != incident_id:
         return redirect("incident", view.incident.id)
     oldest_first = request.GET.get("order") == "oldest"
+    alerts = [(each, f"/alerts/{each.id}") for each in view.alerts]
     context: dict[str, Any] = {
         "live_cursor": cursor,
         "view": view,
         "incident": view.incident,
-        "alerts": [(each, f"/alerts/{each.id}") for each in view.alerts],
+        "alerts": alerts[:UNFOLDED],
+        "more_alerts": alerts[UNFOLDED:],
         "entries": [
             (each, *LOOKS[each.kind])
             for each in (view.entries if oldest_first else view.entries[::-1])
@@ -152,7 +156,7 @@ def _notes(view: IncidentView) -> dict[str, str]:
     window = duration(view.seconds)
     confidence = found.cause.get("confidence")
     return {
-        "cause_note": f"from checks, chains and figures of its {window}",
+        "cause_note": "from checks, chains and figures of when its alerts began",
         "cause_percent": percent(confidence, 1) if confidence is not None else "n/a",
         "impact_note": f"errors of {impact['service']}, in its {window}" if impact else "",
         "alerts_note": f"{view.firing} of {len(view.alerts)} shown fire",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from alerting.models import Incident
+from alerting.models import Alert, Incident
 from alerting.services.incident_acts import incident_acknowledge
 from alerting.services.incident_timeline import timelines_follow
 from resilience_site.core.audit import Actor
@@ -13,7 +13,7 @@ from resilience_site.core.choices import ActorKind, Role
 from tests.alerting.incidents import scene
 from tests.alerting.incidents.scene import fire, follow, incident_of, opened, tell
 from tests.livesite import LiveSite
-from tests.screens import FORM_LOOKS, PHONE, press_until, problems, say
+from tests.screens import DESK, FORM_LOOKS, PHONE, press_until, problems, say
 
 pytestmark = pytest.mark.browser
 
@@ -91,3 +91,30 @@ def test_a_note_is_written_in_a_dialog(admin: Page, incident: Incident) -> None:
     dialog.get_by_label("Note").fill("restarted the pool")
     dialog.get_by_role("button", name="Add note").click()
     expect(admin.locator("#timeline")).to_contain_text("restarted the pool")
+
+
+def test_the_timeline_is_near_however_many_alerts_there_are(
+    admin: Page, incident: Incident
+) -> None:
+    """Those that page stand there, the others are unfolded by who wants them."""
+    for n in range(40):
+        fire("slo_burn_slow", f"s{n}", minute=-6, severity="ticket", summary=f"s{n} burns budget")
+    Alert.objects.update(incident=incident)
+    for size, screens in ((DESK, 2), (PHONE, 4)):
+        admin.set_viewport_size(size)
+        admin.goto(f"/incidents/{incident.id}")
+        box = admin.locator("#timeline").bounding_box()
+        assert box is not None
+        assert box["y"] < screens * size["height"]
+    alerts = admin.locator("#alerts")
+    expect(alerts.get_by_role("link")).to_have_count(6)
+    expect(alerts.get_by_role("link").first).to_have_text("The breaker graph of planner is open")
+    press_until(admin, alerts.get_by_text("36 more alerts"))
+    admin.keyboard.press("Enter")
+    expect(alerts.get_by_role("link")).to_have_count(42)
+    # What is told live leaves them unfolded.
+    say(admin, "Live")
+    tell(opened(name="redis"))
+    timelines_follow(now=scene.NOW)
+    expect(admin.locator("#timeline")).to_contain_text("Breaker redis of planner")
+    expect(alerts.get_by_role("link")).to_have_count(42)

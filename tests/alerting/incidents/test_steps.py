@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from alerting.domain.steps import Step, Told, steps_of
 from alerting.models import Alert
 from alerting.selectors.incident_page import incident_view
+from alerting.selectors.incidents import incident_alerts
 from tests.alerting.incidents import scene
 from tests.alerting.incidents.scene import check, fire, follow, incident_of
 
@@ -63,6 +64,9 @@ def test_many_budgets_that_burn_leave_room_for_what_is_to_be_done() -> None:
     assert found[3].detail == "Look at what graph answers."
     # Figures of a budget are no advice.
     assert found[5].detail == ""
+    # Of equal urgency, those that people are told of stand first.
+    held_back = [bool(each.suppressed_by) for each in incident_alerts(incident.id)]
+    assert held_back == [False] * 6 + [True] * 7
 
 
 def test_where_the_cause_is_not_known_the_services_are_compared_first() -> None:
