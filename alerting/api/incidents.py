@@ -22,6 +22,7 @@ from alerting.schemas.incidents import (
 )
 from alerting.selectors.incident_accounts import incident_account
 from alerting.selectors.incidents import (
+    begun_or_open,
     incident_alerts,
     incident_find,
     incident_list,
@@ -49,11 +50,16 @@ _SAME: Final = (
 
 @router.get("/incidents", auth=ApiAuth(Scope.READ), response=PageOut[IncidentOut])
 def incidents(request: ApiRequest, query: Query[IncidentQuery]) -> Page:
-    """Incidents that began in a range, the newest first; the last 30 days by default."""
+    """Incidents that began in a range, the newest first; without `since`, those of the last 30 days
+    and all that are not over, whenever they began."""
     within = parse_range(query.since, query.until, now=datetime.now(UTC), default=DEFAULT_RANGE)
     rows = incident_list(
         state=query.state, severity=query.severity, service=query.service, q=query.q
-    ).filter(started_at__gte=within.since, started_at__lt=within.until)
+    ).filter(started_at__lt=within.until)
+    if query.since:
+        rows = rows.filter(started_at__gte=within.since)
+    else:
+        rows = begun_or_open(rows, within.since)
     page = keyset_page(
         rows, by=("-started_at", "-id"), types=(datetime, UUID), cursor=query.cursor,
         limit=query.limit,

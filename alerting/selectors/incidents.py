@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -37,6 +38,11 @@ def incident_list(
     return found.order_by("-started_at", "-id")
 
 
+def begun_or_open(rows: QuerySet[Incident], since: datetime) -> QuerySet[Incident]:
+    """Those of the rows that began since then, and those that are not over, whenever they began."""
+    return rows.filter(Q(started_at__gte=since) | ~Q(state=IncidentState.RESOLVED))
+
+
 def with_counts(rows: QuerySet[Incident]) -> QuerySet[Incident]:
     """The same with `alert_count` and `firing_count`."""
     firing = Q(alerts__state=AlertState.FIRING)
@@ -63,11 +69,18 @@ def incident_find(incident_id: UUID) -> Incident | None:
 
 
 def incident_alerts(incident_id: UUID, limit: int = MOST_ALERTS) -> list[Alert]:
-    """The alerts of an incident: those that fire first, then by urgency and the order in which they
-    began."""
+    """The alerts of an incident: those that fire first, then by urgency, those that nobody is told
+    of last, in the order in which they began."""
     order = {each: n for n, each in enumerate(Severity.values)}
     rows = Alert.objects.filter(incident_id=incident_id).order_by("started_at", "id")[:limit]
-    return sorted(rows, key=lambda each: (each.state == AlertState.RESOLVED, order[each.severity]))
+    return sorted(
+        rows,
+        key=lambda each: (
+            each.state == AlertState.RESOLVED,
+            order[each.severity],
+            bool(each.suppressed_by),
+        ),
+    )
 
 
 def incident_timeline(

@@ -53,6 +53,31 @@ def test_the_list_is_filtered(read: Api) -> None:
     assert read("GET", "incidents?state=nonsense")[0] == 422
 
 
+def test_one_that_is_open_is_listed_whenever_it_began(read: Api) -> None:
+    """A ticket of six weeks ago needs somebody no less than one of today."""
+    days = 24 * 60
+    old, ended = fire(minute=-40 * days), fire(service="billing", minute=-40 * days)
+    recent = fire(service="agent", minute=-29 * days)
+    follow(-29 * days)
+    over(ended, -39 * days)
+    over(recent, -28 * days)
+    follow(-28 * days)
+
+    def found(query: str) -> list[str]:
+        return [each["id"] for each in read.get(f"incidents?{query}")["items"]]
+
+    old_one, recent_one, ended_one = (str(incident_of(each).id) for each in (old, recent, ended))
+    assert found("") == [recent_one, old_one]
+    assert found("state=open") == found("state=active") == [old_one]
+    assert found("state=resolved") == [recent_one]
+    # Who asks for a range gets that range.
+    assert found("since=30d") == [recent_one]
+    assert found("since=30d&state=open") == []
+    assert set(found("since=41d&until=39d")) == {old_one, ended_one}
+    # What is open began before the range of a month that ends then, too.
+    assert found("until=5d&state=open") == [old_one]
+
+
 def test_what_people_do_is_kept_audited_and_told(operate: Api) -> None:
     alert = fire()
     follow()
