@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
+from queue import SimpleQueue
 from typing import Final
 from uuid import UUID
 
@@ -18,6 +21,7 @@ from alerting.services.sending.settling import settle
 # Seconds after which a turn claims nothing more; the next one goes on.
 _TURN_SECONDS: Final = 30.0
 _random: Final = random.Random()  # noqa: S311
+_Ended = tuple[Claim, asyncio.Task[Attempted]]
 
 
 def deliveries_send(*, now: datetime, rng: random.Random = _random) -> int:
@@ -48,25 +52,35 @@ def delivery_send_now(*, delivery_id: UUID, now: datetime, rng: random.Random = 
 
 
 def _send(claims: Sequence[Claim], at: datetime, rng: random.Random) -> None:
-    """Try all of them side by side.
-
-    The loop stands still while one is marked, as the database is used from this thread alone.
-    """
+    """Try all of them side by side, in a thread of its own: while one is marked here, where alone
+    the database is used, the others go on, and their deadlines measure their receivers."""
     began = time.monotonic()
-    with asyncio.Runner() as runner:
-        running = runner.run(_begun(claims, at))
-        while running:
-            for task in runner.run(_ended(running)):
-                now = at + timedelta(seconds=time.monotonic() - began)
-                attempt_mark(claim=running.pop(task), attempted=task.result(), now=now, rng=rng)
+    ended: SimpleQueue[_Ended | None] = SimpleQueue()
+    with ThreadPoolExecutor(1, thread_name_prefix="deliveries") as threads:
+        trying = threads.submit(_try_all, claims, at, ended.put)
+        while (each := ended.get()) is not None:
+            claim, task = each
+            now = at + timedelta(seconds=time.monotonic() - began)
+            attempt_mark(claim=claim, attempted=task.result(), now=now, rng=rng)
+        trying.result()
 
 
-async def _begun(claims: Sequence[Claim], at: datetime) -> dict[asyncio.Task[Attempted], Claim]:
-    return {asyncio.create_task(attempt(claim, at)): claim for claim in claims}
+def _try_all(claims: Sequence[Claim], at: datetime, tell: Callable[[_Ended | None], None]) -> None:
+    """Tell of each claim as soon as it was tried; of the end by None."""
+    try:
+        asyncio.run(_tried(claims, at, tell))
+    finally:
+        tell(None)
 
 
-async def _ended(
-    running: dict[asyncio.Task[Attempted], Claim],
-) -> set[asyncio.Task[Attempted]]:
-    done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-    return done
+async def _tried(claims: Sequence[Claim], at: datetime, tell: Callable[[_Ended], None]) -> None:
+    tasks = []
+    for claim in claims:
+        task = asyncio.create_task(attempt(claim, at))
+        task.add_done_callback(partial(_tell, claim, tell))
+        tasks.append(task)
+    await asyncio.wait(tasks)
+
+
+def _tell(claim: Claim, tell: Callable[[_Ended], None], task: asyncio.Task[Attempted]) -> None:
+    tell((claim, task))

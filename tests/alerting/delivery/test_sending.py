@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
+from threading import Event
+from typing import Any
 
 import pytest
 import standardwebhooks
 import time_machine
 
 from alerting.models import Channel, Delivery, DeliveryAttempt
-from alerting.services.sending import deliveries_send
+from alerting.services.sending import deliveries_send, turn
+from alerting.services.sending.attempts import Attempted, attempt
+from alerting.services.sending.claims import Claim
+from alerting.services.sending.marking import attempt_mark
 from resilience_site.config import config
 from resilience_site.core import journal
 from tests.alerting.delivery.receivers import Answer, Receiver, running_receiver
 from tests.alerting.delivery.scene import NOW, SECRET, at, enqueue, group, message, webhook
+from tests.patience import PATIENCE as WITHIN
 
 # Long enough for a busy machine to send to the one beside the one that hangs.
 PATIENCE = 4.0
@@ -69,6 +76,34 @@ def test_a_busy_receiver_is_asked_again_with_the_same_id_and_body(
     assert first.body == second.body
     assert first.headers["webhook-timestamp"] != second.headers["webhook-timestamp"]
     assert [each.outcome for each in delivery.tries.order_by("n")] == ["retry", "delivered"]
+
+
+def test_attempts_go_on_while_another_one_is_written_down(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Else a receiver that answers at once is given up, as its deadline passes meanwhile.
+    first, second = (enqueue(webhook(receiver.url, name)) for name in ("first", "second"))
+    marking, tried = Event(), Event()
+
+    async def try_second_while_first_is_marked(claim: Claim, now: datetime) -> Attempted:
+        if claim.delivery.pk == second.pk:
+            assert await asyncio.to_thread(marking.wait, WITHIN)
+        try:
+            return await attempt(claim, now)
+        finally:
+            if claim.delivery.pk == second.pk:
+                tried.set()
+
+    def mark(**given: Any) -> None:
+        if given["claim"].delivery.pk == first.pk:
+            marking.set()
+            assert tried.wait(WITHIN)
+        attempt_mark(**given)
+
+    monkeypatch.setattr(turn, "attempt", try_second_while_first_is_marked)
+    monkeypatch.setattr(turn, "attempt_mark", mark)
+    assert send() == 2
+    assert [state(first), state(second)] == ["delivered", "delivered"]
 
 
 def test_retry_after_makes_the_pause_longer_and_holds_for_the_whole_channel(
