@@ -15,7 +15,6 @@ from django.http import HttpRequest
 
 from analytics import models
 from analytics.services.slos import slo_change, slo_create, slo_delete
-from analytics.views.slo_words import SOURCES
 from health.admin.serviced import Given, ServicedAdmin, ServiceForm, who
 from resilience_site.core.admin import BigTableAdmin, ReadOnlyAdmin
 
@@ -190,11 +189,6 @@ class SmallTableAdmin(ReadOnlyAdmin):
 class SloForm(ServiceForm):
     """An objective; what it is of stays once it is set."""
 
-    source = forms.ChoiceField(choices=SOURCES, initial=SOURCES[0][0])
-    threshold_ms = forms.FloatField(
-        required=False,
-        help_text="Of latency alone: a call, or a run of a check, that took longer is too slow.",
-    )
     min_bad = forms.IntegerField(
         required=False,
         help_text="Empty: 10 calls, the seconds of three probes, or more runs than two of each check.",

@@ -132,7 +132,7 @@ class SloSource(models.TextChoices):
     """What an objective is measured by."""
 
     TRACES = "traces", "calls seen in traces"
-    CHECKS = "checks", "time measured by checks"
+    CHECKS = "checks", "its critical checks"
 
 
 class SloOrigin(models.TextChoices):

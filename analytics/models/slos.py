@@ -12,7 +12,8 @@ from analytics.domain.slos.objectives import Objective
 
 
 class Slo(models.Model):
-    """How much of a service's calls, or of its measured time, has to be good over a window.
+    """How much of a service's calls, of its measured time, or of the runs of its checks has to be
+    good over a window.
 
     Rows of origin `default` follow the site's availability target until a person changes them.
     Deleted ones stay, so that the site does not make them again.
@@ -25,10 +26,12 @@ class Slo(models.Model):
     objective = models.FloatField(help_text="The share that has to be good, such as 0.999.")
     window_days = models.PositiveSmallIntegerField(default=30)
     threshold_ms = models.FloatField(
-        null=True, blank=True, help_text="A call that took longer is too slow; of latency alone."
+        null=True,
+        blank=True,
+        help_text="A call, or a run of a check, that took longer is too slow; of latency alone.",
     )
     min_bad = models.PositiveIntegerField(
-        help_text="Bad calls, or bad seconds of checks, below which no burn rate calls anybody."
+        help_text="Bad calls, seconds or runs of checks, below which no burn rate calls anybody."
     )
     origin = models.CharField(max_length=7, choices=SloOrigin, default=SloOrigin.PERSON)
     enabled = models.BooleanField(default=True)

@@ -14,11 +14,11 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from analytics.choices import SloKind
+from analytics.choices import SloKind, SloSource
 from analytics.models import Slo
 from analytics.selectors.slos import slo_get
 from analytics.services.slos import slo_change, slo_create, slo_delete
-from analytics.views.slo_words import SOURCES, aim_text
+from analytics.views.slo_words import aim_text
 from health.selectors import service_list
 from health.views.option_fields import Field
 from resilience_site.core.permissions import actor_of
@@ -218,7 +218,7 @@ def _fields(request: HttpRequest, row: Slo | None, problem: Problem | None) -> l
         fields.append(
             field(
                 "threshold_ms", "Threshold, ms", row.threshold_ms if row else "",
-                "Of latency alone: a call, or a run of a check, that took longer is too slow.",
+                "Of latency alone: what took longer is too slow.",
             )
         )  # fmt: skip
     fields.append(
@@ -241,9 +241,8 @@ def _fields(request: HttpRequest, row: Slo | None, problem: Problem | None) -> l
             choices=tuple(SloKind.choices),
         ),
         field(
-            "source", "Measured by", "",
-            "By checks, availability counts seconds, and latency runs.", widget="select",
-            choices=(("", "what the service has"), *SOURCES),
+            "source", "Measured by", "", "Checks count seconds, or runs.", widget="select",
+            choices=(("", "what the service has"), *SloSource.choices),
         ),
         *fields,
     ]  # fmt: skip

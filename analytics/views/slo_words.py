@@ -24,11 +24,6 @@ from analytics.selectors.slo_counts import slow_from
 from analytics.selectors.slos import SloFigures, slo_days
 from resilience_site.core.formatting import ABSENT, duration, machine, percent, three_digits
 
-# What an objective can be measured by, whatever it counts of that.
-SOURCES: Final = (
-    (SloSource.TRACES.value, SloSource.TRACES.label),
-    (SloSource.CHECKS.value, "its critical checks"),
-)
 # The windows that a list has room for.
 _SHOWN: Final = (HOUR, 6 * HOUR, 72 * HOUR)
 
@@ -117,11 +112,6 @@ def aim_text(slo: Slo) -> str:
         within = duration(slo.threshold_ms / 1000)
         return f"{share} % of {slo.terms.unit} within {within} over {slo.window_days} d"
     return f"{share} % availability over {slo.window_days} d"
-
-
-def source_text(slo: Slo) -> str:
-    """By what it is measured."""
-    return "runs of its critical checks" if slo.terms.of_runs else str(slo.get_source_display())
 
 
 def measured_text(slo: Slo) -> str:

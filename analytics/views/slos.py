@@ -16,7 +16,7 @@ from analytics.models import Slo
 from analytics.selectors.slos import SloFigures, slo_figures, slo_get, slo_list
 from analytics.views.common import first_steps, is_partial
 from analytics.views.slo_chart import budget_figure
-from analytics.views.slo_words import Told, days, measured_text, rate, rule, source_text, told
+from analytics.views.slo_words import Told, days, measured_text, rate, rule, told
 from resilience_site.core import journal
 from resilience_site.core.badges import BADGES
 from resilience_site.core.choices import Role
@@ -76,7 +76,6 @@ def slo_detail(request: HttpRequest, slo_id: UUID) -> HttpResponse:
         "slo": slo,
         "told": shown,
         "figures": figures,
-        "source": source_text(slo),
         "measured": measured_text(slo),
         "rates": rates,
         "hour": rates[WINDOWS.index(HOUR)],
