@@ -7,13 +7,12 @@ It takes seconds of the database, so it holds no lock meanwhile and writes at it
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, transaction
 from django.db.models import F, Q, QuerySet
 
 from alerting.choices import EntryKind, IncidentState
@@ -26,6 +25,7 @@ from alerting.selectors.incident_clues import (
     impact_of,
     window_of,
 )
+from alerting.services.alone import alone
 from alerting.services.incident_entries import entries_renew, entry
 from alerting.services.incident_journal import CHANGED, incident_told
 from resilience_site.core import journal
@@ -52,8 +52,9 @@ logger = logging.getLogger(__name__)
 
 def incidents_examine(*, now: datetime) -> int:
     """Examine those that are due, those first that were never examined; how many."""
-    with _alone() as alone:
-        due = list(_due(now)[:_AT_ONCE]) if alone else []
+    # It may take long, and is work for one.
+    with alone(_LOCK) as got:
+        due = list(_due(now)[:_AT_ONCE]) if got else []
         for incident in due:
             try:
                 incident_examine(incident, now=now)
@@ -62,20 +63,6 @@ def incidents_examine(*, now: datetime) -> int:
                 logger.exception("incident %s could not be examined", incident.id)
                 _note_failure(incident, error, now)
     return len(due)
-
-
-@contextmanager
-def _alone() -> Iterator[bool]:
-    """Whether nobody else examines meanwhile: it is work for one, and may take long."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
-        alone = bool(cursor.fetchone()[0])
-    try:
-        yield alone
-    finally:
-        if alone:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
 def _note_failure(incident: Incident, error: Exception, now: datetime) -> None:
