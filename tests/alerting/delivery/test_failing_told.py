@@ -111,6 +111,7 @@ def test_a_channel_that_keeps_failing_is_an_alert_told_once_by_another_until_it_
     shown = viewer.get(f"/alerts/{alert.pk}").content.decode()
     assert "Its alerts go by other" in shown
     assert "Failures in a row" in shown
+    assert f'<a href="/alerts/channels/{dead.pk}">Open its page</a>' in shown
     incidents_follow(now=now())
     assert Incident.objects.get().title == alert.annotations["summary"]
     # Mended: a test that arrives is its end.
