@@ -74,8 +74,7 @@ def incident_lines(incident: IncidentTold) -> Iterator[str]:
 
 def why(envelope: Envelope) -> str:
     """Why it was sent, and to which channel."""
-    text = envelope.message.why.text if envelope.message.why else ""
-    return f"{text} Sent to the channel {envelope.channel}.".strip()
+    return f"{envelope.message.why_sent} Sent to the channel {envelope.channel}.".strip()
 
 
 def moment(at: datetime) -> str:

@@ -70,7 +70,8 @@ class Message:
 
     `title` and `text` are plain text and always there, so that a channel which cannot do more can
     send them; `html` is for mail alone. `left_out` counts the alerts beyond those listed, and
-    `incidents` are those of the alerts that are listed, the first of them.
+    `incidents` are those of the alerts that are listed, the first of them. `note` says why it goes
+    by this channel, where it was meant for another.
     """
 
     title: str
@@ -84,6 +85,12 @@ class Message:
     why: Why | None = None
     html: str = ""
     incidents: tuple[IncidentTold, ...] = ()
+    note: str = ""
+
+    @property
+    def why_sent(self) -> str:
+        """Why it was sent, and by this channel; empty where there is nothing to say of it."""
+        return " ".join(each for each in (self.note, self.why.text if self.why else "") if each)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; `from_json` reads it back to an equal message."""

@@ -36,7 +36,8 @@ def mail_of(envelope: Envelope, *, sender: str, to: Sequence[str]) -> EmailMessa
     # Answering machines keep quiet (RFC 3834).
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Resilience-Event"] = envelope.happening
-    mail.set_content(f"{message.text}\n\n{message.url}\n" if message.url else f"{message.text}\n")
+    parts = (message.note, message.text, message.url)
+    mail.set_content("\n\n".join(each for each in parts if each) + "\n")
     mail.add_alternative(message.html or _html(envelope), subtype="html")
     return mail
 

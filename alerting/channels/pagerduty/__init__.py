@@ -108,7 +108,7 @@ def event_of(envelope: Envelope) -> dict[str, Any]:
             "text": clipped(message.text, 10_000),
             "alerts": [clipped(each.summary, 300) for each in listed(message)],
             "more": rest(message),
-            "why": message.why.text if message.why else "",
+            "why": message.why_sent,
             **_incident(message),
         },
     }

@@ -63,7 +63,7 @@ def _encoded(envelope: Envelope, message: Message) -> bytes:
             "incidents": [asdict(each) for each in message.incidents],
             "why": {
                 "occasion": why.occasion,
-                "text": why.text,
+                "text": message.why_sent,
                 "route": why.route,
                 "matchers": why.matchers,
             }

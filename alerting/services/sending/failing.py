@@ -55,7 +55,7 @@ def fall_back(
     note = f"Sent here because the channel {delivery.channel_name} failed: {why}."
     delivery_enqueue(
         channel=other,
-        message=replace(message, text=f"{note}\n\n{message.text}"),
+        message=replace(message, note=note),
         purpose=Purpose(delivery.purpose),
         group=delivery.group,
         fallback_of=delivery,

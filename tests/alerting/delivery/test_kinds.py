@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import random
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
 import standardwebhooks
 import time_machine
 
-from alerting.channels import kind_named
+from alerting.channels import Envelope, kind_named
+from alerting.channels.email.composing import mail_of
 from alerting.channels.http import retry_after
 from alerting.channels.webhook.body import MOST_BYTES
 from alerting.channels.webhook.signing import secret_bytes, secret_new
@@ -134,6 +136,37 @@ def test_chats_and_pagers_say_the_cause_and_the_impact_of_the_incident(receiver:
     details = pagerduty["payload"]["custom_details"]
     assert details["probable_cause"] == cause
     assert (details["impact"], details["incident"]) == (INCIDENT.impact, INCIDENT.url)
+
+
+NOTE = "Sent here because the channel ops failed"
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [
+        ("slack", {"url": "{url}/services/T0/B0/very-secret"}),
+        ("teams", {"url": "{url}/workflows/very-secret"}),
+        ("pagerduty", {"routing_key": KEY, "url": "{url}/v2/enqueue"}),
+        ("webhook", {"url": "{url}/hook", "secret": SECRET}),
+    ],
+)
+def test_what_goes_in_place_of_another_channel_says_so_in_each_form(
+    receiver: Receiver, kind: str, target: dict[str, str]
+) -> None:
+    to = channel(kind, {name: each.format(url=receiver.url) for name, each in target.items()})
+    send(to, message(note=NOTE))
+    assert NOTE in str(receiver.received[0].document)
+
+
+def test_mail_in_place_of_another_channel_says_so_in_both_of_its_parts() -> None:
+    envelope = Envelope(
+        UUID(int=1), message(note=NOTE), Purpose.ALERTS, "mail", created_at=NOW, at=NOW
+    )
+    mail = mail_of(envelope, sender="site@example.com", to=["ann@example.com"])
+    parts = [part.get_content() for part in mail.walk() if not part.is_multipart()]
+    assert len(parts) == 2
+    assert parts[0].startswith(NOTE)
+    assert NOTE in parts[1]
 
 
 def test_a_webhook_has_the_cause_among_the_annotations_of_the_alerts_of_that_incident(
