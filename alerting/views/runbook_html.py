@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,10 +33,11 @@ def sections_of(text: str) -> list[Section]:
     starts = [
         n for n, each in enumerate(tokens) if each.type == "heading_open" and each.tag == "h2"
     ]
-    found = [Section("", _html(tokens[: starts[0] if starts else len(tokens)]))]
+    found = [Section("", _html(tokens[: starts[0] if starts else len(tokens)], ""))]
     for start, end in zip(starts, [*starts[1:], len(tokens)], strict=True):
         # The heading opens, says its text, and closes.
-        found.append(Section(tokens[start + 1].content, _html(tokens[start + 3 : end])))
+        title = tokens[start + 1].content
+        found.append(Section(title, _html(tokens[start + 3 : end], title)))
     return found
 
 
@@ -44,7 +45,10 @@ class _Renderer(RendererHTML):
     """Code to copy as everywhere on the site; links to other runbooks as paths of the site."""
 
     def fence(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        context = {"content": tokens[idx].content.rstrip("\n"), "label": "Commands"}
+        # Each region that is scrolled by keyboard has a name of its own.
+        env["commands"] = env.get("commands", 0) + 1
+        label = f"{env['section']}, commands {env['commands']}".removeprefix(", ")
+        context = {"content": tokens[idx].content.rstrip("\n"), "label": label}
         return render_to_string("components/code.html", context)
 
     def link_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
@@ -61,8 +65,8 @@ def _runbook(name: str) -> str:
     return reverse("runbooks") if name == "README" else reverse("runbook", args=[name])
 
 
-def _html(tokens: Sequence[Token]) -> SafeString:
-    env: Mapping[str, Any] = {}
+def _html(tokens: Sequence[Token], section: str) -> SafeString:
+    env: dict[str, Any] = {"section": section}
     html = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, env)  # type: ignore[arg-type]
     return mark_safe(html)  # noqa: S308 - raw HTML is off, and links are checked by the library
 

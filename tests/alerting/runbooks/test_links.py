@@ -230,4 +230,5 @@ def test_markup_in_a_runbook_is_text_and_links_lead_where_they_can() -> None:
     assert '<a href="https://example.org/" rel="noopener noreferrer">away</a>' in first.html
     assert 'href="javascript' not in first.html
     assert "curl &#x27;&lt;x&gt;&#x27;" in first.html
+    assert 'aria-label="What to do, commands 1"' in first.html
     assert "data-copy" in first.html
