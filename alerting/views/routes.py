@@ -41,7 +41,7 @@ _NUMBERS: Final = (
 )
 _FLAGS: Final = ("goes_on", "every_channel", "enabled")
 _NEW: Final[Mapping[str, Any]] = {
-    "name": "", "position": "100", "matchers": "severity=page", "group_by": "service, severity",
+    "name": "", "position": "100", "matchers": "severity=page", "group_by": "incident, severity",
     "group_wait_seconds": "30", "group_interval_seconds": "300", "repeat_interval_seconds": "14400",
     "goes_on": False, "every_channel": False, "enabled": True, "channels": [],
 }  # fmt: skip

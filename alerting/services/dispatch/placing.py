@@ -16,7 +16,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Case, F, Value, When
+from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Coalesce
 
 from alerting.choices import AlertState
@@ -182,12 +182,38 @@ def _groups_keep(
     for group, alerts in leaving.items():
         _Membership.objects.filter(alertgroup_id=group, alert_id__in=alerts).delete()
     if joining:
-        _groups_join(joining, routes, now)
+        due = {place.where: now + routes[place.route_id].group_wait for _, place in joining}
+        for where, at in _waited_for(joining, leaving):
+            due[where] = min(due[where], at)
+        _groups_join(joining, routes, due, now)
+
+
+def _waited_for(
+    joining: Sequence[tuple[UUID, Place]], leaving: Mapping[int, Sequence[UUID]]
+) -> Iterator[tuple[Where, datetime]]:
+    """When what joins would have been told of for the first time where it was: it has waited already,
+    and does not begin to wait again."""
+    if not leaving:
+        return
+    first = Q(last_flush_at=None) | Q(last_flush_at__lt=F("created_at"))
+    rows = AlertGroup.objects.filter(first, pk__in=leaving, due_at__isnull=False)
+    since = {
+        (alert, route): due
+        for group, route, due in rows.values_list("pk", "route_id", "due_at")
+        for alert in leaving[group]
+    }
+    for alert, place in joining:
+        if (at := since.get((alert, place.route_id))) is not None:
+            yield place.where, at
 
 
 def _groups_join(
-    joining: Sequence[tuple[UUID, Place]], routes: Mapping[int, RouteRule], now: datetime
+    joining: Sequence[tuple[UUID, Place]],
+    routes: Mapping[int, RouteRule],
+    due: Mapping[Where, datetime],
+    now: datetime,
 ) -> None:
+    """`due` is when each group is told of for the first time, if it is new or was at rest."""
     places = {place.where: place for _, place in joining}
     AlertGroup.objects.bulk_create(
         [
@@ -197,7 +223,7 @@ def _groups_join(
                 labels=dict(each.labels),
                 route_name=routes[each.route_id].name,
                 created_at=now,
-                due_at=now + routes[each.route_id].group_wait,
+                due_at=due[each.where],
             )
             for each in places.values()
         ],
@@ -214,12 +240,12 @@ def _groups_join(
         ],
         ignore_conflicts=True,
     )
-    for route in {route for route, _ in places}:
+    for at in sorted(set(due.values())):
         # After the members are there, and whatever is read: whoever tells of a group now holds its
         # row, and must not put it to rest over them.
-        joined = [groups[where] for where in places if where[0] == route]
+        joined = [groups[where] for where in places if due[where] == at]
         AlertGroup.objects.filter(pk__in=joined).update(
-            due_at=Coalesce(F("due_at"), Value(now + routes[route].group_wait)),
+            due_at=Coalesce(F("due_at"), Value(at)),
             created_at=Case(When(due_at=None, then=Value(now)), default=F("created_at")),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from django.test import Client
 
 from alerting.domain.messages import Message
 from alerting.models import Alert, AlertGroup, Incident, Silence
+from alerting.services.incident_examine import incidents_examine
+from alerting.services.incident_follow import incidents_follow
 from alerting.services.shipped_routing import routing_ship
 from alerting.views.alerts import silence_query
 from tests.alerting.pipeline.scene import (
@@ -154,8 +157,10 @@ def test_as_shipped_an_outage_is_one_message_of_what_must_be_looked_at_and_one_o
     scene.turn()
     scene.wait(5)
     incident = incident_made(*outage)
+    # They have waited already, and do not begin to wait again.
     assert firing_told(scene, 2) == []
-    assert firing_told(scene, WAIT) == [
+    assert firing_told(scene, WAIT - 8) == []
+    assert firing_told(scene, 1) == [
         ["breaker_open", "error_correlation_spike", "slo_burn_fast"],
         ["check_failed"],
         ["slo_burn_slow"],
@@ -168,6 +173,30 @@ def test_as_shipped_an_outage_is_one_message_of_what_must_be_looked_at_and_one_o
     joined(incident, *scene.fire("anomaly", service="agent"))
     ((_, grown),) = scene.wait(INTERVAL)
     assert (why_of(grown), grown.group_key) == ("grown", pages.group_key)
+
+
+def test_an_outage_is_told_once_in_time_and_with_its_cause() -> None:
+    """All parts as they run: alerts become an incident, which is examined before it is told."""
+    routing_ship()
+    channel_made()
+    scene = Scene()
+    began = scene.now
+    scene.fire("breaker_open", breaker="graph")
+    for _ in range(6):
+        scene.turn()
+        incidents_follow(now=scene.now)
+        incidents_examine(now=scene.now)
+        if scene.now == began + timedelta(seconds=15):
+            scene.fire("slo_burn_fast", slo="1", kind="availability")
+        scene.now += timedelta(seconds=5)
+    assert scene.told == []
+    message = told_once(scene, 0)
+    assert scene.now == began + timedelta(seconds=WAIT)
+    assert names_of(message, "firing") == {"breaker_open", "slo_burn_fast"}
+    assert message.incidents[0].cause.startswith("It may have begun in planner: ")
+    assert message.incidents[0].url == message.alerts[0].incident_url
+    scene.wait(INTERVAL)
+    assert len(scene.told) == 1
 
 
 def test_an_alert_that_was_told_before_its_incident_was_known_is_told_once() -> None:
@@ -197,6 +226,7 @@ def test_an_alert_whose_incident_becomes_part_of_another_is_not_told_again() -> 
     scene.turn()
     assert firing_told(scene, WAIT) == [["a"], ["b"]]
     joined(one, *younger)
+    scene.turn()
     assert firing_told(scene, INTERVAL) == []
     scene.resolve("b", service="graph")
     assert [why_of(each) for _, each in scene.wait(INTERVAL)] == ["resolved"]
@@ -219,7 +249,7 @@ def test_a_storm_that_turns_out_to_be_many_incidents_stays_as_many_messages() ->
     assert AlertGroup.objects.count() == 21
     for alert in alerts:
         incident_made(alert)
-    scene.wait(1)
+    scene.turn()
     told = [each for _, each in scene.wait(WAIT)]
     assert sorted(len(each.alerts) for each in told) == [1] * 20 + [4]
 
@@ -257,6 +287,7 @@ def test_what_is_told_alert_by_alert_is_told_once_though_its_incident_comes_late
     scene.turn()
     assert firing_told(scene, WAIT) == [["a"], ["b"]]
     incident_made(*alerts)
+    scene.turn()
     assert firing_told(scene, INTERVAL) == []
 
 
