@@ -101,7 +101,7 @@ class NoteIn(Schema):
 
 
 class AssignIn(Schema):
-    to: Any = Field("", description="A name; empty takes it from whoever has it")
+    to: Any = Field(description="A name; an empty one takes it from whoever has it")
     note: Any = ""
 
 

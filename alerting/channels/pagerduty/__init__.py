@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import uuid4
 
 import orjson
 from yarl import URL
 
-from alerting.channels.base import Envelope, kind
+from alerting.channels.base import Envelope, Outcome, kind
 from alerting.channels.http import AGENT, HttpKind
 from alerting.channels.listing import clipped, links, listed, rest
-from alerting.choices import Purpose
+from alerting.choices import AttemptOutcome, Purpose
 from alerting.domain.incident_brief import cause_words
 from alerting.domain.messages import Message
+from health.checks.addresses import Addresses
 from health.checks.options import OptionError
 from health.checks.tlscontext import tls_context
 from health.checks.web import Answer, Request
@@ -28,6 +29,7 @@ _KEY: Final = re.compile(r"[A-Za-z0-9]{32}")
 _SEVERITIES: Final = {"page": "critical", "ticket": "warning", "info": "info"}
 _MOST_SUMMARY: Final = 1_024
 _MOST_KEY: Final = 255
+_TAKEN: Final = 202
 
 
 @dataclass(frozen=True)
@@ -65,17 +67,32 @@ class PagerDutyKind(HttpKind[PagerDutyOptions]):
         event = {"routing_key": options.routing_key, **event_of(envelope)}
         return Request(self.url(options), "POST", headers, orjson.dumps(event))
 
+    async def send(
+        self, options: PagerDutyOptions, envelope: Envelope, addresses: Addresses
+    ) -> Outcome:
+        outcome = await super().send(options, envelope, addresses)
+        if envelope.purpose != Purpose.TEST or outcome.verdict != AttemptOutcome.DELIVERED:
+            return outcome
+        # Nobody would close what a test opens there.
+        answer = await self._asked(self._end(options, dedup_key(envelope)), options, addresses)
+        if isinstance(answer, Answer) and answer.status == _TAKEN:
+            return outcome
+        why = answer.error if isinstance(answer, Outcome) else f"it answered {answer.status}"
+        return replace(outcome, error=f"Close the alert of this test at PagerDuty yourself: {why}")
+
     def probe(self, options: PagerDutyOptions) -> Request:
         # The end of what never began.
+        return self._end(options, f"probe-{uuid4()}")
+
+    def _end(self, options: PagerDutyOptions, key: str) -> Request:
         headers = {"User-Agent": AGENT, "Content-Type": "application/json"}
         event = {
-            "routing_key": options.routing_key, "event_action": "resolve",
-            "dedup_key": f"probe-{uuid4()}",
+            "routing_key": options.routing_key, "event_action": "resolve", "dedup_key": key,
         }  # fmt: skip
         return Request(self.url(options), "POST", headers, orjson.dumps(event))
 
     def taken(self, answer: Answer) -> bool | None:
-        if answer.status == 202:
+        if answer.status == _TAKEN:
             return True
         said = answer.body.lower()
         unknown = answer.status == 400 and (b"routing key" in said or b"routing_key" in said)

@@ -187,14 +187,33 @@ def test_a_webhook_has_the_cause_among_the_annotations_of_the_alerts_of_that_inc
     assert "probable_cause" not in both["commonAnnotations"]
 
 
-def test_a_test_has_a_key_of_its_own_at_pagerduty(receiver: Receiver) -> None:
+@pytest.mark.parametrize(
+    ("ending", "said"), [(202, ""), (500, "Close the alert of this test at PagerDuty yourself")]
+)
+def test_a_test_has_a_key_of_its_own_at_pagerduty_and_closes_what_it_opened(
+    receiver: Receiver, ending: int, said: str
+) -> None:
+    receiver.answers = [Answer(202), Answer(ending)]
     to = channel("pagerduty", {"routing_key": KEY, "url": receiver.url})
     plain = message(alerts=(), why=None, severity="info")
     delivery = enqueue(to, plain, purpose=Purpose.TEST)
     delivery_send_now(delivery_id=delivery.pk, now=NOW)
-    event = receiver.received[0].document
-    assert event["dedup_key"] == str(delivery.pk)
-    assert event["payload"]["severity"] == "info"
+    opened, closed = (each.document for each in receiver.received)
+    assert opened["dedup_key"] == closed["dedup_key"] == str(delivery.pk)
+    assert (opened["event_action"], closed["event_action"]) == ("trigger", "resolve")
+    assert opened["payload"]["severity"] == "info"
+    delivery.refresh_from_db()
+    assert delivery.state == "delivered"
+    assert delivery.last_error.startswith(said)
+    assert bool(delivery.last_error) == bool(said)
+
+
+def test_a_test_that_pagerduty_refuses_closes_nothing(receiver: Receiver) -> None:
+    receiver.answers = [Answer(400)]
+    to = channel("pagerduty", {"routing_key": KEY, "url": receiver.url})
+    delivery = enqueue(to, message(alerts=(), why=None), purpose=Purpose.TEST)
+    delivery_send_now(delivery_id=delivery.pk, now=NOW)
+    assert [each.document["event_action"] for each in receiver.received] == ["trigger"]
 
 
 def test_while_a_secret_is_changed_both_the_old_and_the_new_one_verify(receiver: Receiver) -> None:

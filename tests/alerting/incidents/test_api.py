@@ -133,6 +133,12 @@ def test_what_is_impossible_is_refused_with_the_reason(operate: Api, read: Api) 
     assert operate("POST", f"{path}/note", {"note": 7})[0] == 422
     assert operate("POST", f"{path}/note", {"note": "x" * 2_001})[0] == 422
     assert operate("POST", f"{path}/assign", {"to": "x" * 200})[0] == 422
+    # Whoever forgets the name takes the incident from nobody.
+    operate("POST", f"{path}/assign", {"to": "ada"})
+    status, wrong = operate("POST", f"{path}/assign", {})
+    assert (status, wrong["errors"][0]["field"]) == (422, "body.to")
+    assert incident_of(alert).assigned_to == "ada"
+    assert operate("POST", f"{path}/assign", {"to": ""})[1]["assigned_to"] == ""
     operate("POST", f"{path}/resolve")
     assert operate("POST", f"{path}/resolve")[0] == 422
     assert operate("POST", f"{path}/acknowledge")[0] == 422
