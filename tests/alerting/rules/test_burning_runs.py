@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from alerting.models import Alert, Delivery
+from alerting.models import Alert, AlertRule, Delivery
 from alerting.services.rules.shipped import rules_ship
+from alerting.services.rules.trial import rule_trial
 from alerting.services.shipped_routing import routing_ship
 from analytics.models import Slo
 from health.models import Check, Maintenance
+from resilience_site.config import config
 from tests.alerting.pipeline.scene import channel_made
 from tests.alerting.rules.history import START, alerts_live, alerts_tried, at, live, only
 from tests.alerting.rules.test_burning import told, watch
@@ -90,6 +92,20 @@ def test_two_slow_runs_and_maintenance_call_nobody(search: tuple[Check, Slo]) ->
     Slo.objects.filter(id=row.id).update(min_bad=3)
     window.delete()
     assert len(alerts_tried(FAST, 0, 3_600, 3_720)) == 1
+
+
+def test_a_trial_says_where_single_runs_are_not_kept(search: tuple[Check, Slo]) -> None:
+    def notes() -> list[str]:
+        rule = AlertRule.objects.get(name="slo_burn_slow")
+        return rule_trial(rule, since=at(600), until=at(1_200), now=at(1_500)).notes
+
+    assert not any("Single runs" in each for each in notes())
+    with config.override(resilience_check_result_retention_days=1):
+        assert any(
+            "windows that begin before then begin at whole hours" in each for each in notes()
+        )
+        Slo.objects.update(enabled=False)
+        assert not any("Single runs" in each for each in notes())
 
 
 def test_runs_that_fail_are_no_slow_ones(search: tuple[Check, Slo]) -> None:
