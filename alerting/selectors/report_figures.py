@@ -232,7 +232,6 @@ def slo_lines(at: datetime) -> list[SloLine]:
             total=each.budget.total,
             left=each.budget.left,
             unit=each.slo.terms.unit,
-            unit=each.slo.terms.unit,
         )
         for each in slo_figures(slos_enabled(), at)
     ]
