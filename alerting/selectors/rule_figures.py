@@ -72,7 +72,7 @@ def _figures(
                 continue
             values, heard = known.of(service, of, end)
             # Nobody knows of a service that was silent then.
-            if service and not heard and of.counts_known(end, end) == (0, 0):
+            if service and not count and not heard:
                 continue
             threshold, middle = threshold_of(condition, values)
             if meets(condition.op, value, threshold):
