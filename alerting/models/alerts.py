@@ -23,7 +23,8 @@ class Alert(models.Model):
     # SHA-256 of the sorted labels, as hex.
     fingerprint = models.CharField(max_length=64)
     labels = models.JSONField(default=dict)
-    # `summary`, `details`, `runbook_url`: texts as they were when the alert began to fire.
+    # `summary`, `details`, `runbook_url`: texts as they were when the alert began to fire, or as the
+    # other system that tells of it posted them last.
     annotations = models.JSONField(default=dict)
     # What the condition saw: `value`, `threshold`, `window_seconds`, `trace_id`, `culprit`, links …
     facts = models.JSONField(default=dict)
