@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, Literal, Protocol, TypeVar
 from uuid import UUID
 
@@ -59,6 +60,7 @@ class Candidate:
     id: UUID
     labels: Mapping[str, str]
     check_id: UUID | None = None
+    fired_at: datetime | None = None
     held: tuple[Held, ...] = ()
     places: tuple[Place, ...] = field(default=())
 

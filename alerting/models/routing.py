@@ -42,12 +42,16 @@ class Route(models.Model):
 
 class Inhibition(models.Model):
     """While an alert matches `source`, those that match `target` are not told, where the labels in
-    `equal` have the same values. An alert that matches both sides is not held by another such."""
+    `equal` have the same values. An alert that matches both sides is not held by another such.
+
+    What fired already when the source ended stays held for `holds_after_seconds`, if somebody was
+    told of the source: figures over longer windows end later, and tell nothing new meanwhile."""
 
     name = models.SlugField(max_length=100, unique=True)
     source = models.JSONField()
     target = models.JSONField()
     equal = models.JSONField(default=list, blank=True)
+    holds_after_seconds = models.PositiveIntegerField(default=0)
     enabled = models.BooleanField(default=True)
     origin = models.CharField(max_length=7, choices=Origin, default=Origin.PERSON)
     version = models.PositiveIntegerField(default=1)

@@ -145,6 +145,7 @@ class InhibitionOut(Schema):
     source: list[MatcherOut]
     target: list[MatcherOut]
     equal: list[str]
+    holds_after_seconds: int
     enabled: bool
     origin: Origin
     version: int
@@ -157,6 +158,13 @@ class InhibitionIn(Schema):
     source: Any = Field(None, description=_MATCHERS)
     target: Any = Field(None, description=_MATCHERS)
     equal: Any = Field(None, description="Names of labels; none: whatever labels they have")
+    holds_after_seconds: Any = Field(
+        None,
+        description=(
+            "How long those that fire when the source ends stay held, if somebody was told of the "
+            "source; 0 to 86400"
+        ),
+    )
     enabled: Any = None
 
 

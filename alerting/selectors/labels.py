@@ -14,8 +14,10 @@ from alerting.domain.pipeline import labels_matched
 from alerting.models import Alert
 
 # The columns that `alert_labels` and `alert_check` need, and those of a line about an alert.
-LABEL_COLUMNS: Final = ("id", "rule_name", "source", "labels", "severity", "service", "incident")
-LINE_COLUMNS: Final = (*LABEL_COLUMNS, "state", "started_at", "fired_at", "annotations")
+LABEL_COLUMNS: Final = (
+    "id", "rule_name", "source", "labels", "severity", "service", "incident", "fired_at",
+)  # fmt: skip
+LINE_COLUMNS: Final = (*LABEL_COLUMNS, "state", "started_at", "annotations")
 _WORDS = re.compile(r"[A-Za-z0-9_ -]+(?:\|[A-Za-z0-9_ -]+)*", re.ASCII)
 
 

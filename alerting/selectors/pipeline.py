@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Final
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from alerting.choices import AlertState
-from alerting.domain.inhibition import InhibitionRule, Inhibitor, Sources, sources_of
+from alerting.domain.inhibition import InhibitionRule, Inhibitor, Source, Sources, sources_of
 from alerting.domain.muting import MaintenanceMuter, Silencer
 from alerting.domain.pipeline import Candidate, Stage
 from alerting.domain.routing import Router, RouteRule
@@ -42,17 +43,38 @@ def pipeline_now(now: datetime) -> PipelineNow:
         routes={each.id: each for each in routes},
         stages=(
             Router(routes),
-            Inhibitor(_sources(inhibition_rules())),
+            Inhibitor(_sources(inhibition_rules(), now)),
             Silencer(silence_rules(silences_active(now))),
             MaintenanceMuter(maintenance_rules(now)),
         ),
     )
 
 
-def _sources(rules: Sequence[InhibitionRule]) -> list[Sources]:
+def _sources(rules: Sequence[InhibitionRule], now: datetime) -> list[Sources]:
     """What holds others now; the database sorts out alerts that are no source of any rule."""
+    firing = Alert.objects.filter(_possible(rules), state=AlertState.FIRING)
+    lasting = [rule for rule in rules if rule.holds_after]
+    found = [_each(firing)]
+    if lasting:
+        longest = max(rule.holds_after for rule in lasting)
+        over = Alert.objects.filter(
+            _possible(lasting),
+            state=AlertState.RESOLVED,
+            ended_at__gt=now - longest,
+            ended_at__lte=now,
+            told_at__isnull=False,
+        )
+        found.append(_each(over))
+    return sources_of(rules, chain(*found), now)
+
+
+def _possible(rules: Sequence[InhibitionRule]) -> Q:
     possible = Q(pk__in=[])
     for rule in rules:
         possible |= matcher_columns(rule.source)
-    rows = Alert.objects.filter(possible, state=AlertState.FIRING).only(*LABEL_COLUMNS)
-    return sources_of(rules, ((each.id, alert_labels(each)) for each in rows.iterator(_BATCH)))
+    return possible
+
+
+def _each(alerts: QuerySet[Alert]) -> Iterator[Source]:
+    for each in alerts.only(*LABEL_COLUMNS, "ended_at").iterator(_BATCH):
+        yield Source(each.id, alert_labels(each), each.ended_at)

@@ -56,6 +56,7 @@ def inhibition_rules() -> list[InhibitionRule]:
             source=matchers_stored(each.source),
             target=matchers_stored(each.target),
             equal=tuple(each.equal),
+            holds_after=timedelta(seconds=each.holds_after_seconds),
         )
         for each in Inhibition.objects.filter(enabled=True)
     ]

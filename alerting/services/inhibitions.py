@@ -28,7 +28,8 @@ from resilience_site.core.problems import Conflict, Invalid, NotFound
 # Each alert that fires is held against all of them.
 MOST_INHIBITIONS: Final = 200
 MOST_EQUAL: Final = 10
-FIELDS: Final = ("source", "target", "equal", "enabled")
+MOST_AFTER: Final = 86_400
+FIELDS: Final = ("source", "target", "equal", "holds_after_seconds", "enabled")
 _OBJECT: Final = "inhibition"
 # A part of addresses.
 _RESERVED: Final = "new"
@@ -116,6 +117,7 @@ def inhibition_shown(inhibition: Inhibition) -> dict[str, Any]:
         "source": matchers_text(matchers_stored(inhibition.source)),
         "target": matchers_text(matchers_stored(inhibition.target)),
         "equal": inhibition.equal,
+        "holds_after_seconds": inhibition.holds_after_seconds,
         "enabled": inhibition.enabled,
     }
 
@@ -144,6 +146,8 @@ def _read(fields: Mapping[str, Any]) -> dict[str, Any]:
             read[name] = _matchers(name, value)
         elif name == "equal":
             read[name] = _equal(value)
+        elif name == "holds_after_seconds":
+            read[name] = _after(value)
         elif isinstance(value, bool):
             read[name] = value
         else:
@@ -170,6 +174,15 @@ def _equal(value: Any) -> list[str]:
     if not named or len(value) > MOST_EQUAL:
         raise Invalid.field("equal", f"equal is a list of at most {MOST_EQUAL} names of labels.")
     return list(dict.fromkeys(value))
+
+
+def _after(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST_AFTER:
+        raise Invalid.field(
+            "holds_after_seconds",
+            f"holds_after_seconds is a whole number from 0 to {MOST_AFTER:,} (a day).",
+        )
+    return value
 
 
 def _record(

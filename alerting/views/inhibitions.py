@@ -16,15 +16,17 @@ from alerting.domain.matchers import matchers_stored
 from alerting.models import Inhibition
 from alerting.selectors.routing import inhibition_list
 from alerting.services.inhibitions import inhibition_create, inhibition_delete, inhibition_update
+from alerting.views.numbers import whole_number
 from resilience_site.core.permissions import actor_of
 from resilience_site.core.problems import Conflict, Problem
 from resilience_site.core.screens import acting_only, back_to, form_answer, refused_by, tried
 
 METHODS: Final = ["GET", "HEAD", "POST"]
 _NEW: Final[Mapping[str, Any]] = {
-    "name": "", "source": "", "target": "", "equal": "service", "enabled": True,
+    "name": "", "source": "", "target": "", "equal": "service", "holds_after_seconds": "0",
+    "enabled": True,
 }  # fmt: skip
-_TEXTS: Final = ("name", "source", "target", "equal")
+_TEXTS: Final = ("name", "source", "target", "equal", "holds_after_seconds")
 
 
 @never_cache
@@ -129,6 +131,7 @@ def _values(request: HttpRequest, inhibition: Inhibition | None) -> dict[str, An
         "source": "\n".join(map(str, matchers_stored(inhibition.source))),
         "target": "\n".join(map(str, matchers_stored(inhibition.target))),
         "equal": ", ".join(inhibition.equal),
+        "holds_after_seconds": str(inhibition.holds_after_seconds),
         "enabled": inhibition.enabled,
     }
 
@@ -140,6 +143,7 @@ def _given(request: HttpRequest) -> dict[str, Any]:
         "source": post.get("source", ""),
         "target": post.get("target", ""),
         "equal": [each.strip() for each in post.get("equal", "").split(",") if each.strip()],
+        "holds_after_seconds": whole_number(post.get("holds_after_seconds", "0")),
         "enabled": "enabled" in post,
     }
 

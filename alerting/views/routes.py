@@ -19,6 +19,7 @@ from alerting.selectors.route_trial import Trial, route_trial
 from alerting.selectors.routing import inhibition_list, route_list
 from alerting.services.routes import route_create, route_delete, route_update
 from alerting.services.shipped_routing import DEFAULT_ROUTE
+from alerting.views.numbers import whole_number
 from resilience_site.core import journal
 from resilience_site.core.choices import Role
 from resilience_site.core.permissions import actor_of, require_role
@@ -193,7 +194,7 @@ def _given(request: HttpRequest) -> dict[str, Any]:
     """The fields of a route; what cannot be read is left for the service to refuse."""
     post = request.POST
     return {
-        **{name: _number(post.get(name, "")) for name in _NUMBERS},
+        **{name: whole_number(post.get(name, "")) for name in _NUMBERS},
         **{name: name in post for name in _FLAGS},
         "matchers": post.get("matchers", ""),
         "group_by": [each.strip() for each in post.get("group_by", "").split(",") if each.strip()],
@@ -201,13 +202,8 @@ def _given(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def _number(text: str) -> int | str:
-    text = text.strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
-
-
 def _version(request: HttpRequest) -> int | None:
-    version = _number(request.POST.get("version", ""))
+    version = whole_number(request.POST.get("version", ""))
     return version if isinstance(version, int) else None
 
 

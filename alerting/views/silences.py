@@ -17,6 +17,7 @@ from alerting.domain.matchers import MatcherError, matchers_read, matchers_store
 from alerting.models import Silence
 from alerting.selectors.silences import silence_find, silence_hits, silence_list, silence_state
 from alerting.services.silences import LONGEST, silence_create, silence_end, silence_matchers
+from alerting.views.numbers import whole_number
 from resilience_site.core import journal
 from resilience_site.core.choices import Role
 from resilience_site.core.permissions import actor_of, require_role
@@ -84,7 +85,7 @@ def silence_new(request: HttpRequest) -> HttpResponse:
         if not previewing:
             silence_create(
                 matchers=matchers,
-                ends_in=_seconds(context["ends_in"]),
+                ends_in=whole_number(context["ends_in"]),
                 reason=context["reason"],
                 actor=actor_of(request),
                 now=now,
@@ -148,8 +149,3 @@ def _hits_of(matchers: str, now: datetime) -> Any:
         return silence_hits(matchers_read(matchers), now)
     except MatcherError:
         return None
-
-
-def _seconds(text: str) -> int | str:
-    """A number of seconds, or what was written in its place, for the service to refuse."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text

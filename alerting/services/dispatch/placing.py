@@ -92,7 +92,9 @@ def _locked() -> bool:
 def _batch_place(batch: Sequence[Alert], world: PipelineNow, now: datetime) -> None:
     member = _memberships(batch)
     live, recent = _live(world.routes, now)
-    candidates = [Candidate(each.id, alert_labels(each), alert_check(each)) for each in batch]
+    candidates = [
+        Candidate(each.id, alert_labels(each), alert_check(each), each.fired_at) for each in batch
+    ]
     routed = run(world.stages, candidates)
     grouper = Grouper(
         live,

@@ -81,6 +81,10 @@ def test_a_change_is_versioned_and_audited(api: Api) -> None:
         ({"equal": ["..."]}, "equal"),
         ({"equal": [f"l{n}" for n in range(11)]}, "equal"),
         ({"enabled": "yes"}, "enabled"),
+        ({"holds_after_seconds": -1}, "holds_after_seconds"),
+        ({"holds_after_seconds": 86_401}, "holds_after_seconds"),
+        ({"holds_after_seconds": True}, "holds_after_seconds"),
+        ({"holds_after_seconds": "ten"}, "holds_after_seconds"),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_field(
@@ -124,12 +128,17 @@ def test_an_inhibition_is_made_edited_and_deleted_on_the_screen(operator: Client
     assert edit in listed
     assert delete in listed
     assert "alertname=db_down" in operator.get(edit).content.decode()
-    changed = {**FORM, "version": "1", "equal": ""}
+    refused = operator.post(edit, {**FORM, "version": "1", "holds_after_seconds": "an hour"})
+    assert refused.status_code == 422
+    assert 'value="an hour"' in refused.content.decode()
+    changed = {**FORM, "version": "1", "equal": "", "holds_after_seconds": "3600"}
     del changed["enabled"]
     assert operator.post(edit, changed).status_code == 302
     assert operator.post(edit, changed).status_code == 409
     found = Inhibition.objects.get()
     assert (found.equal, found.enabled, found.version) == ([], False, 2)
+    assert found.holds_after_seconds == 3_600
+    assert "and 1 h afterwards" in operator.get("/alerts/routes").content.decode()
     assert "is told from then on" in operator.get(delete).content.decode()
     assert operator.post(delete, {"version": "2"}).status_code == 302
     assert not Inhibition.objects.exists()

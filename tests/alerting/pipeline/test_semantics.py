@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from alerting.models import Alert, AlertGroup, Inhibition, Notified, Silence
@@ -230,6 +232,67 @@ def test_an_alert_on_both_sides_is_held_by_a_source_that_is_no_target_alone() ->
     scene.turn()
     held = Alert.objects.exclude(suppressed_by=[]).values_list("rule_name", flat=True)
     assert sorted(held) == ["a", "b"]
+
+
+AFTER = 2_400
+# As above, of an inhibition of b over a that holds for `AFTER` seconds longer.
+TABLE_AFTER = {
+    "over within the time: never told": [
+        (FIRE_A, 0, None), (FIRE_B, WAIT, "first"), (END_B, INTERVAL, "resolved"),
+        ("", AFTER - 2 * INTERVAL, None), (END_A, INTERVAL, None), ("", AFTER, None),
+    ],
+    "longer than the time: told": [
+        (FIRE_A, 0, None), (FIRE_B, WAIT, "first"), (END_B, INTERVAL, "resolved"),
+        ("", AFTER - INTERVAL - 1, None), ("", 1 + INTERVAL, "first"),
+    ],
+    "what fires anew: told by the next turn of its group": [
+        (FIRE_A, 0, None), (FIRE_B, WAIT, "first"), (END_B, INTERVAL, "resolved"),
+        (END_A, 0, None), ("", 1, None), (FIRE_A, INTERVAL, "first"),
+    ],
+    "nobody was told of the source: told once that is over": [
+        (FIRE_A, 0, None), (FIRE_B, WAIT - 1, None), (END_B, 1, "first"),
+    ],
+    "the source was silenced: told once that is over": [
+        ("silence b", 0, None), (FIRE_A, 0, None), (FIRE_B, WAIT, None), (END_B, INTERVAL, "first"),
+    ],
+    "told before the source was: its end is told": [
+        (FIRE_A, WAIT, "first"), (FIRE_B, INTERVAL, "grown"), (END_B, INTERVAL, "shrunk"),
+        (END_A, INTERVAL, "resolved"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("steps", TABLE_AFTER.values(), ids=TABLE_AFTER)
+def test_what_an_inhibition_holds_after_its_source(
+    steps: list[tuple[str, int, str | None]],
+) -> None:
+    route_made("all", channel_made())
+    inhibition("b", "a", holds_after_seconds=AFTER)
+    scene = Scene()
+    for n, (step, seconds, occasion) in enumerate(steps):
+        # Nothing has ended before it fired.
+        scene.now += timedelta(milliseconds=1)
+        _do(scene, step)
+        told = [why_of(message) for _, message in (*scene.turn(), *scene.wait(seconds))]
+        assert told == ([occasion] if occasion else []), f"step {n}: {step or 'nothing'}"
+
+
+def test_what_is_held_after_its_source_says_until_when() -> None:
+    route_made("all", channel_made())
+    inhibition("b", "a", holds_after_seconds=AFTER)
+    scene = Scene()
+    scene.fire("a", "b")
+    scene.turn()
+    scene.wait(WAIT)
+    scene.wait(INTERVAL)
+    scene.resolve("b")
+    scene.wait(INTERVAL)
+    (why,) = Alert.objects.get(rule_name="a").suppressed_by
+    assert why["text"] == (
+        "b said it already, until 2026-11-26 12:05 UTC; held until 2026-11-26 12:45 UTC if it does "
+        "not fire anew (inhibition b-over-a)"
+    )
+    assert why["alert"] == str(Alert.objects.get(rule_name="b").pk)
 
 
 def test_an_inhibition_asks_for_equal_labels() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 import yaml
 
 from alerting.models import Inhibition, Route
 from alerting.services.shipped_routing import SHIPPED, routing_ship
-from tests.alerting.pipeline.scene import WAIT, Scene, channel_made, names_of
+from tests.alerting.pipeline.scene import NOON, WAIT, Scene, channel_made, names_of, why_of
 
 pytestmark = pytest.mark.django_db
 
@@ -58,6 +60,25 @@ def test_as_shipped_the_higher_burn_rate_holds_the_lower_ones() -> None:
     assert told == {"slo_burn_fast", "slo_burn_slow"}
     ((_, ticket),) = [each for each in scene.told if each[1].severity == "ticket"]
     assert [each.labels["slo"] for each in ticket.alerts] == ["2"]
+
+
+def test_as_shipped_nobody_is_called_a_second_time_for_a_budget_that_burns_no_more() -> None:
+    routing_ship()
+    channel_made()
+    scene = Scene()
+    labels = {"slo": "1", "kind": "availability"}
+    scene.fire("slo_burn_fast", "slo_burn", **labels)
+    scene.fire("slo_burn_slow", **labels, severity="ticket")
+    # Windows of 5 min, 30 min and 6 h become clean one after the other.
+    for minutes, over in ((10, "slo_burn_fast"), (35, "slo_burn"), (365, "slo_burn_slow")):
+        until = NOON + timedelta(minutes=minutes)
+        while scene.now < until:
+            scene.wait(150)
+        scene.resolve(over, **labels, severity="ticket" if over == "slo_burn_slow" else "page")
+    for _ in range(8):
+        scene.wait(3_600)
+    told = [(why_of(message), {each.rule for each in message.alerts}) for _, message in scene.told]
+    assert told == [("first", {"slo_burn_fast"}), ("resolved", {"slo_burn_fast"})]
 
 
 def test_as_shipped_what_is_about_no_service_is_told_by_its_name() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from alerting.domain.dedup import Deduplicator, News
 from alerting.domain.grouping import Grouper
-from alerting.domain.inhibition import InhibitionRule, Inhibitor, sources_of
+from alerting.domain.inhibition import InhibitionRule, Inhibitor, Source, sources_of
 from alerting.domain.matchers import Matcher
 from alerting.domain.muting import MaintenanceMuter, MaintenanceRule, Silencer, SilenceRule
 from alerting.domain.pipeline import Candidate, Stage, run
@@ -39,7 +39,7 @@ LATER = NOON + timedelta(hours=1)
 STAGES: dict[str, tuple[Stage[Candidate], str]] = {
     "route": (Router([ROUTE]), "places"),
     "inhibit": (
-        Inhibitor(sources_of([INHIBITION], [(each.id, each.labels) for each in CANDIDATES])),
+        Inhibitor(sources_of([INHIBITION], [Source(each.id, each.labels) for each in CANDIDATES], NOON)),
         "held",
     ),
     "mute by silences": (
