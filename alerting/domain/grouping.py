@@ -10,19 +10,35 @@ from uuid import UUID
 from alerting.domain.pipeline import Candidate, Place
 from alerting.domain.routing import RouteRule, differs_by_incident
 
-# The key of the group of a route that takes what would be one group too many.
+# With this begin the keys of the groups of a route that take what would be one group too many.
 EVERYTHING_ELSE: Final = "everything-else"
-# New groups of one route within its `group_interval`.
+# New groups of one route within its `group_interval`; what may wait begins none beyond half of them,
+# so that pages find a place.
 MOST_NEW: Final = 20
+_SEVERITY: Final = "severity"
+_PAGE: Final = "page"
+
+
+def is_everything_else(key: str) -> bool:
+    """Whether the group with that key takes what would be one group too many."""
+    return key.startswith(EVERYTHING_ELSE)
+
+
+def everything_else(route_id: int, severity: str) -> Place:
+    """The group of a route that takes such alerts of one severity: pages are not among tickets."""
+    if not severity:
+        return Place(route_id, EVERYTHING_ELSE, {})
+    return Place(route_id, f"{EVERYTHING_ELSE}:{severity}", {_SEVERITY: severity})
 
 
 @dataclass
 class Grouper:
-    """The stage that sends what would be too many new groups at once to one group of the route.
+    """The stage that sends what would be too many new groups at once to one group of the route for
+    each severity.
 
     `live` holds for each route the keys of the groups in which something goes on, `recent` those of
     them that began within its interval; `member` for each alert the places (route, key) where it is
-    already, which it keeps.
+    already, which it keeps. Beyond half of `most` new groups, only pages begin others.
 
     The incident of an alert becomes known only after it has begun to fire, and may turn out to be
     another one's: where somebody has been `told` of the alert in a group of `routes` that differs
@@ -47,20 +63,23 @@ class Grouper:
 
     def _place(self, alert: Candidate, place: Place) -> Place:
         where = self.member.get(alert.id, ())
-        other = Place(place.route_id, EVERYTHING_ELSE, {})
-        if (place.route_id, place.key) in where:
+        route_id = place.route_id
+        if place.where in where:
             return place
-        if (place.route_id, EVERYTHING_ELSE) in where:
-            return other
+        for there in sorted(where):
+            if there[0] == route_id and is_everything_else(there[1]):
+                return Place(*there, {})
         if (kept := self._kept(alert, place)) is not None:
             return kept
-        new = self._new.setdefault(place.route_id, set())
-        left = self._left.setdefault(place.route_id, set())
-        left.update(key for route_id, key in where if route_id == place.route_id)
-        if place.key in new or place.key in self.live.get(place.route_id, ()):
+        left = self._left.setdefault(route_id, set())
+        left.update(key for there, key in where if there == route_id)
+        new = self._new.setdefault(route_id, set())
+        if place.key in new or place.key in self.live.get(route_id, ()):
             return place
-        if len(self.recent.get(place.route_id, set()) - left) + len(new) >= self.most:
-            return other
+        severity = alert.labels.get(_SEVERITY, "")
+        most = self.most if severity == _PAGE else self.most // 2
+        if len(self.recent.get(route_id, set()) - left) + len(new) >= most:
+            return everything_else(route_id, severity)
         new.add(place.key)
         return place
 

@@ -42,7 +42,7 @@ Where = tuple[int, str]
 
 @dataclass(frozen=True)
 class Place:
-    """A group of a route; `key` is the SHA-256 of its labels, or `EVERYTHING_ELSE`."""
+    """A group of a route; `key` is the SHA-256 of its labels, or begins with `EVERYTHING_ELSE`."""
 
     route_id: int
     key: str

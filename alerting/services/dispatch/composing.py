@@ -8,7 +8,7 @@ from uuid import UUID
 
 from alerting.choices import IncidentState
 from alerting.domain.dedup import Decision
-from alerting.domain.grouping import EVERYTHING_ELSE
+from alerting.domain.grouping import is_everything_else
 from alerting.domain.incident_brief import incident_brief
 from alerting.domain.matchers import matchers_stored, matchers_text
 from alerting.domain.messages import AlertTold, IncidentTold, Message
@@ -43,7 +43,7 @@ def message_compose(group: AlertGroup, decision: Decision, firing: Set[UUID]) ->
             route=group.route_name,
             matchers=matchers,
             group_labels=group.labels,
-            others=group.key == EVERYTHING_ELSE,
+            others=is_everything_else(group.key),
         ),
         group_key=f"{group.route_name}:{group.key}",
         url=absolute(f"/alerts?group={group.pk}"),

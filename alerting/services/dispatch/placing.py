@@ -19,11 +19,12 @@ from django.db import connection, transaction
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Coalesce
 
-from alerting.choices import AlertState
-from alerting.domain.grouping import EVERYTHING_ELSE, Grouper
+from alerting.choices import AlertState, Severity
+from alerting.domain.grouping import Grouper, is_everything_else
 from alerting.domain.pipeline import Candidate, Place, Where, run
 from alerting.domain.routing import RouteRule
 from alerting.models import Alert, AlertGroup, Notified, Silence
+from alerting.selectors.alerts import URGENCY
 from alerting.selectors.labels import LABEL_COLUMNS, alert_check, alert_labels
 from alerting.selectors.pipeline import PipelineNow, pipeline_now
 from alerting.services.alerts import alert_journal_payload
@@ -38,6 +39,10 @@ _LATE: Final = timedelta(seconds=60)
 # Any constant that no other advisory lock of the site uses.
 _LOCK: Final = 0x706C616365
 _Membership = AlertGroup.alerts.through
+_URGENCY: Final = {each: n for n, each in enumerate(Severity.values)}
+# How urgent an alert is, and its id: the order in which alerts are looked at.
+_Order = tuple[int, UUID]
+_FIRST: Final[_Order] = (-1, UUID(int=0))
 
 
 @dataclass(frozen=True)
@@ -64,23 +69,31 @@ def alerts_place(*, now: datetime) -> None:
     standing, seen = pipeline_now(now), _Memory.seen
     known = seen and seen.standing == standing and timedelta() <= now - seen.at < AGAIN
     changed_from = seen.at - _LATE if seen and known else None
-    batch = _firing_after(UUID(int=0), changed_from)
+    batch = _firing_after(_FIRST, changed_from)
     while batch:
         with transaction.atomic():
             # Two that place at a time would make more groups than there may be.
             if not _locked():
                 return
             _batch_place(batch, standing, now)
-        batch = _firing_after(batch[-1].id, changed_from) if len(batch) == BATCH else []
+        batch = _firing_after(_order(batch[-1]), changed_from) if len(batch) == BATCH else []
     if changed_from is None:
         _Memory.seen = _Seen(now, standing)
 
 
-def _firing_after(alert_id: UUID, changed_from: datetime | None) -> list[Alert]:
-    rows = Alert.objects.filter(state=AlertState.FIRING, id__gt=alert_id)
+def _firing_after(after: _Order, changed_from: datetime | None) -> list[Alert]:
+    """The next batch. The most urgent come first: in a storm they get the groups that there may be."""
+    urgency, alert_id = after
+    rows = Alert.objects.alias(urgency=URGENCY).filter(
+        Q(urgency__gt=urgency) | Q(urgency=urgency, id__gt=alert_id), state=AlertState.FIRING
+    )
     if changed_from is not None:
         rows = rows.filter(changed_at__gte=changed_from)
-    return list(rows.only(*LABEL_COLUMNS, "suppressed_by").order_by("id")[:BATCH])
+    return list(rows.only(*LABEL_COLUMNS, "suppressed_by").order_by("urgency", "id")[:BATCH])
+
+
+def _order(alert: Alert) -> _Order:
+    return _URGENCY.get(alert.severity, len(_URGENCY)), alert.id
 
 
 def _locked() -> bool:
@@ -129,7 +142,7 @@ def _told(
         wanted = {place.where for place in each.places}
         routes = {place.route_id for place in each.places}
         for (route, key), group in member.get(each.id, {}).items():
-            if route in routes and (route, key) not in wanted and key != EVERYTHING_ELSE:
+            if route in routes and (route, key) not in wanted and not is_everything_else(key):
                 moving[group].append(each.id)
     if not moving:
         return {}
@@ -160,7 +173,7 @@ def _live(
     rows = AlertGroup.objects.filter(due_at__isnull=False, route_id__in=routes)
     for route, key, began in rows.values_list("route_id", "key", "created_at").iterator(BATCH):
         live[route].add(key)
-        if now - routes[route].group_interval < began <= now and key != EVERYTHING_ELSE:
+        if now - routes[route].group_interval < began <= now and not is_everything_else(key):
             recent[route].add(key)
     return live, recent
 

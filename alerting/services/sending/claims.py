@@ -47,17 +47,29 @@ UPDATE alerting_delivery d SET
 FROM picked WHERE d.id = picked.id
 RETURNING d.id
 """
-# Of one group on one channel the oldest goes first: an end must not overtake its beginning.
+# Of one group on one channel the oldest goes first: an end must not overtake its beginning. Among
+# the others, pages that fire go first, and with them what they wait for in their groups.
 _DUE: Final = f"""
 WITH busy AS (
     SELECT channel_id, count(*) AS sending FROM alerting_delivery
     WHERE state = 'sending' AND lease_until >= %(now)s GROUP BY channel_id
+), urgent AS MATERIALIZED (
+    SELECT id, channel_id, group_id FROM alerting_delivery
+    WHERE state IN ('pending', 'sending') AND purpose = 'alerts'
+    AND message @> '{{"status": "firing", "severity": "page"}}'
 ), candidate AS (
-    SELECT d.id, c.failures, coalesce(busy.sending, 0)
-        + row_number() OVER (PARTITION BY d.channel_id ORDER BY d.next_at, d.created_at) AS place
+    SELECT d.id, c.failures, rank.urgency, coalesce(busy.sending, 0) + row_number() OVER (
+        PARTITION BY d.channel_id ORDER BY rank.urgency, d.next_at, d.created_at
+    ) AS place
     FROM alerting_delivery d
     JOIN alerting_channel c ON c.id = d.channel_id
     LEFT JOIN busy ON busy.channel_id = d.channel_id
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN EXISTS (
+            SELECT FROM urgent WHERE urgent.id = d.id
+            OR (urgent.channel_id = d.channel_id AND urgent.group_id = d.group_id)
+        ) THEN 0 ELSE 1 END AS urgency
+    ) rank
     WHERE {_FREE.format(d="d")} AND d.purpose = ANY(%(purposes)s)
     AND c.enabled AND c.paused_at IS NULL
     AND (c.not_before IS NULL OR c.not_before <= %(now)s OR c.not_before > %(ahead)s)
@@ -71,7 +83,7 @@ WITH busy AS (
     SELECT d.id FROM alerting_delivery d JOIN candidate ON candidate.id = d.id
     WHERE {_FREE.format(d="d")}
     AND candidate.place <= CASE WHEN candidate.failures > 0 THEN 1 ELSE %(per_channel)s END
-    ORDER BY d.next_at, d.created_at LIMIT %(limit)s
+    ORDER BY candidate.urgency, d.next_at, d.created_at LIMIT %(limit)s
     FOR UPDATE OF d SKIP LOCKED
 )
 {_TAKE}
@@ -105,7 +117,7 @@ def due_exists(now: datetime) -> bool:
 
 
 def claim_due(*, now: datetime, limit: int = MOST_AT_ONCE) -> list[Claim]:
-    """Claim at most `limit` deliveries that are due, the longest due first."""
+    """Claim at most `limit` deliveries that are due: pages that fire first, then the longest due."""
     return _claimed(
         _DUE,
         {

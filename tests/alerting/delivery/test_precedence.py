@@ -1,0 +1,86 @@
+"""What must be looked at now waits for nothing that may wait: in groups, in the outbox, in a storm."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from alerting.models import Delivery, Incident
+from alerting.services import incident_timeline
+from alerting.services.incident_follow import incidents_follow
+from alerting.services.incident_timeline import timelines_follow
+from alerting.services.sending import deliveries_send
+from alerting.services.sending.claims import MOST_AT_ONCE, PER_CHANNEL, claim_due
+from tests.alerting.delivery.receivers import Receiver
+from tests.alerting.delivery.scene import at, enqueue, group, message, webhook
+from tests.alerting.pipeline.scene import WAIT, Scene, route_made
+
+NOWHERE = "http://127.0.0.1:9/"
+
+
+def claimed(seconds: float = 100, limit: int = MOST_AT_ONCE) -> set[Delivery]:
+    return {each.delivery for each in claim_due(now=at(seconds), limit=limit)}
+
+
+def waiting(count: int, **more: str) -> None:
+    """So many messages of a channel each that have waited for longer."""
+    for n in range(count):
+        enqueue(webhook(NOWHERE), message(**more), now=at(n))
+
+
+@pytest.mark.parametrize(
+    "less", [{"severity": "ticket"}, {"status": "resolved"}], ids=["ticket", "end of a page"]
+)
+def test_a_page_that_fires_is_sent_before_what_has_waited_for_longer(less: dict[str, str]) -> None:
+    waiting(4, **less)
+    page = enqueue(webhook(NOWHERE), now=at(50))
+    assert page in claimed(limit=2)
+
+
+def test_a_page_is_first_of_its_channel_also_where_this_is_tried_with_one_message_alone() -> None:
+    to = webhook(NOWHERE, failures=1)
+    for n in range(3):
+        enqueue(to, message(severity="ticket"), now=at(n))
+    page = enqueue(to, now=at(50))
+    assert claimed() == {page}
+
+
+def test_a_page_takes_no_place_from_what_it_must_wait_for_itself() -> None:
+    """Of one group the order stands, and what stands before a page is as urgent as this."""
+    waiting(4, severity="ticket")
+    to, its_group = webhook(NOWHERE), group()
+    over = enqueue(to, message(status="resolved"), group=its_group, now=at(40))
+    page = enqueue(to, group=its_group, now=at(50))
+    # Another channel's message of the group holds up no page.
+    other = enqueue(webhook(NOWHERE), message(status="resolved"), group=its_group, now=at(45))
+    assert claimed(limit=1) == {over}
+    Delivery.objects.filter(pk=over.pk).update(state="delivered")
+    assert claimed(limit=1) == {page}
+    assert other in claimed()
+
+
+def test_a_page_in_a_storm_is_told_apart_and_first_while_accounts_are_still_behind(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incident_timeline, "TURN_SECONDS", 0)
+    monkeypatch.setattr(incident_timeline, "AT_ONCE", 3)
+    route_made("all", webhook(receiver.url))
+    scene = Scene()
+    for n in range(30):
+        scene.fire("slow", service=f"s{n}", severity="ticket")
+    scene.turn()
+    waited = len(scene.wait(WAIT))
+    assert waited > PER_CHANNEL
+    incidents_follow(now=scene.now)
+    timelines_follow(now=scene.now)
+    assert Incident.objects.filter(cursor=0).count() == 27
+    scene.fire("down", service="shop")
+    scene.turn()
+    ((_, page),) = scene.wait(WAIT)
+    assert page.why is not None
+    assert page.why.group_labels == {"service": "shop"}
+    assert deliveries_send(now=scene.now, rng=random.Random(1)) == waited + 1
+    told = [each.document["alerts"][0]["labels"]["alertname"] for each in receiver.received]
+    assert told.count("down") == 1
+    assert told.index("down") < PER_CHANNEL
