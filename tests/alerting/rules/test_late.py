@@ -26,6 +26,7 @@ from tests.alerting.rules.late_history import (
     room,
     rule,
     same,
+    turn,
 )
 from tests.analytics.slos.scenes import known, slo
 from tests.health.availability.fleet import make_check
@@ -186,3 +187,22 @@ def test_budgets_burn_as_they_were_known(seed: int) -> None:
         told = Alert.objects.filter(fired_at__gt=at(120))
         assert set(told.values_list("service", flat=True)) == {"planner", "mail", "store"}
         transaction.set_rollback(True)
+
+
+def test_a_failure_that_is_dated_back_counts_once_it_was_found_out() -> None:
+    AlertRule.objects.all().delete()
+    known("store", at(0))
+    for name, long in BURNS.items():
+        rule(name, {"type": "burn", "long_seconds": long})
+    objective("store", 7, objective=0.9, source="checks", min_bad=60)
+    check = make_check("pg", service="store", since=at(-60))
+    found_out(check, "up", at(-60), at(-60))
+    for minute in range(25):
+        if minute == 12:
+            found_out(check, "down", at(310), at(705))
+        if minute == 17:
+            found_out(check, "up", at(720), at(1005))
+        turn(minute * 60 + 25)
+    assert same(BURNS, 0, 1300, 9000) == dict.fromkeys(BURNS, 1)
+    # It was down from the sixth minute on: nobody knew before the tenth was judged.
+    assert {each.fired_at for each in Alert.objects.all()} == {at(600)}
