@@ -13,7 +13,8 @@ class Spending:
     """The budget of an objective over its window: `bad` of `total` calls, runs or seconds.
 
     `allowed` may be bad. Where the budget is less than one call or run, or time was counted for
-    less than an hour, `enough` is false: a single failure would be more than all of it.
+    less than an hour, `enough` is false: a single failure would be more than all of it. So many bad
+    ones that they would call somebody (`Objective.min_bad`) say enough all the same.
     """
 
     bad: float
@@ -41,8 +42,10 @@ class Spending:
 def spending(objective: Objective, count: Count) -> Spending:
     """The budget of what was counted over the objective's window."""
     allowed = objective.amount(count.total) * objective.allowed_millionths / MILLION
+    bad = objective.amount(count.bad)
     least = count.total >= HOUR * objective.scale if objective.of_time else allowed >= 1
-    return Spending(objective.amount(count.bad), objective.amount(count.total), allowed, least)
+    enough = least or bad >= max(1, objective.min_bad)
+    return Spending(bad, objective.amount(count.total), allowed, enough)
 
 
 def days_until_gone(

@@ -227,15 +227,27 @@ def test_a_budget_is_what_the_objective_allows_of_all_calls(
     bad: int, good: int, target: float
 ) -> None:
     total = bad + good
-    found = spending(objective(objective=target), Count(bad, total))
+    terms = objective(objective=target)
+    found = spending(terms, Count(bad, total))
     exact = total * (1 - Fraction(str(target)))
     assert found.allowed == pytest.approx(float(exact))
-    assert found.enough == (exact >= 1)
-    if exact >= 1:
+    assert found.enough == (exact >= 1 or bad >= terms.min_bad)
+    if found.enough:
         assert found.left == pytest.approx(float(1 - bad / exact))
         assert found.gone == (bad >= exact)
     else:
         assert (found.spent, found.left, found.gone) == (None, None, False)
+
+
+def test_what_would_call_somebody_is_enough_to_say_that_the_budget_is_gone() -> None:
+    # 766 calls may fail 0.766 times, and 134 did.
+    found = spending(objective(), Count(134, 766))
+    assert (found.enough, found.gone, found.spent) == (True, True, pytest.approx(134 / 0.766))
+    few = spending(objective(), Count(objective().min_bad - 1, 766))
+    assert (few.enough, few.left) == (False, None)
+    young = objective(source=CHECKS, min_bad=90)
+    assert spending(young, Count(90 * MILLION, 600 * MILLION)).gone
+    assert spending(young, Count(89 * MILLION, 600 * MILLION)).left is None
 
 
 def test_a_budget_of_30_days_is_43_minutes() -> None:
