@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 ROWS = ("slo_burn_fast", "slo_burn", "slo_burn_slow")
 # Each kind of objective by what makes a call bad for it.
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     "availability": {"kind": "availability"},
     "latency": {"kind": "latency", "threshold_ms": 500},
 }
