@@ -13,6 +13,20 @@ from typing import Any, Final
 from alerting.domain.timeline import Line
 
 _MOST_LINES: Final = 30
+# Of more lines, those that a chat needs first: what people did and decided, what changed, what
+# failed; of the same worth the earliest. Whom the site told of it is left to the whole timeline.
+_WORTH: Final = {
+    kind: worth
+    for worth, kinds in enumerate(
+        (
+            ("state", "note"),
+            ("override", "healing", "release", "degraded"),
+            ("alert", "transition", "errors", "maintenance"),
+            ("check", "anomaly", "prediction"),
+        )
+    )
+    for kind in kinds
+}
 _SPECIAL: Final = str.maketrans({each: f"\\{each}" for each in "\\`*_[]<>|#"})
 _SEVERITY: Final = {"page": "Page", "ticket": "Ticket", "info": "Info"}
 
@@ -43,8 +57,8 @@ class Account:
 
 
 def summary_markdown(account: Account) -> str:
-    """The account in a few lines: how it stands, the cause, the impact, the last things that
-    happened."""
+    """The account in a few lines: how it stands, the cause, the impact, what mattered most."""
+    lines = _chosen(account.lines)
     parts = [
         f"## {_plain(account.title)}",
         "",
@@ -58,9 +72,9 @@ def summary_markdown(account: Account) -> str:
         "",
         *_impact(account.impact),
         "",
-        f"### Timeline{_cut_note(account.lines)}",
+        f"### Timeline{_cut_note(len(lines), len(account.lines))}",
         "",
-        *_timeline(account, account.lines[-_MOST_LINES:]),
+        *_timeline(account, lines),
         "",
         account.url,
     ]
@@ -215,8 +229,17 @@ def _timeline(account: Account, lines: Sequence[Line]) -> Iterable[str]:
         yield f"- {at:%H:%M:%S} {_linked(line.text, line.link, account.base)}{by}"
 
 
-def _cut_note(lines: Sequence[Line]) -> str:
-    return f" (the last {_MOST_LINES} of {len(lines):,} lines)" if len(lines) > _MOST_LINES else ""
+def _chosen(lines: Sequence[Line]) -> Sequence[Line]:
+    if len(lines) <= _MOST_LINES:
+        return lines
+    telling = [
+        (_WORTH[line.kind], place) for place, line in enumerate(lines) if line.kind in _WORTH
+    ]
+    return [lines[place] for place in sorted(place for _, place in sorted(telling)[:_MOST_LINES])]
+
+
+def _cut_note(shown: int, of: int) -> str:
+    return f" ({shown} of {of:,} lines, those that matter most)" if shown < of else ""
 
 
 def _linked(text: str, link: str, base: str) -> str:

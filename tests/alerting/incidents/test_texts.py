@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from datetime import timedelta
 
+from alerting.domain.incident_text import Account, post_mortem_markdown, summary_markdown
+from alerting.domain.timeline import Line
 from alerting.services.incident_timeline import timelines_follow
 from tests.alerting.incidents import scene
 from tests.alerting.incidents.scene import IMPACT, fire, follow, incident_of, opened, over, tell
@@ -65,3 +69,37 @@ def test_what_is_known_of_cause_and_impact_stands_in_them(operate: Api) -> None:
     assert (
         "**Error budget spent:** 31 % (31 of 100 allowed failures in 30 days at 99.9 %)" in summary
     )
+
+
+def test_a_long_summary_keeps_what_people_did_what_changed_and_how_it_began() -> None:
+    kinds = ["alert", "transition", "release", *["check"] * 20, *["delivery"] * 60, "note", "alert",
+             "override", *["delivery"] * 20, *["alert"] * 20, "healing", *["delivery"] * 9, "state"]  # fmt: skip
+    lines = [
+        Line(at=scene.NOW + timedelta(seconds=n), kind=kind, text=f"{kind} {n}")
+        for n, kind in enumerate(kinds)
+    ]
+    summary = summary_markdown(account(lines))
+    told = re.findall(r"^- [0-9:]{8} (\w+) (\d+)$", summary, re.MULTILINE)
+    assert f"### Timeline (30 of {len(lines)} lines, those that matter most)" in summary
+    assert len(told) == 30
+    assert [int(n) for _, n in told] == sorted(int(n) for _, n in told)
+    assert {kind for kind, _ in told} == {
+        "alert", "transition", "release", "check", "note", "override", "healing", "state",
+    }  # fmt: skip
+    assert ("alert", "0") in told
+    # The post-mortem has them all.
+    assert post_mortem_markdown(account(lines)).count("delivery") == 89
+
+
+def test_a_short_summary_has_every_line() -> None:
+    lines = [Line(at=scene.NOW, kind="delivery", text=f"told {n}") for n in range(30)]
+    summary = summary_markdown(account(lines))
+    assert summary.count("told") == 30
+    assert "those that matter" not in summary
+
+
+def account(lines: Sequence[Line]) -> Account:
+    return Account(
+        title="It fails", state="open", severity="page", started_at=scene.NOW, ended_at=None,
+        lasted="1 min", url="https://site/incidents/1", base="https://site", lines=lines,
+    )  # fmt: skip
