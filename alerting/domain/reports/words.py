@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from alerting.domain.reports.figures import Figures, Measured, ServiceLine, Totals
+from alerting.domain.reports.figures import Figures, Measured, Repairs, ServiceLine, Totals
 from health.domain.availability import percent_text
 from resilience_site.core.formatting import (
     compact,
@@ -148,7 +148,11 @@ def subject(figures: Figures, since: datetime, until: datetime) -> str:
 
 def plain_text(figures: Figures, since: datetime, until: datetime) -> str:
     """The report as text of short lines; where all of it stands is said by whoever sends it."""
-    parts = [f"Resilience report of {range_words(since, until)} (UTC)", *figures.verdict]
+    parts = [
+        f"Resilience report of {range_words(since, until)} (UTC)",
+        *figures.verdict,
+        *_repairs(figures.totals.repairs, figures.before.repairs),
+    ]
     sections = (
         ("Services", _services(figures)),
         ("Error budgets", _slos(figures)),
@@ -164,6 +168,15 @@ def plain_text(figures: Figures, since: datetime, until: datetime) -> str:
             if len(shown) > _LINES:
                 parts.append(f"- and {len(shown) - _LINES} more")
     return "\n".join([*parts, *(["", *figures.notes] if figures.notes else [])])
+
+
+def _repairs(now: Repairs, before: Repairs) -> Iterator[str]:
+    for name, mean, then in (
+        ("MTTR", now.mttr, before.mttr),
+        ("MTBF", now.mtbf, before.mtbf),
+    ):
+        if mean is not None:
+            yield f"{name} {duration(mean)} ({duration(then)} before)."
 
 
 def _services(figures: Figures) -> Iterator[str]:

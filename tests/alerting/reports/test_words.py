@@ -101,8 +101,9 @@ def test_the_verdict_has_every_number_with_what_it_is_of_and_the_time_before() -
     ]
 
 
-def test_the_mail_as_text_names_the_services() -> None:
+def test_the_mail_as_text_names_the_services_and_how_soon_they_were_repaired() -> None:
     text = plain_text(figures(), MONDAY - 7 * DAY, MONDAY)
+    assert "\nMTTR 7 min 30 s (n/a before).\nMTBF 13 h 45 min (n/a before).\n" in text
     assert "- planner: 99.000 %, 4.2 % of 500 calls failed, 21 stored errors" in text
 
 
