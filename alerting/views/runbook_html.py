@@ -67,7 +67,7 @@ def _runbook(name: str) -> str:
 
 def _html(tokens: Sequence[Token], section: str) -> SafeString:
     env: dict[str, Any] = {"section": section}
-    html = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, env)  # type: ignore[arg-type]
+    html = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, env)
     return mark_safe(html)  # noqa: S308 - raw HTML is off, and links are checked by the library
 
 
