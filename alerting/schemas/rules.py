@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from ninja import Field, Schema
+from pydantic import GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from alerting.choices import Origin, Severity
+from alerting.domain.rules.conditions import CONDITION
 from resilience_site.core.pagination import PageQuery
 
 
@@ -18,6 +22,15 @@ class RuleQuery(PageQuery):
     faulty: bool | None = Field(None, description="Whether something is wrong with the rule")
 
 
+class _AsCondition:
+    """Told as a condition and taken as anything: the service refuses with better reasons."""
+
+    def __get_pydantic_json_schema__(
+        self, _: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return handler(CONDITION.core_schema)
+
+
 class RuleIn(Schema):
     """A rule. When one is changed, what is not given stays as it is."""
 
@@ -25,11 +38,19 @@ class RuleIn(Schema):
     title: Any = None
     description: Any = None
     severity: Any = Field(None, description="page, ticket or info")
-    condition: Any = Field(
+    condition: Annotated[Any, _AsCondition()] = Field(
         None,
-        description="An object with type event, silent, figure or burn: "
-        '{"type": "event", "topic": "breakers", "kinds": ["breaker.transition"], "where": '
-        '[{"field": "state", "value": "open"}], "labels": {"breaker": "payload.name"}}',
+        description="What is watched. By its type: entries of the journal (event), their staying "
+        "away (silent), a figure (figure) or the burning of an error budget (burn)",
+        examples=[
+            {
+                "type": "event",
+                "topic": "breakers",
+                "kinds": ["breaker.transition"],
+                "where": [{"field": "state", "value": "open"}],
+                "labels": {"breaker": "payload.name"},
+            }
+        ],
     )
     for_seconds: Any = Field(None, description="How long it must hold before the alert fires")
     keep_firing_seconds: Any = Field(None, description="How long it must be gone before it ends")
@@ -47,7 +68,7 @@ class RuleOut(Schema):
     title: str
     description: str
     severity: Severity
-    condition: dict[str, Any]
+    condition: dict[str, Any] = Field(description="As it is given: see RuleIn")
     for_seconds: int
     keep_firing_seconds: int
     labels: dict[str, str]

@@ -403,6 +403,11 @@ class Figure:
     of_calls: bool = False
     most: float = math.inf
 
+    @property
+    def measured(self) -> str:
+        """What its values are, for whoever writes a threshold."""
+        return f"a share from 0 to {self.most:g}" if self.unit == "1" else self.unit
+
 
 FIGURES: Final[Mapping[str, Figure]] = {
     "error_rate": Figure("Errors per call", "1", of_calls=True, most=1.0),

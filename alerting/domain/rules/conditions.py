@@ -13,12 +13,20 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from alerting.domain.rules.catalogue import FIGURES, SAMPLES, kinds_of
+
 Op = Literal["=", "!=", "in", "not in", ">", ">=", "<", "<=", "contains", "starts with"]
 Scalar = str | int | float | bool | None
 DAY: Final = 86_400
 LONGEST: Final = 7 * DAY
 _LABEL: Final = r"^[a-zA-Z_][a-zA-Z0-9_]{0,99}$"
 LabelName = Annotated[str, Field(pattern=_LABEL)]
+# What names can be is looked up by `checking`, which says more of it; here it is told in advance.
+_TOPICS: Final[dict[str, Any]] = {"enum": list(SAMPLES)}
+_METRICS: Final[dict[str, Any]] = {"enum": list(FIGURES)}
+_KINDS: Final = "What happened, by topic. " + " ".join(
+    f"{topic}: {', '.join(kinds_of(topic))}." for topic in SAMPLES
+)
 FieldPath = Annotated[str, Field(pattern=r"^[a-z_]+(\.[a-zA-Z0-9_-]+){0,4}$", max_length=200)]
 
 
@@ -29,25 +37,37 @@ class _Form(BaseModel):
 class Where(_Form):
     """A comparison of a field of an entry: `state`, `key`, `service`, `kind`, `payload.NAME`."""
 
-    field: FieldPath
-    op: Op = "="
-    value: Scalar | list[Scalar]
+    field: FieldPath = Field(description="kind, key, state, service or payload.NAME")
+    op: Op = Field(default="=", description="How the field's value is compared")
+    value: Scalar | list[Scalar] = Field(
+        description="What it is compared with: a list with in and not in, one value with the others"
+    )
 
 
 class Ending(_Form):
     """The entries that end what the condition's own began, for the same labels."""
 
-    kinds: list[str] = Field(min_length=1, max_length=10)
-    where: list[Where] = Field(default=[], max_length=10)
+    kinds: list[str] = Field(
+        min_length=1, max_length=10, description="Kinds of the same topic, any of which ends it"
+    )
+    where: list[Where] = Field(
+        default=[], max_length=10, description="Comparisons, all of which must be true"
+    )
 
 
 class _OfJournal(_Form):
-    topic: str
-    kinds: list[str] = Field(min_length=1, max_length=20)
-    where: list[Where] = Field(default=[], max_length=10)
-    # Label → field of the entry. Entries with the same values are one alert.
-    labels: dict[LabelName, FieldPath] = Field(default={}, max_length=10)
-    resolved_by: Ending | None = None
+    topic: str = Field(description="What it is about", json_schema_extra=_TOPICS)
+    kinds: list[str] = Field(min_length=1, max_length=20, description=_KINDS)
+    where: list[Where] = Field(
+        default=[], max_length=10, description="Comparisons, all of which must be true"
+    )
+    labels: dict[LabelName, FieldPath] = Field(
+        default={},
+        max_length=10,
+        description="Label and the field that its value is of. Entries with the same values and "
+        "the same service are one alert",
+    )
+    resolved_by: Ending | None = Field(default=None, description="The entries that end it")
 
 
 class EventCondition(_OfJournal):
@@ -58,10 +78,20 @@ class EventCondition(_OfJournal):
     """
 
     type: Literal["event"]
-    count: int = Field(default=1, ge=1, le=1_000)
-    within_seconds: int = Field(default=300, ge=1, le=DAY)
-    members: FieldPath | None = None
-    resolve_after_seconds: int | None = Field(default=None, ge=10, le=LONGEST)
+    count: int = Field(default=1, ge=1, le=1_000, description="How many entries it takes")
+    within_seconds: int = Field(
+        default=300, ge=1, le=DAY, description="The window in which they are counted"
+    )
+    members: FieldPath | None = Field(
+        default=None, description="A field of which each value begins and ends by itself"
+    )
+    resolve_after_seconds: int | None = Field(
+        default=None,
+        ge=10,
+        le=LONGEST,
+        description="How long after the last entry it is over. Without it and without resolved_by: "
+        "within_seconds, at least 300",
+    )
 
 
 class SilentCondition(_OfJournal):
@@ -71,15 +101,17 @@ class SilentCondition(_OfJournal):
     """
 
     type: Literal["silent"]
-    silent_seconds: int = Field(ge=60, le=DAY)
-    forget_seconds: int = Field(default=2 * DAY, ge=60, le=LONGEST)
+    silent_seconds: int = Field(ge=60, le=DAY, description="How long nothing has come")
+    forget_seconds: int = Field(
+        default=2 * DAY, ge=60, le=LONGEST, description="How long it is waited for at most"
+    )
 
 
 class Baseline(_Form):
     """The threshold is at least `ratio` times the median of the same hour of the `days` before."""
 
-    ratio: float = Field(gt=0, le=1_000)
-    days: int = Field(default=7, ge=1, le=28)
+    ratio: float = Field(gt=0, le=1_000, description="How many times the median")
+    days: int = Field(default=7, ge=1, le=28, description="Days before that the median is of")
 
 
 class FigureCondition(_Form):
@@ -90,26 +122,47 @@ class FigureCondition(_Form):
     """
 
     type: Literal["figure"]
-    metric: str
-    each: Literal["service", "site"] = "service"
-    services: list[str] = Field(default=[], max_length=100)
-    window_seconds: int = Field(default=300, ge=60, le=DAY, multiple_of=60)
-    op: Literal[">", ">=", "<", "<="] = ">="
-    threshold: float
-    baseline: Baseline | None = None
-    minimum: int = Field(default=0, ge=0)
+    metric: str = Field(
+        description=". ".join(
+            f"{name}: {each.title} ({each.measured})" for name, each in FIGURES.items()
+        ),
+        json_schema_extra=_METRICS,
+    )
+    each: Literal["service", "site"] = Field(
+        default="service", description="Of every service by itself, or of the whole site"
+    )
+    services: list[str] = Field(
+        default=[], max_length=100, description="Only these services; none for all of them"
+    )
+    window_seconds: int = Field(
+        default=300, ge=60, le=DAY, multiple_of=60, description="Whole minutes that it is of"
+    )
+    op: Literal[">", ">=", "<", "<="] = Field(
+        default=">=", description="How the figure is compared with the threshold"
+    )
+    threshold: float = Field(description="In the figure's unit; a share of 5 % is 0.05")
+    baseline: Baseline | None = Field(
+        default=None, description="Compares with the days before as well"
+    )
+    minimum: int = Field(
+        default=0, ge=0, description="Calls that a window must have; of figures per call only"
+    )
 
 
 class BurnCondition(_Form):
     """The row of the table of burn rates whose long window this is, of every enabled objective."""
 
     type: Literal["burn"]
-    long_seconds: Literal[3_600, 21_600, 259_200]
+    long_seconds: Literal[3_600, 21_600, 259_200] = Field(
+        description="3600 for the fastest row, 259200 for the slowest"
+    )
 
 
 OfJournal = EventCondition | SilentCondition
 Condition = EventCondition | SilentCondition | FigureCondition | BurnCondition
-_ANY: Final[TypeAdapter[Condition]] = TypeAdapter(Annotated[Condition, Field(discriminator="type")])
+CONDITION: Final[TypeAdapter[Condition]] = TypeAdapter(
+    Annotated[Condition, Field(discriminator="type")]
+)
 
 
 class Wrong(ValueError):
@@ -123,7 +176,7 @@ class Wrong(ValueError):
 def condition_read(data: Any) -> Condition:
     """The condition of its JSON form; raises `Wrong`. Names are not looked up here."""
     try:
-        return _ANY.validate_python(data)
+        return CONDITION.validate_python(data)
     except ValidationError as error:
         raise Wrong([_told(each) for each in error.errors()[:20]]) from None
 

@@ -9,6 +9,13 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from alerting.domain.rules.catalogue import FIGURES, SAMPLES, kinds_of
+from alerting.domain.rules.conditions import (
+    BurnCondition,
+    EventCondition,
+    FigureCondition,
+    SilentCondition,
+)
 from alerting.models import AlertRule
 from alerting.services.rules.evaluate import rules_evaluate
 from alerting.services.rules.shipped import rules_ship, rules_shipped
@@ -65,6 +72,28 @@ def test_a_refusal_names_the_fields_of_the_body(call: Callable[..., Any]) -> Non
     for since in ("9d", "yesterday"):
         refused = call("post", "/trial", {"since": since, "rule": fields()})
         assert [each["field"] for each in refused.json()["errors"]] == ["body.since"]
+
+
+def test_the_schema_tells_each_field_of_each_type_of_condition_with_its_bounds(
+    operator: Client,
+) -> None:
+    known = operator.get("/api/v1/openapi.json").json()["components"]["schemas"]
+    told = known["RuleIn"]["properties"]["condition"]
+    types = {"event": EventCondition, "silent": SilentCondition,
+             "figure": FigureCondition, "burn": BurnCondition}  # fmt: skip
+    assert told["discriminator"]["propertyName"] == "type"
+    assert told["discriminator"]["mapping"].keys() == types.keys()
+    for name, path in told["discriminator"]["mapping"].items():
+        form = known[path.rpartition("/")[2]]
+        assert form["properties"].keys() == types[name].model_fields.keys()
+        untold = [key for key, each in form["properties"].items() if not each.get("description")]
+        assert untold == ["type"]
+    event, figure = known["EventCondition"]["properties"], known["FigureCondition"]["properties"]
+    assert {"default": 1, "minimum": 1, "maximum": 1000}.items() <= event["count"].items()
+    assert event["topic"]["enum"] == list(SAMPLES)
+    assert all(kind in event["kinds"]["description"] for each in SAMPLES for kind in kinds_of(each))
+    assert figure["metric"]["enum"] == list(FIGURES)
+    assert known["FigureCondition"]["required"] == ["type", "metric", "threshold"]
 
 
 def test_a_number_that_the_database_gives_back_whole_does_not_hide_the_rules(
