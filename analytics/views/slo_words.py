@@ -204,19 +204,20 @@ def rule(row: BurnRow) -> Rule:
 
 
 def days(figures: SloFigures) -> list[Day]:
-    """The days of the budget's window, the oldest first."""
+    """The days of the budget's window, the oldest first. Before anything was counted, nothing is
+    known to be left."""
     terms, allowed = figures.slo.terms, figures.budget.allowed
     enough = figures.budget.enough and allowed > 0
-    found, gone = [], 0.0
+    found, gone, counted = [], 0.0, False
     for since, until, count in slo_days(figures):
         bad, total = terms.amount(count.bad), terms.amount(count.total)
-        gone += bad
+        gone, counted = gone + bad, counted or total > 0
         basis = f"{amount_words(terms, bad, bare=True)} of {amount_words(terms, total)}"
         found.append(
             Day(
                 since, until, basis if total else "nothing counted",
                 bad / allowed if enough and total else None,
-                1 - gone / allowed if enough else None,
+                1 - gone / allowed if enough and counted else None,
                 _behind(figures.slo, since, until),
             )
         )  # fmt: skip

@@ -15,6 +15,7 @@ from analytics.domain.slos.objectives import MILLION, WINDOWS, Count
 from analytics.models import Slo
 from analytics.selectors.slo_counts import slow_from_ms
 from analytics.selectors.slos import availability_slos, burn_windows, burning, slo_figures
+from analytics.views import slo_words
 from health.models import Maintenance
 from health.services.hours import hours_sum
 from health.services.minutes import minutes_sum
@@ -147,6 +148,10 @@ def test_a_budget_is_read_day_by_day_and_its_end_foretold() -> None:
     assert found.budget.total == sum(day.total for day in found.days) == 6 * 24 * 2_000
     assert found.budget.bad == 3 * 24 * 3
     assert found.budget.left == pytest.approx(1 - 216 / 288)
+    # Nothing is known to be left before anything was counted.
+    left = [day.left for day in slo_words.days(found)]
+    assert (left[0], left[1]) == (None, pytest.approx(1.0))
+    assert left[-1] == pytest.approx(found.budget.left)
     assert (found.state, found.held and found.held.severity) == ("spending", "ticket")
     assert found.ending.at is not None
     # 72 are left. Of the 72 that come each day, 48 are allowed by the calls that come along, while
