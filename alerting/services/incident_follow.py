@@ -6,6 +6,7 @@ fired and ended meanwhile becomes part of an incident all the same.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -47,8 +48,10 @@ from health.selectors.maintenance import covered_now
 from resilience_site.core import journal
 from resilience_site.core.formatting import duration
 
-# How many transactions one call makes, each for a batch of alerts.
+# How many transactions one call makes, each for a batch of alerts, and seconds after which it begins
+# no more of them: what else waits for the worker must not wait for a storm.
 _ROUNDS: Final = 20
+TURN_SECONDS: Final = 3.0
 MOST_SERVICES: Final = 50
 MOST_NAME: Final = 255
 # Alerts of incidents without a root that are asked about anew, the newest.
@@ -73,8 +76,9 @@ class Followed:
 def incidents_follow(*, now: datetime) -> Followed:
     """Make new alerts part of incidents, join incidents of one cause, end those that are over.
 
-    Of two callers at a time, one does nothing.
+    Of two callers at a time, one does nothing. What a storm leaves over is taken by the next turn.
     """
+    began = time.monotonic()
     done = Followed()
     for _ in range(_ROUNDS):
         with transaction.atomic():
@@ -87,7 +91,7 @@ def incidents_follow(*, now: datetime) -> Followed:
             work.date()
             work.end()
             work.save()
-        if not more:
+        if not more or time.monotonic() - began >= TURN_SECONDS:
             break
     return done
 

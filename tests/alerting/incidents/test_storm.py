@@ -15,8 +15,8 @@ import pytest
 from django.db import connection
 
 from alerting.models import Alert, AlertGroup, Delivery, Incident, IncidentEntry
-from alerting.selectors import incident_lines
-from alerting.services import incident_timeline
+from alerting.selectors import incident_following, incident_lines
+from alerting.services import incident_follow, incident_timeline
 from alerting.services.alone import alone
 from alerting.services.incident_timeline import AT_ONCE, timelines_follow
 from tests.alerting.incidents import scene
@@ -224,6 +224,18 @@ def test_a_turn_ends_after_a_while_and_the_next_goes_on_with_those_behind(
         timelines_follow(now=scene.at(1))
         left.append(len(behind()))
     assert left == [4, 1, 0]
+
+
+def test_a_turn_that_joins_alerts_ends_after_a_while_and_the_next_takes_the_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(incident_follow, "TURN_SECONDS", 0)
+    for module in (incident_follow, incident_following):
+        monkeypatch.setattr(module, "BATCH", 3)
+    for n in range(7):
+        fire("down", service=f"s{n}")
+    assert [follow().joined for _ in range(4)] == [3, 3, 1, 0]
+    assert Incident.objects.count() == 7
 
 
 def test_one_at_a_time_goes_on_with_timelines() -> None:
