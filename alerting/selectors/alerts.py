@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db.models import Case, Count, IntegerField, Min, Q, QuerySet, Value, When
 
 from alerting.choices import AlertState, Severity
+from alerting.domain.grouping import is_everything_else
 from alerting.models import Alert, AlertGroup, Delivery, Notified
 from resilience_site.core.pagination import Page, keyset_page
 from resilience_site.core.timerange import TimeRange
@@ -164,6 +165,11 @@ class GroupTold:
 
     group: AlertGroup
     told: list[Notified]
+
+    @property
+    def others(self) -> bool:
+        """Whether it takes what was too much to tell one by one."""
+        return is_everything_else(self.group.key)
 
 
 def groups_of(alert: Alert) -> list[GroupTold]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import Client
 
+from alerting.domain.grouping import MOST_NEW
 from alerting.models import Alert, Inhibition, Route, Silence
 from alerting.services.shipped_routing import routing_ship
 from resilience_site.config import config
+from resilience_site.core.formatting import exact
 from resilience_site.core.models import AuditEntry
-from tests.alerting.pipeline.scene import WAIT, Scene, channel_made
+from tests.alerting.pipeline.scene import WAIT, Scene, channel_made, route_made
 from tests.pages.html import PARTIAL
 from tests.queries import pinned, queries_of
 
@@ -87,6 +90,22 @@ def test_an_alert_shows_who_was_told_what_was_sent_and_why_not(
     text(viewer, "/alerts/00000000-0000-4000-8000-000000000000", status=404)
 
 
+def test_an_alert_says_that_it_is_told_with_everything_else_of_a_storm(
+    viewer: Client, scene: Scene
+) -> None:
+    (late,) = [scene.fire("x", service=f"s{n}") for n in range(MOST_NEW)][-1]
+    Route.objects.update(group_by=["service"])
+    scene.turn()
+    told = {
+        text(viewer, f"/alerts/{each.pk}").count("everything else of the route that is as urgent")
+        for each in Alert.objects.filter(rule_name="x")
+    }
+    assert told == {0, 1}
+    route_made("whole", group_by=[], position=0)
+    scene.turn()
+    assert "nothing: all that the route takes" in text(viewer, f"/alerts/{late.pk}")
+
+
 def test_a_silence_is_previewed_then_made_and_ended(operator: Client, scene: Scene) -> None:
     path = "/alerts/silences/new"
     page = text(operator, f"{path}?matchers=service%3Dplanner")
@@ -109,6 +128,31 @@ def test_a_silence_is_previewed_then_made_and_ended(operator: Client, scene: Sce
     assert AuditEntry.objects.get(action="silence.end").reason == "done"
 
 
+def test_a_silence_may_begin_later_and_end_at_a_time_of_ones_own(operator: Client) -> None:
+    path = "/alerts/silences/new"
+    begins = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(days=2)
+    ends = begins + timedelta(hours=5)
+    form = {
+        "matchers": "service=planner", "reason": "move", "starts_at": f"{begins:%Y-%m-%dT%H:%M}",
+        "ends_in": "until", "ends_at": f"{ends:%Y-%m-%dT%H:%M}",
+    }  # fmt: skip
+    page = operator.post(path, {**form, "act": "preview"}).content.decode()
+    said = re.sub(r"<[^>]+>", "", page)
+    assert f"It would last from {exact(begins)} until {exact(ends)}." in said
+    assert all(f'value="{form[name]}"' in page for name in ("starts_at", "ends_at"))
+    made = operator.post(path, {**form, "act": "save"}, follow=True).content.decode()
+    assert f"The silence begins {exact(begins)}." in made
+    assert "To come" in made
+    silence = Silence.objects.get()
+    assert (silence.starts_at, silence.ends_at) == (begins, ends)
+    # A length counts from the beginning on; an end that was written before does not.
+    operator.post(path, {**form, "ends_in": "3600", "reason": "again", "act": "save"})
+    assert Silence.objects.get(reason="again").ends_at == begins + timedelta(hours=1)
+    # A silence that is to end before it begins is none.
+    early = {**form, "ends_at": form["starts_at"], "act": "preview"}
+    assert "at least 60 seconds from its beginning" in operator.post(path, early).content.decode()
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -117,6 +161,9 @@ def test_a_silence_is_previewed_then_made_and_ended(operator: Client, scene: Sce
         ({"matchers": "service=~("}, "The pattern of the label service is wrong"),
         ({"ends_in": "99999999"}, "at most 30 days from now"),
         ({"ends_in": "soon"}, "must be a number of seconds"),
+        ({"starts_at": "soon"}, "starts_at must be a time with its zone, such as"),
+        ({"ends_in": "until"}, "ends_at must be a time with its zone, such as"),
+        ({"ends_in": "until", "ends_at": "2026-01-01T00:00"}, "at least 60 seconds from now"),
     ],
 )
 def test_a_silence_that_cannot_be_says_why_and_keeps_what_was_written(
@@ -128,6 +175,7 @@ def test_a_silence_that_cannot_be_says_why_and_keeps_what_was_written(
     assert answer.status_code == 422
     assert said in page
     assert form["matchers"] in page.replace("&lt;", "<")
+    assert all(f'value="{form[name]}"' in page for name in ("starts_at", "ends_at") if name in form)
     assert AuditEntry.objects.get().action == "silence.create.refused"
 
 
