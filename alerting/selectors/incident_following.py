@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from django.db.models import F, Max, Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from alerting.choices import AlertState, IncidentState
 from alerting.domain.incidents import OPENING, REOPENS, Held, Ledger, began
@@ -85,16 +85,16 @@ def begins(incident_ids: Sequence[UUID]) -> dict[UUID, datetime]:
     return {incident_id: began(found) for incident_id, found in alerts.items()}
 
 
-def incidents_kept_open(incident_ids: Sequence[UUID]) -> set[UUID]:
-    """Those of the incidents that an alert keeps open: one as urgent as the incident is. Tickets of
-    an outage stand for hours after it, and say nothing of how long it lasted."""
-    rows = Alert.objects.filter(
-        incident__in=incident_ids, state=AlertState.FIRING, severity=F("incident__severity")
-    )
-    return set(rows.order_by().values_list("incident_id", flat=True).distinct())
+def incidents_kept_open(severities: Mapping[UUID, str]) -> set[UUID]:
+    """Those of the incidents (id → severity) that an alert keeps open: one as urgent as the incident
+    is. Tickets of an outage stand for hours after it, and say nothing of how long it lasted."""
+    rows = Alert.objects.filter(incident__in=list(severities), state=AlertState.FIRING)
+    found = rows.order_by().values_list("incident_id", "severity").distinct()
+    return {incident for incident, severity in found if severity == severities[incident]}
 
 
-def last_ends(incident_ids: Sequence[UUID]) -> dict[UUID, datetime | None]:
-    """When the last alert of each that kept it open ended."""
-    rows = Alert.objects.filter(incident__in=incident_ids, severity=F("incident__severity"))
-    return dict(rows.order_by().values_list("incident_id").annotate(Max("ended_at")))
+def last_ends(severities: Mapping[UUID, str]) -> dict[UUID, datetime | None]:
+    """When the last alert of each incident (id → severity) that kept it open ended."""
+    rows = Alert.objects.filter(incident__in=list(severities)).order_by()
+    found = rows.values_list("incident_id", "severity").annotate(Max("ended_at"))
+    return {incident: at for incident, severity, at in found if severity == severities[incident]}

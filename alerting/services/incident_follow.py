@@ -274,9 +274,9 @@ class _Work:
         self._flush()
         active = [each for each in self.rows.values() if each.ended_at is None]
         self.entries += _ends_of_alerts([each.id for each in active])
-        standing = incidents_kept_open([each.id for each in active])
+        standing = incidents_kept_open({each.id: each.severity for each in active})
         over = [each for each in active if each.id not in standing]
-        ends = last_ends([each.id for each in over])
+        ends = last_ends({each.id: each.severity for each in over})
         for incident in over:
             incident.state = IncidentState.RESOLVED
             incident.ended_at = max(ends.get(incident.id) or self.now, incident.started_at)

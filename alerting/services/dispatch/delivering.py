@@ -31,8 +31,12 @@ class Deliverer:
 
     def _mark(self, alerts: set[UUID]) -> None:
         """Say of alerts that somebody was told of them, the first time."""
-        if alerts:
-            Alert.objects.filter(pk__in=alerts, told_at=None).update(told_at=self.now)
+        if not alerts:
+            return
+        # In the order in which all lock alerts that lock several.
+        rows = Alert.objects.select_for_update(no_key=True).filter(pk__in=alerts, told_at=None)
+        untold = list(rows.order_by("fingerprint").values_list("pk", flat=True))
+        Alert.objects.filter(pk__in=untold).update(told_at=self.now)
 
     def _delivery(self, news: News) -> UUID | None:
         decision, channel = news.decision, self.channels[news.channel]

@@ -236,6 +236,20 @@ def test_a_ticket_that_stands_does_not_keep_an_outage_open() -> None:
     assert (incident_of(again), incident_of(again).ended_at) == (incident, None)
 
 
+def test_a_page_that_joins_as_the_ticket_ends_keeps_the_incident_open() -> None:
+    ticket = fire("check_failed", minute=-10, severity="ticket", breaker="graph")
+    follow(-10)
+    over(ticket, -5)
+    page = fire(minute=-5, breaker="graph")
+    done = follow(-5)
+    assert (done.joined, done.ended) == (1, 0)
+    assert incident_of(page) == incident_of(ticket)
+    assert (incident_of(page).state, incident_of(page).severity) == ("open", "page")
+    over(page, -1)
+    assert follow(-1).ended == 1
+    assert incident_of(page).ended_at == scene.at(-1)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_two_followers_make_one_incident() -> None:
     """The second one leaves the work to the first."""
