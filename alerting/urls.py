@@ -17,6 +17,7 @@ from alerting.views import (
     rules,
     runbooks,
     silences,
+    watchable,
 )
 
 urlpatterns = [
@@ -42,6 +43,7 @@ urlpatterns = [
         name="alert-inhibition-delete",
     ),
     path("alerts/inbound", inbound.inbound, name="inbound-alerts"),
+    path("alerts/watchable", watchable.watchable, name="alert-watchable"),
     path("alerts/rules", rules.rules, name="alert-rules"),
     path("alerts/rules/new", rules.rule_new, name="alert-rule-new"),
     path("alerts/rules/<slug:name>", rules.rule, name="alert-rule"),

@@ -41,7 +41,8 @@ class RuleIn(Schema):
     condition: Annotated[Any, _AsCondition()] = Field(
         None,
         description="What is watched. By its type: entries of the journal (event), their staying "
-        "away (silent), a figure (figure) or the burning of an error budget (burn)",
+        "away (silent), a figure (figure) or the burning of an error budget (burn). The "
+        "site shows all that can be named, with examples, at /alerts/watchable",
         examples=[
             {
                 "type": "event",

@@ -178,6 +178,7 @@ RULE_PAGES = [
     Row("GET", "/runbooks", "/runbooks", Page()),
     Row("GET", "/runbooks/", "/runbooks/", Page()),
     Row("GET", "/runbooks/<slug:name>", "/runbooks/breaker_open", Page()),
+    Row("GET", "/alerts/watchable", "/alerts/watchable", Page()),
     Row("GET", "/alerts/rules", "/alerts/rules", Page()),
     Row("GET", "/alerts/rules/<slug:name>", "/alerts/rules/breaker_open", Page()),
     *(

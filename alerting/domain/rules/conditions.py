@@ -24,7 +24,7 @@ LabelName = Annotated[str, Field(pattern=_LABEL)]
 # What names can be is looked up by `checking`, which says more of it; here it is told in advance.
 _TOPICS: Final[dict[str, Any]] = {"enum": list(SAMPLES)}
 _METRICS: Final[dict[str, Any]] = {"enum": list(FIGURES)}
-_KINDS: Final = "What happened, by topic. " + " ".join(
+_KINDS: Final = "Kinds of the topic, any of which counts. By topic: " + " ".join(
     f"{topic}: {', '.join(kinds_of(topic))}." for topic in SAMPLES
 )
 FieldPath = Annotated[str, Field(pattern=r"^[a-z_]+(\.[a-zA-Z0-9_-]+){0,4}$", max_length=200)]

@@ -26,7 +26,7 @@ def test_rules_are_accessible_fit_a_phone_and_show_a_new_alert_by_themselves(
     rules_ship(now=at(0))
     breaker(60, "open", "redis")
     rules_evaluate(now=datetime.now(UTC))
-    for path in ("/alerts/rules", "/alerts/rules/breaker_open?since=7d"):
+    for path in ("/alerts/rules", "/alerts/rules/breaker_open?since=7d", "/alerts/watchable"):
         assert problems(page, path) == []
     assert problems(page, "/alerts/rules/new", FORM_LOOKS) == []
     page.goto("/alerts/rules/breaker_open")
