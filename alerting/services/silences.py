@@ -28,6 +28,7 @@ MOST_REASON: Final = 1_000
 # Each alert that fires is held against all of them.
 MOST_OPEN: Final = 500
 _OBJECT: Final = "silence"
+_SUCH_AS: Final = "2026-01-31T08:00Z"
 
 
 def silence_create(
@@ -137,7 +138,10 @@ def silence_times(
         ends = given
     name = "ends_at" if ends_in is None else "ends_in"
     if ends - begins < SHORTEST:
-        raise Invalid.field(name, f"A silence lasts at least {SHORTEST.seconds} seconds from now.")
+        since = "its beginning" if begins > now else "now"
+        raise Invalid.field(
+            name, f"A silence lasts at least {SHORTEST.seconds} seconds from {since}."
+        )
     if ends - now > LONGEST:
         raise Invalid.field(name, f"A silence ends at most {LONGEST.days} days from now.")
     return begins, ends
@@ -155,7 +159,7 @@ def _moment(field: str, value: Any) -> datetime | None:
     if value is None:
         return None
     if not isinstance(value, datetime) or value.tzinfo is None:
-        raise Invalid.field(field, f"{field} must be a time with its zone.")
+        raise Invalid.field(field, f"{field} must be a time with its zone, such as {_SUCH_AS}.")
     try:
         return value.astimezone(UTC)
     except OverflowError:

@@ -35,7 +35,6 @@ from resilience_site.core.permissions import actor_of, require_role
 from resilience_site.core.problems import Conflict, Invalid, Problem
 from resilience_site.core.screens import (
     acting_only,
-    bad_question,
     form_answer,
     is_partial,
     may_operate,
@@ -94,12 +93,14 @@ def rule(request: HttpRequest, name: str) -> HttpResponse:
     """One rule: what it watches, what it says, what it has said, and what it would have said."""
     cursor = journal.latest_cursor()
     found = _or_404(name)
+    since, until = request.GET.get("since", ""), request.GET.get("until", "")
     trial: Trial | None = None
-    if request.GET.get("since"):
+    problem: Problem | None = None
+    if since or until:
         try:
-            trial = _trial(found, request.GET["since"], request.GET.get("until", ""))
-        except Problem as problem:
-            return bad_question(request, problem)
+            trial = _trial(found, since, until)
+        except Problem as refused:
+            problem = refused
     context = {
         "live_cursor": cursor,
         "rule": found,
@@ -108,11 +109,14 @@ def rule(request: HttpRequest, name: str) -> HttpResponse:
         "condition": _json(found.condition),
         "labels": _json(found.labels) if found.labels else "",
         "alerts": list(found.alerts.order_by("-started_at", "-id")[:_RECENT]),
+        "since": since,
+        "until": until,
         "trial": trial,
+        "problem": problem,
         "may_operate": may_operate(request),
     }
     part = "_detail" if is_partial(request) else "detail"
-    return render(request, f"alerting/rules/{part}.html", context)
+    return render(request, f"alerting/rules/{part}.html", context, status=400 if problem else 200)
 
 
 @never_cache

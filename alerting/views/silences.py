@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -16,10 +17,17 @@ from django.views.decorators.http import require_GET, require_http_methods
 from alerting.domain.matchers import MatcherError, matchers_read, matchers_stored, matchers_text
 from alerting.models import Silence
 from alerting.selectors.silences import silence_find, silence_hits, silence_list, silence_state
-from alerting.services.silences import LONGEST, silence_create, silence_end, silence_matchers
+from alerting.services.silences import (
+    LONGEST,
+    silence_create,
+    silence_end,
+    silence_matchers,
+    silence_times,
+)
 from alerting.views.numbers import whole_number
 from resilience_site.core import journal
 from resilience_site.core.choices import Role
+from resilience_site.core.formatting import exact
 from resilience_site.core.permissions import actor_of, require_role
 from resilience_site.core.problems import Problem
 from resilience_site.core.screens import (
@@ -34,6 +42,8 @@ from resilience_site.core.screens import (
 
 METHODS: Final = ["GET", "HEAD", "POST"]
 OVER_SHOWN: Final = 50
+# What stands in place of a length where the end is a moment.
+UNTIL: Final = "until"
 LENGTHS: Final = (
     ("1800", "30 minutes"),
     ("3600", "1 hour"),
@@ -42,8 +52,10 @@ LENGTHS: Final = (
     ("86400", "1 day"),
     ("604800", "1 week"),
     (str(int(LONGEST.total_seconds())), "30 days"),
+    (UNTIL, "Until a time"),
 )
 _MOST_GIVEN: Final = 5_000
+_MOST_TIME: Final = 40
 
 
 @require_GET
@@ -77,23 +89,29 @@ def silence_new(request: HttpRequest) -> HttpResponse:
         "next": back_to(request, reverse("alert-silences")),
         "matchers": matchers,
         "lengths": LENGTHS,
+        "most_days": LONGEST.days,
         "ends_in": sent.get("ends_in", "3600"),
+        "starts_at": _text(sent.get("starts_at", "")),
+        "ends_at": _text(sent.get("ends_at", "")),
         "reason": reason_given(request),
     }
     problem: Problem | None = None
     try:
         if not previewing:
-            silence_create(
+            made = silence_create(
                 matchers=matchers,
-                ends_in=whole_number(context["ends_in"]),
+                **_times(context),
                 reason=context["reason"],
                 actor=actor_of(request),
                 now=now,
             )
-            messages.info(request, "The silence holds. What it holds stays on the screens.")
+            begins = f"begins {exact(made.starts_at)}" if made.starts_at > now else "holds"
+            messages.info(request, f"The silence {begins}. What it holds stays on the screens.")
             return redirect(context["next"])
         if matchers:
             context["hits"] = silence_hits(silence_matchers(matchers), now)
+            if request.method == "POST":
+                context["span"] = silence_times(**_times(context), now=now)
     except Problem as refused:
         problem = refused
         context["hits"] = _hits_of(matchers, now)
@@ -141,6 +159,27 @@ def _rows(silences: Any, now: datetime) -> list[dict[str, Any]]:
         }
         for each in silences
     ]
+
+
+def _times(form: Mapping[str, Any]) -> dict[str, Any]:
+    """When the silence of a form begins and ends, for the service to refuse what is no time."""
+    starts_at = _moment(form["starts_at"]) if form["starts_at"] else None
+    if form["ends_in"] == UNTIL:
+        return {"starts_at": starts_at, "ends_at": _moment(form["ends_at"]), "ends_in": None}
+    return {"starts_at": starts_at, "ends_at": None, "ends_in": whole_number(form["ends_in"])}
+
+
+def _moment(text: str) -> datetime | str:
+    """A time, in UTC where it names no zone, or what was written in its place."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _text(sent: str) -> str:
+    return sent.replace("\0", "").strip()[:_MOST_TIME]
 
 
 def _hits_of(matchers: str, now: datetime) -> Any:

@@ -31,9 +31,13 @@ def test_rules_are_accessible_fit_a_phone_and_show_a_new_alert_by_themselves(
     assert problems(page, "/alerts/rules/new", FORM_LOOKS) == []
     page.goto("/alerts/rules/breaker_open")
     say(page, "Live")
+    page.get_by_label("Try from (UTC)").fill("2d")
+    page.get_by_label("Until (UTC)").focus()
     breaker((datetime.now(UTC) - at(0)).total_seconds(), "open", "graph")
     rules_evaluate(now=datetime.now(UTC))
     expect(page.locator("#rule-alerts")).to_contain_text("Breaker graph of planner is open")
+    # What somebody writes meanwhile stays.
+    expect(page.get_by_label("Try from (UTC)")).to_have_value("2d")
 
 
 def evaluated(ahead: float) -> str:

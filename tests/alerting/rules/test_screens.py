@@ -53,8 +53,41 @@ def test_a_rule_says_in_words_what_it_watches_and_what_a_trial_found(viewer: Cli
     assert "It would have fired once." in page
     assert "Breaker graph of planner is open" in page
     assert "The alert" in page
-    assert viewer.get("/alerts/rules/breaker_open?since=soon").status_code == 400
     assert viewer.get("/alerts/rules/none").status_code == 404
+
+
+def test_a_rule_is_tried_on_the_time_that_was_chosen(viewer: Client) -> None:
+    now = datetime.now(UTC)
+    breaker((now - timedelta(minutes=20) - at(0)).total_seconds(), "open")
+    rules_evaluate(now=now)
+    page = text(viewer.get("/alerts/rules/breaker_open?since=2d&until=1h"))
+    assert "It would not have fired." in page
+    # Each end alone says enough.
+    for asked in ("since=1h&until=", "since=&until=now"):
+        assert "It would have fired once." in text(
+            viewer.get(f"/alerts/rules/breaker_open?{asked}")
+        )
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "said"),
+    [
+        ("soon", "", "is not a time"),
+        ("1h", "2h", "must lie before"),
+        ("9d", "now", "at most 7 days at once"),
+    ],
+)
+def test_a_time_that_cannot_be_tried_leaves_the_page_and_what_was_written(
+    viewer: Client, since: str, until: str, said: str
+) -> None:
+    answer = viewer.get(f"/alerts/rules/breaker_open?since={since}&until={until}")
+    assert answer.status_code == 400
+    page = answer.content.decode()
+    assert "It was not tried" in page
+    assert said in page
+    assert "What it watches" in page
+    assert f'name="since" value="{since}"' in page
+    assert f'name="until" value="{until}"' in page
 
 
 def test_every_shipped_rule_has_a_page_without_a_trial(viewer: Client) -> None:
