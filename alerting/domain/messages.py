@@ -6,7 +6,7 @@ It knows nothing of e-mail, Slack or the others: `alerting.channels` renders it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal, cast
 
@@ -98,22 +98,27 @@ class Message:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Message:
+        """What it does not know, such as fields of a later version, it leaves out."""
         why = data.get("why")
         return cls(
             **{
-                **data,
+                **_known(cls, data),
                 "alerts": tuple(_alert(each) for each in data.get("alerts", ())),
-                "why": Why(**why) if why else None,
+                "why": Why(**_known(Why, why)) if why else None,
                 "incidents": tuple(_incident(each) for each in data.get("incidents", ())),
             }
         )
+
+
+def _known(kind: type[Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    return {each.name: data[each.name] for each in fields(kind) if each.name in data}
 
 
 def _alert(data: Mapping[str, Any]) -> AlertTold:
     ended = data.get("ended_at")
     return AlertTold(
         **{
-            **data,
+            **_known(AlertTold, data),
             "started_at": datetime.fromisoformat(data["started_at"]),
             "ended_at": datetime.fromisoformat(ended) if ended else None,
         }
@@ -121,7 +126,8 @@ def _alert(data: Mapping[str, Any]) -> AlertTold:
 
 
 def _incident(data: Mapping[str, Any]) -> IncidentTold:
-    return IncidentTold(**{**data, "evidence": tuple(data.get("evidence", ()))})
+    known = _known(IncidentTold, data)
+    return IncidentTold(**{**known, "evidence": tuple(data.get("evidence", ()))})
 
 
 def _plain(value: Any) -> Any:

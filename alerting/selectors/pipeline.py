@@ -10,7 +10,7 @@ from typing import Final
 
 from django.db.models import Q, QuerySet
 
-from alerting.choices import AlertState
+from alerting.choices import AlertSource, AlertState
 from alerting.domain.inhibition import InhibitionRule, Inhibitor, Source, Sources, sources_of
 from alerting.domain.muting import MaintenanceMuter, Silencer
 from alerting.domain.pipeline import Candidate, Stage
@@ -51,7 +51,11 @@ def pipeline_now(now: datetime) -> PipelineNow:
 
 
 def _sources(rules: Sequence[InhibitionRule], now: datetime) -> list[Sources]:
-    """What holds others now; the database sorts out alerts that are no source of any rule."""
+    """What holds others now; the database sorts out alerts that are no source of any rule.
+
+    Of those that are over, the ones that ended because their rule was changed or switched off hold
+    nothing: what they told of may go on.
+    """
     firing = Alert.objects.filter(_possible(rules), state=AlertState.FIRING)
     lasting = [rule for rule in rules if rule.holds_after]
     found = [_each(firing)]
@@ -63,7 +67,7 @@ def _sources(rules: Sequence[InhibitionRule], now: datetime) -> list[Sources]:
             ended_at__gt=now - longest,
             ended_at__lte=now,
             told_at__isnull=False,
-        )
+        ).exclude(source=AlertSource.RULE, facts__has_key="ended_because")
         found.append(_each(over))
     return sources_of(rules, chain(*found), now)
 

@@ -62,14 +62,18 @@ async def attempt(claim: Claim, at: datetime) -> Attempted:
     ready = _ready(claim)
     if isinstance(ready, Outcome):
         return Attempted(ready, 0.0)
-    outcome = masked(await _sent(ready, _envelope(claim, at)), ready.secrets)
+    outcome = masked(await _sent(ready, claim, at), ready.secrets)
     return Attempted(outcome, time.monotonic() - began)
 
 
-async def _sent(ready: _Ready, envelope: Envelope) -> Outcome:
-    addresses = Addresses(allow_private=config.resilience_allow_private_targets)
-    name = f"delivery {envelope.id}"
-    return await within_deadline(ready.kind.send(ready.options, envelope, addresses), name)
+async def _sent(ready: _Ready, claim: Claim, at: datetime) -> Outcome:
+    async def sending() -> Outcome:
+        # A message that cannot be read is a fault of this delivery alone.
+        envelope = _envelope(claim, at)
+        addresses = Addresses(allow_private=config.resilience_allow_private_targets)
+        return await ready.kind.send(ready.options, envelope, addresses)
+
+    return await within_deadline(sending(), f"delivery {claim.delivery.pk}")
 
 
 async def within_deadline(trying: Awaitable[_Found], name: str) -> _Found | Outcome:

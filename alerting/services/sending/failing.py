@@ -18,7 +18,7 @@ from alerting.domain.messages import Message
 from alerting.models import AlertGroup, Channel, Delivery, Notified
 from alerting.services.outbox import delivery_enqueue
 from alerting.services.sending.entries import channel_entry, delivery_entry
-from alerting.services.sending.standins import MOST_STEPS, any_other, fallback_of
+from alerting.services.sending.standins import any_other, fallback_of
 from resilience_site.core.journal import Entry
 
 
@@ -122,9 +122,10 @@ def _open(channel: Channel) -> QuerySet[Delivery]:
 
 
 def _tried(delivery: Delivery) -> set[UUID]:
+    """The channels that have failed with the message: however many, none gets it a second time."""
     tried: list[UUID | None] = []
     each: Delivery | None = delivery
-    while each is not None and len(tried) <= MOST_STEPS:
+    while each is not None:
         tried.append(each.channel_id)
         each = each.fallback_of
     return {key for key in tried if key is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -17,6 +18,7 @@ from alerting.services.sending.failing import delivery_fail, fall_back
 from resilience_site.core import journal
 from resilience_site.core.journal import Entry
 
+logger = logging.getLogger(__name__)
 _AT_ONCE: Final = 200
 # Seconds until one that waits for its channel is looked at again.
 _LOOK_AGAIN: Final = timedelta(seconds=60)
@@ -48,7 +50,7 @@ def _settle_some(now: datetime) -> int:
         entries: list[Entry] = []
         for delivery in rows.filter(pk__in=list(found)).order_by("created_at", "pk"):
             channel = channels.get(delivery.channel_id) if delivery.channel_id else None
-            entries += _settled(delivery, channel, now)
+            entries += _settled_alone(delivery, channel, now)
         journal.append(entries)
     return len(found)
 
@@ -65,6 +67,18 @@ def _unsendable(now: datetime) -> QuerySet[Delivery]:
         next_at__lte=now,
         purpose__in=[*purposes_sent(), Purpose.TEST.value],
     )
+
+
+def _settled_alone(delivery: Delivery, channel: Channel | None, now: datetime) -> list[Entry]:
+    """Deal with one; where that fails it is put off, so that it keeps none of the others, and
+    nothing that is to be sent, from its turn."""
+    try:
+        with transaction.atomic():
+            return _settled(delivery, channel, now)
+    except Exception:
+        logger.exception("Delivery %s could not be settled; it is looked at again.", delivery.pk)
+        Delivery.objects.filter(pk=delivery.pk).update(next_at=now + _LOOK_AGAIN)
+        return []
 
 
 def _settled(delivery: Delivery, channel: Channel | None, now: datetime) -> list[Entry]:

@@ -53,16 +53,26 @@ def delivery_send_now(*, delivery_id: UUID, now: datetime, rng: random.Random = 
 
 def _send(claims: Sequence[Claim], at: datetime, rng: random.Random) -> None:
     """Try all of them side by side, in a thread of its own: while one is marked here, where alone
-    the database is used, the others go on, and their deadlines measure their receivers."""
+    the database is used, the others go on, and their deadlines measure their receivers.
+
+    One that cannot be marked keeps none of the others from it: what went wrong is raised at the
+    end, as an `ExceptionGroup`, and it is sent again once its lease is over.
+    """
     began = time.monotonic()
+    failed: list[Exception] = []
     ended: SimpleQueue[_Ended | None] = SimpleQueue()
     with ThreadPoolExecutor(1, thread_name_prefix="deliveries") as threads:
         trying = threads.submit(_try_all, claims, at, ended.put)
         while (each := ended.get()) is not None:
             claim, task = each
             now = at + timedelta(seconds=time.monotonic() - began)
-            attempt_mark(claim=claim, attempted=task.result(), now=now, rng=rng)
+            try:
+                attempt_mark(claim=claim, attempted=task.result(), now=now, rng=rng)
+            except Exception as error:
+                failed.append(error)
         trying.result()
+    if failed:
+        raise ExceptionGroup(f"{len(failed)} deliveries could not be marked", failed)
 
 
 def _try_all(claims: Sequence[Claim], at: datetime, tell: Callable[[_Ended | None], None]) -> None:

@@ -295,6 +295,20 @@ def test_what_is_held_after_its_source_says_until_when() -> None:
     assert why["alert"] == str(Alert.objects.get(rule_name="b").pk)
 
 
+def test_nothing_is_held_after_a_source_whose_rule_was_switched_off() -> None:
+    route_made("all", channel_made())
+    inhibition("b", "a", holds_after_seconds=AFTER)
+    scene = Scene()
+    scene.fire("a", "b")
+    scene.turn()
+    scene.wait(WAIT)
+    scene.now += timedelta(seconds=1)
+    scene.resolve("b")
+    Alert.objects.filter(rule_name="b").update(facts={"ended_because": "the rule was switched off"})
+    ((_, message),) = (*scene.turn(), *scene.wait(INTERVAL))
+    assert names_of(message, "firing") == {"a"}
+
+
 def test_an_inhibition_asks_for_equal_labels() -> None:
     route_made("all", channel_made())
     scene = Scene()
