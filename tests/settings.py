@@ -8,6 +8,9 @@ engines.start_missing()
 
 from resilience_site.settings import *  # noqa: E402, F403
 
+# A machine that stands still for a while makes no thread of a test go without a connection.
+_OPTIONS = DATABASES["default"]["OPTIONS"]  # noqa: F405
+_OPTIONS["pool"] = {**_OPTIONS["pool"], "timeout": 60}
 # Pages in tests take static files from where they are written; only the `site` fixture collects.
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -112,16 +112,6 @@ def test_a_killed_web_process_comes_back_while_the_other_answers(running: Up) ->
     assert 0 not in answers
 
 
-@pytest.mark.parametrize("name", ["worker", "healing", "beat", "valkey", "postgres"])
-def test_a_killed_program_comes_back_once(running: Up, name: str) -> None:
-    victim = running.named(name)
-    victim.kill()
-
-    until(lambda: running.is_replaced(name, victim), 60, f"another {name}")
-    # What starts while its database recovers may give up and start once more.
-    until(running.is_whole, 60, "a whole site")
-
-
 def test_a_program_is_restarted_by_hand_as_the_runbooks_say(running: Up) -> None:
     control = Path(sys.executable).with_name("supervisorctl")
     victim = running.named("worker")
@@ -132,6 +122,16 @@ def test_a_program_is_restarted_by_hand_as_the_runbooks_say(running: Up) -> None
 
     assert (done.returncode, done.stdout) == (0, "worker: stopped\nworker: started\n"), done.stderr
     until(lambda: running.is_replaced("worker", victim), 60, "another worker")
+    until(running.is_whole, 60, "a whole site")
+
+
+@pytest.mark.parametrize("name", ["worker", "healing", "beat", "valkey", "postgres"])
+def test_a_killed_program_comes_back_once(running: Up, name: str) -> None:
+    victim = running.named(name)
+    victim.kill()
+
+    until(lambda: running.is_replaced(name, victim), 60, f"another {name}")
+    # What starts while its database recovers may give up and start once more.
     until(running.is_whole, 60, "a whole site")
 
 
