@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from io import StringIO
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -54,16 +55,21 @@ _FIELD: Final = re.compile(r"[a-z]+([_.][a-z]+)+")
 _OF_OTHERS: Final = {"OTEL_EXPORTER_OTLP_ENDPOINT"}
 _MANAGE: Final = [".venv/bin/python", "manage.py"]
 _SUPERVISOR: Final = [".venv/bin/supervisorctl", "-c", "var/run/supervisord.conf"]
-SCHEMA: Final[dict[str, Any]] = api.get_openapi_schema()
 VARIABLES: Final = {*config.variables(), *_OF_OTHERS, *PLACEHOLDERS}
-_FORMS: Final = [
-    each.model_json_schema() for each in (EventCondition, SilentCondition, FigureCondition)
-]
-VOCABULARY: Final = {
-    *re.findall(r"[a-z_]+", json.dumps([SCHEMA, _FORMS]) + WORKFLOWS.read_text(encoding="utf-8")),
-    *Guards.model_fields,
-    *rules_shipped(), RULE_FAULTY,
-}  # fmt: skip
+
+
+@lru_cache
+def schema_of_api() -> dict[str, Any]:
+    return api.get_openapi_schema()
+
+
+@lru_cache
+def vocabulary() -> set[str]:
+    """Every name that the API, conditions of rules and workflows of healing have."""
+    kinds = (EventCondition, SilentCondition, FigureCondition)
+    forms = [each.model_json_schema() for each in kinds]
+    told = json.dumps([schema_of_api(), forms]) + WORKFLOWS.read_text(encoding="utf-8")
+    return {*re.findall(r"[a-z_]+", told), *Guards.model_fields, *rules_shipped(), RULE_FAULTY}
 
 
 def test_each_shipped_rule_has_a_runbook_and_no_runbook_is_without_a_rule() -> None:
@@ -144,7 +150,7 @@ def _known(call: Call) -> None:
 
 
 def _operation(method: str, path: str) -> dict[str, Any]:
-    for template, operations in SCHEMA["paths"].items():
+    for template, operations in schema_of_api()["paths"].items():
         pattern = re.sub(r"\{[^}]+\}", "[^/]+", template)
         if method in operations and re.fullmatch(pattern, path):
             found: dict[str, Any] = operations[method]
@@ -163,7 +169,9 @@ def _properties(schema: dict[str, Any]) -> list[str]:
     ]:
         reference = each.get("$ref", "")
         if reference:
-            found += _properties(SCHEMA["components"]["schemas"][reference.rsplit("/")[-1]])
+            found += _properties(
+                schema_of_api()["components"]["schemas"][reference.rsplit("/")[-1]]
+            )
     return found
 
 
@@ -210,7 +218,7 @@ def test_each_word_in_code_is_one_that_the_site_knows(name: str) -> None:
             assert word in VARIABLES, word
         elif _FIELD.fullmatch(word):
             parts = word.split(".")
-            assert [part for part in parts if part not in VOCABULARY] == [], word
+            assert [part for part in parts if part not in vocabulary()] == [], word
         elif word.startswith("var/logs/"):
             assert _is_log(word), word
         elif word.startswith(("docs/", "alerting/")):
