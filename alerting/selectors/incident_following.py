@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import UUID
 
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Count, Max, Q, QuerySet
 
-from alerting.choices import AlertState, IncidentState
+from alerting.choices import AlertState, EntryKind, IncidentState
 from alerting.domain.incidents import OPENING, REOPENS, Held, Ledger, began
-from alerting.models import Alert, Incident, IncidentKey
+from alerting.models import Alert, Incident, IncidentEntry, IncidentKey
 
 # Alerts that one transaction looks at.
 BATCH: Final = 1_000
@@ -20,17 +21,36 @@ BATCH: Final = 1_000
 LATE: Final = timedelta(hours=1)
 
 
-def alerts_to_join(now: datetime) -> list[Alert]:
-    """Alerts that fired and are of no incident yet, locked: first those that may open one, in the
-    order in which they began."""
+# Where an alert stands in the order in which they began.
+Place: TypeAlias = tuple[datetime, UUID]
+
+
+@dataclass
+class Reached:
+    """How far one call has looked: alerts that stay of no incident, as in a maintenance, are passed
+    once, and keep it from no later ones."""
+
+    opening: Place | None = None
+    others: Place | None = None
+    # Whether there may be alerts beyond.
+    more: bool = True
+
+
+def alerts_to_join(now: datetime, reached: Reached) -> list[Alert]:
+    """The next alerts that fired and are of no incident yet, locked: first those that may open one,
+    in the order in which they began."""
     rows = Alert.objects.filter(
         Q(state=AlertState.FIRING) | Q(state=AlertState.RESOLVED, ended_at__gte=now - LATE),
         incident=None,
         fired_at__isnull=False,
     ).order_by("started_at", "id")
-    opening = rows.filter(severity__in=OPENING).values_list("id", flat=True)[:BATCH]
+    opening = _beyond(rows.filter(severity__in=OPENING), reached.opening)
     others = rows.exclude(severity__in=OPENING).filter(state=AlertState.FIRING)
-    ids = [*opening, *others.values_list("id", flat=True)[:BATCH]]
+    rest = _beyond(others, reached.others)
+    reached.opening = opening[-1] if opening else reached.opening
+    reached.others = rest[-1] if rest else reached.others
+    reached.more = max(len(opening), len(rest)) >= BATCH
+    ids = [alert_id for _, alert_id in (*opening, *rest)]
     if not ids:
         return []
     # In the order in which `alerts_apply` locks them, so that neither waits for the other in turn.
@@ -39,6 +59,13 @@ def alerts_to_join(now: datetime) -> list[Alert]:
         locked.select_for_update(no_key=True),
         key=lambda each: (each.severity not in OPENING, each.started_at, each.id),
     )
+
+
+def _beyond(rows: QuerySet[Alert], place: Place | None) -> list[Place]:
+    if place is not None:
+        at, last = place
+        rows = rows.filter(Q(started_at__gt=at) | Q(id__gt=last), started_at__gte=at)
+    return list(rows.values_list("started_at", "id")[:BATCH])
 
 
 def incidents_to_join(now: datetime) -> QuerySet[Incident]:
@@ -72,6 +99,12 @@ def incident_ledger(rows: Mapping[UUID, Incident]) -> Ledger:
     for incident_id, key in keys.values_list("incident_id", "key"):
         ledger.point(incident_id, [key])
     return ledger
+
+
+def alert_lines(incident_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """How many lines the timeline of each of the incidents has of alerts; none of those without."""
+    rows = IncidentEntry.objects.filter(incident__in=incident_ids, kind=EntryKind.ALERT).order_by()
+    return dict(rows.values_list("incident_id").annotate(Count("id")))
 
 
 def begins(incident_ids: Sequence[UUID]) -> dict[UUID, datetime]:

@@ -7,7 +7,7 @@ fired and ended meanwhile becomes part of an incident all the same.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -33,6 +33,8 @@ from alerting.domain.incidents import (
 from alerting.models import Alert, Incident, IncidentEntry, IncidentKey
 from alerting.selectors.incident_following import (
     BATCH,
+    Reached,
+    alert_lines,
     alerts_to_join,
     begins,
     incident_ledger,
@@ -80,18 +82,19 @@ def incidents_follow(*, now: datetime) -> Followed:
     """
     began = time.monotonic()
     done = Followed()
+    reached = Reached()
     for _ in range(_ROUNDS):
         with transaction.atomic():
             if not _alone():
                 break
             work = _Work(now, done)
             work.learn()
-            more = work.take()
+            work.take(reached)
             work.join()
             work.date()
             work.end()
             work.save()
-        if not more or time.monotonic() - began >= TURN_SECONDS:
+        if not reached.more or time.monotonic() - began >= TURN_SECONDS:
             break
     return done
 
@@ -147,9 +150,9 @@ class _Work:
                 keys = keys_of(seen[alert.id], around[alert.id])
                 self._point(self.rows[alert.incident_id], keys, seen[alert.id])  # type: ignore[index]
 
-    def take(self) -> bool:
-        """Make alerts part of incidents; whether there may be more of them."""
-        alerts = alerts_to_join(self.now)
+    def take(self, reached: Reached) -> None:
+        """Make the next alerts part of incidents."""
+        alerts = alerts_to_join(self.now, reached)
         seen = {each.id: seen_of(each) for each in alerts}
         around = surroundings(list(seen.values()), self.now)
         joined: dict[UUID, list[Alert]] = {}
@@ -159,9 +162,14 @@ class _Work:
             if target is not None:
                 joined.setdefault(target.id, []).append(alert)
                 self._point(target, keys, seen[alert.id])
-        for incident_id, group in joined.items():
-            self._join(self._row(incident_id), group, seen)
-        return sum(each.severity in OPENING for each in alerts) >= BATCH
+        groups: dict[UUID, list[Alert]] = {}
+        for incident_id, some in joined.items():
+            groups.setdefault(self._row(incident_id).id, []).extend(some)
+        _attach(groups)
+        lines = alert_lines(list(groups)) if groups else {}
+        for incident_id, group in groups.items():
+            room = max(0, MOST_ALERT_ENTRIES - lines.get(incident_id, 0))
+            self._join(self.rows[incident_id], group, seen, room)
 
     def _target(self, alert: Seen, keys: Keys) -> Incident | None:
         """The incident that the alert is part of; a new one where it is of none and may open one."""
@@ -224,16 +232,16 @@ class _Work:
             # Its time is read again for what happened in them.
             incident.cursor = 0
 
-    def _join(self, incident: Incident, alerts: Sequence[Alert], seen: dict[UUID, Seen]) -> None:
-        Alert.objects.filter(id__in=[each.id for each in alerts]).update(incident=incident)
+    def _join(
+        self, incident: Incident, alerts: Sequence[Alert], seen: dict[UUID, Seen], room: int
+    ) -> None:
         self.done.joined += len(alerts)
         opening = [seen[each.id] for each in alerts if each.severity in OPENING]
         graver = worst(each.severity for each in opening)
         if opening and SEVERITIES.index(graver) < SEVERITIES.index(incident.severity):
             incident.severity, incident.title = graver, title_of(opening)
         self.grown.add(incident.id)
-        room = MOST_ALERT_ENTRIES - incident.entries.filter(kind=EntryKind.ALERT).count()
-        for alert in alerts[: max(0, room)]:
+        for alert in alerts[:room]:
             self.entries += alert_entries(alert, incident.id)
         self._tell(incident, CHANGED)
 
@@ -324,7 +332,7 @@ class _Work:
             kinds.append(kind)
 
 
-# --- Reads ------------------------------------------------------------------------------------
+# --- Reads and writes -------------------------------------------------------------------------
 
 
 def _alone() -> bool:
@@ -332,6 +340,20 @@ def _alone() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
         return bool(cursor.fetchone()[0])
+
+
+def _attach(groups: Mapping[UUID, Sequence[Alert]]) -> None:
+    """Write which incident the alerts are of: one query for all incidents, as a storm has hundreds."""
+    pairs = [(each.id, incident_id) for incident_id, group in groups.items() for each in group]
+    if not pairs:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE alerting_alert SET incident_id = found.incident_id "
+            "FROM unnest(%s::uuid[], %s::uuid[]) AS found (id, incident_id) "
+            "WHERE alerting_alert.id = found.id",
+            [list(each) for each in zip(*pairs, strict=True)],
+        )
 
 
 def _check_of(alert: Seen) -> UUID:

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from alerting.choices import EntryKind
 from alerting.models import Alert, AlertGroup, Incident, IncidentEntry, Route
-from alerting.selectors.incident_following import alerts_to_join, incidents_to_join
+from alerting.selectors.incident_following import Reached, alerts_to_join, incidents_to_join
 from alerting.services.incident_entries import entry
 from alerting.services.incident_follow import Followed
 from health.models import Maintenance, Service
@@ -269,7 +269,7 @@ def test_what_refers_to_alerts_and_incidents_need_not_wait_for_whoever_follows()
     route = Route.objects.create(name="all", position=1, matchers=[])
     alert = fire()
     with transaction.atomic():
-        assert alerts_to_join(scene.NOW) == [alert]
+        assert alerts_to_join(scene.NOW, Reached()) == [alert]
         assert list(incidents_to_join(scene.NOW)) == [incident]
         with ThreadPoolExecutor(1) as pool:
             assert pool.submit(refer_to, incident, alert, route).result() == 1

@@ -19,8 +19,9 @@ from alerting.selectors import incident_following, incident_lines
 from alerting.services import incident_follow, incident_timeline
 from alerting.services.alone import alone
 from alerting.services.incident_timeline import AT_ONCE, timelines_follow
+from health.models import Maintenance, Service
 from tests.alerting.incidents import scene
-from tests.alerting.incidents.scene import fire, follow, incident_of, opened, tell
+from tests.alerting.incidents.scene import check, fire, follow, incident_of, opened, tell
 
 INCIDENTS = 200
 ALERTS = 4_000
@@ -236,6 +237,49 @@ def test_a_turn_that_joins_alerts_ends_after_a_while_and_the_next_takes_the_rest
         fire("down", service=f"s{n}")
     assert [follow().joined for _ in range(4)] == [3, 3, 1, 0]
     assert Incident.objects.count() == 7
+
+
+@pytest.mark.parametrize("severity", ["page", "info"])
+def test_alerts_that_stay_of_no_incident_keep_no_later_ones_from_theirs(
+    monkeypatch: pytest.MonkeyPatch, severity: str
+) -> None:
+    """Those in a maintenance, and those that open none, are the oldest in each turn."""
+    for module in (incident_follow, incident_following):
+        monkeypatch.setattr(module, "BATCH", 3)
+    check("planner", "planner")
+    window = Maintenance.objects.create(
+        name="new pool", kind="single", starts_at=scene.at(-10), ends_at=scene.at(5), reason="pool",
+        actor="ada", created_at=scene.at(-10),
+    )  # fmt: skip
+    window.services.set(Service.objects.filter(name="planner"))
+    page = fire("down", service="billing", minute=-6)
+    assert follow(-6).opened == 1
+    # More than one batch of one time, in the middle of which the first one ends.
+    stay = [fire(minute=-5, severity=severity) for _ in range(7)]
+    later = fire("slow", service="billing", minute=-1, severity=severity)
+    with counted() as queries:
+        assert follow().joined == 1
+    assert incident_of(later) == incident_of(page)
+    assert Alert.objects.filter(incident=None).count() == len(stay)
+    # None of them is looked at twice in a turn.
+    assert sum("pg_try_advisory" in each for each in queries) == 3
+
+
+def test_alerts_join_hundreds_of_incidents_at_once() -> None:
+    for n in range(7):
+        fire("down", service=f"s{n}")
+    follow()
+    for n in range(7):
+        fire("slow", service=f"s{n}")
+    with counted() as queries:
+        assert follow().joined == 7
+    assert sum(each.startswith("UPDATE alerting_alert ") for each in queries) == 1
+    assert not any(each.startswith('UPDATE "alerting_alert"') for each in queries)
+    assert sum("COUNT(" in each and "alerting_incidententry" in each for each in queries) == 1
+    for incident in Incident.objects.all():
+        alerts = Alert.objects.filter(incident=incident)
+        assert {each.service for each in alerts} == set(incident.services)
+        assert incident.entries.filter(kind="alert").count() == len(alerts) == 2
 
 
 def test_one_at_a_time_goes_on_with_timelines() -> None:
