@@ -48,42 +48,38 @@ FROM picked WHERE d.id = picked.id
 RETURNING d.id
 """
 # Of one group on one channel the oldest goes first: an end must not overtake its beginning. Among
-# the others, pages that fire go first, and with them what they wait for in their groups.
+# the others, pages that fire go first, and with them what they wait for in their groups. Both are
+# seen in one pass over all that is open (what is of no group stands alone): looked up for each, they
+# took seconds where a channel recovers and thousands are due at once.
 _DUE: Final = f"""
-WITH busy AS (
+WITH busy AS MATERIALIZED (
     SELECT channel_id, count(*) AS sending FROM alerting_delivery
     WHERE state = 'sending' AND lease_until >= %(now)s GROUP BY channel_id
-), urgent AS MATERIALIZED (
-    SELECT id, channel_id, group_id FROM alerting_delivery
-    WHERE state IN ('pending', 'sending') AND purpose = 'alerts'
-    AND message @> '{{"status": "firing", "severity": "page"}}'
+), waiting AS MATERIALIZED (
+    SELECT id, channel_id, purpose, state, next_at, lease_until, created_at,
+        row_number() OVER (its_group ORDER BY created_at, id) AS turn,
+        bool_or(
+            purpose = 'alerts' AND message @> '{{"status": "firing", "severity": "page"}}'
+        ) OVER its_group AS urgent
+    FROM alerting_delivery WHERE state IN ('pending', 'sending')
+    WINDOW its_group AS (
+        PARTITION BY channel_id, group_id, CASE WHEN group_id IS NULL THEN id END
+    )
 ), candidate AS (
-    SELECT d.id, c.failures, rank.urgency, coalesce(busy.sending, 0) + row_number() OVER (
-        PARTITION BY d.channel_id ORDER BY rank.urgency, d.next_at, d.created_at
+    SELECT d.id, c.failures, d.urgent, coalesce(busy.sending, 0) + row_number() OVER (
+        PARTITION BY d.channel_id ORDER BY d.urgent DESC, d.next_at, d.created_at
     ) AS place
-    FROM alerting_delivery d
+    FROM waiting d
     JOIN alerting_channel c ON c.id = d.channel_id
     LEFT JOIN busy ON busy.channel_id = d.channel_id
-    CROSS JOIN LATERAL (
-        SELECT CASE WHEN EXISTS (
-            SELECT FROM urgent WHERE urgent.id = d.id
-            OR (urgent.channel_id = d.channel_id AND urgent.group_id = d.group_id)
-        ) THEN 0 ELSE 1 END AS urgency
-    ) rank
-    WHERE {_FREE.format(d="d")} AND d.purpose = ANY(%(purposes)s)
+    WHERE d.turn = 1 AND {_FREE.format(d="d")} AND d.purpose = ANY(%(purposes)s)
     AND c.enabled AND c.paused_at IS NULL
     AND (c.not_before IS NULL OR c.not_before <= %(now)s OR c.not_before > %(ahead)s)
-    AND NOT EXISTS (
-        SELECT 1 FROM alerting_delivery e
-        WHERE e.channel_id = d.channel_id AND e.group_id = d.group_id
-        AND e.state IN ('pending', 'sending')
-        AND (e.created_at, e.id) < (d.created_at, d.id)
-    )
 ), picked AS (
     SELECT d.id FROM alerting_delivery d JOIN candidate ON candidate.id = d.id
     WHERE {_FREE.format(d="d")}
     AND candidate.place <= CASE WHEN candidate.failures > 0 THEN 1 ELSE %(per_channel)s END
-    ORDER BY candidate.urgency, d.next_at, d.created_at LIMIT %(limit)s
+    ORDER BY candidate.urgent DESC, d.next_at, d.created_at LIMIT %(limit)s
     FOR UPDATE OF d SKIP LOCKED
 )
 {_TAKE}

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from alerting.models import Delivery, Incident
 from alerting.services import incident_timeline
@@ -58,6 +63,45 @@ def test_a_page_takes_no_place_from_what_it_must_wait_for_itself() -> None:
     Delivery.objects.filter(pk=over.pk).update(state="delivered")
     assert claimed(limit=1) == {page}
     assert other in claimed()
+
+
+def test_of_each_group_the_oldest_alone_goes_and_what_is_of_none_waits_for_nothing() -> None:
+    to, others = webhook(NOWHERE), [group() for _ in range(2)]
+    first = {enqueue(to, message(severity="ticket"), group=each, now=at(5)) for each in others}
+    for each in others:
+        enqueue(to, message(severity="ticket"), group=each, now=at(6))
+    alone = {enqueue(to, message(severity="ticket"), now=at(n)) for n in (7, 8, 9)}
+    assert claimed() == first | alone
+
+
+def test_a_claim_goes_through_what_waits_once_and_not_again_for_each_of_it() -> None:
+    """That takes seconds where a channel recovers and thousands are due."""
+    to, its_groups = webhook(NOWHERE), [group() for _ in range(10)]
+    made = [enqueue(to, message(severity=each), now=at(0)) for each in ("page", "ticket")]
+    Delivery.objects.bulk_create(
+        Delivery(
+            channel=to, channel_name=to.name, purpose="alerts", message=made[n % 2].message,
+            group=its_groups[n % 10] if n < 150 else None, next_at=at(n / 10), created_at=at(n / 10),
+        )
+        for n in range(300)
+    )  # fmt: skip
+    with CaptureQueriesContext(connection) as asked:
+        assert len(claimed(limit=5)) == 5
+    Delivery.objects.update(state="pending", lease_until=None)
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {asked[0]['sql']}")
+        ((answer,),) = cursor.fetchall()
+    (plan,) = json.loads(answer) if isinstance(answer, str) else answer
+    assert sum(rows_of(plan["Plan"])) < 5 * Delivery.objects.count()
+
+
+def rows_of(node: dict[str, Any]) -> Iterator[float]:
+    """How many messages each step of a plan went through, in all its runs."""
+    if node.get("Relation Name") == "alerting_delivery" or "CTE Name" in node:
+        each_run = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+        yield node["Actual Loops"] * each_run
+    for each in node.get("Plans", []):
+        yield from rows_of(each)
 
 
 def test_a_page_in_a_storm_is_told_apart_and_first_while_accounts_are_still_behind(
