@@ -60,7 +60,9 @@ def _impact(impact: Mapping[str, Any]) -> Iterator[str]:
     if spent and impact.get("error_budget_spent") is not None:
         days = (impact.get("budget") or {}).get("days")
         over = f" of {days} days" if days else ""
-        yield f"{spent} of the error budget{over} of {service} spent"
+        whole = spent.removesuffix(" the budget")
+        share = f"{whole} the" if whole != spent else f"{spent} of the"
+        yield f"{share} error budget{over} of {service} spent"
 
 
 def _named(services: Sequence[str]) -> str:

@@ -57,6 +57,22 @@ def told_once(scene: Scene, seconds: float) -> Message:
     return message
 
 
+@pytest.mark.parametrize(
+    ("spent", "said"),
+    [
+        ("31 %", "31 % of the error budget of 30 days of graph spent"),
+        ("122 times the budget", "122 times the error budget of 30 days of graph spent"),
+    ],
+)
+def test_a_budget_that_is_spent_several_times_is_told_in_plain_words(spent: str, said: str) -> None:
+    route_made("all", channel_made())
+    scene = Scene()
+    incident_made(*scene.fire("a"), impact={**IMPACT, "words": {"spent": spent}})
+    scene.turn()
+    (told,) = told_once(scene, WAIT).incidents
+    assert told.impact.endswith(f", {said}")
+
+
 def test_a_message_says_the_probable_cause_with_its_evidence_and_the_impact() -> None:
     route_made("all", channel_made())
     scene = Scene()
