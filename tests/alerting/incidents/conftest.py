@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from math import inf
 
 import pytest
 import time_machine
 
+from alerting.services import incident_follow, incident_timeline
 from resilience_site.core import partitions
 from resilience_site.core.choices import Scope
 from tests.alerting.incidents import scene
@@ -38,3 +40,11 @@ def operate() -> Api:
 @pytest.fixture
 def read() -> Api:
     return Api(Scope.READ)
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the machine stands still, a turn does all there is: limits have tests of their
+    own."""
+    for module in (incident_follow, incident_timeline):
+        monkeypatch.setattr(module, "TURN_SECONDS", inf)

@@ -6,7 +6,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from math import inf
 from typing import Any
 from uuid import uuid4
 
@@ -22,6 +21,7 @@ from alerting.services.incident_timeline import AT_ONCE, timelines_follow
 from health.models import Maintenance, Service
 from tests.alerting.incidents import scene
 from tests.alerting.incidents.scene import check, fire, follow, incident_of, opened, tell
+from tests.patience import PATIENCE
 
 INCIDENTS = 200
 ALERTS = 4_000
@@ -121,13 +121,13 @@ def followed_elsewhere() -> Iterator[None]:
         try:
             with alone(incident_timeline._LOCK):
                 begun.set()
-                over.wait()
+                over.wait(PATIENCE)
         finally:
             connection.close()
 
     thread = threading.Thread(target=follows)
     thread.start()
-    begun.wait()
+    assert begun.wait(PATIENCE)
     try:
         yield
     finally:
@@ -162,7 +162,6 @@ def behind() -> set[str]:
 def test_a_storm_costs_queries_by_batches_of_incidents_and_a_quiet_turn_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(incident_timeline, "TURN_SECONDS", inf)
     storm()
     tell(*(opened(f"s{n}") for n in range(INCIDENTS)))
     with counted() as queries:
