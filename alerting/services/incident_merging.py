@@ -7,7 +7,7 @@ from typing import Final
 
 from alerting.choices import EntryKind, IncidentState
 from alerting.domain.incidents import SEVERITIES
-from alerting.models import Alert, Incident, IncidentEntry, IncidentKey
+from alerting.models import Alert, Incident, IncidentEntry, IncidentKey, Silence
 from alerting.services.incident_entries import entries_add, entry
 
 _MOST_SERVICES: Final = 50
@@ -31,12 +31,32 @@ def incident_merge(kept: Incident, gone: Incident, *, now: datetime) -> None:
     ).update(incident=kept)
     text = f"Joined with the incident “{gone.title}”, which has the same cause."
     entries_add([entry(kept.id, EntryKind.STATE, now, text, ref=f"merged:{gone.id}")])
+    _silences_lead(kept, gone, now)
     _take(kept, gone)
     gone.state, gone.ended_at, gone.changed_at = IncidentState.RESOLVED, now, now
     gone.merged_into = kept
     gone.public_incident_id, gone.public_follows = None, False
     gone.version += 1
     gone.save()
+
+
+def _silences_lead(kept: Incident, gone: Incident, now: datetime) -> None:
+    """Have silences that name `gone` name `kept`, unless this is more severe than what was silenced:
+    a page must not be held by what somebody said of a ticket."""
+    if SEVERITIES.index(kept.severity) < SEVERITIES.index(gone.severity):
+        return
+    named = Silence.objects.filter(ends_at__gt=now, matchers__contains=[{"label": "incident"}])
+    for silence in named.order_by("id").select_for_update(no_key=True):
+        # Also within a pattern that lists several of them: its id means itself there.
+        leading = [
+            {**each, "value": each["value"].replace(str(gone.id), str(kept.id))}
+            if each["label"] == "incident"
+            else each
+            for each in silence.matchers
+        ]
+        if leading != silence.matchers:
+            silence.matchers = leading
+            silence.save(update_fields=["matchers"])
 
 
 def _take(kept: Incident, gone: Incident) -> None:

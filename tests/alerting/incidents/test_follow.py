@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import pytest
 from django.db import connection, transaction
 
 from alerting.choices import EntryKind
-from alerting.models import Alert, AlertGroup, Incident, IncidentEntry, Route
+from alerting.domain.matchers import Matcher, Op, all_match, matchers_json, matchers_stored
+from alerting.models import Alert, AlertGroup, Incident, IncidentEntry, Route, Silence
 from alerting.selectors.incident_following import Reached, alerts_to_join, incidents_to_join
 from alerting.services.incident_entries import entry
 from alerting.services.incident_follow import Followed
@@ -20,6 +22,15 @@ from tests.alerting.incidents.scene import chains, check, fire, follow, incident
 
 def told(cursor: int) -> list[tuple[str, str]]:
     return [(each.kind, each.state) for each in journal.read(cursor, ["incidents"])]
+
+
+def silence_of(op: Op, value: str, *, ends: float = 60) -> Silence:
+    """One of alerts of an incident, whoever made it."""
+    return Silence.objects.create(
+        matchers=matchers_json([Matcher("incident", op, value), Matcher("team", "!=", "none")]),
+        starts_at=scene.at(-10), ends_at=scene.at(ends), reason="known", actor="anna",
+        created_at=scene.at(-10),
+    )  # fmt: skip
 
 
 def test_alerts_whose_chains_began_in_one_service_are_one_incident() -> None:
@@ -160,6 +171,37 @@ def test_incidents_that_turn_out_to_have_one_cause_are_joined() -> None:
     assert younger.merged_into == older
     assert (older.state, older.acknowledged_by) == ("acknowledged", "ada")
     assert any("Joined with the incident" in each for each in scene.texts(older.entries.all()))
+
+
+@pytest.mark.parametrize(
+    ("silenced", "other", "leads"),
+    [("ticket", "ticket", True), ("page", "ticket", True), ("ticket", "page", False)],
+)
+def test_a_silence_of_an_incident_leads_to_what_takes_this_in_unless_that_is_more_severe(
+    silenced: str, other: str, leads: bool
+) -> None:
+    first = fire(service="planner", minute=-5, severity=other)
+    second = fire(service="agent", minute=-4, severity=silenced)
+    follow(-4)
+    older, younger = incident_of(first), incident_of(second)
+    running = [
+        silence_of("=", str(younger.id)),
+        silence_of("=~", f"{uuid4()}|{younger.id}"),
+    ]
+    past = silence_of("=", str(younger.id), ends=-3)
+    chains(4, "graph", "agent", root="graph", minute=-4)
+    chains(4, "graph", "planner", root="graph", minute=-4)
+    for service in ("planner", "agent"):
+        fire("slow", service, minute=-2, severity="ticket")
+    assert follow(-2).merged == 1
+    assert incident_of(second) == older
+    for silence in running:
+        silence.refresh_from_db()
+        matchers = matchers_stored(silence.matchers)
+        assert all_match(matchers, {"incident": str(older.id)}) == leads
+        assert not all_match(matchers, {"incident": str(older.id), "team": "none"})
+    past.refresh_from_db()
+    assert past.matchers[0]["value"] == str(younger.id)
 
 
 def test_following_twice_changes_nothing() -> None:
