@@ -14,6 +14,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="inhibition",
             name="holds_after_seconds",
-            field=models.PositiveIntegerField(default=0),
+            # Also of the database: processes of the version before still add some meanwhile.
+            field=models.PositiveIntegerField(db_default=0, default=0),
         ),
     ]

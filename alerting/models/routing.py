@@ -51,7 +51,7 @@ class Inhibition(models.Model):
     source = models.JSONField()
     target = models.JSONField()
     equal = models.JSONField(default=list, blank=True)
-    holds_after_seconds = models.PositiveIntegerField(default=0)
+    holds_after_seconds = models.PositiveIntegerField(default=0, db_default=0)
     enabled = models.BooleanField(default=True)
     origin = models.CharField(max_length=7, choices=Origin, default=Origin.PERSON)
     version = models.PositiveIntegerField(default=1)
