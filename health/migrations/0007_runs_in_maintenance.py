@@ -39,8 +39,13 @@ class Migration(migrations.Migration):
             name="maintenance_latency_counts",
             field=models.JSONField(),
         ),
+        # Results wait behind whoever waits for this lock: it gives up soon, to be run again.
         migrations.RunSQL(
-            sql=COLUMN,
+            sql=[
+                "SET LOCAL lock_timeout = '5s'",
+                COLUMN,
+                "SET LOCAL lock_timeout TO DEFAULT",
+            ],
             reverse_sql="ALTER TABLE health_checkhour DROP COLUMN maintenance_latency_counts",
         ),
         migrations.RunPython(sum_again, migrations.RunPython.noop),
