@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import quote
 
-from alerting.domain.rules.catalogue import FIGURES
 from alerting.domain.rules.conditions import BurnCondition, Condition, FigureCondition
 from alerting.domain.rules.figures import Reading
 from alerting.domain.rules.known import KnownWindows
+from alerting.domain.rules.measures import FIGURES
 from alerting.domain.rules.windows import (
     MINUTE,
     baseline_ends,

@@ -15,8 +15,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from alerting.choices import Severity
-from alerting.domain.rules.catalogue import FIGURES, SAMPLES
+from alerting.domain.rules.catalogue import SAMPLES
 from alerting.domain.rules.conditions import Wrong, condition_read
+from alerting.domain.rules.measures import FIGURES
 from alerting.domain.rules.words import condition_words
 from alerting.models import AlertRule
 from alerting.selectors.rules import rule_find, rule_list

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from alerting.domain.rules.catalogue import FIGURES
+from alerting.domain.rules.measures import FIGURES
 from alerting.domain.rules.watchable import facts_told, forms_told, topics_told
 from alerting.services.rules.texts import text_render
 from resilience_site.core.choices import Role

@@ -1,4 +1,4 @@
-"""What conditions can be about: the journal's topics and kinds with what each says, and figures.
+"""What conditions can be about: the journal's topics and kinds with what each says.
 
 A rule is checked against these when it is saved, so that a name with a slip in it is refused and
 not waited for in vain.
@@ -6,7 +6,6 @@ not waited for in vain.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -390,31 +389,6 @@ SAMPLES: Final[Mapping[str, tuple[Sample, ...]]] = {
             },
         ),
     ),
-}
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure that conditions compare, from 0 to `most`: `of_calls` says whether windows with few
-    calls can be left out."""
-
-    title: str
-    unit: str
-    of_calls: bool = False
-    most: float = math.inf
-
-    @property
-    def measured(self) -> str:
-        """What its values are, for whoever writes a threshold."""
-        return f"a share from 0 to {self.most:g}" if self.unit == "1" else self.unit
-
-
-FIGURES: Final[Mapping[str, Figure]] = {
-    "error_rate": Figure("Errors per call", "1", of_calls=True, most=1.0),
-    "errors": Figure("Stored errors", "errors"),
-    "calls": Figure("Calls", "calls"),
-    "latency_p95": Figure("95th percentile of latency", "ms", of_calls=True),
-    "chains": Figure("Correlation chains", "chains"),
 }
 
 

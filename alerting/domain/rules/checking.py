@@ -8,9 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from alerting.domain.rules.catalogue import (
-    FIGURES,
     SAMPLES,
-    Figure,
     Sample,
     kinds_of,
     samples_of,
@@ -27,6 +25,7 @@ from alerting.domain.rules.conditions import (
 )
 from alerting.domain.rules.facts import event_facts
 from alerting.domain.rules.fields import PLAIN, Entry, labels_of
+from alerting.domain.rules.measures import FIGURES, Figure
 from alerting.domain.rules.windows import meets
 
 # What the site itself puts among the labels.

@@ -13,7 +13,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from alerting.domain.rules.catalogue import FIGURES, SAMPLES, kinds_of
+from alerting.domain.rules.catalogue import SAMPLES, kinds_of
+from alerting.domain.rules.measures import FIGURES
 
 Op = Literal["=", "!=", "in", "not in", ">", ">=", "<", "<=", "contains", "starts with"]
 Scalar = str | int | float | bool | None

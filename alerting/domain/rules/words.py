@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from alerting.domain.rules.catalogue import FIGURES
 from alerting.domain.rules.conditions import (
     BurnCondition,
     Condition,
@@ -15,6 +14,7 @@ from alerting.domain.rules.conditions import (
     Where,
     quiet_for,
 )
+from alerting.domain.rules.measures import FIGURES
 from resilience_site.core.formatting import duration, three_digits
 
 

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from alerting.domain.rules.catalogue import FIGURES, SAMPLES, kinds_of
+from alerting.domain.rules.catalogue import SAMPLES, kinds_of
 from alerting.domain.rules.conditions import (
     BurnCondition,
     EventCondition,
     FigureCondition,
     SilentCondition,
 )
+from alerting.domain.rules.measures import FIGURES
 from alerting.models import AlertRule
 from alerting.services.rules.evaluate import rules_evaluate
 from alerting.services.rules.shipped import rules_ship, rules_shipped

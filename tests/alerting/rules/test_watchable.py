@@ -8,11 +8,12 @@ import re
 import pytest
 from django.test import Client
 
-from alerting.domain.rules.catalogue import FIGURES, SAMPLES, kinds_of, samples_of
+from alerting.domain.rules.catalogue import SAMPLES, kinds_of, samples_of
 from alerting.domain.rules.checking import condition_check, examples
 from alerting.domain.rules.conditions import condition_read
 from alerting.domain.rules.facts import event_facts
 from alerting.domain.rules.fields import Entry
+from alerting.domain.rules.measures import FIGURES
 from alerting.domain.rules.watchable import EXAMPLES, facts_told, topics_told
 from alerting.services.rules.shipped import rules_ship
 from alerting.services.rules.texts import text_render
