@@ -272,15 +272,19 @@ class Table:
     def override(self, **values: Any) -> Iterator[None]:
         """Replace values, by attribute name, for the time of a `with` block."""
         table = self.variables()
-        before = dict(self._overrides)
-        for attribute, value in values.items():
+        for attribute in values:
             if attribute.upper() not in table:
                 raise AttributeError(attribute)
-            self._overrides[attribute.upper()] = Effective(value, OVERRIDE)
+        overrides, defaults = self._overrides, self._defaults
+        self._overrides = overrides | {
+            attribute.upper(): Effective(value, OVERRIDE) for attribute, value in values.items()
+        }
+        # Defaults may follow from other values: those of the block are not those around it.
+        self._defaults = {}
         try:
             yield
         finally:
-            self._overrides = before
+            self._overrides, self._defaults = overrides, defaults
 
     def suspects(self) -> list[tuple[str, str]]:
         """Variables of the environment that look misspelt, each with the nearest known name."""

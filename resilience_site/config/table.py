@@ -342,12 +342,11 @@ class SiteConfig(ClientVariables):
         for name in named:
             if not table[name].kept:
                 raise AttributeError(name)
-            self._defaults.pop(name, None)
-        self._defaults.pop("CELERY_BROKER_URL", None)
         kept.update(
             self.resilience_state_dir,
             lambda known: {k: v for k, v in {**known, **named}.items() if v is not None},
         )
+        self._defaults.clear()
 
     def source(self, name: str) -> str:
         return DEFAULT if self._is_to_be_made(name) else super().source(name)

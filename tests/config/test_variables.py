@@ -206,6 +206,18 @@ def test_override_lasts_for_its_block(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("looked_at_before", [False, True])
+def test_what_follows_from_an_overridden_value_lasts_for_its_block(
+    tmp_path: Path, looked_at_before: bool
+) -> None:
+    table = site(tmp_path)
+    if looked_at_before:
+        assert table.resilience_mail_from == "resilience@127.0.0.1"
+    with table.override(resilience_public_url="https://status.example.com"):
+        assert table.resilience_mail_from == "resilience@status.example.com"
+    assert table.resilience_mail_from == "resilience@127.0.0.1"
+
+
 def test_misspelt_names_are_noticed(tmp_path: Path) -> None:
     suspects = site(
         tmp_path,
@@ -309,6 +321,13 @@ def test_addresses_of_embedded_engines_are_kept_and_forgotten(tmp_path: Path) ->
     assert site(tmp_path, DATABASE_URL="postgres://other/db").database_url == "postgres://other/db"
     table.keep(database_url=None)
     assert site(tmp_path).database_url == ""
+
+
+def test_the_broker_follows_an_address_that_is_kept(tmp_path: Path) -> None:
+    table = site(tmp_path)
+    before = table.celery_broker_url
+    table.keep(redis_url="redis://embedded/0")
+    assert table.celery_broker_url == "redis://embedded/0" != before
 
 
 def test_a_damaged_state_file_is_named(tmp_path: Path) -> None:
