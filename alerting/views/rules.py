@@ -29,6 +29,7 @@ from alerting.services.rules.store import (
     rule_update,
 )
 from alerting.services.rules.trial import Trial, rule_of, rule_trial
+from alerting.views.rule_numbers import number_fields, numbers_applied
 from resilience_site.config import config
 from resilience_site.core import journal
 from resilience_site.core.choices import Role
@@ -224,22 +225,25 @@ def _given(request: HttpRequest, before: Mapping[str, Any]) -> dict[str, Any]:
     """What the form shows: what was sent, or how things stand. JSON is text here."""
     stored = {**before, "condition": _json(before["condition"]), "labels": _json(before["labels"])}
     if request.method != "POST":
-        return stored
+        return {**stored, "numbers": number_fields(stored["condition"], before["condition"])}
     sent = {
         name: request.POST.get(name, str(stored[name])).replace("\0", "")
         for name in ("name", *_TEXTS, *_SECONDS, "condition", "labels")
     }
-    return {**sent, "enabled": request.POST.get("enabled") == "on"}
+    numbers = number_fields(sent["condition"], before["condition"], request.POST)
+    return {**sent, "numbers": numbers, "enabled": request.POST.get("enabled") == "on"}
 
 
 def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of what was sent. Raises `Invalid` for what is no JSON or no number."""
-    fields = dict(given)
+    fields = {name: value for name, value in given.items() if name != "numbers"}
     for name in ("condition", "labels"):
         try:
             fields[name] = json.loads(given[name] or "{}")
         except (ValueError, RecursionError) as error:
-            raise Invalid.field(name, f"The {name} are no JSON: {error}.") from None
+            verb = "is" if name == "condition" else "are"
+            raise Invalid.field(name, f"The {name} {verb} no JSON: {error}.") from None
+    fields["condition"] = numbers_applied(fields["condition"], given["numbers"])
     for name in _SECONDS:
         digits = str(given[name]).strip()
         if not digits.isdecimal() or len(digits) > _MOST_DIGITS:
