@@ -79,9 +79,13 @@ def _figure(condition: FigureCondition) -> list[Number]:
         Number("threshold", f"Threshold ({condition.op}){unit}", condition.threshold, whole=False)
     ]
     if condition.baseline:
-        days = f"median of the same hour of {condition.baseline.days} days"
         found += [
-            Number("baseline.ratio", f"Times the {days}", condition.baseline.ratio, whole=False),
+            Number(
+                "baseline.ratio",
+                "Times the median of the same hour",
+                condition.baseline.ratio,
+                whole=False,
+            ),
             Number("baseline.days", "Days that the median is of", condition.baseline.days),
         ]
     found.append(
