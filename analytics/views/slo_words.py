@@ -18,6 +18,7 @@ from analytics.domain.slos.burning import (
     nothing_words,
 )
 from analytics.domain.slos.objectives import HOUR, PAGE, Objective
+from analytics.domain.slos.words import allowed_words, basis_words, left_words
 from analytics.figures import errors_query
 from analytics.models import Slo
 from analytics.selectors.slo_counts import slow_from
@@ -139,35 +140,19 @@ def measured_text(slo: Slo) -> str:
 
 
 def left_text(figures: SloFigures) -> str:
-    """`59 % left`, `gone, 1.4 times over`, or that there is not enough data."""
-    budget = figures.budget
-    if budget.left is None or budget.spent is None:
-        return "not enough data"
-    if budget.spent > 1:
-        return f"gone, spent {three_digits(budget.spent)} times"
-    return f"{share_text(budget.left)} left"
+    """`59 % left`, `gone, spent 1.4 times`, or that there is not enough data."""
+    return left_words(figures.budget.spent)
 
 
 def budget_basis(figures: SloFigures) -> str:
-    """`288 of 696 allowed failures, 696,000 calls, last 30 d`."""
-    terms, budget = figures.slo.terms, figures.budget
-    over = f"last {figures.slo.window_days} d"
-    if not budget.total:
-        return f"{nothing_words(terms)}, {over}"
-    bad, total = (amount_words(terms, each) for each in (budget.bad, budget.total))
-    if terms.of_time:
-        return f"{bad} down of {allowed_text(figures)} allowed, {total} counted, {over}"
-    allowed = f"{budget.bad:,.0f} {bad_word(terms)} of {allowed_text(figures, bare=True)} allowed"
-    return f"{allowed}, {total}, {over}"
+    """`288 failed of 696 allowed, 696,000 calls, last 30 d`."""
+    basis = basis_words(figures.slo.terms, figures.budget)
+    return f"{basis}, last {figures.slo.window_days} d"
 
 
-def allowed_text(figures: SloFigures, *, bare: bool = False) -> str:
+def allowed_text(figures: SloFigures) -> str:
     """How much may be bad of what was counted: `696 calls`, `86 runs`, `43 min 12 s`."""
-    terms, allowed = figures.slo.terms, figures.budget.allowed
-    if terms.of_time:
-        return duration(allowed)
-    number = f"{allowed:,.0f}" if allowed >= 10 else three_digits(allowed)
-    return number if bare else f"{number} {terms.unit}"
+    return allowed_words(figures.slo.terms, figures.budget)
 
 
 def rate(terms: Objective, burn: BurnWindow) -> Rate:
