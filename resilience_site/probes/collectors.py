@@ -13,6 +13,7 @@ from django.db.models import Count, Model, Sum
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from analytics.models import ErrorPattern, IngestRollup
+from analytics.selectors.chain_reach import services_reached
 from analytics.selectors.ingest_status import ingest_status
 from analytics.selectors.name_limits import folded_totals
 from analytics.selectors.rollups import Figures, operation_figures, service_figures
@@ -28,6 +29,7 @@ from resilience_site.probes.healing_collectors import HEALING_COLLECTORS
 from resilience_site.probes.health_collectors import HEALTH_COLLECTORS
 
 WINDOW = timedelta(minutes=5)
+REACH = timedelta(hours=1)
 # A series per operation: enough to find the worst, too few to drown whoever scrapes.
 MAX_SERVICES = 100
 MAX_OPERATIONS = 20
@@ -65,6 +67,12 @@ def _error_patterns(now: datetime) -> Iterator[Sample]:
     )
     for service, state, count in counts:
         yield (service, str(state)), count
+
+
+def _impact_radius(now: datetime) -> Iterator[Sample]:
+    reached = services_reached(TimeRange(now - REACH, now), MAX_SERVICES)
+    for service, count in sorted(reached.items()):
+        yield (service,), count
 
 
 def _today(now: datetime) -> datetime:
@@ -111,6 +119,7 @@ COLLECTORS: dict[str, Collector] = {
     "resilience_bulkhead_events": _bulkhead_events,
     "resilience_errors_per_second": _errors_per_second,
     "resilience_error_patterns": _error_patterns,
+    "resilience_error_impact_radius": _impact_radius,
     **HEALTH_COLLECTORS,
     **HEALING_COLLECTORS,
 }

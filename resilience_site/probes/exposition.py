@@ -66,9 +66,8 @@ class _Fixed:
 
 def _collectors(now: datetime) -> Iterator[tuple[str, Callable[[], Iterable[Metric]]]]:
     for metric in STORY_METRICS:
-        collector = COLLECTORS.get(metric.name)
-        if collector is not None:
-            yield metric.name, lambda m=metric, c=collector: [_family(m, c, now)]  # type: ignore[misc]
+        collector = COLLECTORS[metric.name]
+        yield metric.name, lambda m=metric, c=collector: [_family(m, c, now)]  # type: ignore[misc]
     for name, own in SITE_COLLECTORS.items():
         yield name, lambda c=own: c(now)  # type: ignore[misc]
 

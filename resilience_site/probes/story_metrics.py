@@ -1,6 +1,6 @@
 """The fifteen metrics of the resilience story: their names, units and owners.
 
-A metric is on /metrics once its owner has added a collector for it to `collectors.COLLECTORS`.
+Each has its collector in `collectors.COLLECTORS`.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ STORY_METRICS = (
         ("service",),
         "analytics",
         "Error impact radius",
-        "Services that the errors of a service reached in the last hour",
+        "Other services that the errors which began in a service reached in the last hour",
     ),
     StoryMetric(
         "resilience_health_check_duration_seconds",

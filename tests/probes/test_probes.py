@@ -21,6 +21,7 @@ from resilience_site.core.choices import ActorKind, Scope
 from resilience_site.core.keys import key_create
 from resilience_site.probes import checks, collectors, exposition, views
 from resilience_site.probes.story_metrics import STORY_METRICS
+from tests.analytics.trends.test_figure_hours import chain, write
 from tests.health.world import World
 from tests.ports import free_port
 
@@ -202,20 +203,28 @@ def families(client: Client, **headers: str) -> dict[str, Any]:
 def test_the_table_holds_the_fifteen_metrics_once_each() -> None:
     assert len(STORY_METRICS) == 15
     assert len({metric.name for metric in STORY_METRICS}) == 15
-    assert set(collectors.COLLECTORS) <= {metric.name for metric in STORY_METRICS}
+    assert set(collectors.COLLECTORS) == {metric.name for metric in STORY_METRICS}
     owners = {"runtime", "health", "analytics", "alerts", "healing", "first-light"}
     assert {metric.owner for metric in STORY_METRICS} <= owners
 
 
-def test_metrics_of_this_site_have_a_collector() -> None:
-    ours = {metric.name for metric in STORY_METRICS if metric.owner == "first-light"}
-    assert ours <= set(collectors.COLLECTORS)
-
-
-def test_metrics_without_a_collector_are_left_out(client: Client) -> None:
+def test_every_metric_of_the_story_is_exposed(client: Client) -> None:
     exposed = families(client)
     for metric in STORY_METRICS:
-        assert (metric.name in exposed) is (metric.name in collectors.COLLECTORS), metric.name
+        assert metric.name in exposed, metric.name
+
+
+def test_errors_reach_the_other_services_of_chains_that_began_in_the_last_hour() -> None:
+    minute = timedelta(minutes=1)
+    write(
+        chain(NOW - 59 * minute, "graph", "planner", "gateway"),
+        chain(NOW - minute, "graph", "planner", "mailer"),
+        chain(NOW - 2 * minute, "planner"),
+        chain(NOW - 61 * minute, "redis", "planner"),
+        chain(NOW + minute, "redis", "planner"),
+    )
+    samples = dict(collectors.COLLECTORS["resilience_error_impact_radius"](NOW))
+    assert samples == {("graph",): 3, ("planner",): 0}
 
 
 def test_error_rates_by_service_and_operation() -> None:
