@@ -21,12 +21,12 @@ from alerting.schemas.incidents import (
     PublishIn,
 )
 from alerting.selectors.incident_accounts import incident_account
+from alerting.selectors.incident_story import incident_story
 from alerting.selectors.incidents import (
     begun_or_open,
     incident_alerts,
     incident_find,
     incident_list,
-    incident_timeline,
 )
 from alerting.services import incident_acts, incident_publish
 from alerting.services.incident_entries import alert_words
@@ -183,7 +183,7 @@ def _found(response: HttpResponse, incident_id: UUID) -> dict[str, Any]:
     return {
         **_shown(found),
         "alerts": [_alert(each) for each in incident_alerts(found.id)],
-        "timeline": incident_timeline(found.id),
+        "timeline": incident_story(found.id),
     }
 
 

@@ -10,23 +10,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from alerting.domain.timeline import Line
+from alerting.domain.incident_choice import chosen, gaps, response
+from alerting.domain.timeline import Line, fired_urgency
+from resilience_site.core.formatting import duration
 
 _MOST_LINES: Final = 30
-# Of more lines, those that a chat needs first: what people did and decided, what changed, what
-# failed; of the same worth the earliest. Whom the site told of it is left to the whole timeline.
-_WORTH: Final = {
-    kind: worth
-    for worth, kinds in enumerate(
-        (
-            ("state", "note"),
-            ("override", "healing", "release", "degraded"),
-            ("alert", "transition", "errors", "maintenance"),
-            ("check", "anomaly", "prediction"),
-        )
-    )
-    for kind in kinds
-}
+# A draft is worked on: it has room for more, and yet nobody reads thousands of lines.
+_MOST_IN_DRAFT: Final = 200
 _SPECIAL: Final = str.maketrans({each: f"\\{each}" for each in "\\`*_[]<>|#"})
 _SEVERITY: Final = {"page": "Page", "ticket": "Ticket", "info": "Info"}
 
@@ -58,7 +48,6 @@ class Account:
 
 def summary_markdown(account: Account) -> str:
     """The account in a few lines: how it stands, the cause, the impact, what mattered most."""
-    lines = _chosen(account.lines)
     parts = [
         f"## {_plain(account.title)}",
         "",
@@ -72,9 +61,7 @@ def summary_markdown(account: Account) -> str:
         "",
         *_impact(account.impact),
         "",
-        f"### Timeline{_cut_note(len(lines), len(account.lines))}",
-        "",
-        *_timeline(account, lines),
+        *_timeline(account, "###", _MOST_LINES),
         "",
         account.url,
     ]
@@ -83,7 +70,7 @@ def summary_markdown(account: Account) -> str:
 
 def post_mortem_markdown(account: Account) -> str:
     """The draft: what is known stands in it, with questions where only people know the answer."""
-    detected = next((line.at for line in account.lines if line.kind == "alert"), None)
+    detected = next((line.at for line in account.lines if fired_urgency(line)), None)
     parts = [
         f"# Post-mortem: {_plain(account.title)}",
         "",
@@ -120,9 +107,7 @@ def post_mortem_markdown(account: Account) -> str:
         "",
         "*What went well, what went badly, where were we lucky?*",
         "",
-        "## Timeline",
-        "",
-        *_timeline(account, account.lines),
+        *_timeline(account, "##", _MOST_IN_DRAFT),
         "",
         "## What we will do",
         "",
@@ -190,9 +175,7 @@ def _impact(impact: Mapping[str, Any]) -> Iterable[str]:
 
 def _detection(account: Account, detected: datetime | None) -> Iterable[str]:
     if detected is not None:
-        after = round((detected - account.started_at).total_seconds())
-        late = f", {after:,} s after it began" if after > 0 else ""
-        yield f"- The first alert fired at {_time(detected)}{late}."
+        yield f"- The first alert fired at {_time(detected)}{_after(account, detected)}."
     more = account.alert_count - len(account.alerts)
     for each in account.alerts:
         yield f"- {_plain(each)}"
@@ -202,44 +185,54 @@ def _detection(account: Account, detected: datetime | None) -> Iterable[str]:
 
 def _response(account: Account) -> Iterable[str]:
     if account.acknowledged_at is not None:
-        after = round((account.acknowledged_at - account.started_at).total_seconds())
-        who = _plain(account.acknowledged_by)
-        yield f"- Acknowledged by {who} at {_time(account.acknowledged_at)}, {after:,} s after it began."
+        who, late = _plain(account.acknowledged_by), _after(account, account.acknowledged_at)
+        yield f"- Acknowledged by {who} at {_time(account.acknowledged_at)}{late}."
     else:
         yield "- Nobody acknowledged it."
-    done = [
-        line for line in account.lines if line.kind in ("override", "healing", "note", "degraded")
-    ]
-    for line in done:
-        yield f"- {_time(line.at)}: {_plain(line.text)}"
+    done = response(account.lines)
+    shown = chosen(done, {}, _MOST_IN_DRAFT)
+    for left_out, place in zip(gaps(shown, len(done)), shown, strict=False):
+        yield from _left_out(left_out)
+        yield f"- {_time(done[place].at)}: {_plain(done[place].text)}"
     if account.ended_at is not None:
         by = f"by {_plain(account.resolved_by)}" if account.resolved_by else "as all alerts ended"
         yield f"- Over at {_time(account.ended_at)}, {by}."
 
 
-def _timeline(account: Account, lines: Sequence[Line]) -> Iterable[str]:
+def _timeline(account: Account, head: str, most: int) -> Iterable[str]:
+    """The lines that matter most, by day, and between them how many others there are."""
+    lines = account.lines
+    shown = chosen(lines, account.cause, most)
+    cut = len(shown) < len(lines)
+    note = f" ({len(shown):,} of {len(lines):,} lines, those that matter most)" if cut else ""
+    yield f"{head} Timeline{note}"
+    yield ""
+    *between, after = gaps(shown, len(lines))
     day = ""
-    for line in lines:
+    for left_out, place in zip(between, shown, strict=True):
+        line = lines[place]
         at = line.at.astimezone(UTC)
         if f"{at:%Y-%m-%d}" != day:
+            # A list ends where a paragraph begins.
+            yield from [""] if day else []
             day = f"{at:%Y-%m-%d}"
             yield f"**{day}** (UTC)"
             yield ""
+        yield from _left_out(left_out)
         by = f" ({_plain(line.actor)})" if line.actor and line.kind == "note" else ""
         yield f"- {at:%H:%M:%S} {_linked(line.text, line.link, account.base)}{by}"
+    yield from _left_out(after)
 
 
-def _chosen(lines: Sequence[Line]) -> Sequence[Line]:
-    if len(lines) <= _MOST_LINES:
-        return lines
-    telling = [
-        (_WORTH[line.kind], place) for place, line in enumerate(lines) if line.kind in _WORTH
-    ]
-    return [lines[place] for place in sorted(place for _, place in sorted(telling)[:_MOST_LINES])]
+def _left_out(count: int) -> Iterable[str]:
+    if count:
+        yield f"- *{count:,} more line{'s'[: count != 1]}*"
 
 
-def _cut_note(shown: int, of: int) -> str:
-    return f" ({shown} of {of:,} lines, those that matter most)" if shown < of else ""
+def _after(account: Account, at: datetime) -> str:
+    """How long after its beginning something was, empty where it was before."""
+    seconds = (at - account.started_at).total_seconds()
+    return f", {duration(seconds)} after it began" if seconds >= 1 else ""
 
 
 def _linked(text: str, link: str, base: str) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
+
+from resilience_site.core.breaker_reasons import reason_words
 
 # What is looked for before an incident began: what people and releases changed further back than
 # what only shows.
@@ -30,6 +33,12 @@ TOPICS: Final = (
 )
 
 
+URGENCIES: Final = {"page": "Page", "ticket": "Ticket", "info": "Info"}
+_OPENS: Final = " to open"
+_FAILURE: Final = "The failure of check "
+_BREAKS: Final = re.compile(r"[\W_]+")
+
+
 @dataclass(frozen=True)
 class Recorded:
     """An entry of the journal."""
@@ -46,13 +55,15 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a timeline; `kind` is an `EntryKind`, `link` a path of the site."""
+    """A line of a timeline; `kind` is an `EntryKind`, `link` a path of the site. `actor` is who did
+    it, of a delivery whom it told. `held`: of an alert of which nobody was told."""
 
     at: datetime
     kind: str
     text: str
     link: str = ""
     actor: str = ""
+    held: bool = False
 
 
 def line_of(entry: Recorded) -> Line | None:
@@ -66,6 +77,44 @@ def is_change(entry: Recorded) -> bool:
     return entry.topic in CHANGES or entry.kind.startswith(("override.", "policy."))
 
 
+def fired_text(severity: str, words: str) -> str:
+    """That an alert fired."""
+    return f"{URGENCIES.get(severity, severity)}: {words}"
+
+
+def fired_urgency(line: Line) -> str:
+    """The urgency of the alert whose firing the line tells, empty for every other line."""
+    if line.kind != "alert":
+        return ""
+    said = line.text.partition(":")[0]
+    return next((each for each, word in URGENCIES.items() if word == said), "")
+
+
+def is_opening(line: Line) -> bool:
+    """Whether it tells that a breaker opened, which nobody made it do."""
+    return line.kind == "transition" and _OPENS in line.text
+
+
+def check_turned(line: Line) -> bool:
+    """Whether it tells that a failure of a check is certain, or over: not each change on the way."""
+    return line.kind == "check" and line.text.startswith(_FAILURE)
+
+
+def is_refusal(line: Line) -> bool:
+    """Whether it tells of a run of healing that a guardrail kept from beginning."""
+    return line.kind == "healing" and ": Refused by " in line.text
+
+
+def concerns(entry: Recorded, services: Collection[str]) -> bool:
+    """Whether an entry that is of no single service is of any of these: a toggle says where it
+    holds; one that holds everywhere names in its key what it is for, as `planner.write` does."""
+    if entry.topic != "toggles":
+        return True
+    if listed := entry.payload.get("services"):
+        return not set(services).isdisjoint(listed)
+    return not {_words_of(name)[0] for name in services}.isdisjoint(_words_of(entry.key))
+
+
 def _breakers(entry: Recorded) -> Line | None:
     name, link = str(entry.payload.get("name") or "?"), _breaker_link(entry)
     who, why = _by(entry), _because(entry)
@@ -75,7 +124,10 @@ def _breakers(entry: Recorded) -> Line | None:
         before, instance = _word(entry.payload.get("from_state")), entry.payload.get("instance")
         at = f" in {instance}" if instance else ""
         text = f"Breaker {name} of {entry.service} went from {before} to {_word(entry.state)}{at}"
-        return Line(entry.at, "transition", f"{text}{why}", link)
+        if reason := entry.payload.get("reason"):
+            because = reason_words(str(reason), str(entry.payload.get("from_state")))
+            text = f"{text}: {because}"
+        return Line(entry.at, "transition", text, link)
     if entry.kind == "override.set":
         text = f"Breaker {name} of {entry.service} was set to {_word(entry.state)}{who}{why}"
         return Line(entry.at, "override", text, link, _actor(entry))
@@ -121,11 +173,11 @@ def _health(entry: Recorded) -> Line | None:
     if entry.kind == "failure_confirmed":
         output = str(entry.payload.get("output") or "")
         below = entry.payload.get("unreachable") or []
-        text = f"The failure of check {name} is confirmed" + (f": {output}" if output else "")
+        text = f"{_FAILURE}{name} is confirmed" + (f": {output}" if output else "")
         also = f"; it explains {len(below)} more" if below else ""
         return Line(entry.at, "check", f"{text}{also}", link)
     if entry.kind == "failure_ended":
-        return Line(entry.at, "check", f"The failure of check {name} is over", link)
+        return Line(entry.at, "check", f"{_FAILURE}{name} is over", link)
     if entry.kind in ("flapping_started", "flapping_ended"):
         word = "began" if entry.kind == "flapping_started" else "stopped"
         return Line(entry.at, "check", f"Check {name} {word} to go up and down", link)
@@ -293,6 +345,10 @@ def _by(entry: Recorded) -> str:
 def _because(entry: Recorded) -> str:
     reason = entry.payload.get("reason")
     return f": {reason}" if reason else ""
+
+
+def _words_of(name: str) -> list[str]:
+    return _BREAKS.split(name.casefold())
 
 
 def _part(text: str) -> str:

@@ -53,7 +53,8 @@ class IncidentAlertOut(Schema):
 
 
 class EntryOut(Schema):
-    """One line of the timeline; `link` is a path of this site, `actor` who did it."""
+    """One line of the timeline; `link` is a path of this site, `actor` who did it, or the channel
+    that was told first. What says the same in a moment, or tells one message to many, is one line."""
 
     at: datetime
     kind: EntryKind

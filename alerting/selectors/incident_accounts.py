@@ -7,8 +7,8 @@ from typing import Final
 from uuid import UUID
 
 from alerting.domain.incident_text import Account
-from alerting.domain.timeline import Line
-from alerting.selectors.incidents import incident_alerts, incident_find, incident_timeline
+from alerting.selectors.incident_story import WHOLE, incident_story
+from alerting.selectors.incidents import incident_alerts, incident_find
 from resilience_site.core.formatting import duration
 from resilience_site.core.links import absolute
 
@@ -41,8 +41,5 @@ def incident_account(incident_id: UUID, *, now: datetime) -> Account | None:
             str(each.annotations.get("summary") or each.rule_name) for each in alerts[:_MOST_ALERTS]
         ],
         alert_count=found.alert_count,  # type: ignore[attr-defined]
-        lines=[
-            Line(each.at, str(each.kind), each.text, each.link, each.actor)
-            for each in incident_timeline(found.id)
-        ],
+        lines=incident_story(found.id, limit=WHOLE),
     )

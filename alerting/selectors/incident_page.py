@@ -12,8 +12,10 @@ from uuid import UUID
 from alerting.choices import AlertState, IncidentState
 from alerting.domain.runbooks import runbook_named
 from alerting.domain.steps import Step, Told, steps_of
-from alerting.models import Alert, Incident, IncidentEntry
-from alerting.selectors.incidents import incident_alerts, incident_find, incident_timeline
+from alerting.domain.timeline import Line
+from alerting.models import Alert, Incident
+from alerting.selectors.incident_story import incident_story
+from alerting.selectors.incidents import incident_alerts, incident_find
 from health.models import PublicIncident
 from resilience_site.core.formatting import duration, machine
 
@@ -36,17 +38,13 @@ class IncidentView:
 
     incident: Incident
     alerts: list[Alert]
-    entries: list[IncidentEntry]
+    lines: list[Line]
     steps: list[Step]
     verdict: Verdict
     public: PublicIncident | None
     # The query string of its time.
     time: str
     seconds: float
-
-    @property
-    def firing(self) -> int:
-        return sum(each.state == AlertState.FIRING for each in self.alerts)
 
 
 def incident_view(
@@ -64,7 +62,7 @@ def incident_view(
     return IncidentView(
         incident=incident,
         alerts=alerts,
-        entries=incident_timeline(incident.id, kinds),
+        lines=incident_story(incident.id, kinds),
         steps=steps_of([_told(each) for each in alerts], incident.cause, keys, time),
         verdict=verdict_of(incident, now),
         public=PublicIncident.objects.filter(id=public).first() if public else None,
@@ -82,7 +80,7 @@ def time_query(incident: Incident, now: datetime) -> str:
 def verdict_of(incident: Incident, now: datetime) -> Verdict:
     """How an incident stands; it needs the counts of `with_counts`."""
     lasted = duration(((incident.ended_at or now) - incident.started_at).total_seconds())
-    counts = f"{incident.firing_count:,} of {incident.alert_count:,} alerts fire"  # type: ignore[attr-defined]
+    counts = alerts_fire(incident)
     given = f"; given to {incident.assigned_to}" if incident.assigned_to else ""
     if incident.state == IncidentState.RESOLVED:
         by = f" by {incident.resolved_by}" if incident.resolved_by else ", as all alerts ended"
@@ -95,6 +93,15 @@ def verdict_of(incident: Incident, now: datetime) -> Verdict:
     icon = "fire" if tone == "bad" else "exclamation-triangle"
     sentence = f"Nobody looks at it yet, open for {lasted}"
     return Verdict(tone, icon, sentence, f"{counts}{given}")
+
+
+def alerts_fire(incident: Incident) -> str:
+    """How many of all its alerts fire; it needs the counts of `with_counts`."""
+    firing: int = incident.firing_count  # type: ignore[attr-defined]
+    alerts: int = incident.alert_count  # type: ignore[attr-defined]
+    if alerts == 1:
+        return "1 alert fires" if firing else "1 alert, which is over"
+    return f"{firing:,} of {alerts:,} alerts fire{'s'[: firing == 1]}"
 
 
 def _told(alert: Alert) -> Told:

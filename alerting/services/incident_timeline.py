@@ -21,7 +21,7 @@ from django.db import transaction
 from django.db.models import Count
 
 from alerting.choices import DeliveryState, EntryKind
-from alerting.domain.timeline import EVERYWHERE, Line, Recorded, is_change, line_of
+from alerting.domain.timeline import EVERYWHERE, Line, Recorded, concerns, is_change, line_of
 from alerting.models import Incident, IncidentEntry
 from alerting.selectors.incident_lines import (
     BATCH,
@@ -190,7 +190,10 @@ def _lines(
         line = line_of(row)
         if line is None:
             continue
-        for each in incidents if row.topic in EVERYWHERE else concerned[row.service]:
+        everywhere = row.topic in EVERYWHERE
+        for each in incidents if everywhere else concerned[row.service]:
+            if everywhere and not concerns(row, services_of(each)):
+                continue
             if row.id > each.cursor and _in_time(each, row, line, now):
                 yield entry(
                     each.id, EntryKind(line.kind), line.at, line.text,
@@ -212,7 +215,7 @@ def _delivery(told: Told) -> IncidentEntry:
         text = f"{told.channel} could not be told ({told.error or 'no reason'}): {told.title}"
     return entry(
         told.incident, EntryKind.DELIVERY, told.at, text,
-        ref=f"delivery:{told.id}", link=f"/alerts/deliveries/{told.id}",
+        ref=f"delivery:{told.id}", link=f"/alerts/deliveries/{told.id}", actor=told.channel,
     )  # fmt: skip
 
 

@@ -141,7 +141,7 @@ def _form(
         "form": f"alerting/incidents/_{form}_form.html",
         "title": title,
         "incident": view.incident,
-        "firing": view.firing,
+        "firing": view.incident.firing_count,  # type: ignore[attr-defined]
         "given": request.POST.dict(),
         "me": request.user.get_username(),
         "next": back_to(request, home),

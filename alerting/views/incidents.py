@@ -13,12 +13,12 @@ from django.views.decorators.http import require_GET
 from alerting.choices import EntryKind, IncidentState
 from alerting.domain.incident_text import post_mortem_markdown, summary_markdown
 from alerting.selectors.incident_accounts import incident_account
-from alerting.selectors.incident_page import IncidentView, incident_view
+from alerting.selectors.incident_page import IncidentView, alerts_fire, incident_view
 from alerting.selectors.incidents import incident_list
 from resilience_site.config import config
 from resilience_site.core import journal
 from resilience_site.core.choices import Role
-from resilience_site.core.formatting import duration, percent
+from resilience_site.core.formatting import duration, percent, plural
 from resilience_site.core.pagination import keyset_page
 from resilience_site.core.permissions import require_role
 from resilience_site.core.problems import Problem
@@ -111,9 +111,9 @@ def incident(request: HttpRequest, incident_id: UUID) -> HttpResponse:
         "incident": view.incident,
         "alerts": alerts[:UNFOLDED],
         "more_alerts": alerts[UNFOLDED:],
-        "entries": [
-            (each, *LOOKS[each.kind])
-            for each in (view.entries if oldest_first else view.entries[::-1])
+        "lines": [
+            (each, EntryKind(each.kind).label, *LOOKS[each.kind])
+            for each in (view.lines if oldest_first else view.lines[::-1])
         ],
         "oldest_first": oldest_first,
         "groups": [
@@ -159,8 +159,8 @@ def _notes(view: IncidentView) -> dict[str, str]:
         "cause_note": "from checks, chains and figures of when its alerts began",
         "cause_percent": percent(confidence, 1) if confidence is not None else "n/a",
         "impact_note": f"errors of {impact['service']}, in its {window}" if impact else "",
-        "alerts_note": f"{view.firing} of {len(view.alerts)} shown fire",
-        "timeline_note": f"{len(view.entries):,} lines, times in UTC",
+        "alerts_note": alerts_fire(found),
+        "timeline_note": f"{plural(len(view.lines), 'line')}, times in UTC",
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.db.models import Exists, OuterRef
 from django.http import QueryDict
@@ -12,6 +13,7 @@ from django.urls import reverse
 
 from analytics.domain.causes.incident import CALLERS_BREAKER, Change
 from analytics.models import Release
+from resilience_site.core.breaker_reasons import reason_words
 from resilience_site.core.choices import Topic
 from resilience_site.core.models import JournalEntry
 from resilience_site.core.querystrings import query_with
@@ -123,7 +125,8 @@ def _words(entry: JournalEntry) -> tuple[str, str, str] | None:
     if entry.kind == "breaker.transition":
         if entry.state != "open":
             return None
-        return "breaker", f"breaker {name} opened{reason}", _link("breakers", entry.service)
+        text = f"breaker {name} opened{_why_it_opened(payload)}"
+        return "breaker", text, _link("breakers", entry.service)
     if entry.topic == Topic.BULKHEADS:
         text = f"bulkhead {name} got other limits{reason}"
         return "config", text, _link("bulkheads", entry.service)
@@ -133,6 +136,11 @@ def _words(entry: JournalEntry) -> tuple[str, str, str] | None:
     if entry.kind == "toggle.set":
         return "config", f"toggle {entry.key} was set{reason}", _link("toggles")
     return "config", f"degraded mode became {entry.state}{reason}", _link("degraded")
+
+
+def _why_it_opened(payload: Mapping[str, Any]) -> str:
+    reason = str(payload.get("reason") or "")[:80]
+    return f" ({reason_words(reason, str(payload.get('from_state')))})" if reason else ""
 
 
 def _link(page: str, service: str = "") -> str:

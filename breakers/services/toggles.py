@@ -266,7 +266,8 @@ def _shown(toggle: Toggle) -> dict[str, Any]:
 
 def _entry(toggle: Toggle, kind: str, actor: Actor) -> journal.Entry:
     state = "set" if toggle.is_set else "unset"
-    payload = {"actor": actor.name, "reason": toggle.reason, "version": toggle.version}
+    payload = {"actor": actor.name, "reason": toggle.reason, "version": toggle.version,
+               "services": toggle.services}  # fmt: skip
     return journal.Entry("toggles", kind, toggle.key, state, payload=payload)
 
 

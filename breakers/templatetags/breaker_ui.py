@@ -5,9 +5,9 @@ from __future__ import annotations
 from django import template
 from django.utils.safestring import SafeString
 
-from breakers.domain.rules import reason_words
 from breakers.views.tiles import badge
 from resilience_site.core.badges import badge_for
+from resilience_site.core.breaker_reasons import reason_words
 
 register = template.Library()
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from breakers.choices import BreakerState
-from breakers.domain.rules import reason_words
 from breakers.selectors.breaker_view import BreakerView
 from breakers.views.tiles import share
 from resilience_site.core.badges import badge_for
+from resilience_site.core.breaker_reasons import reason_words
 
 _SENTENCES = {
     BreakerState.CLOSED: "It lets calls pass",

@@ -9,10 +9,10 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from analytics.figures import errors_query, steps_of
-from breakers.domain.rules import reason_words
 from breakers.models import BreakerTransition
 from breakers.selectors.breaker_view import Counts
 from resilience_site.core.badges import badge_for
+from resilience_site.core.breaker_reasons import reason_words
 from resilience_site.core.formatting import machine, percent
 from resilience_site.core.timerange import TimeRange
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from alerting.domain.incident_text import Account, post_mortem_markdown, summary_markdown
 from alerting.domain.timeline import Line
@@ -87,8 +88,38 @@ def test_a_long_summary_keeps_what_people_did_what_changed_and_how_it_began() ->
         "alert", "transition", "release", "check", "note", "override", "healing", "state",
     }  # fmt: skip
     assert ("alert", "0") in told
+    # Between them stands how many others there are.
+    left_out = re.findall(r"^- \*([0-9]+) more lines?\*$", summary, re.MULTILINE)
+    assert sum(map(int, left_out)) == len(lines) - 30
     # The post-mortem has them all.
     assert post_mortem_markdown(account(lines)).count("delivery") == 89
+
+
+def test_a_draft_of_a_very_long_incident_has_what_matters_most_of_it() -> None:
+    busy = [line(n, "errors", f"error {n}") for n in range(1_400)]
+    note = line(700.5, "note", "restarted it", "ada")
+    draft = post_mortem_markdown(account(sorted([*busy, note], key=lambda each: each.at)))
+    assert "## Timeline (200 of 1,401 lines, those that matter most)" in draft
+    assert "restarted it (ada)" in draft
+    assert "error 0\n" in draft
+    assert "error 1399\n" in draft
+
+
+def test_times_after_the_beginning_are_said_as_elsewhere() -> None:
+    lines = [line(-600, "alert", "Over after 2 min: before"), line(272, "alert", "Page: it fails")]
+    acknowledged = account(lines, acknowledged_at=scene.at(17.45), acknowledged_by="ada")
+    draft = post_mortem_markdown(acknowledged)
+    assert re.search(r"The first alert fired at .* UTC, 4 min 32 s after it began\.", draft)
+    assert re.search(r"Acknowledged by ada at .* UTC, 17 min 27 s after it began\.", draft)
+
+
+def test_days_are_headings_that_no_list_runs_into() -> None:
+    lines = [line(n * 43_200, "errors", f"error {n}") for n in range(4)]
+    text = summary_markdown(account(lines))
+    heads = [n for n, each in enumerate(text.split("\n")) if each.endswith("** (UTC)")]
+    assert len(heads) >= 2
+    for n in heads:
+        assert text.split("\n")[n - 1] == text.split("\n")[n + 1] == ""
 
 
 def test_a_short_summary_has_every_line() -> None:
@@ -98,8 +129,12 @@ def test_a_short_summary_has_every_line() -> None:
     assert "those that matter" not in summary
 
 
-def account(lines: Sequence[Line]) -> Account:
+def line(seconds: float, kind: str, text: str, actor: str = "") -> Line:
+    return Line(scene.NOW + timedelta(seconds=seconds), kind, text, actor=actor)
+
+
+def account(lines: Sequence[Line], **more: Any) -> Account:
     return Account(
         title="It fails", state="open", severity="page", started_at=scene.NOW, ended_at=None,
-        lasted="1 min", url="https://site/incidents/1", base="https://site", lines=lines,
+        lasted="1 min", url="https://site/incidents/1", base="https://site", lines=lines, **more,
     )  # fmt: skip

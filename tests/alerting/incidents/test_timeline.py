@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from alerting import tasks
-from alerting.models import AlertGroup, Channel, Delivery, Incident, Route
+from alerting.models import Alert, AlertGroup, Channel, Delivery, Incident, Route
+from alerting.selectors.incident_story import incident_story
 from alerting.services.incident_timeline import timelines_follow
 from breakers.domain.keys import breaker_key
 from resilience_site.core.journal import Entry
 from tests.alerting.incidents import scene
-from tests.alerting.incidents.scene import chains, fire, follow, incident_of, opened, tell
+from tests.alerting.incidents.scene import chains, fire, follow, incident_of, opened, over, tell
 
 
 def lines(incident: Incident) -> list[tuple[str, str]]:
@@ -65,6 +66,78 @@ def test_everything_that_happened_to_its_services_stands_in_it_once() -> None:
     tell(opened(name="redis"))
     assert timelines_follow(now=scene.at(2)) == 1
     assert len(lines(incident)) == len(told) + 1
+
+
+def test_toggles_stand_in_it_that_hold_for_its_services_or_name_one() -> None:
+    alert = fire(service="planner-mcp-server")
+    follow()
+    by: dict[str, object] = {"actor": "ada", "reason": "r", "services": []}
+
+    def set_to(key: str, *services: str) -> Entry:
+        return Entry("toggles", "toggle.set", key, "set", "", {**by, "services": list(services)})
+
+    tell(
+        set_to("cx.write"),
+        set_to("planner.write"),
+        set_to("new_planner_form"),
+        set_to("dark", "billing", "planner-mcp-server"),
+        set_to("planner.of.others", "billing"),
+    )
+    timelines_follow(now=scene.at(1))
+    told = [text for kind, text in lines(incident_of(alert)) if kind == "override"]
+    assert sorted(told) == [
+        "Toggle dark was set by ada: r",
+        "Toggle new_planner_form was set by ada: r",
+        "Toggle planner.write was set by ada: r",
+    ]
+
+
+def test_why_a_breaker_opened_is_said_in_words() -> None:
+    tell(opened(reason="failure_threshold"))
+    alert = fire()
+    follow()
+    timelines_follow(now=scene.at(1))
+    line = incident_of(alert).entries.get(kind="transition")
+    assert line.text.endswith("went from closed to open in a-1: too many failures in a row")
+
+
+def test_as_it_is_read_one_message_is_one_line_and_an_alert_says_that_nobody_was_told() -> None:
+    words = "planner burns its budget"
+    sent, held = fire(summary=words), fire(summary=words)
+    late = fire(summary=words, minute=1)
+    why = {"kind": "inhibition", "id": "burn", "text": "slo_burn_fast says it already"}
+    Alert.objects.filter(id__in=[held.id, late.id]).update(suppressed_by=[why])
+    # Somebody was told before it was held back.
+    Alert.objects.filter(id=late.id).update(told_at=scene.at(1))
+    follow()
+    over(held, 2)
+    follow(2)
+    tell(*(Entry("patterns", "pattern.new", f"p-{n}", "new", "planner", {"type": "NotPermitted"})
+           for n in range(4)))  # fmt: skip
+    route = Route.objects.create(name="all", position=1)
+    group = AlertGroup.objects.create(route=route, key="k", created_at=scene.NOW, due_at=scene.NOW)
+    group.alerts.add(sent)
+    for name in ("ops", "mail"):
+        channel = Channel.objects.create(
+            kind="webhook", name=name, created_at=scene.NOW, changed_at=scene.NOW
+        )
+        Delivery.objects.create(
+            channel=channel, channel_name=name, purpose="alerts", group=group, state="delivered",
+            message={"title": words}, next_at=scene.NOW, created_at=scene.NOW, attempts=1,
+            ended_at=scene.at(0.5),
+        )  # fmt: skip
+    timelines_follow(now=scene.at(2))
+    story = incident_story(incident_of(sent).id)
+    assert sorted((each.kind, each.text, each.held) for each in story) == [
+        ("alert", f"Over after 2 min: {words} (nobody was told: {why['text']})", True),
+        ("alert", f"Page: {words}", False),
+        ("alert", f"Page: {words}", False),
+        ("alert", f"Page: {words} (nobody was told: {why['text']})", True),
+        ("delivery", f"mail and ops were told: {words}", False),
+        ("errors", "A new kind of error of planner: NotPermitted (4 times)", False),
+    ]
+    only = incident_story(incident_of(sent).id, ["delivery"])
+    assert [each.kind for each in only] == ["delivery"]
 
 
 def test_a_service_that_it_turns_out_to_concern_is_read_from_the_beginning() -> None:

@@ -110,7 +110,7 @@ def test_a_silent_service_is_blamed_where_its_caller_opened_the_breaker_named_af
     assert (first["service"], second["service"]) == ("microsoft-graph", "planner")
     [found] = first["evidence"]
     assert found["kind"] == "callers_breaker"
-    assert 'microsoft_graph opened ("failure_threshold") in planner at' in found["text"]
+    assert "microsoft_graph opened (too many failures in a row) in planner at" in found["text"]
     assert found["link"] == "/breakers?service=planner"
     assert "breaker" not in kinds(second)
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from breakers.domain.aggregate import TROUBLE, band, counted, rank, worst
 from breakers.domain.policy import TUNABLE
-from breakers.domain.rules import closing_rule, opening_rules, reason_words
+from breakers.domain.rules import closing_rule, opening_rules
 from breakers.runtime import BreakerPolicy, CircuitState
 from breakers.runtime.policy_fields import to_fields
+from resilience_site.core.breaker_reasons import reason_words
 
 
 @pytest.mark.parametrize(
