@@ -10,8 +10,15 @@ from typing import Any
 from uuid import UUID
 
 from ninja import Field, Schema
+from pydantic import ConfigDict
 
 from resilience_site.core.pagination import PageQuery, RangeQuery
+
+
+class Written(Schema):
+    """A body of a write: a field that there is not is a slip of the pen, and refused."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class BreakerQuery(PageQuery):
@@ -118,7 +125,7 @@ class BreakerOut(Schema):
     applied: AppliedOut
 
 
-class OverrideIn(Schema):
+class OverrideIn(Written):
     """`state`: forced_open, forced_closed, disabled, metrics_only or auto; the last needs neither
     `reason` nor `expires_in` (seconds, 1 to 86400)."""
 
@@ -128,27 +135,27 @@ class OverrideIn(Schema):
     instance: Any = None
 
 
-class ResetIn(Schema):
+class ResetIn(Written):
     """`reason` is needed; without `instance` in every instance."""
 
     reason: Any = None
     instance: Any = None
 
 
-class DomainResetIn(Schema):
+class DomainResetIn(Written):
     """`reason` is needed."""
 
     reason: Any = None
 
 
-class PolicyIn(Schema):
+class PolicyIn(Written):
     """All settings that the site gives; {} gives none."""
 
     policy: Any = None
     reason: Any = None
 
 
-class RollbackIn(Schema):
+class RollbackIn(Written):
     """`number` of the change to go back to; 0: none of the site's settings."""
 
     number: Any = None
@@ -271,7 +278,7 @@ class BulkheadOut(Schema):
     breaches: int
 
 
-class ToggleIn(Schema):
+class ToggleIn(Written):
     """`value` is any JSON; without `expires_in` (seconds) it stays until it is set again."""
 
     value: Any = None
@@ -285,7 +292,7 @@ class ToggleIn(Schema):
     description: Any = None
 
 
-class RevertIn(Schema):
+class RevertIn(Written):
     reason: Any = None
 
 
@@ -309,7 +316,7 @@ class ToggleOut(Schema):
     live: int = Field(description="Live instances that it concerns")
 
 
-class DegradedIn(Schema):
+class DegradedIn(Written):
     """`level`: normal, reduced, essential or offline."""
 
     level: Any = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final
@@ -113,9 +113,13 @@ def _field(location: Sequence[str | int]) -> str:
     return ".".join(map(str, parts))
 
 
+def _wrong(error: Mapping[str, Any]) -> str:
+    return "There is no such field." if error["type"] == "extra_forbidden" else str(error["msg"])
+
+
 @api.exception_handler(ValidationError)
 def on_invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
-    errors = [problems.FieldError(_field(each["loc"]), each["msg"]) for each in error.errors]
+    errors = [problems.FieldError(_field(each["loc"]), _wrong(each)) for each in error.errors]
     detail = "; ".join(f"{each.field}: {each.message}" for each in errors)
     return on_problem(request, problems.Invalid(detail, errors))
 

@@ -158,6 +158,35 @@ def test_an_unknown_place_is_answered_with_what_there_is(
     assert (answer.status_code, answer.json()["allowed"]) == (404, allowed)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", PATH, FORCED),
+        ("POST", "breakers/planner/graph/reset", {"reason": "It is well"}),
+        ("PUT", "breakers/planner/graph/policy", {"policy": {}, "reason": "As it was"}),
+        ("POST", "breakers/planner/graph/policy/rollback", {"number": 0, "reason": "As it was"}),
+        ("POST", "domains/graph-eu/override", FORCED),
+        ("POST", "domains/graph-eu/reset", {"reason": "It is well"}),
+        ("PUT", "toggles/new-search", {"value": True, "reason": "Roll out"}),
+        ("POST", "toggles/new-search/revert", {"reason": "Roll back"}),
+        ("PUT", "degraded/planner", {"level": "reduced", "reason": "Graph is slow"}),
+    ],
+)
+def test_a_misspelt_field_changes_nothing(
+    operator: Api, domain: None, method: str, path: str, body: dict[str, Any]
+) -> None:
+    """Where an end is misspelt, what was meant to end would last for ever."""
+    answer = operator(method, path, {**body, "expire_in": 60})
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [
+        {"field": "body.expire_in", "message": "There is no such field."}
+    ]
+    assert not Override.objects.exists()
+    assert not Toggle.objects.exists()
+    assert not Notice.objects.exists()
+    assert not Command.objects.exists()
+
+
 def test_a_viewer_is_refused_and_that_is_audited(viewer: Api, breaker: Make) -> None:
     breaker()
     assert viewer("POST", PATH, FORCED).status_code == 403
