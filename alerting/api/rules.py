@@ -55,7 +55,7 @@ def rules(request: ApiRequest, query: Query[RuleQuery]) -> Page:
 
 @router.post("/alerts/rules", auth=ApiAuth(Scope.OPERATE), response={201: RuleOut})
 def rule_post(request: ApiRequest, response: HttpResponse, body: RuleIn) -> Status[AlertRule]:
-    """Make a rule; what holds already is alerted within seconds. Try it first: see trial."""
+    """Make a rule; what holds already fires as of now. Try it first: see trial."""
     given = _given(sent(request, body))
     with of_body():
         rule = rule_create(fields=given, actor=request.auth, now=datetime.now(UTC))
@@ -78,7 +78,7 @@ def rule(request: ApiRequest, response: HttpResponse, name: str) -> AlertRule:
 
 @router.put(_ONE, auth=ApiAuth(Scope.OPERATE), response=RuleOut)
 def rule_put(request: ApiRequest, response: HttpResponse, name: str, body: RuleIn) -> AlertRule:
-    """Change the fields that are sent; the rule is evaluated anew within seconds."""
+    """Change the fields that are sent; unless they are words alone, the rule is evaluated anew."""
     with of_body():
         rule_update(
             name=_known(name).name,

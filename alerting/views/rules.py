@@ -159,7 +159,7 @@ def rule_edit(request: HttpRequest, name: str) -> HttpResponse:
         ),
     )
     if done:
-        messages.info(request, f"Rule {name} is changed, and evaluated anew.")
+        messages.info(request, f"Rule {name} is changed.")
         return redirect("alert-rule", name)
     return form_answer(request, _form(given, found, _shown_version(found, problem)), problem)
 

@@ -67,11 +67,17 @@ class Seen:
 class JournalMachine(ABC):
     """A rule over entries: fed with them in the order of their ids, and told of time between."""
 
-    def __init__(self, condition: OfJournal, hold_for: timedelta, keep_firing: timedelta) -> None:
+    def __init__(
+        self,
+        condition: OfJournal,
+        hold_for: timedelta,
+        keep_firing: timedelta,
+        in_force: datetime | None = None,
+    ) -> None:
         self.labels = condition.labels
         self.kinds, self.where = condition.kinds, condition.where
         self.ending = condition.resolved_by
-        self.lifecycle = Lifecycle(hold_for, keep_firing)
+        self.lifecycle = Lifecycle(hold_for, keep_firing, in_force)
         self.seen: dict[str, Seen] = {}
         self.clock: datetime | None = None
         self._due: list[tuple[datetime, str]] = []
@@ -110,10 +116,12 @@ class JournalMachine(ABC):
             "clock": self.clock and self.clock.isoformat(),
             "seen": {key: each.to_json() for key, each in self.seen.items()},
             "alerts": self.lifecycle.to_json(),
+            "in_force": self.lifecycle.in_force and self.lifecycle.in_force.isoformat(),
         }
 
     def restore(self, data: Mapping[str, Any]) -> None:
         self.clock = moment_read(data.get("clock"))
+        self.lifecycle.in_force = moment_read(data.get("in_force"))
         self.lifecycle.restore(data.get("alerts", {}))
         for key, each in data.get("seen", {}).items():
             self.seen[key] = Seen.from_json(each)
@@ -168,9 +176,13 @@ class EventMachine(JournalMachine):
     """Holds once enough entries have matched, until they end or stay out."""
 
     def __init__(
-        self, condition: EventCondition, hold_for: timedelta, keep_firing: timedelta
+        self,
+        condition: EventCondition,
+        hold_for: timedelta,
+        keep_firing: timedelta,
+        in_force: datetime | None = None,
     ) -> None:
-        super().__init__(condition, hold_for, keep_firing)
+        super().__init__(condition, hold_for, keep_firing, in_force)
         self.needed = condition.count
         self.within = timedelta(seconds=condition.within_seconds)
         self.members = condition.members
@@ -242,9 +254,13 @@ class SilentMachine(JournalMachine):
     """Holds while entries that used to come stay out."""
 
     def __init__(
-        self, condition: SilentCondition, hold_for: timedelta, keep_firing: timedelta
+        self,
+        condition: SilentCondition,
+        hold_for: timedelta,
+        keep_firing: timedelta,
+        in_force: datetime | None = None,
     ) -> None:
-        super().__init__(condition, hold_for, keep_firing)
+        super().__init__(condition, hold_for, keep_firing, in_force)
         self.silent = timedelta(seconds=condition.silent_seconds)
         self.forget = timedelta(seconds=condition.forget_seconds)
 
@@ -289,9 +305,12 @@ class SilentMachine(JournalMachine):
 
 
 def journal_machine(
-    condition: OfJournal, hold_for: timedelta, keep_firing: timedelta
+    condition: OfJournal,
+    hold_for: timedelta,
+    keep_firing: timedelta,
+    in_force: datetime | None = None,
 ) -> JournalMachine:
     """The machine of a condition over the journal."""
     if isinstance(condition, SilentCondition):
-        return SilentMachine(condition, hold_for, keep_firing)
-    return EventMachine(condition, hold_for, keep_firing)
+        return SilentMachine(condition, hold_for, keep_firing, in_force)
+    return EventMachine(condition, hold_for, keep_firing, in_force)

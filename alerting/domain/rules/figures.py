@@ -23,8 +23,10 @@ class Reading:
 class FigureMachine:
     """Fed with the readings that hold at each minute's end, in order and none left out."""
 
-    def __init__(self, hold_for: timedelta, keep_firing: timedelta) -> None:
-        self.lifecycle = Lifecycle(hold_for, keep_firing)
+    def __init__(
+        self, hold_for: timedelta, keep_firing: timedelta, in_force: datetime | None = None
+    ) -> None:
+        self.lifecycle = Lifecycle(hold_for, keep_firing, in_force)
         self.clock: datetime | None = None
 
     def minute(self, at: datetime, readings: Sequence[Reading]) -> None:
@@ -51,8 +53,10 @@ class FigureMachine:
         return {
             "clock": self.clock and self.clock.isoformat(),
             "alerts": self.lifecycle.to_json(),
+            "in_force": self.lifecycle.in_force and self.lifecycle.in_force.isoformat(),
         }
 
     def restore(self, data: Mapping[str, Any]) -> None:
         self.clock = moment_read(data.get("clock"))
+        self.lifecycle.in_force = moment_read(data.get("in_force"))
         self.lifecycle.restore(data.get("alerts", {}))

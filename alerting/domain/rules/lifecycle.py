@@ -66,11 +66,18 @@ class Track:
 
 
 class Lifecycle:
-    """The alerts of one rule by the fingerprint of their labels."""
+    """The alerts of one rule by the fingerprint of their labels.
 
-    def __init__(self, hold_for: timedelta, keep_firing: timedelta) -> None:
+    Nothing fires before `in_force`, from when on the rule is as it is: what holds since earlier and
+    still does fires at that moment.
+    """
+
+    def __init__(
+        self, hold_for: timedelta, keep_firing: timedelta, in_force: datetime | None = None
+    ) -> None:
         self.hold_for = hold_for
         self.keep_firing = keep_firing
+        self.in_force = in_force
         self.tracks: dict[str, Track] = {}
         self.emitted: list[Emission] = []
         # Label sets that there was no room for, since the machine was made.
@@ -86,9 +93,10 @@ class Lifecycle:
                 self.left_out += 1
                 return
             track = self.tracks[key] = Track(dict(labels), service, at, dict(facts))
-            if self.hold_for:
+            fires_at = self._fires_at(track)
+            if fires_at > at:
                 self._emit("begin", at, track, facts)
-                self._wait(at + self.hold_for, key)
+                self._wait(fires_at, key)
             else:
                 self._fire(at, track)
             return
@@ -146,8 +154,12 @@ class Lifecycle:
         if track is None:
             return None
         if track.fired_at is None:
-            return track.since + self.hold_for
+            return self._fires_at(track)
         return None if track.gone_at is None else track.gone_at + self.keep_firing
+
+    def _fires_at(self, track: Track) -> datetime:
+        after = track.since + self.hold_for
+        return after if self.in_force is None else max(after, self.in_force)
 
     def _fire(self, at: datetime, track: Track) -> None:
         track.fired_at = at

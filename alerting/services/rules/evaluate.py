@@ -107,8 +107,8 @@ def _is_of(progress: RuleProgress, rule: AlertRule, now: datetime) -> bool:
 
 
 def _begin(rule: AlertRule, now: datetime, done: Evaluated) -> None:
-    """From history to what holds now: alerts that ended before are not told of any more, and those
-    of the rule's former form that do not hold by its new one end."""
+    """From history to what holds now: alerts that ended before are not told of, those that hold fire
+    when the rule was saved, and those of its former form that do not hold by its new one end."""
     condition = condition_read(rule.condition)
     with transaction.atomic():
         # Whoever switches it off or deletes it meanwhile would find its alerts begun afterwards.
@@ -119,7 +119,8 @@ def _begin(rule: AlertRule, now: datetime, done: Evaluated) -> None:
         progress = _held(rule)
         if progress is None or _is_of(progress, rule, now):
             return
-        machine = machine_of(rule)
+        # A clock that was ahead when it was saved would put off what holds.
+        machine = machine_of(rule, min(rule.changed_at, now))
         newest, until = journal.latest_cursor(), settled(rule, now)
         since = until - warm_up(rule, condition)
         over_journal = isinstance(machine, JournalMachine)

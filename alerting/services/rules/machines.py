@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from alerting.domain.alerts import AlertChange
 from alerting.domain.rules.conditions import (
@@ -35,14 +35,15 @@ def of_journal(condition: Condition) -> bool:
     return isinstance(condition, EventCondition | SilentCondition)
 
 
-def machine_of(rule: AlertRule) -> Machine:
-    """A machine that knows nothing yet; raises `Wrong` for a condition that cannot be read."""
+def machine_of(rule: AlertRule, in_force: datetime | None = None) -> Machine:
+    """A machine that knows nothing yet, of which no alert fires before `in_force`; raises `Wrong`
+    for a condition that cannot be read."""
     condition = condition_read(rule.condition)
     hold_for = timedelta(seconds=rule.for_seconds)
     keep_firing = timedelta(seconds=rule.keep_firing_seconds)
     if isinstance(condition, EventCondition | SilentCondition):
-        return journal_machine(condition, hold_for, keep_firing)
-    return FigureMachine(hold_for, keep_firing)
+        return journal_machine(condition, hold_for, keep_firing, in_force)
+    return FigureMachine(hold_for, keep_firing, in_force)
 
 
 def changes_of(rule: AlertRule, emissions: Iterable[Emission]) -> Told:

@@ -14,16 +14,13 @@ from django.db import transaction
 
 from alerting.choices import Origin
 from alerting.domain.runbooks import runbook_path
-from alerting.models import AlertRule, RuleProgress
+from alerting.models import AlertRule
 from alerting.selectors.runbooks import runbook_exists
 from alerting.services.rules.form import RuleForm, form_check, form_read
+from alerting.services.rules.progress import goes_on, progress_go_on
 
 FILE: Final = Path(__file__).parents[2] / "rules.yaml"
 _ACTOR: Final = "this site"
-# What decides when an alert begins and ends, and which one it is.
-_EVALUATED: Final = (
-    "condition", "for_seconds", "keep_firing_seconds", "labels", "severity", "enabled",
-)  # fmt: skip
 
 
 @lru_cache(maxsize=1)
@@ -59,28 +56,16 @@ def rules_ship(*, now: datetime) -> list[str]:
             and not rule.changed_by_person
             and rule.shipped_digest != digest
         ):
-            goes_on = all(getattr(rule, name) == form.fields()[name] for name in _EVALUATED)
+            same_moments = goes_on(vars(rule), form.fields())
             for field, value in form.fields().items():
                 setattr(rule, field, value)
             rule.shipped_digest, rule.version = digest, rule.version + 1
-            if goes_on:
-                _go_on(rule)
+            if same_moments:
+                progress_go_on(rule)
             rule.changed_at, rule.changed_by = now, _ACTOR
             rule.save()
             changes.append(f"brought alert rule {name} up to date")
     return changes
-
-
-def _go_on(rule: AlertRule) -> None:
-    """Let what is open stay open: the rule tells of the same moments, in other words.
-
-    Where an evaluator is just at it, waiting could be for each other; it begins anew then.
-    """
-    rows = RuleProgress.objects.select_for_update(skip_locked=True)
-    progress = rows.filter(rule=rule, rule_version=rule.version - 1).first()
-    if progress is not None:
-        progress.rule_version = rule.version
-        progress.save(update_fields=["rule_version"])
 
 
 def _runbook(name: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from alerting.services.alerts import alerts_apply
 from alerting.services.locks import names_lock
 from alerting.services.rules.faults import RULE_FAULTY, fault_end
 from alerting.services.rules.form import RuleForm, form_check, form_read
+from alerting.services.rules.progress import goes_on, progress_go_on
 from resilience_site.core import journal
 from resilience_site.core.audit import Actor, audit_record, refusals_audited
 from resilience_site.core.choices import Topic
@@ -69,8 +70,10 @@ def rule_update(
     actor: Actor,
     now: datetime,
 ) -> AlertRule:
-    """Change the given fields of a rule; it is evaluated anew, and alerts that do not hold by its
-    new form end. Raises `NotFound`, `Conflict` and `Invalid`.
+    """Change the given fields of a rule. Where its words alone change, its alerts go on; else it is
+    evaluated anew, and those that do not hold by its new form end.
+
+    Raises `NotFound`, `Conflict` and `Invalid`.
     """
     with (
         refusals_audited(actor=actor, action="rule.update", object_type=_OBJECT, object_id=name),
@@ -89,6 +92,8 @@ def rule_update(
         rule.changed_by_person = True
         rule.changed_at, rule.changed_by = now, actor.name
         rule.save()
+        if goes_on(before, rule_shown(rule)):
+            progress_go_on(rule)
         _record("update", rule, actor, before)
         if rule.fault:
             # The new form has been tried on examples; what still fails will be said again.

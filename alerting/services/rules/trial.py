@@ -15,6 +15,7 @@ from alerting.models import Alert, AlertRule
 from alerting.selectors.rule_trial_notes import trial_notes
 from alerting.services.rules.form import RuleForm
 from alerting.services.rules.machines import Told, alert_labels, annotations_of, machine_of
+from alerting.services.rules.progress import in_force_since
 from alerting.services.rules.replay import replay, settled, warm_up
 from resilience_site.core.problems import Invalid
 
@@ -85,7 +86,10 @@ def rule_trial(rule: AlertRule, *, since: datetime, until: datetime, now: dateti
     until = min(until, settled(rule, now))
     if until <= since:
         raise Invalid.field("since", "Nothing of this range is over for long enough to be tried.")
-    machine, condition = machine_of(rule), condition_read(rule.condition)
+    condition, in_force = condition_read(rule.condition), in_force_since(rule)
+    # Of a range before that it says what the rule would have made, had it been there.
+    live = in_force is not None and since >= in_force
+    machine = machine_of(rule, in_force if live else None)
     begin = since - warm_up(rule, condition)
     trial = Trial(since, until, notes=trial_notes(rule, condition, since, now))
     found = _fired(rule, replay(rule, machine, begin, until), trial)
@@ -94,7 +98,7 @@ def rule_trial(rule: AlertRule, *, since: datetime, until: datetime, now: dateti
         ((each.ended_at or until) - each.fired_at).total_seconds() for each in found
     )
     trial.alerts = sorted(found, key=lambda each: each.fired_at, reverse=True)[:MOST_SHOWN]
-    _join_live(rule, trial.alerts)
+    _join_live(rule, trial.alerts, in_force)
     return trial
 
 
@@ -121,14 +125,25 @@ def _fired(rule: AlertRule, emissions: Iterable[Emission], trial: Trial) -> list
     return found
 
 
-def _join_live(rule: AlertRule, alerts: Sequence[TriedAlert]) -> None:
-    """Which of them are alerts of the site: of the same labels, fired at the same moment."""
+def _join_live(rule: AlertRule, alerts: Sequence[TriedAlert], in_force: datetime | None) -> None:
+    """Which of them are alerts of the site: of the same labels, fired at the same moment, or, where
+    they would have fired before the rule was as it is, at that one."""
     if not alerts:
         return
-    keys = {labels_fingerprint(each.labels): each for each in alerts}
+    wanted = {
+        (labels_fingerprint(each.labels), _fired_live(each, in_force)): each for each in alerts
+    }
     rows = Alert.objects.filter(
-        rule_name=rule.name, fingerprint__in=keys, fired_at__in=[each.fired_at for each in alerts]
+        rule_name=rule.name,
+        fingerprint__in={fingerprint for fingerprint, _ in wanted},
+        fired_at__in={fired_at for _, fired_at in wanted},
     )
-    live = {(row.fingerprint, row.fired_at): row.pk for row in rows}
-    for each in alerts:
-        each.alert_id = live.get((labels_fingerprint(each.labels), each.fired_at))
+    for row in rows:
+        fired_at = row.fired_at
+        if fired_at is not None and (each := wanted.get((row.fingerprint, fired_at))):
+            each.alert_id = row.pk
+
+
+def _fired_live(alert: TriedAlert, in_force: datetime | None) -> datetime:
+    over = alert.ended_at is not None and in_force is not None and alert.ended_at <= in_force
+    return alert.fired_at if in_force is None or over else max(alert.fired_at, in_force)

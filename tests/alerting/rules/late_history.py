@@ -132,11 +132,12 @@ def room() -> None:
 
 def rule(name: str, condition: dict[str, Any], **fields: Any) -> None:
     summary = " ".join("{{ facts." + name + " }}" for name in FACTS[condition["type"]])
-    given: dict[str, Any] = {"for_seconds": 0, "keep_firing_seconds": 0} | fields
+    given: dict[str, Any] = {
+        "for_seconds": 0, "keep_firing_seconds": 0, "created_at": at(-9), "changed_at": at(-9),
+    } | fields  # fmt: skip
     AlertRule.objects.create(
-        name=name, title=name, severity="ticket", condition=condition, summary=summary,
-        created_at=at(-9), changed_at=at(-9), **given,
-    )  # fmt: skip
+        name=name, title=name, severity="ticket", condition=condition, summary=summary, **given
+    )
 
 
 def fired_live(name: str, since: float, until: float) -> list[Fired]:

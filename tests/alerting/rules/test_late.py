@@ -33,6 +33,8 @@ from tests.health.availability.fleet import make_check
 
 pytestmark = pytest.mark.django_db
 MINUTES = 40
+# In seconds, amid a minute.
+SAVED = 15 * 60 + 20
 # The same ones each time; a history cannot be made simpler by changing its seed.
 SOME = settings(max_examples=1, deadline=None, derandomize=True, phases=[Phase.generate])
 FIGURES: dict[str, dict[str, Any]] = {
@@ -104,11 +106,26 @@ def test_figures_count_as_they_were_known(seed: int) -> None:
         for name, condition in FIGURES.items():
             rule(name, {"type": "figure", **condition})
         world = World(MINUTES, random.Random(seed))
+        # The same ones, as somebody makes them amid the history.
+        for number, (name, condition) in enumerate(FIGURES.items()):
+            world.later(
+                SAVED + number, rule, f"{name}_later", {"type": "figure", **condition},
+                created_at=at(SAVED + number), changed_at=at(SAVED + number),
+            )  # fmt: skip
         figures_of(world)
         chains_of(world)
         world.run()
         fired = same(FIGURES, 120, MINUTES * 60, MINUTES * 60 + 7200)
         assert all(fired.values()), fired
+        began = {}
+        for number, name in enumerate(FIGURES):
+            later = f"{name}_later"
+            same([later], SAVED + number, MINUTES * 60, MINUTES * 60 + 7200)
+            fired_at = Alert.objects.filter(rule_name=later, fired_at__isnull=False)
+            began[name] = fired_at.values_list("fired_at", flat=True).order_by("fired_at").first()
+            assert began[name] >= at(SAVED + number), name
+        # Some held already, and fired at the moment they were saved at.
+        assert any(began[name] == at(SAVED + n) for n, name in enumerate(FIGURES)), began
         transaction.set_rollback(True)
 
 

@@ -44,8 +44,11 @@ def condition(**fields: Any) -> OfJournal:
     return found
 
 
-def machine(hold: float = 0, keep: float = 0, **fields: Any) -> JournalMachine:
-    return journal_machine(condition(**fields), seconds(hold), seconds(keep))
+def machine(
+    hold: float = 0, keep: float = 0, in_force: float | None = None, **fields: Any
+) -> JournalMachine:
+    since = None if in_force is None else START + seconds(in_force)
+    return journal_machine(condition(**fields), seconds(hold), seconds(keep), since)
 
 
 def entry(at: float, state: str = "open", key: str = "a", instance: str = "i-1") -> Entry:
@@ -135,6 +138,33 @@ def test_silence_holds_until_something_is_heard_and_is_forgotten_in_the_end() ->
     ]  # fmt: skip
 
 
+def test_what_holds_since_before_the_rule_was_as_it_is_fires_then() -> None:
+    rule = machine(in_force=50)
+    over = [entry(0, key="over"), entry(40, "closed", key="over")]
+    entries = [*over, entry(45), entry(70, "closed"), entry(80), entry(90, "closed")]
+    assert told(rule, entries, 100) == [
+        ("begin", 0), ("resolve", 40),
+        ("begin", 45), ("fire", 50), ("resolve", 70), ("fire", 80), ("resolve", 90),
+    ]  # fmt: skip
+    held = machine(hold=60, in_force=50)
+    assert told(held, [entry(0), entry(40, key="b")], 120) == [
+        ("begin", 0), ("begin", 40), ("fire", 60), ("fire", 100),
+    ]  # fmt: skip
+
+
+def test_a_figure_that_held_before_the_rule_was_as_it_is_fires_then_with_what_it_is_by_then() -> (
+    None
+):
+    rule = FigureMachine(seconds(0), seconds(0), START + seconds(90))
+    for minute in range(4):
+        reading = Reading({"service": "a"}, "a", {"value": minute})
+        rule.minute(START + seconds(60 * minute), [reading])
+    begun, fired = (each for each in rule.taken() if each.happening != "refresh")
+    assert (begun.happening, begun.at) == ("begin", START)
+    assert (fired.happening, fired.at) == ("fire", START + seconds(90))
+    assert (fired.since, fired.facts) == (START, {"value": 1})
+
+
 def test_a_figure_fires_after_it_has_held_for_all_minutes_asked_for() -> None:
     rule = FigureMachine(seconds(120), seconds(60))
     held = [1, 1, 0, 1, 1, 1, 1, 0, 1, 0, 0, 0]
@@ -165,6 +195,7 @@ RULES = st.fixed_dictionaries(
         "within_seconds": st.sampled_from([10, 60]),
         "members": st.sampled_from([None, "payload.instance"]),
         "resolve_after_seconds": st.sampled_from([None, 10, 50]),
+        "in_force": st.sampled_from([None, 25, 100]),
     }
 )
 
@@ -188,7 +219,8 @@ def test_any_number_of_turns_and_restarts_gives_the_same_alerts(
     left = list(entries)
     for pause in [*pauses, at + 300]:
         now = min(now + seconds(pause), end)
-        part = machine(**rule)
+        # What is kept says since when the rule is in force.
+        part = machine(**{**rule, "in_force": None})
         part.restore(state_kept)
         while left and left[0].at < now:
             part.observe(left.pop(0))
@@ -215,7 +247,8 @@ def test_an_alert_begins_fires_and_ends_in_this_order_and_once(
         assert each.happening in (("begin", "fire") if over else ("fire", "refresh", "resolve"))
         assert before is None or each.at >= before.at
         if each.happening == "fire":
-            assert each.at - each.since == seconds(rule["hold"])
+            after = each.since + seconds(rule["hold"])
+            assert each.at == max(after, START + seconds(rule["in_force"] or 0))
         last[each.labels["breaker"]] = each
 
 
@@ -234,3 +267,36 @@ def test_a_form_that_cannot_be_read_says_where(fields: dict[str, Any], where: st
     with pytest.raises(Wrong) as refused:
         condition(**fields)
     assert where in [field for field, _ in refused.value.errors]
+
+
+@given(rule=RULES, steps=ENTRIES)
+def test_a_rule_in_force_since_a_moment_tells_what_outlasts_it_and_nothing_before(
+    rule: dict[str, Any], steps: list[tuple[int, str, str, str]]
+) -> None:
+    rule |= {"keep": 0, "in_force": rule["in_force"] or 60}
+    at, entries = 0, []
+    for gap, state, key, instance in steps:
+        at += gap
+        entries.append(entry(at, state, key, instance))
+    began = START + seconds(rule["in_force"])
+
+    def fired(machine: JournalMachine) -> list[tuple[str, datetime, datetime | None]]:
+        for each in entries:
+            machine.observe(each)
+        machine.advance(START + seconds(at + 500))
+        found: list[tuple[str, datetime, datetime | None]] = []
+        for each in machine.taken():
+            key = each.labels["breaker"]
+            if each.happening == "fire":
+                found.append((key, each.at, None))
+            elif each.happening == "resolve":
+                open_one = [(k, since, end) for k, since, end in found if k == key and end is None]
+                for one in open_one:
+                    found[found.index(one)] = (key, one[1], each.at)
+        return found
+
+    always = fired(machine(**{**rule, "in_force": None}))
+    expected = [
+        (key, max(since, began), end) for key, since, end in always if end is None or end > began
+    ]
+    assert sorted(fired(machine(**rule)), key=str) == sorted(expected, key=str)

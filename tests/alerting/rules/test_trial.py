@@ -11,8 +11,10 @@ from django.db import connection
 
 from alerting.models import AlertRule
 from alerting.services.rules.shipped import rules_ship
+from alerting.services.rules.store import rule_update
 from alerting.services.rules.trial import rule_trial
 from health.models import Outage
+from resilience_site.core.audit import Actor
 from resilience_site.core.problems import Invalid
 from tests.alerting.rules.history import (
     alerts_live,
@@ -28,6 +30,7 @@ from tests.analytics.slos.scenes import slo
 from tests.health.availability.fleet import make_check
 
 pytestmark = pytest.mark.django_db
+ANN = Actor.system("ann")
 
 
 @pytest.fixture(autouse=True)
@@ -37,11 +40,11 @@ def shipped() -> Iterator[None]:
     assert not AlertRule.objects.exclude(fault="").exists()
 
 
-def storm(seed: int, minutes: int) -> None:
+def storm(seed: int, minutes: int, after: float = 0.0) -> None:
     """Breakers that open and close at random, with turns of the evaluation between."""
     chance = random.Random(seed)
-    seconds = 0.0
-    while seconds < minutes * 60:
+    seconds = after
+    while seconds < after + minutes * 60:
         seconds += chance.expovariate(1 / 25)
         breaker(
             seconds, chance.choice(["open", "half_open", "closed", "closed"]),
@@ -49,7 +52,7 @@ def storm(seed: int, minutes: int) -> None:
         )  # fmt: skip
         if chance.random() < 0.4:
             live([seconds + chance.uniform(0, 0.5)])
-    live([minutes * 60 + 60])
+    live([after + minutes * 60 + 60])
 
 
 @pytest.mark.parametrize("hold", [0, 45])
@@ -100,10 +103,61 @@ def test_a_rule_that_is_switched_on_tells_what_holds_and_not_what_is_over() -> N
     breaker(0, "open", "redis")
     breaker(5, "closed", "redis")
     breaker(10, "open", "graph")
-    live([600])
+    AlertRule.objects.filter(name="breaker_open").update(enabled=False)
+    live([590])
+    rule_update(name="breaker_open", fields={"enabled": True}, actor=ANN, now=at(590.5))
+    live([592])
+    # Whether it holds is known for good once what was being written then has come.
+    assert alerts_live("breaker_open", 600) == []
+    live([605])
     (made,) = alerts_live("breaker_open", 600)
     assert dict(made[0])["breaker"] == "graph"
-    assert made[1] == at(10)
+    assert made[1:] == (at(10), at(590.5), None)
+    assert alerts_tried("breaker_open", 590.5, 700, 710) == [made]
+    # Before, it says what would have fired, and which alert came of it.
+    rule = AlertRule.objects.get(name="breaker_open")
+    trial = rule_trial(rule, since=at(-60), until=at(700), now=at(710))
+    assert {(each.labels["breaker"], each.fired_at) for each in trial.alerts} == {
+        ("redis", at(0)), ("graph", at(10)),
+    }  # fmt: skip
+    assert [each.labels["breaker"] for each in trial.alerts if each.alert_id] == ["graph"]
+    assert "nothing that fired before fired by it, and what held then fired then" in trial.notes[0]
+
+
+@pytest.mark.parametrize("keep", [0, 8])
+def test_a_rule_that_changes_amid_its_history_writes_none_of_it(keep: int) -> None:
+    only("breaker_open")
+    AlertRule.objects.filter(name="breaker_open").update(enabled=False)
+    for number in range(3):
+        breaker(60 + number, "open", "redis", f"i-{number}")
+    storm(11, 12)
+    changed = 725.25
+    rule_update(
+        name="breaker_open", fields={"enabled": True, "keep_firing_seconds": keep},
+        actor=ANN, now=at(changed),
+    )  # fmt: skip
+    storm(13, 25, after=changed)
+    made = alerts_live("breaker_open", 2280)
+    assert len(made) > 2
+    assert min(each[2] for each in made) == at(changed)
+    assert alerts_tried("breaker_open", changed, 2280, 2290) == made
+
+
+def test_words_that_change_let_alerts_go_on() -> None:
+    only("breaker_open")
+    AlertRule.objects.filter(name="breaker_open").update(keep_firing_seconds=600)
+    live([0])
+    breaker(10, "open")
+    breaker(20, "closed")
+    live([40])
+    rule_update(name="breaker_open", fields={"title": "Other words"}, actor=ANN, now=at(50))
+    live([60, 80])
+    (made,) = alerts_live("breaker_open", 600)
+    assert made[2:] == (at(10), None)
+    live([700])
+    (made,) = alerts_live("breaker_open", 600)
+    assert made[2:] == (at(10), at(620))
+    assert alerts_tried("breaker_open", 5, 690, 800) == [made]
 
 
 def test_ranges_that_say_nothing_are_refused() -> None:
