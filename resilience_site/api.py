@@ -22,6 +22,7 @@ from ninja.openapi.schema import OpenAPISchema
 from ninja.parser import Parser
 from ninja.renderers import BaseRenderer
 
+from resilience_site.api_description import complete
 from resilience_site.core import problems
 from resilience_site.core.choices import Scope
 from resilience_site.core.numbers import within_64_bits
@@ -40,6 +41,10 @@ APPS: Final = (
     "alerting",
     "healing",
 )
+
+
+# Modules that describe the `paths` which are served beside the API and belong to it.
+BESIDE: Final = ("breakers.control.description",)
 
 
 class OrjsonParser(Parser):
@@ -78,7 +83,8 @@ class SiteApi(NinjaAPI):
     ) -> OpenAPISchema:
         prefix = self.get_root_path(path_params or {}) if path_prefix is None else path_prefix
         if prefix not in self._described:
-            self._described[prefix] = super().get_openapi_schema(path_prefix=prefix)
+            made = super().get_openapi_schema(path_prefix=prefix)
+            self._described[prefix] = complete(made, (import_module(name).paths for name in BESIDE))
         return self._described[prefix]
 
 

@@ -142,6 +142,18 @@ def test_the_schema_names_every_operation_and_the_docs_need_no_foreign_script(
         assert 'type="application/json"' in attributes or ("src=" in attributes and not inline)
 
 
+def test_the_schema_says_how_each_operation_fails(caller: Cast) -> None:
+    _, schema = ask(caller("viewer"), "GET", "openapi.json")
+    operations = [each for path in schema["paths"].values() for each in path.values()]
+    assert len(operations) > 100
+    for each in operations:
+        answer = each["responses"]["default"]["content"]["application/problem+json"]
+        assert answer["schema"] == {"$ref": "#/components/schemas/Problem"}
+    _, problem = ask(caller("key_admin"), "POST", "keys", {"name": "x", "scope": "none"})
+    told = schema["components"]["schemas"]["Problem"]
+    assert set(told["required"]) <= set(problem) <= set(told["properties"])
+
+
 def test_a_browser_that_opens_the_docs_is_sent_to_log_in(caller: Cast) -> None:
     response = caller("anonymous").call("GET", "/api/v1/docs", headers={"Accept": "text/html"})
     assert response.status_code == 302
