@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from analytics.domain.slos.words import left_words
 from healing.domain.budgets import Spent, half_unhealthy, healed_at_once
 from healing.domain.definition import Guards
 from healing.domain.guardrails import ORDER, Judgement, Verdict
@@ -288,8 +289,10 @@ def _error_budget(situation: Situation) -> Verdict:
     facts = {"left": left, "least": least, "objective": situation.objective}
     if left is None:
         return _said("error_budget", PASSED, "No error budget is known.", **facts)
-    # Rounded down: 9.96 % is not shown as 10.0 %.
-    told = f"{math.floor(left * 1000) / 10:.1f} % of the error budget is left"
+    told = f"The error budget is {left_words(1 - left)}"
+    if left > 0:
+        # Rounded down: 9.96 % is not shown as 10.0 %.
+        told = f"{math.floor(left * 1000) / 10:.1f} % of the error budget is left"
     if left >= least:
         return _said("error_budget", PASSED, f"{told}.", **facts)
     if situation.by_person:

@@ -226,3 +226,16 @@ def test_a_budget_counts_the_last_hour_and_the_last_day(ages: list[int]) -> None
     assert found.hour == sum(each < 3600 for each in ages)
     assert found.day == sum(each < 86_400 for each in ages)
     assert spent(began, NOW, since=NOW) == Spent()
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (0.0996, "9.9 % of the error budget is left: only with approval."),
+        (0.0, "The error budget is gone, all of it spent: only with approval."),
+        (-180.035, "The error budget is gone, spent 181 times: only with approval."),
+    ],
+)
+def test_a_budget_that_is_short_is_told_as_on_its_own_page(left: float, said: str) -> None:
+    found = judge(situation(budget_left=left))
+    assert [v.reason for v in found.verdicts if v.name == "error_budget"] == [said]
