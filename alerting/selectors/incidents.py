@@ -7,13 +7,31 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import (
+    Case,
+    Count,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
+from django.db.models.functions import Coalesce
 
 from alerting.choices import AlertState, IncidentState, Severity
 from alerting.models import Alert, Incident, IncidentEntry
 
 MOST_ALERTS: Final = 200
 MOST_ENTRIES: Final = 1_000
+# Where incidents stand that somebody must look at: pages first, the newest of each first. All of it
+# runs downwards, as a page of a list asks.
+BY_URGENCY: Final = ("-urgency", "-started_at", "-id")
+_URGENCY: Final = Case(
+    *(When(severity=each, then=Value(-n)) for n, each in enumerate(Severity.values)),
+    output_field=IntegerField(),
+)
 
 
 def incident_list(
@@ -44,18 +62,37 @@ def begun_or_open(rows: QuerySet[Incident], since: datetime) -> QuerySet[Inciden
 
 
 def with_counts(rows: QuerySet[Incident]) -> QuerySet[Incident]:
-    """The same with `alert_count` and `firing_count`."""
-    firing = Q(alerts__state=AlertState.FIRING)
+    """The same with `alert_count` and `firing_count`, counted of those alone that are read."""
+    alerts = Alert.objects.filter(incident=OuterRef("pk")).order_by().values("incident")
+    counts = {
+        "alert_count": alerts,
+        "firing_count": alerts.filter(state=AlertState.FIRING),
+    }
     return rows.annotate(
-        alert_count=Count("alerts", distinct=True),
-        firing_count=Count("alerts", filter=firing, distinct=True),
-        last_alert_at=Max("alerts__started_at"),
+        **{
+            name: Coalesce(Subquery(found.annotate(n=Count("pk")).values("n")), 0)
+            for name, found in counts.items()
+        }
     )
 
 
+def with_urgency(rows: QuerySet[Incident]) -> QuerySet[Incident]:
+    """The same with `urgency`, greater the more urgent: what `BY_URGENCY` orders by."""
+    return rows.annotate(urgency=_URGENCY)
+
+
 def active_incidents() -> QuerySet[Incident]:
-    """Those that are open or acknowledged, without counts."""
-    return Incident.objects.exclude(state=IncidentState.RESOLVED)
+    """Those that are open or acknowledged, without counts: those first of which anybody was told or
+    is to be (`heard`), the most urgent first. Of the others everything is held back."""
+    told = Q(told_at__isnull=False) | Q(state=AlertState.FIRING, suppressed_by=[])
+    # Asked of each incident by itself: `EXISTS` would read the alerts of all times at once.
+    first = Alert.objects.filter(told, incident=OuterRef("pk")).order_by().values(yes=Value(True))
+    rows = Incident.objects.filter(merged_into=None).exclude(state=IncidentState.RESOLVED)
+    return (
+        with_urgency(rows)
+        .annotate(heard=Coalesce(Subquery(first[:1]), False))
+        .order_by("-heard", *BY_URGENCY)
+    )
 
 
 def incident_find(incident_id: UUID) -> Incident | None:
@@ -69,18 +106,12 @@ def incident_find(incident_id: UUID) -> Incident | None:
 
 
 def incident_alerts(incident_id: UUID, limit: int = MOST_ALERTS) -> list[Alert]:
-    """The alerts of an incident: those that fire first, then by urgency, those that nobody is told
-    of last, in the order in which they began."""
-    order = {each: n for n, each in enumerate(Severity.values)}
-    rows = Alert.objects.filter(incident_id=incident_id).order_by("started_at", "id")[:limit]
-    return sorted(
-        rows,
-        key=lambda each: (
-            each.state == AlertState.RESOLVED,
-            order[each.severity],
-            bool(each.suppressed_by),
-        ),
-    )
+    """The first `limit` alerts of an incident: those that fire first, then by urgency, those that
+    nobody is told of last, in the order in which they began."""
+    over = Case(When(state=AlertState.RESOLVED, then=Value(1)), default=Value(0))
+    held = Case(When(suppressed_by=[], then=Value(0)), default=Value(1))
+    rows = Alert.objects.filter(incident_id=incident_id)
+    return list(rows.order_by(over, _URGENCY.desc(), held, "started_at", "id")[:limit])
 
 
 def incident_timeline(

@@ -39,7 +39,7 @@ MOST_OPEN: Final = 200
 MOST_OF_SERVICE: Final = 25
 _ANY: Final = "any"
 # What narrows, besides the state.
-_FILTERS: Final = ("service", "severity", "rule", "q", "suppressed", "group")
+_FILTERS: Final = ("service", "severity", "rule", "q", "suppressed", "group", "incident")
 # What is not worth matching in a silence that somebody makes from an alert.
 _NOT_MATCHED: Final = ("severity", "source", INCIDENT)
 
@@ -57,7 +57,7 @@ def alerts(request: HttpRequest) -> HttpResponse:
     context = {
         "live_cursor": cursor,
         "wanted": wanted,
-        "state": request.GET.get("state") or "open",
+        "state": wanted.state or _ANY,
         "states": [*STATES, _ANY],
         "severities": Severity.choices,
         "filtered": any(request.GET.get(name) for name in _FILTERS),
@@ -118,7 +118,9 @@ def _listed(request: HttpRequest, wanted: AlertFilter) -> dict[str, Any]:
 
 def _wanted(query: QueryDict) -> AlertFilter:
     """What the address asks for. Raises `Invalid`."""
-    state = query.get("state") or "open"
+    incident = query.get("incident", "")
+    # Of an incident all is asked, over or not.
+    state = query.get("state") or (_ANY if incident else "open")
     if state not in (*STATES, _ANY):
         raise Invalid(f"state is one of {', '.join((*STATES, _ANY))}.")
     group = query.get("group", "")
@@ -132,7 +134,15 @@ def _wanted(query: QueryDict) -> AlertFilter:
         q=_text(query, "q").strip(),
         suppressed={"yes": True, "no": False}.get(query.get("suppressed", "")),
         group=int(group) if group else None,
+        incident=_incident(incident),
     )
+
+
+def _incident(text: str) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        raise Invalid("incident is the id of an incident, as its address has it.") from None
 
 
 def _text(query: QueryDict, name: str) -> str:

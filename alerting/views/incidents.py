@@ -14,7 +14,7 @@ from alerting.choices import EntryKind, IncidentState
 from alerting.domain.incident_text import post_mortem_markdown, summary_markdown
 from alerting.selectors.incident_accounts import incident_account
 from alerting.selectors.incident_page import IncidentView, alerts_fire, incident_view
-from alerting.selectors.incidents import incident_list
+from alerting.selectors.incidents import BY_URGENCY, incident_list, with_urgency
 from resilience_site.config import config
 from resilience_site.core import journal
 from resilience_site.core.choices import Role
@@ -22,7 +22,7 @@ from resilience_site.core.formatting import duration, percent, plural
 from resilience_site.core.pagination import keyset_page
 from resilience_site.core.permissions import require_role
 from resilience_site.core.problems import Problem
-from resilience_site.core.querystrings import query_with
+from resilience_site.core.querystrings import PLACE_OF_OPEN, query_with
 from resilience_site.core.screens import bad_question, is_partial, may_operate, topic
 
 MOST_OPEN: Final = 100
@@ -66,12 +66,19 @@ LOOKS: Final[dict[str, tuple[str, str]]] = {
 @require_GET
 @require_role(Role.VIEWER)
 def incidents(request: HttpRequest) -> HttpResponse:
-    """Open incidents first, then those that are over."""
+    """Open incidents first, the most urgent of them first, then those that are over."""
     cursor = journal.latest_cursor()
     q, severity = request.GET.get("q", "").strip(), request.GET.get("severity", "")
     service = request.GET.get("service", "").strip()
     chosen = {"q": q, "severity": severity, "service": service}
     try:
+        active = keyset_page(
+            with_urgency(incident_list(state="active", **chosen)),
+            by=BY_URGENCY,
+            types=(int, datetime, UUID),
+            cursor=request.GET.get(PLACE_OF_OPEN),
+            limit=MOST_OPEN,
+        )
         past = keyset_page(
             incident_list(state=IncidentState.RESOLVED, **chosen),
             by=("-started_at", "-id"),
@@ -84,7 +91,8 @@ def incidents(request: HttpRequest) -> HttpResponse:
     context = {
         "live_cursor": cursor,
         "now": datetime.now(UTC),
-        "open": list(incident_list(state="active", **chosen)[:MOST_OPEN]),
+        "active": active,
+        "beyond": bool(active.next_cursor or request.GET.get(PLACE_OF_OPEN)),
         "past": past,
         "filtered": any(chosen.values()),
         **chosen,

@@ -8,7 +8,8 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 
 # Parameters that say where in a list one is: a new question starts at the beginning.
-PLACE: Final = ("cursor", "page")
+PLACE_OF_OPEN: Final = "open_after"
+PLACE: Final = ("cursor", "page", PLACE_OF_OPEN)
 
 
 def query_pairs(query: QueryDict) -> list[tuple[str, str]]:

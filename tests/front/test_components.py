@@ -152,6 +152,17 @@ def test_the_pager_says_when_there_is_no_more() -> None:
     html = written("{% pager 50 'next' 'errors' %}", "/errors?q=1")
     assert Hrefs(html).found["Next"] == "?q=1&cursor=next"
     assert "First" in written("{% pager 3 None 'errors' %}", "/errors?cursor=x")
+    html = written("{% pager 50 'next' 'errors' 'open_after' %}", "/errors?cursor=x&open_after=y")
+    assert Hrefs(html).found["Next"] == "?open_after=next"
+    assert Hrefs(html).found["First"] == "?"
+
+
+@pytest.mark.parametrize(
+    ("noun", "one"), [("incidents", "incident"), ("deliveries", "delivery"), ("runs", "run")]
+)
+def test_the_pager_says_one_of_one(noun: str, one: str) -> None:
+    assert f"1 {one} shown" in written(f"{{% pager 1 None '{noun}' %}}")
+    assert f"0 {noun} shown" in written(f"{{% pager 0 None '{noun}' %}}")
 
 
 def test_a_link_to_another_screen_keeps_the_time_and_nothing_else() -> None:

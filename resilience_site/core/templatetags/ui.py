@@ -274,15 +274,22 @@ def chips(context: Context, **labels: str) -> dict[str, Any]:
 
 
 @register.inclusion_tag("components/pager.html", takes_context=True)
-def pager(context: Context, shown: int, next_cursor: str | None, noun: str) -> dict[str, Any]:
-    """`50 errors shown`, and links to the first and the next page."""
+def pager(
+    context: Context, shown: int, next_cursor: str | None, noun: str, place: str = "cursor"
+) -> dict[str, Any]:
+    """`50 errors shown`, and links to the first and the next page; `noun` is of many, `place` the
+    parameter that says where in the list one is."""
     query = _query(context)
     return {
         "shown": shown,
-        "noun": noun,
-        "first": query_with(query) if query.get("cursor") else "",
-        "next": query_with(query, cursor=next_cursor) if next_cursor else "",
+        "noun": _singular(noun) if shown == 1 else noun,
+        "first": query_with(query) if query.get(place) else "",
+        "next": query_with(query, **{place: next_cursor}) if next_cursor else "",
     }
+
+
+def _singular(noun: str) -> str:
+    return f"{noun.removesuffix('ies')}y" if noun.endswith("ies") else noun.removesuffix("s")
 
 
 @register.inclusion_tag("components/range_picker.html", takes_context=True)

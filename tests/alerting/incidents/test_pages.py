@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from html import unescape
 
 import pytest
 from django.test import Client
 
-from alerting.models import Incident
+from alerting.models import Alert, Incident
 from alerting.services.incident_timeline import timelines_follow
+from alerting.views import incidents as views
 from health.models import PublicIncident, Service
 from resilience_site.config import config
 from resilience_site.core.choices import Role
 from resilience_site.core.models import AuditEntry
 from tests.alerting.incidents import scene
-from tests.alerting.incidents.scene import IMPACT, fire, follow, incident_of, opened, tell
+from tests.alerting.incidents.scene import IMPACT, fire, follow, incident_of, opened, over, tell
 from tests.pages.html import PARTIAL
 from tests.queries import pinned, queries_of
 
@@ -91,6 +94,51 @@ def test_the_list_has_open_ones_first(viewer: Client, incident: Incident) -> Non
     assert 'id="past-incidents"' in viewer.get("/incidents").content.decode()
     assert "No open incident is like that" in viewer.get("/incidents?service=none").content.decode()
     assert viewer.get("/incidents?cursor=forged").status_code == 400
+
+
+def test_the_list_has_pages_before_tickets_and_the_newest_first_over_its_pages(
+    viewer: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "MOST_OPEN", 2)
+    monkeypatch.setattr(views, "PAST", 2)
+    for minute, severity in enumerate(["page", "ticket", "page", "ticket", "page"]):
+        title = f"{severity} {minute}"
+        fire(title, f"s{minute}", severity=severity, minute=minute - 20, summary=title)
+    follow()
+    seen: list[str] = []
+    address = "/incidents"
+    while address:
+        html = viewer.get(address).content.decode()
+        seen += re.findall(r"data-row [^>]*>((?:page|ticket) \d)<", html)
+        follows = re.search(r'rel="next" href="([^"]*)"', html)
+        address = f"/incidents{unescape(follows[1])}" if follows else ""
+    assert seen == ["page 4", "page 2", "page 0", "ticket 3", "ticket 1"]
+    assert "1 open incident shown, the last of them" in html
+    Incident.objects.update(state="resolved", ended_at=scene.NOW)
+    html = viewer.get("/incidents").content.decode()
+    assert html.index("page 4") < html.index("ticket 3")
+    assert "page 2" not in html
+    assert viewer.get("/incidents?open_after=forged").status_code == 400
+
+
+def test_one_alert_and_one_incident_are_said_as_one(viewer: Client) -> None:
+    alert = fire()
+    follow()
+    page = viewer.get(f"/incidents/{incident_of(alert).id}").content.decode()
+    assert "1 alert fires" in page
+    assert "1 line, times in UTC" in page
+    over(alert, 1)
+    follow(1)
+    assert "1 incident shown, all there are" in viewer.get("/incidents").content.decode()
+
+
+def test_the_timeline_says_of_which_alerts_nobody_was_told(viewer: Client) -> None:
+    alert = fire(summary="planner burns")
+    follow()
+    why = [{"kind": "silence", "id": "1", "text": "silenced by ada"}]
+    Alert.objects.filter(id=alert.id).update(suppressed_by=why)
+    page = viewer.get(f"/incidents/{incident_of(alert).id}?kind=alerts").content.decode()
+    assert "Page: planner burns (nobody was told: silenced by ada)" in page
 
 
 def test_one_tap_acknowledges(operator: Client, incident: Incident) -> None:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from html import unescape
 from typing import Any
 from uuid import uuid4
 
 import orjson
 import pytest
 from django.db import connection
+from django.test import Client
 
 from alerting.models import Alert, AlertGroup, Delivery, Incident, IncidentEntry
 from alerting.selectors import incident_following, incident_lines
+from alerting.selectors.incidents import (
+    BY_URGENCY,
+    active_incidents,
+    incident_list,
+    with_urgency,
+)
 from alerting.services import incident_follow, incident_timeline
 from alerting.services.alone import alone
 from alerting.services.incident_timeline import AT_ONCE, timelines_follow
+from alerting.views import incidents as incident_views
 from health.models import Maintenance, Service
 from tests.alerting.incidents import scene
 from tests.alerting.incidents.scene import check, fire, follow, incident_of, opened, tell
@@ -141,7 +151,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(each)
 
 
-def rows_read(sql: str, values: dict[str, Any]) -> Counter[str]:
+def rows_read(sql: str, values: dict[str, Any] | tuple[Any, ...]) -> Counter[str]:
     """How many rows a statement takes out of each table."""
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", values)
@@ -312,3 +322,58 @@ def test_timelines_that_fail_keep_no_others_from_going_on(
     assert behind() == {"s0 fails"}
     timelines_follow(now=scene.at(1))
     assert behind() == set()
+
+
+def test_the_page_of_a_storm_says_how_many_alerts_there_are_and_leads_to_them_all(
+    viewer: Client,
+) -> None:
+    storm(1, 250)
+    incident = Incident.objects.get()
+    early = list(Alert.objects.order_by("id").values_list("id", flat=True)[:240])
+    Alert.objects.filter(id__in=early).update(started_at=scene.at(-1), severity="ticket")
+    page = viewer.get(f"/incidents/{incident.id}").content.decode()
+    assert page.count("250 of 250 alerts fire") == 2
+    assert "shown fire" not in page
+    assert "194 more alerts" in page
+    assert "The 200 most urgent stand here." in page
+    link = f'href="/alerts?incident={incident.id}"'
+    assert f"{link}>All 250 alerts of it</a>" in page
+    # The most urgent are the first, however late they began.
+    panel = page[page.index('id="alerts"') : page.index('id="more-alerts"')]
+    assert panel.count(">Page<") == incident_views.UNFOLDED
+    # All of them are listed, those that are over as well, and no others.
+    fire("alone")
+    Alert.objects.filter(id__in=early).update(state="resolved", ended_at=scene.NOW)
+    seen: set[str] = set()
+    address = f"/alerts?incident={incident.id}"
+    while address:
+        html = viewer.get(address).content.decode()
+        seen |= set(re.findall(r'id="a-([0-9a-f-]{36})"', html))
+        follows = re.search(r'rel="next" href="([^"]*)"', html)
+        address = f"/alerts{unescape(follows[1])}" if follows else ""
+    assert seen == {str(each) for each in incident.alerts.values_list("id", flat=True)}
+    assert len(seen) == 250
+    assert f'href="/incidents/{incident.id}"' in html
+    firing = viewer.get(f"/alerts?incident={incident.id}&state=firing").content.decode()
+    assert "10 alerts shown" in firing
+    assert viewer.get("/alerts?incident=none").status_code == 400
+    assert "10 of 250 alerts fire" in viewer.get(f"/incidents/{incident.id}").content.decode()
+
+
+def test_a_page_of_the_list_counts_the_alerts_of_its_own_incidents_alone() -> None:
+    storm(40, 400)
+    Incident.objects.filter(services__contains=["s1"]).update(severity="ticket")
+    rows = with_urgency(incident_list(state="active")).order_by(*BY_URGENCY)[:5]
+    sql, values = rows.query.sql_with_params()
+    read = rows_read(sql, values)
+    # Each of the five is counted twice: all of its alerts, and those that fire.
+    assert read["alerting_alert"] == 5 * 2 * 10
+    found = list(rows)
+    assert [(each.alert_count, each.firing_count) for each in found] == [(10, 10)] * 5
+
+
+def test_which_incident_leads_is_asked_of_the_alerts_of_open_ones_alone() -> None:
+    storm(40, 400)
+    Incident.objects.exclude(services__contains=["s1"]).update(state="resolved", ended_at=scene.NOW)
+    sql, values = active_incidents()[:100].query.sql_with_params()
+    assert rows_read(sql, values)["alerting_alert"] == 1
