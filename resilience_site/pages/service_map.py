@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,9 @@ BOX_WIDTH, BOX_HEIGHT = 190.0, 44.0
 COLUMN, ROW = 350.0, 76.0
 # Between the middles of two labels, so that none lies on another.
 _LABEL_HEIGHT = 36.0
+_LABEL_WIDTH = 120.0
+# From a box to the middle of a label beside it.
+_LABEL_ASIDE = 56.0
 MARGIN = 12.0
 # More than fits is said by the table.
 MOST_NODES = 60
@@ -88,16 +92,23 @@ def draw(edges: Sequence[Edge], states: Mapping[str, str]) -> Drawing:
         x, y = MARGIN + layer * COLUMN, MARGIN + row * ROW
         nodes[name] = Node(name, states.get(name, ""), x, y)
     most = max((e.figures.calls for e in shown), default=1) or 1
-    arrows = [
-        _arrow(e, nodes[e.caller], nodes[e.callee], most) for e in shown if e.caller != e.callee
-    ]
-    arrows = _apart(arrows)
+    drawn = [e for e in shown if e.caller != e.callee]
+    leaving, coming = Counter(e.caller for e in drawn), Counter(e.callee for e in drawn)
+    arrows = _apart([
+        # Where the fewer arrows meet, a label is seen to belong to its own.
+        _arrow(
+            e, nodes[e.caller], nodes[e.callee], most,
+            label_at_end=coming[e.callee] <= leaving[e.caller],
+        )
+        for e in drawn
+    ])  # fmt: skip
+    lowest = max((each.y + _LABEL_HEIGHT / 2 for each in arrows), default=0.0)
     everything = {*states, *(name for e in edges for name in (e.caller, e.callee))}
     return Drawing(
         list(nodes.values()),
         arrows,
         2 * MARGIN + max(rows, default=0) * COLUMN + BOX_WIDTH,
-        2 * MARGIN + max(rows.values(), default=0) * ROW + BOX_HEIGHT,
+        MARGIN + max(MARGIN + max(rows.values(), default=0) * ROW + BOX_HEIGHT, lowest),
         len(everything) - len(nodes),
     )
 
@@ -113,31 +124,37 @@ def _fitting(edges: Sequence[Edge]) -> list[Edge]:
     return shown
 
 
-def _arrow(edge: Edge, caller: Node, callee: Node, most: int) -> Arrow:
+def _arrow(edge: Edge, caller: Node, callee: Node, most: int, *, label_at_end: bool) -> Arrow:
     forward = callee.x > caller.x
     x1, x2 = caller.x + BOX_WIDTH, callee.x if forward else callee.x + BOX_WIDTH
     bend = max(40.0, abs(x2 - x1) / 2)
-    end = x2 - bend if forward else x2 + bend
     # The head of the arrow needs room before the box.
     tip = x2 - 7 if forward else x2 + 7
+    turn = x2 - bend if forward else x2 + bend
     path = (
         f"M{x1:.0f} {caller.middle:.0f}C{x1 + bend:.0f} {caller.middle:.0f} "
-        f"{end:.0f} {callee.middle:.0f} {tip:.0f} {callee.middle:.0f}"
+        f"{turn:.0f} {callee.middle:.0f} {tip:.0f} {callee.middle:.0f}"
     )
     ratio = edge.figures.error_ratio or 0.0
     failing = edge.figures.calls >= MINIMUM_CALLS and ratio > FAILING_RATIO
     width = round(1 + 2.5 * (edge.figures.calls / most) ** 0.5, 2)
-    middle = (caller.middle + callee.middle) / 2
-    return Arrow(edge, path, width, failing, round((x1 + x2) / 2), middle)
+    # Right of one that calls back there may be no more room.
+    if not forward:
+        x, y = x2 + _LABEL_ASIDE, callee.middle
+    elif label_at_end:
+        x, y = x2 - _LABEL_ASIDE, callee.middle
+    else:
+        x, y = x1 + _LABEL_ASIDE, caller.middle
+    return Arrow(edge, path, width, failing, round(x), y)
 
 
 def _apart(arrows: Sequence[Arrow]) -> list[Arrow]:
     """The arrows with labels moved down where they would lie on one another."""
     placed: list[Arrow] = []
-    for arrow in sorted(arrows, key=lambda each: (each.x, each.y, each.path)):
+    for arrow in sorted(arrows, key=lambda each: (each.y, each.x, each.path)):
         y = arrow.y
-        for other in placed:
-            if abs(other.x - arrow.x) < COLUMN - BOX_WIDTH and abs(other.y - y) < _LABEL_HEIGHT:
-                y = other.y + _LABEL_HEIGHT
+        for taken in sorted(each.y for each in placed if abs(each.x - arrow.x) < _LABEL_WIDTH):
+            if abs(taken - y) < _LABEL_HEIGHT:
+                y = taken + _LABEL_HEIGHT
         placed.append(replace(arrow, y=y))
     return placed

@@ -47,6 +47,31 @@ def test_calls_of_a_service_to_itself_draw_no_arrow() -> None:
     assert [(arrow.edge.caller, arrow.edge.callee) for arrow in drawing.arrows] == [("a", "b")]
 
 
+def test_figures_stand_where_their_arrow_is_alone() -> None:
+    out = draw([edge("a", callee) for callee in "bcde"], {})
+    middles = {node.name: node.middle for node in out.nodes}
+    for arrow in out.arrows:
+        nearest = min("bcde", key=lambda name: abs(middles[name] - arrow.y))
+        assert nearest == arrow.edge.callee
+    into = draw([edge(caller, "x") for caller in "bcde"], {})
+    middles = {node.name: node.middle for node in into.nodes}
+    for arrow in into.arrows:
+        nearest = min("bcde", key=lambda name: abs(middles[name] - arrow.y))
+        assert nearest == arrow.edge.caller
+
+
+@given(pairs)
+def test_figures_lie_on_no_box_and_on_no_others(edges: list[tuple[str, str]]) -> None:
+    drawing = draw([edge(*pair) for pair in dict.fromkeys(edges)], {})
+    for arrow in drawing.arrows:
+        assert 50 <= arrow.x <= drawing.width - 50
+        assert 10 <= arrow.y <= drawing.height - 20
+        assert not any(n.x - 30 < arrow.x < n.x + BOX_WIDTH + 30 for n in drawing.nodes)
+        for other in drawing.arrows:
+            apart = abs(other.x - arrow.x) >= 100 or abs(other.y - arrow.y) >= 30
+            assert other is arrow or apart
+
+
 def test_few_failed_calls_do_not_colour_an_arrow() -> None:
     drawing = draw([edge("a", "b", 9, 9), edge("b", "c", 100, 50)], {})
     assert [arrow.failing for arrow in drawing.arrows] == [False, True]
