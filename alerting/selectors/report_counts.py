@@ -46,9 +46,11 @@ class Openings:
 @dataclass(frozen=True)
 class Incidents:
     """Incidents that began in a range, with the mean seconds until they were acknowledged and
-    until they ended, of those that were."""
+    until they ended, of the so many that were."""
 
     began: int
+    acknowledged: int
+    ended: int
     acknowledge_seconds: float | None
     resolve_seconds: float | None
 
@@ -126,9 +128,19 @@ def incidents_between(within: TimeRange) -> QuerySet[Incident]:
 def incident_sums(within: TimeRange) -> Incidents:
     """How many incidents began, and how long people took for them."""
     found = incidents_between(within).aggregate(
-        began=Count("id"), acknowledged=_mean("acknowledged_at"), ended=_mean("ended_at")
+        began=Count("id"),
+        acknowledged=Count("acknowledged_at"),
+        ended=Count("ended_at"),
+        acknowledge=_mean("acknowledged_at"),
+        resolve=_mean("ended_at"),
     )
-    return Incidents(found["began"], _seconds(found["acknowledged"]), _seconds(found["ended"]))
+    return Incidents(
+        began=found["began"],
+        acknowledged=found["acknowledged"],
+        ended=found["ended"],
+        acknowledge_seconds=_seconds(found["acknowledge"]),
+        resolve_seconds=_seconds(found["resolve"]),
+    )
 
 
 def incident_lines(within: TimeRange) -> list[IncidentLine]:

@@ -4,12 +4,15 @@ the same length before."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from pydantic import TypeAdapter
 
+from alerting.choices import Severity
+from alerting.domain.reports.budgets import budgets_before, budgets_now, by_service, spent_of
 from alerting.domain.reports.figures import (
+    AlertLine,
+    Budgets,
     Calls,
     Figures,
     Measured,
@@ -19,6 +22,7 @@ from alerting.domain.reports.figures import (
     SloLine,
     Totals,
 )
+from alerting.selectors.report_budgets import slo_lines
 from alerting.selectors.report_counts import (
     Breaker,
     Openings,
@@ -34,7 +38,6 @@ from analytics.models import Release
 from analytics.selectors.report import Report, report_read
 from analytics.selectors.report import ServiceLine as ErrorLine
 from analytics.selectors.rollups import pattern_counts
-from analytics.selectors.slos import slo_figures, slos_enabled
 from health.selectors.availability import (
     Figure,
     Window,
@@ -68,17 +71,18 @@ def figures_read(within: TimeRange) -> Figures:
     """The figures of a range of whole minutes, without a verdict."""
     now, before = _read(within), _read(within.before())
     alerts = alert_lines(within, within.before())
+    slos = slo_lines(within)
     lists: dict[str, list[Any]] = {
-        "services": _services(now, before),
-        "slos": slo_lines(within.until),
+        "services": _services(now, before, by_service(slos)),
+        "slos": slos,
         "patterns": _patterns(now.errors, within),
         "breakers": breaker_lines(now.openings, before.openings),
         "incidents": incident_lines(within),
         "alerts": alerts,
     }
     return Figures(
-        totals=_totals(now, sum(line.fired for line in alerts), _pages(alerts, "fired")),
-        before=_totals(before, sum(line.before for line in alerts), _pages(alerts, "before")),
+        totals=_totals(now, *_fired(alerts, "fired"), budgets_now(slos)),
+        before=_totals(before, *_fired(alerts, "before"), budgets_before(slos)),
         left_out={
             name: len(lines) - MOST[name]
             for name, lines in lists.items()
@@ -124,7 +128,7 @@ def _measured(figure: Figure) -> Measured:
     return Measured(figure.counted.good, figure.counted.bad, figure.target)
 
 
-def _totals(read: _Read, alerts: int, pages: int) -> Totals:
+def _totals(read: _Read, alerts: int, pages: int, budgets: Budgets) -> Totals:
     within, errors = read.within, read.errors
     incidents, (told, untold) = incident_sums(within), deliveries_ended(within)
     known = [each for each in read.measured.values() if each.counted]
@@ -142,6 +146,8 @@ def _totals(read: _Read, alerts: int, pages: int) -> Totals:
         incidents=incidents.began,
         acknowledge_seconds=incidents.acknowledge_seconds,
         resolve_seconds=incidents.resolve_seconds,
+        acknowledged=incidents.acknowledged,
+        ended=incidents.ended,
         alerts=alerts,
         pages=pages,
         told=told,
@@ -153,6 +159,7 @@ def _totals(read: _Read, alerts: int, pages: int) -> Totals:
         released=Release.objects.filter(
             first_seen__gte=within.since, first_seen__lt=within.until
         ).count(),
+        budgets=budgets,
     )
 
 
@@ -166,11 +173,13 @@ def _repairs(each: Iterable[Repairs]) -> Repairs:
     )
 
 
-def _pages(alerts: Iterable[Any], field: str) -> int:
-    return sum(getattr(line, field) for line in alerts if line.severity == "page")
+def _fired(alerts: Iterable[AlertLine], field: str) -> tuple[int, int]:
+    """How many alerts fired in one of both ranges, and how many of them were pages."""
+    fired = [(getattr(line, field), line.severity) for line in alerts]
+    return sum(each for each, _ in fired), sum(each for each, of in fired if of == Severity.PAGE)
 
 
-def _services(now: _Read, before: _Read) -> list[ServiceLine]:
+def _services(now: _Read, before: _Read, slos: Mapping[str, SloLine]) -> list[ServiceLine]:
     """The services with the most spent of their budget first, then those with most failures."""
     errors = {line.service: line for line in now.errors.services}
     earlier = {line.service: line for line in before.errors.services}
@@ -184,15 +193,25 @@ def _services(now: _Read, before: _Read) -> list[ServiceLine]:
             calls_before=_calls(earlier.get(name)),
             errors=errors[name].errors if name in errors else 0,
             errors_before=errors[name].before if name in errors else 0,
+            slo=slos.get(name),
         )
-        for name in {*errors, *now.measured}
+        for name in {*errors, *now.measured, *_seen(slos)}
     ]
     return sorted(
         lines,
         key=lambda line: (
-            -line.measured.bad, -line.calls.failed, -line.errors, -line.errors_before, line.service
+            -spent_of(line.slo), -line.measured.bad, -line.calls.failed, -line.errors, -line.errors_before, line.service
         ),
     )  # fmt: skip
+
+
+def _seen(slos: Mapping[str, SloLine]) -> set[str]:
+    """The services of which an objective counted anything in either range."""
+    return {
+        name
+        for name, line in slos.items()
+        if any(each and each.total for each in (line.budget, line.budget_before))
+    }
 
 
 def _calls(line: ErrorLine | None) -> Calls:
@@ -216,25 +235,3 @@ def _patterns(report: Report, within: TimeRange) -> list[PatternLine]:
         )
         for line in shown
     ]
-
-
-def slo_lines(at: datetime) -> list[SloLine]:
-    """The objectives that are watched as they stood at `at`, the least budget left first."""
-    lines = [
-        SloLine(
-            id=str(each.slo.id),
-            service=each.slo.service,
-            kind=each.slo.kind,
-            objective=each.slo.objective,
-            window_days=each.slo.window_days,
-            state=each.state,
-            bad=each.budget.bad,
-            total=each.budget.total,
-            left=each.budget.left,
-            unit=each.slo.terms.unit,
-        )
-        for each in slo_figures(slos_enabled(), at)
-    ]
-    return sorted(
-        lines, key=lambda line: (1.0 if line.left is None else line.left, line.service, line.kind)
-    )

@@ -15,7 +15,15 @@ from alerting.choices import ChannelKind, Purpose
 from alerting.domain.messages import Message
 from alerting.domain.reports.figures import Figures
 from alerting.domain.reports.schedule import week_due
-from alerting.domain.reports.words import kept_notes, plain_text, range_words, subject, verdict
+from alerting.domain.reports.verdict import verdict
+from alerting.domain.reports.words import (
+    kept_notes,
+    plain_text,
+    range_words,
+    settled_notes,
+    subject,
+    zoned_words,
+)
 from alerting.models import Channel, ResilienceReport
 from alerting.selectors.report_figures import figures_from_json, figures_json, figures_read
 from alerting.selectors.report_healing import healing_kept
@@ -38,8 +46,9 @@ from resilience_site.core.timerange import EARLIEST, LATEST, LONGEST, TimeRange
 def report_make(
     *, since: datetime, until: datetime, actor: Actor, now: datetime
 ) -> ResilienceReport:
-    """Make the report of a range by hand, widened to whole minutes; what of it is still to come is
-    left out. Raises `Invalid` for a range that is empty, too long, or has not begun."""
+    """Make the report of a range by hand, widened to whole minutes that are over: what of it is
+    still to come is left out. Raises `Invalid` for a range that is empty, too long, or of which no
+    minute is over."""
     with refusals_audited(
         actor=actor, action="report.make", object_type="report", object_id=since.isoformat()
     ):
@@ -62,9 +71,15 @@ def _range(since: datetime, until: datetime, now: datetime) -> TimeRange:
         raise Invalid.field("body.since", "The beginning must lie before the end.")
     if until - since > LONGEST:
         raise Invalid.field("body.since", f"A report is of at most {LONGEST.days} days.")
-    within = whole_minutes(TimeRange(since, min(until, now)))
-    if within.since >= within.until:
+    if since >= now:
         raise Invalid.field("body.since", "The range has not begun yet.")
+    widened = whole_minutes(TimeRange(since, until))
+    within = TimeRange(widened.since, min(widened.until, now.replace(second=0, microsecond=0)))
+    if within.since >= within.until:
+        raise Invalid.field(
+            "body.since",
+            "No whole minute of the range is over yet: begin it earlier, or ask in a minute.",
+        )
     return within
 
 
@@ -143,6 +158,7 @@ def report_message(report: ResilienceReport) -> Message:
             "figures": figures,
             "url": url,
             "named": range_words(since, until),
+            "zoned": zoned_words(since, until),
             "site": absolute("/"),
         },
     )
@@ -195,7 +211,10 @@ def _figures(within: TimeRange, now: datetime) -> Figures:
         "Notifications": DELIVERIES_KEPT,
         **healing_kept(),
     }
-    notes = kept_notes(within.before().since, now, kept)
+    notes = [
+        *settled_notes(within.until, now),
+        *kept_notes(within.before().since, now, kept),
+    ]
     return replace(figures, verdict=verdict(figures), notes=notes)
 
 

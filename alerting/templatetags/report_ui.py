@@ -6,8 +6,8 @@ from datetime import datetime
 
 from django import template
 
-from alerting.domain.reports import words
-from alerting.domain.reports.figures import Calls, Figures, Measured
+from alerting.domain.reports import budgets, words
+from alerting.domain.reports.figures import Calls, Figures, Measured, SloLine
 from alerting.domain.reports.tiles import Tile, tiles
 from health.domain.availability import percent_text
 from resilience_site.core import formatting
@@ -22,17 +22,21 @@ def report_tiles(figures: Figures) -> list[Tile]:
 
 
 @register.filter
-def availability(measured: Measured) -> str:
+def uptime(measured: Measured) -> str:
     """`99.951 %`, or what is said of a service that no critical check measures."""
     return percent_text(measured.ratio) if measured.counted else "not checked"
 
 
 @register.filter
-def budget(measured: Measured) -> str:
-    """`42 % (4 min bad of 10 min allowed)`."""
-    if not measured.counted:
-        return formatting.ABSENT
-    return f"{words.spent_words(measured)} ({words.budget_words(measured)})"
+def budget(line: SloLine | None) -> str:
+    """What is left of the budget of the report's time: `59 % left`, `gone, spent 215 times`."""
+    return budgets.left_told(line)
+
+
+@register.filter
+def budget_basis(line: SloLine | None) -> str:
+    """What that rests on, and what was left before."""
+    return budgets.basis_told(line)
 
 
 @register.filter
@@ -45,21 +49,33 @@ def failed_share(calls: Calls) -> str:
 
 
 @register.filter
-def budget_left(left: float | None) -> str:
-    """`63 %` of an objective's budget, below zero where it is missed."""
-    return formatting.ABSENT if left is None else words.left_words(left)
+def window_left(line: SloLine) -> str:
+    """What was left at the end of the budget of an objective's own window."""
+    return budgets.window_left(line)
 
 
 @register.filter
-def objective(value: float) -> str:
-    """`99.9 %`."""
-    return words.objective_words(value)
+def window_basis(line: SloLine) -> str:
+    """`504 of 2,716 calls failed`."""
+    return budgets.window_basis(line)
+
+
+@register.filter
+def aim(line: SloLine) -> str:
+    """`availability 99.9 % over 30 d`."""
+    return budgets.aim_words(line)
 
 
 @register.filter
 def range_until(since: datetime, until: datetime) -> str:
     """`16 to 22 November 2026`."""
     return words.range_words(since, until)
+
+
+@register.filter
+def range_zoned(since: datetime, until: datetime) -> str:
+    """`16 to 22 November 2026 (UTC)`."""
+    return words.zoned_words(since, until)
 
 
 @register.filter

@@ -8,10 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from analytics.domain.slos.budgets import Spending
+from analytics.domain.slos.objectives import CHECKS, TRACES, Objective
+
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds of services whose state checks knew: good and bad ones; `target` is 0..1."""
+    """Seconds of services whose state checks knew: good and bad ones; `target` is 0..1. What a
+    service may spend is said by its objectives, not here."""
 
     good: float = 0.0
     bad: float = 0.0
@@ -19,27 +23,18 @@ class Measured:
 
     @property
     def counted(self) -> float:
-        """The denominator of availability."""
+        """The denominator of the uptime."""
         return self.good + self.bad
 
     @property
     def ratio(self) -> float | None:
-        """Availability, 0..1; None where nothing was measured."""
+        """The uptime, 0..1; None where nothing was measured."""
         return self.good / self.counted if self.counted > 0 else None
 
     @property
-    def allowed(self) -> float:
-        """The error budget: bad seconds that the target allows in the measured time."""
-        return (1.0 - self.target) * self.counted
-
-    @property
     def met(self) -> bool | None:
-        return None if self.ratio is None else self.bad <= self.allowed
-
-    @property
-    def spent(self) -> float | None:
-        """The share of the error budget that is gone, above 1 where the target is missed."""
-        return self.bad / self.allowed if self.allowed > 0 else None
+        """Whether that reaches the target."""
+        return None if self.ratio is None else self.bad <= (1.0 - self.target) * self.counted
 
 
 @dataclass(frozen=True)
@@ -92,12 +87,23 @@ class Healing:
 
 
 @dataclass(frozen=True)
+class Budgets:
+    """What one range spent of error budgets: so many `services` have an objective that is watched,
+    of the `known` ones there is enough data, and of these the budget of the range is `gone`."""
+
+    services: int = 0
+    known: int = 0
+    gone: int = 0
+
+
+@dataclass(frozen=True)
 class Totals:
     """The sums of one range over all services.
 
     `services` counts those that were measured. Means are in seconds, None where there is nothing
-    to divide by. `told` and `untold` count notifications of alerts that arrived, and that failed
-    for good. `released` counts versions first seen.
+    to divide by; `acknowledged` and `ended` say of how many of the `incidents` they are, None in
+    reports of before. `told` and `untold` count notifications of alerts that arrived, and that
+    failed for good. `released` counts versions first seen. `budgets` is None in reports of before.
     """
 
     measured: Measured = field(default_factory=Measured)
@@ -120,11 +126,51 @@ class Totals:
     foreseen: int = 0
     foreseen_settled: int = 0
     released: int = 0
+    acknowledged: int | None = None
+    ended: int | None = None
+    budgets: Budgets | None = None
+
+
+@dataclass(frozen=True)
+class SloLine:
+    """An objective: `budget` of the range and `budget_before` of the range before, and as it stood
+    at the end of the range over its own window.
+
+    There, `left` is of its budget, 0..1, below 0 where it is missed, None without enough data.
+    """
+
+    id: str
+    service: str
+    kind: str
+    objective: float
+    window_days: int
+    state: str
+    bad: float
+    total: float
+    left: float | None
+    # What was counted: calls, seconds, or runs of checks. Reports of before do not say it, nor what
+    # stands below.
+    unit: str = ""
+    threshold_ms: float | None = None
+    budget: Spending | None = None
+    budget_before: Spending | None = None
+
+    @property
+    def spent(self) -> float | None:
+        """The share of the budget of its own window that is gone."""
+        return None if self.left is None else 1.0 - self.left
+
+    @property
+    def terms(self) -> Objective:
+        """What words about it need of it."""
+        source = CHECKS if self.unit in ("seconds", "runs") else TRACES
+        return Objective(self.kind, source, self.objective, self.window_days, 0, self.threshold_ms)
 
 
 @dataclass(frozen=True)
 class ServiceLine:
-    """A service in the range, and what is compared with the range before."""
+    """A service in the range, and what is compared with the range before. `slo` is the one of its
+    objectives that spent most of its budget in the range."""
 
     service: str
     measured: Measured
@@ -134,6 +180,7 @@ class ServiceLine:
     calls_before: Calls
     errors: int
     errors_before: int
+    slo: SloLine | None = None
 
 
 @dataclass(frozen=True)
@@ -195,24 +242,6 @@ class AlertLine:
     held: int
     seconds: float
     open: int
-
-
-@dataclass(frozen=True)
-class SloLine:
-    """An objective at the end of the range: `left` of its budget over its own window, 0..1, below 0
-    where it is missed, None without enough data."""
-
-    id: str
-    service: str
-    kind: str
-    objective: float
-    window_days: int
-    state: str
-    bad: float
-    total: float
-    left: float | None
-    # What was counted: calls, seconds, or runs of checks. Reports of before do not say it.
-    unit: str = ""
 
 
 @dataclass(frozen=True)

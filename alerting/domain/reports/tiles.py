@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from alerting.domain.reports.budgets import unknown_words
 from alerting.domain.reports.figures import Figures, Healing, Totals
-from alerting.domain.reports.words import budget_words, spent_words
+from alerting.domain.reports.verdict import handled_words
+from analytics.domain.slos.words import spent_words
 from health.domain.availability import percent_text
 from resilience_site.core.formatting import ABSENT, compact, duration, percent, plural
 
@@ -25,7 +27,8 @@ def tiles(figures: Figures) -> list[Tile]:
     """The head of the report, the most important first."""
     now, before = figures.totals, figures.before
     return [
-        *_availability(now, before),
+        *_budgets(figures),
+        _uptime(now, before),
         *_repairs(now, before),
         Tile(
             "Failed calls",
@@ -36,8 +39,7 @@ def tiles(figures: Figures) -> list[Tile]:
         Tile(
             "Incidents",
             f"{now.incidents:,}",
-            f"{_time('acknowledged in', now.acknowledge_seconds)}, "
-            f"{_time('over in', now.resolve_seconds)} on average; {before.incidents:,} before",
+            f"{f'{handled_words(now)}; ' if now.incidents else ''}{before.incidents:,} before",
             "bad" if now.incidents else "",
         ),
         Tile(
@@ -62,26 +64,40 @@ def tiles(figures: Figures) -> list[Tile]:
     ]
 
 
-def _availability(now: Totals, before: Totals) -> Iterator[Tile]:
-    measured = now.measured
-    bad = "bad" if measured.met is False else ""
-    if measured.ratio is None:
-        yield Tile("Availability", ABSENT, "no critical check measured anything in this time")
-        yield Tile("Error budget spent", ABSENT, "nothing was measured")
+def _budgets(figures: Figures) -> Iterator[Tile]:
+    now, before = figures.totals.budgets, figures.before.budgets
+    if now is None:
         return
-    yield Tile(
-        "Availability",
-        percent_text(measured.ratio),
-        f"{duration(measured.good)} good of {duration(measured.counted)} measured of "
-        f"{plural(now.services, 'service')}, target "
-        f"{percent_text(measured.target)}; {percent_text(before.measured.ratio)} before",
-        bad,
+    if not now.known:
+        services = plural(now.services, "service")
+        why = f"not enough data for {services}" if now.services else "no objective is watched"
+        yield Tile("Error budgets gone", ABSENT, why)
+        return
+    worst = figures.services[0].slo if figures.services else None
+    spent = worst.budget.spent if worst and worst.budget else None
+    most = f"; most at {figures.services[0].service}, {spent_words(spent)}" if spent else ""
+    then = (
+        f"{before.gone:,} of {before.known:,} before" if before and before.known else "n/a before"
     )
     yield Tile(
-        "Error budget spent",
-        spent_words(measured),
-        f"{budget_words(measured)}; {spent_words(before.measured)} before",
-        bad,
+        "Error budgets gone",
+        f"{now.gone:,} of {now.known:,}",
+        f"services, of the budget of this time; {then}{most}{unknown_words(now)}",
+        "bad" if now.gone else "",
+    )
+
+
+def _uptime(now: Totals, before: Totals) -> Tile:
+    measured = now.measured
+    if measured.ratio is None:
+        return Tile("Uptime by checks", ABSENT, "no critical check measured anything in this time")
+    return Tile(
+        "Uptime by checks",
+        percent_text(measured.ratio),
+        f"{duration(measured.bad)} down of {duration(measured.counted)} measured of "
+        f"{plural(now.services, 'service')}, target "
+        f"{percent_text(measured.target)}; {percent_text(before.measured.ratio)} before",
+        "bad" if measured.met is False else "",
     )
 
 
@@ -107,7 +123,3 @@ def _healing(now: Healing, before: Healing) -> tuple[str, str]:
     if not now.runs:
         return ABSENT, f"no healing runs in this time; {then} before"
     return percent(now.succeeded, over), f"{now.succeeded:,} of {over:,} ended runs; {then} before"
-
-
-def _time(words: str, seconds: float | None) -> str:
-    return f"{words} {duration(seconds)}"

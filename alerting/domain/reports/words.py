@@ -1,11 +1,19 @@
-"""A resilience report in words: its verdict, the subject of its mail, and the whole as plain text."""
+"""A resilience report in words: its time, the subject of its mail, and the whole as plain text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from alerting.domain.reports.figures import Figures, Measured, Repairs, ServiceLine, Totals
+from alerting.domain.reports.budgets import (
+    aim_words,
+    basis_told,
+    left_told,
+    window_basis,
+    window_left,
+)
+from alerting.domain.reports.figures import Figures, Repairs
+from analytics.domain.known import JUDGED_AFTER
 from health.domain.availability import percent_text
 from resilience_site.core.formatting import (
     compact,
@@ -13,13 +21,9 @@ from resilience_site.core.formatting import (
     exact,
     percent,
     plural,
-    three_digits,
 )
 
 _LINES = 10
-_SHORTEST_CHANGE = 0.0005
-# From here on a share of the budget is told as so many times of it.
-_TIMES = 2.0
 
 
 def range_words(since: datetime, until: datetime) -> str:
@@ -34,98 +38,14 @@ def range_words(since: datetime, until: datetime) -> str:
     return f"{_day(since)} to {_day(last)}"
 
 
+def zoned_words(since: datetime, until: datetime) -> str:
+    """The same with its time zone: `16 to 22 November 2026 (UTC)`."""
+    words = range_words(since, until)
+    return words if words.endswith("UTC") else f"{words} (UTC)"
+
+
 def _day(moment: datetime) -> str:
     return f"{moment.day} {moment:%B %Y}"
-
-
-def verdict(figures: Figures) -> list[str]:
-    """How it went, the most important first, in one sentence each."""
-    now, before = figures.totals, figures.before
-    return [
-        _availability(now, before),
-        *_budgets(figures.services),
-        _incidents(now, before),
-        *_failures(now, before),
-        *_healing(now),
-    ]
-
-
-def _availability(now: Totals, before: Totals) -> str:
-    ratio = now.measured.ratio
-    if ratio is None:
-        return "No availability: no critical check measured a service in this time."
-    met = "met" if now.measured.met else "missed"
-    return (
-        f"Services were available for {percent_text(ratio)} of the measured time "
-        f"({plural(now.services, 'service')}, target {percent_text(now.measured.target)}: {met})"
-        f"{_points(ratio, before.measured.ratio)}."
-    )
-
-
-def _points(ratio: float, before: float | None) -> str:
-    if before is None:
-        return ", with nothing to compare it with"
-    points = 100 * (ratio - before)
-    if abs(points) < _SHORTEST_CHANGE:
-        return ", as in the time before"
-    return f", {abs(points):.3f} points {'more' if points > 0 else 'less'} than in the time before"
-
-
-def _budgets(services: list[ServiceLine]) -> Iterator[str]:
-    over = [line for line in services if line.measured.met is False]
-    if over:
-        names = ", ".join(f"{line.service} ({budget_words(line.measured)})" for line in over[:3])
-        more = f" and {len(over) - 3} more" if len(over) > 3 else ""
-        yield f"More than the whole error budget went at {names}{more}."
-
-
-def spent_words(measured: Measured) -> str:
-    """`47 %` of the error budget, from twice of it on `23.8 times`."""
-    spent = measured.spent
-    if spent is not None and spent >= _TIMES:
-        return f"{three_digits(spent)} times"
-    return percent(measured.bad, measured.allowed)
-
-
-def budget_words(measured: Measured) -> str:
-    """`42 min bad of 10 min 4 s allowed`."""
-    return f"{duration(measured.bad)} bad of {duration(measured.allowed)} allowed"
-
-
-def _incidents(now: Totals, before: Totals) -> str:
-    if not now.incidents:
-        return f"No incident ({before.incidents} in the time before)."
-    times = [
-        f"{word} after {duration(seconds)} on average"
-        for word, seconds in (
-            ("acknowledged", now.acknowledge_seconds),
-            ("over", now.resolve_seconds),
-        )
-        if seconds is not None
-    ]
-    said = f", {' and '.join(times)}" if times else ""
-    return f"{plural(now.incidents, 'incident')} ({before.incidents} in the time before){said}."
-
-
-def _failures(now: Totals, before: Totals) -> Iterator[str]:
-    if now.calls.calls:
-        yield (
-            f"{percent(now.calls.failed, now.calls.calls)} of the calls failed "
-            f"({compact(now.calls.failed)} of {compact(now.calls.calls)}; "
-            f"{percent(before.calls.failed, before.calls.calls)} in the time before)."
-        )
-    if now.openings or before.openings:
-        yield (
-            f"Breakers opened {plural(now.openings, 'time')} "
-            f"({before.openings} in the time before)."
-        )
-
-
-def _healing(now: Totals) -> Iterator[str]:
-    ratio = now.healing.ratio
-    if ratio is not None:
-        over = now.healing.succeeded + now.healing.failed
-        yield f"Healing succeeded in {now.healing.succeeded} of {plural(over, 'run')}."
 
 
 def kept_notes(since: datetime, now: datetime, kept: Mapping[str, timedelta]) -> list[str]:
@@ -138,24 +58,39 @@ def kept_notes(since: datetime, now: datetime, kept: Mapping[str, timedelta]) ->
     ]
 
 
+def settled_notes(until: datetime, made_at: datetime) -> list[str]:
+    """That a report was made so soon after its end that not everything had arrived."""
+    after = made_at - until
+    if after >= JUDGED_AFTER:
+        return []
+    return [
+        f"Made {duration(after.total_seconds())} after the end of this time: what services had not "
+        "sent or checks not confirmed by then is missing."
+    ]
+
+
 def subject(figures: Figures, since: datetime, until: datetime) -> str:
     """The subject of its mail: what it is, and the two numbers that matter most."""
-    ratio = figures.totals.measured.ratio
-    parts = [f"{percent_text(ratio)} available"] if ratio is not None else []
-    parts.append(plural(figures.totals.incidents, "incident"))
+    budgets, ratio = figures.totals.budgets, figures.totals.measured.ratio
+    parts = [plural(figures.totals.incidents, "incident")]
+    if budgets and budgets.known:
+        gone = f"{budgets.gone} of {plural(budgets.known, 'error budget')} gone"
+        parts.insert(0, gone)
+    elif ratio is not None:
+        parts.insert(0, f"{percent_text(ratio)} up by checks")
     return f"Resilience report {range_words(since, until)}: {', '.join(parts)}"
 
 
 def plain_text(figures: Figures, since: datetime, until: datetime) -> str:
     """The report as text of short lines; where all of it stands is said by whoever sends it."""
     parts = [
-        f"Resilience report of {range_words(since, until)} (UTC)",
+        f"Resilience report of {zoned_words(since, until)}",
         *figures.verdict,
         *_repairs(figures.totals.repairs, figures.before.repairs),
     ]
     sections = (
         ("Services", _services(figures)),
-        ("Error budgets", _slos(figures)),
+        ("Objectives, as they stood at the end", _slos(figures)),
         ("Patterns with the most errors", _patterns(figures)),
         ("Breakers that opened", _breakers(figures)),
         ("Incidents", _incident_lines(figures)),
@@ -171,42 +106,41 @@ def plain_text(figures: Figures, since: datetime, until: datetime) -> str:
 
 
 def _repairs(now: Repairs, before: Repairs) -> Iterator[str]:
-    for name, mean, then in (
-        ("MTTR", now.mttr, before.mttr),
-        ("MTBF", now.mtbf, before.mtbf),
-    ):
-        if mean is not None:
-            yield f"{name} {duration(mean)} ({duration(then)} before)."
+    if now.mttr is not None:
+        yield (
+            f"MTTR {duration(now.mttr)}, mean of {plural(now.repaired, 'repaired failure')} "
+            f"({duration(before.mttr)} before)."
+        )
+    if now.mtbf is not None:
+        yield (
+            f"MTBF {duration(now.mtbf)}: {duration(now.good)} good, "
+            f"{plural(now.failures, 'failure')} began ({duration(before.mtbf)} before)."
+        )
 
 
 def _services(figures: Figures) -> Iterator[str]:
     for line in figures.services:
-        measured = percent_text(line.measured.ratio) if line.measured.counted else "not checked"
+        measured = (
+            f"{percent_text(line.measured.ratio)} up by checks"
+            if line.measured.counted
+            else "not checked"
+        )
         calls = (
             f"{percent(line.calls.failed, line.calls.calls)} of {compact(line.calls.calls)} calls failed"
             if line.calls.calls
             else "no calls seen"
         )
-        yield f"{line.service}: {measured}, {calls}, {plural(line.errors, 'stored error')}"
+        budget = (
+            f"error budget of this time: {left_told(line.slo)} ({basis_told(line.slo)}), "
+            if line.slo
+            else ""
+        )
+        yield f"{line.service}: {budget}{measured}, {calls}, {plural(line.errors, 'stored error')}"
 
 
 def _slos(figures: Figures) -> Iterator[str]:
     for line in figures.slos:
-        left = "too little data" if line.left is None else f"{left_words(line.left)} left"
-        yield (
-            f"{line.service}, {line.kind} {objective_words(line.objective)} "
-            f"over {line.window_days} d: {left}"
-        )
-
-
-def left_words(left: float) -> str:
-    """`63 %` of a budget, also `-40 %`."""
-    return f"{three_digits(100 * left)} %"
-
-
-def objective_words(objective: float) -> str:
-    """`99.9 %`."""
-    return f"{100 * objective:.4f}".rstrip("0").rstrip(".") + " %"
+        yield f"{line.service}, {aim_words(line)}: {window_left(line)} ({window_basis(line)})"
 
 
 def _patterns(figures: Figures) -> Iterator[str]:

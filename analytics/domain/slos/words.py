@@ -44,11 +44,14 @@ def basis_words(objective: Objective, budget: Spending) -> str:
     """What that rests on: `288 failed of 696 allowed, 696,000 calls`."""
     if not budget.total:
         return nothing_words(objective)
-    bad, total = (amount_words(objective, each) for each in (budget.bad, budget.total))
-    if objective.of_time:
-        return f"{bad} down of {allowed_words(objective, budget)} allowed, {total} counted"
-    allowed = allowed_words(objective, budget, bare=True)
-    return f"{budget.bad:,.0f} {bad_word(objective)} of {allowed} allowed, {total}"
+    counted = " counted" if objective.of_time else ""
+    return f"{over_words(objective, budget)}, {amount_words(objective, budget.total)}{counted}"
+
+
+def over_words(objective: Objective, budget: Spending) -> str:
+    """The same without what was counted: `288 failed of 696 allowed`."""
+    bad = amount_words(objective, budget.bad, bare=True)
+    return f"{bad} {bad_word(objective)} of {allowed_words(objective, budget, bare=True)} allowed"
 
 
 def allowed_words(objective: Objective, budget: Spending, *, bare: bool = False) -> str:

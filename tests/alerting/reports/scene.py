@@ -13,6 +13,7 @@ from analytics.models import ErrorPattern
 from breakers.models import BreakerTransition
 from health.models import CheckStatus
 from tests.analytics.figures.history import write_calls, write_errors
+from tests.analytics.slos.scenes import slo
 from tests.health.status.scenes import check, hours, outage, service
 
 SINCE = datetime(2026, 11, 16, tzinfo=UTC)
@@ -22,7 +23,11 @@ DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 
 
 def week() -> None:
-    """planner fails for ten minutes, a breaker opens, an incident begins; agent is not checked."""
+    """planner fails for ten minutes, a breaker opens, an incident begins; agent is not checked, but
+    has an objective by its calls; silent has one and nothing else."""
+    slo("planner", source="checks", min_bad=90)
+    slo("agent", min_bad=5)
+    slo("silent")
     planner = service("planner", "", SINCE - 30 * DAY)
     service("agent", "", SINCE - 30 * DAY)
     checked = check(planner, SINCE - 30 * DAY)

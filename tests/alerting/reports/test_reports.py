@@ -9,10 +9,16 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from alerting.domain.reports.budgets import basis_told, left_told, window_left
+from alerting.domain.reports.figures import Budgets
+from alerting.domain.reports.words import plain_text
 from alerting.models import Alert, Channel, Delivery, ResilienceReport
+from alerting.selectors.report_budgets import slo_lines
 from alerting.selectors.report_counts import alert_lines
 from alerting.selectors.report_figures import figures_from_json, figures_json, figures_read
 from alerting.services.reports import channel_reports_set, report_make, report_weekly_make
+from analytics.selectors.slos import slo_figures, slos_enabled
+from analytics.views.slo_words import told
 from health.models import Service
 from resilience_site.config import config
 from resilience_site.core import journal
@@ -30,6 +36,7 @@ from tests.alerting.pipeline.scene import (
 )
 from tests.alerting.reports import scene
 from tests.alerting.reports.scene import NOW, SINCE, UNTIL, mail_channel
+from tests.analytics.slos.scenes import slo
 from tests.pages.html import text_of
 
 pytestmark = pytest.mark.usefixtures("store")
@@ -49,12 +56,19 @@ def test_the_figures_are_those_of_the_store() -> None:
     assert (now.errors, before.errors, now.patterns, now.patterns_new) == (40, 5, 1, 1)
     assert (now.openings, before.openings) == (2, 1)
     assert (now.incidents, now.acknowledge_seconds, now.resolve_seconds) == (1, 240, 2_400)
+    assert (now.acknowledged, now.ended, before.acknowledged, before.ended) == (1, 1, 0, 0)
+    assert (now.budgets, before.budgets) == (Budgets(3, 2, 2), Budgets(3, 1, 0))
     assert (now.alerts, now.pages, before.alerts, before.pages) == (2, 1, 1, 1)
-    planner, agent = found.services
+    agent, planner = found.services
     assert (planner.service, planner.measured.bad, planner.measured_before.bad) == (
         "planner", 600, 3,
     )  # fmt: skip
     assert (agent.measured.ratio, agent.errors, agent.errors_before) == (None, 40, 5)
+    assert [
+        (line.slo.unit, line.slo.budget.bad, line.slo.budget.total)
+        for line in found.services
+        if line.slo and line.slo.budget
+    ] == [("calls", 6, 60), ("seconds", 600, 7 * 3_600)]
     assert [(line.errors, line.before, line.new) for line in found.patterns] == [(40, 5, True)]
     assert [(line.openings, line.probes_failed, line.before) for line in found.breakers] == [
         (2, 1, 1)
@@ -71,6 +85,43 @@ def test_figures_are_read_back_as_they_were() -> None:
     scene.week()
     found = figures_read(TimeRange(SINCE, UNTIL))
     assert figures_from_json(json.loads(json.dumps(figures_json(found)))) == found
+
+
+def test_budgets_are_those_that_the_pages_of_the_objectives_tell() -> None:
+    scene.week()
+    lines = slo_lines(TimeRange(UNTIL - timedelta(days=30), UNTIL))
+    pages = {each.slo.service: each for each in slo_figures(slos_enabled(), UNTIL)}
+    assert {line.service: line.budget for line in lines} == {
+        name: each.budget for name, each in pages.items()
+    }
+    told_there = {name: told(each) for name, each in pages.items()}
+    for line in lines:
+        there = told_there[line.service]
+        assert (left_told(line), window_left(line)) == (there.left, there.left)
+        assert basis_told(line).startswith(there.basis.removesuffix(", last 30 d"))
+    assert {line.service: left_told(line) for line in lines} == {
+        "agent": "gone, spent 75 times",
+        "planner": "gone, spent 12 times",
+        "silent": "not enough data",
+    }
+
+
+def test_the_worst_of_the_objectives_of_a_service_is_its_budget() -> None:
+    scene.week()
+    slo("agent", kind="latency", objective=0.99, threshold_ms=500.0, min_bad=5)
+    slo("agent", window_days=7, objective=0.5)
+    found = figures_read(TimeRange(SINCE, UNTIL))
+    (agent,) = (line.slo for line in found.services if line.service == "agent")
+    assert agent is not None
+    assert agent.budget is not None
+    assert (agent.kind, agent.budget.bad) == ("availability", 6)
+    assert found.totals.budgets == Budgets(3, 2, 2)
+    verdict = report_make(since=SINCE, until=UNTIL, actor=ACTOR, now=NOW).figures["verdict"]
+    assert verdict[0] == (
+        "The error budget of this time is gone at 2 of 2 services (0 of 2 in the time before): "
+        "agent (spent 100 times: 6 failed of 0.06 allowed), planner (spent 23.8 times: "
+        "10 min down of 25.2 s allowed); not enough data for 1 more service."
+    )
 
 
 def test_held_back_are_those_of_which_nobody_was_ever_told() -> None:
@@ -106,10 +157,18 @@ def test_the_weekly_report_is_made_once_also_late_and_mailed_to_who_wants_it() -
     delivery = Delivery.objects.get()
     assert (delivery.channel_name, delivery.purpose) == ("team", "report")
     message = delivery.message
-    assert message["title"].startswith("Resilience report 16 to 22 November 2026: 97.619 % ")
+    assert message["title"] == (
+        "Resilience report 16 to 22 November 2026: 2 of 2 error budgets gone, 1 incident"
+    )
     assert message["url"].endswith(f"/reports/{report.id}")
     assert "<h1>Resilience report</h1>" in message["html"]
     assert "pg does not answer" not in message["title"]
+    for form in (message["html"], message["text"]):
+        assert "16 to 22 November 2026 (UTC)" in form
+        assert "gone, spent 100 times" in form
+        assert "6 failed of 0.06 allowed, 60 calls; 100 % left before" not in form
+        assert "6 failed of 0.06 allowed, 60 calls; not enough data before" in form
+        assert "Made" not in form
 
 
 def test_a_site_that_had_seen_nothing_makes_no_report() -> None:
@@ -126,16 +185,35 @@ def test_nothing_is_mailed_while_alerting_is_off() -> None:
     assert not Delivery.objects.exists()
 
 
-def test_one_by_hand_is_widened_to_minutes_ends_now_and_is_audited() -> None:
+def test_one_by_hand_is_widened_to_minutes_ends_with_the_last_one_over_and_is_audited() -> None:
     report = report_make(
         since=NOW - timedelta(hours=1, seconds=30),
         until=NOW + timedelta(hours=5),
         actor=ACTOR,
-        now=NOW + timedelta(seconds=1),
+        now=NOW + timedelta(seconds=59),
     )
     assert report.since == NOW - timedelta(hours=1, minutes=1)
-    assert report.until == NOW + timedelta(minutes=1)
+    assert report.until == NOW
+    assert report.until <= report.made_at
+    assert report.figures["notes"][0].startswith("Made 59 s after the end of this time: ")
     assert AuditEntry.objects.get().action == "report.make"
+    named = plain_text(figures_from_json(report.figures), report.since, report.until)
+    assert named.splitlines()[0] == (
+        "Resilience report of 2026-11-23 04:59:00 UTC to 2026-11-23 06:00:00 UTC"
+    )
+
+
+def test_one_of_a_past_time_ends_with_the_minute_in_which_it_ends() -> None:
+    end = NOW - timedelta(minutes=10, seconds=20)
+    report = report_make(since=end - timedelta(hours=1), until=end, actor=ACTOR, now=NOW)
+    assert report.until == NOW - timedelta(minutes=10)
+    assert report.figures["notes"] == []
+
+
+def test_of_a_time_of_which_no_minute_is_over_there_is_no_report() -> None:
+    now = NOW + timedelta(seconds=40)
+    with pytest.raises(Invalid, match="begin it earlier, or ask in a minute"):
+        report_make(since=now - timedelta(seconds=20), until=now, actor=ACTOR, now=now)
 
 
 @pytest.mark.parametrize(
@@ -143,6 +221,7 @@ def test_one_by_hand_is_widened_to_minutes_ends_now_and_is_audited() -> None:
     [
         (NOW, NOW - timedelta(days=1)),
         (NOW + timedelta(days=1), NOW + timedelta(days=2)),
+        (NOW, NOW + timedelta(days=2)),
         (NOW - timedelta(days=400), NOW),
     ],
 )
@@ -210,7 +289,16 @@ def test_a_report_is_made_and_read_on_its_pages(operator: Client) -> None:
         "97.619 %",
         "planner",
         "not checked",
+        "16 to 22 November 2026 (UTC)",
         "10 % (6/60)",
+        "gone, spent 100 times</a>",
+        "6 failed of 0.06 allowed, 60 calls; not enough data before",
+        "10 min down of 25.2 s allowed, 7 h counted; 88.1 % left before",
+        "gone, spent 75 times</td>",
+        "6 of 80 calls failed",
+        "10 min 3 s of 14 h down",
+        "1 of 1 acknowledged, after 4 min; 1 of 1 over, after 40 min",
+        "2 repaired",
         "pg does not answer",
         "no healing runs in this time",
         "httpx.HTTPStatusError",
