@@ -21,6 +21,10 @@ SCALES: Final = {
 }
 _LONGEST_VERSION = 40
 _SHOWN_RELEASES = 20
+# Shares of the time that is shown: what is written in less lies on one another, and what begins
+# later goes over the edge.
+_APART = 0.12
+_AT_THE_EDGE = 0.8
 
 
 def trend_figure(
@@ -85,13 +89,7 @@ def trend_figure(
             "xaxis": {"type": "date", "range": [_machine(since), _machine(end)]},
             "yaxis": {"ticksuffix": suffix, "rangemode": "tozero", "nticks": 6},
             "shapes": uprights,
-            "annotations": [
-                {
-                    "x": _machine(at), "y": 1, "yref": "paper", "text": _plain(version[:_LONGEST_VERSION]), "showarrow": False,
-                    "xanchor": "left", "yanchor": "top", "font": {"size": 10},
-                }
-                for at, version in releases[:_SHOWN_RELEASES]
-            ],
+            "annotations": _named(releases[:_SHOWN_RELEASES], since, end),
             "uirevision": f"{since.isoformat()}{title}",
         },
     }  # fmt: skip
@@ -127,6 +125,38 @@ def _upright(at: datetime, color: str, dash: str) -> dict[str, Any]:
         "type": "line", "x0": _machine(at), "x1": _machine(at), "y0": 0, "y1": 1, "yref": "paper",
         "line": {"color": color, "width": 1.5, "dash": dash},
     }  # fmt: skip
+
+
+def _named(
+    releases: Sequence[tuple[datetime, str]], since: datetime, end: datetime
+) -> list[dict[str, Any]]:
+    """Versions written at their lines; of those that come too close for that, the first and the
+    last one. At the right edge they stand left of the line."""
+    together: list[list[tuple[datetime, str]]] = []
+    for at, version in sorted(releases):
+        if together and at - together[-1][0][0] < (end - since) * _APART:
+            together[-1].append((at, version))
+        else:
+            together.append([(at, version)])
+    found = []
+    for group in together:
+        at, versions = group[0][0], [version[:_LONGEST_VERSION] for _, version in group]
+        right = at - since > (end - since) * _AT_THE_EDGE
+        found.append(
+            {
+                "x": _machine(at), "y": 1, "yref": "paper", "showarrow": False,
+                "text": _plain(_range(versions)), "xanchor": "right" if right else "left",
+                "yanchor": "top", "font": {"size": 10},
+            }
+        )  # fmt: skip
+    return found
+
+
+def _range(versions: Sequence[str]) -> str:
+    first, last = versions[0], versions[-1]
+    if len(versions) < 3:
+        return ", ".join(dict.fromkeys(versions))
+    return f"{first} … {last} ({len(versions)})"
 
 
 def _plain(text: str) -> str:
