@@ -107,14 +107,17 @@ def test_the_timeline_is_near_however_many_alerts_there_are(
         assert box is not None
         assert box["y"] < screens * size["height"]
     alerts = admin.locator("#alerts")
-    expect(alerts.get_by_role("link")).to_have_count(6)
+    # Beside those that stand there, one link leads to the list of them all.
+    everything = alerts.get_by_role("link", name="All 42 alerts of it")
+    expect(everything).to_have_attribute("href", f"/alerts?incident={incident.id}")
+    expect(alerts.get_by_role("link")).to_have_count(6 + 1)
     expect(alerts.get_by_role("link").first).to_have_text("The breaker graph of planner is open")
     press_until(admin, alerts.get_by_text("36 more alerts"))
     admin.keyboard.press("Enter")
-    expect(alerts.get_by_role("link")).to_have_count(42)
+    expect(alerts.get_by_role("link")).to_have_count(42 + 1)
     # What is told live leaves them unfolded.
     say(admin, "Live")
     tell(opened(name="redis"))
     timelines_follow(now=scene.NOW)
     expect(admin.locator("#timeline")).to_contain_text("Breaker redis of planner")
-    expect(alerts.get_by_role("link")).to_have_count(42)
+    expect(alerts.get_by_role("link")).to_have_count(42 + 1)
