@@ -11,11 +11,15 @@ from alerting.domain.incidents import THIS_SITE
 
 # How much each kind of evidence can say, at its best: a failing check that explains the others is
 # a measurement, where chains begin is counted, a breaker tells of what its caller measured, the
-# ranking of a window is a judgement.
-WEIGHTS: Final = {"check": 0.85, "chains": 0.8, "breaker": 0.7, "ranking": 0.6, "alerts": 0.2}
+# ranking of a window is a judgement, errors that name a call may be what its failure led to.
+WEIGHTS: Final = {
+    "check": 0.85, "chains": 0.8, "breaker": 0.7, "ranking": 0.6, "errors": 0.5, "alerts": 0.2,
+}  # fmt: skip
 # What is left of the evidence for a caller whose breaker says that it only suffers.
 _EXPLAINED: Final = 0.5
 _MOST_EVIDENCE: Final = 12
+# So sure at most of what does not explain the alert that an incident began with.
+_BESIDE: Final = 0.4
 _SURE: Final = 0.8
 _LIKELY: Final = 0.5
 # A spike is told from so many errors a minute, and so many times what is normal.
@@ -29,7 +33,8 @@ _MINUTE: Final = timedelta(minutes=1)
 class Clue:
     """What speaks for a service as the cause: `share` in 0..1 says how strongly, of its kind.
 
-    `explains` is the service in which it shows, if it is another one.
+    `explains` is the service in which it shows, if it is another one. What is `beside` explains
+    something else than what began.
     """
 
     kind: str
@@ -38,6 +43,7 @@ class Clue:
     text: str
     link: str = ""
     explains: str = ""
+    beside: bool = False
 
 
 def probable_cause(clues: Iterable[Clue]) -> dict[str, Any]:
@@ -56,7 +62,8 @@ def probable_cause(clues: Iterable[Clue]) -> dict[str, Any]:
         doubt = 1.0
         for clue in _best_of_kind(found):
             doubt *= 1 - WEIGHTS[clue.kind] * min(1.0, max(0.0, clue.share))
-        doubts[service] = doubt
+        beside = any(each.beside for each in found)
+        doubts[service] = max(doubt, 1 - _BESIDE) if beside else doubt
     if not doubts:
         return {}
     service = min(doubts, key=lambda each: (doubts[each], each))

@@ -1,17 +1,29 @@
-"""Which services of the catalogue the names of breakers and dependencies stand for."""
+"""Which calls services make, and which services of the catalogue the names of these stand for."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from django.db.models import Func, Value
 from django.db.models.functions import Lower
 
+from breakers.models import Breaker
 from health.models import Service
 
 _SEPARATORS: Final = r"[\W_]+"
+
+
+def calls_of(services: Collection[str]) -> Mapping[str, frozenset[str]]:
+    """Of each of the services the names of its breakers, as far as its processes reported any."""
+    found: dict[str, set[str]] = defaultdict(set)
+    if services:
+        rows = Breaker.objects.filter(service__in=services).order_by()
+        for service, name in rows.values_list("service", "name").distinct():
+            found[service].add(name)
+    return {service: frozenset(names) for service, names in found.items()}
 
 
 def services_called(names: Iterable[str]) -> Mapping[str, str]:

@@ -4,36 +4,37 @@ the ranking of its window, and what its errors touched."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 from uuid import UUID
 
-from django.db.models import Count, Max, QuerySet
+from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models.functions import Left
 
 from alerting.domain.cause import Clue, within_reach
-from alerting.domain.incidents import NEAR
+from alerting.domain.incidents import MOST_WORDS, NEAR
 from alerting.models import Alert, Incident
 from alerting.selectors.callees import services_called
+from alerting.selectors.incident_beginning import BEFORE, Beginning, beginning_of
 from alerting.selectors.surroundings import FEWEST_CHAINS
-from analytics.models import CorrelationChain
+from analytics.models import CorrelationChain, ErrorPattern, ErrorRollup
 from analytics.selectors import rollups
 from analytics.selectors.causes import baseline_of, root_cause
 from analytics.selectors.impact import window_impact
 from health.choices import HealthState
-from health.models import CheckStatus
+from health.models import CheckStatus, Outage
 from resilience_site.core.formatting import exact
 from resilience_site.core.problems import Invalid
 from resilience_site.core.timerange import TimeRange
 
-# Before the first alert, its condition held for a while, and the cause before that.
-BEFORE: Final = timedelta(minutes=5)
-# Of longer incidents the beginning tells of the cause.
-LONGEST: Final = timedelta(hours=2)
 _MOST_CHAINS: Final = 5_000
 _MOST_SUSPECTS: Final = 3
 _MOST_EVIDENCE: Final = 4
+_MOST_PATTERNS: Final = 100
+_MOST_OUTPUT: Final = 160
 
 
 def window_of(incident: Incident, now: datetime) -> TimeRange:
@@ -44,21 +45,28 @@ def window_of(incident: Incident, now: datetime) -> TimeRange:
 
 
 def cause_window(incident: Incident, now: datetime) -> TimeRange:
-    """The part of its time that tells of its cause: around the beginnings of its alerts. What fails
-    later, while one of them still stands, is the cause of others."""
+    """The part of its time that tells of its cause: around its beginning. What fails later, while it
+    still stands, is the cause of something else."""
     whole = window_of(incident, now)
-    begun = Alert.objects.filter(incident=incident).aggregate(last=Max("started_at"))["last"]
-    last = max(begun or incident.started_at, incident.started_at)
-    return TimeRange(whole.since, min(whole.until, last + NEAR, whole.since + LONGEST))
+    return TimeRange(whole.since, min(whole.until, incident.started_at + NEAR))
 
 
 def clues_of(incident: Incident, now: datetime) -> tuple[list[Clue], list[str]]:
-    """What speaks for which service as the cause, and what could not be asked, in sentences."""
-    within = cause_window(incident, now)
+    """What speaks for which service as the cause, and what could not be asked, in sentences.
+
+    What explains only other calls than the one that it began with says little.
+    """
+    began = beginning_of(incident)
+    clues, missing = _clues(incident, began, cause_window(incident, now))
+    return [replace(each, beside=each.service in began.elsewhere) for each in clues], missing
+
+
+def _clues(incident: Incident, began: Beginning, within: TimeRange) -> tuple[list[Clue], list[str]]:
     clues = [
-        *_checks(incident),
-        *_chains(incident, within),
-        *_breakers(incident),
+        *_checks(incident, began),
+        *_errors(began, within),
+        *_chains(incident, began, within),
+        *_breakers(incident, began),
         *_alerts(incident),
     ]
     if not incident.services:
@@ -77,24 +85,62 @@ def clues_of(incident: Incident, now: datetime) -> tuple[list[Clue], list[str]]:
     return clues, [*found.missing, *([found.folded] if found.folded else [])]
 
 
-def _checks(incident: Incident) -> Iterable[Clue]:
-    """The failing checks that the incident's alerts point at."""
+def _checks(incident: Incident, began: Beginning) -> Iterable[Clue]:
+    """The checks that failed as the incident began: those that its alerts point at, and those of the
+    service of the call that it began with, and of the one behind this."""
     named = incident.keys.filter(key__startswith="check:").values_list("key", flat=True)
     ids = [each for key in named if (each := _uuid(key.partition(":")[2])) is not None]
-    rows = CheckStatus.objects.filter(check_row_id__in=ids).select_related("check_row")
+    of = Q(check_row_id__in=ids) | Q(check_row__service_id__in={began.service, began.called} - {""})
+    rows = list(CheckStatus.objects.filter(of).select_related("check_row"))
+    outages = _outages([each.check_row_id for each in rows], began)
+    alerted = set(
+        Alert.objects.filter(incident=incident, started_at__lte=began.until).values_list(
+            "labels__check_id", flat=True
+        )
+    )
     blamed = Counter(
         CheckStatus.objects.filter(culprit_id__in=ids).values_list("culprit_id", flat=True)
     )
     for row in rows:
-        check = row.check_row
-        below = blamed[check.id]
-        also = f"; it explains {below} more failing check{'s'[: below != 1]}" if below else ""
-        if row.own_state == HealthState.DOWN:
-            said = f"check {check.name} fails since {exact(row.own_since)}{also}"
-        else:
+        check, outage = row.check_row, outages.get(row.check_row_id)
+        pointed_at = check.id in ids
+        words = f"{check.name} {outage.output if outage else row.last_output}"[:MOST_WORDS]
+        if check.service_id == began.service and began.others_named(words):
+            continue
+        if outage is not None and (pointed_at or not outage.culprit):
+            said = _failed(check.name, outage)
+        elif not pointed_at:
+            continue
+        elif row.own_state == HealthState.DOWN and row.own_since <= began.until:
+            said = f"check {check.name} fails since {exact(row.own_since)}"
+        elif str(check.id) in alerted:
             said = f"check {check.name} failed, and is {row.state} now"
-        share = 1.0 if below else 0.8
-        yield Clue("check", check.service_id, share, said, f"/health/checks/{check.id}")
+        else:
+            continue
+        below = blamed[check.id] if row.own_state == HealthState.DOWN else 0
+        also = f"; it explains {below} more failing check{'s'[: below != 1]}" if below else ""
+        share = 1.0 if below or began.is_named(words) else 0.8
+        yield Clue("check", check.service_id, share, said + also, f"/health/checks/{check.id}")
+
+
+def _outages(checks: Sequence[UUID], began: Beginning) -> Mapping[UUID, Outage]:
+    """Of each of the checks the first failure that fits the beginning."""
+    rows = Outage.objects.filter(
+        Q(ended_at=None) | Q(ended_at__gte=began.at - BEFORE),
+        check_row__in=checks,
+        started_at__lte=began.until,
+    )
+    firsts = rows.order_by("check_row_id", "started_at").distinct("check_row_id")
+    return {each.check_row_id: each for each in firsts}
+
+
+def _failed(name: str, outage: Outage) -> str:
+    said = f"check {name} fails since {exact(outage.started_at)}"
+    if outage.ended_at is not None:
+        since, until = exact(outage.started_at), exact(outage.ended_at)[11:]
+        said = f"check {name} failed from {since} to {until}"
+    output = " ".join(outage.output.split())
+    return f"{said}: {output[:_MOST_OUTPUT]}" if output else said
 
 
 def _uuid(text: str) -> UUID | None:
@@ -102,6 +148,30 @@ def _uuid(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
+
+
+def _errors(began: Beginning, within: TimeRange) -> Iterable[Clue]:
+    """The errors of the service that name the call that it began with."""
+    if not began.name:
+        return
+    rows = ErrorRollup.objects.filter(
+        service=began.service, minute__gte=within.since, minute__lt=within.until
+    ).order_by()
+    counts = dict(rows.values_list("pattern_id").annotate(Sum("errors")))
+    most = sorted(counts, key=lambda each: (-counts[each], each))[:_MOST_PATTERNS]
+    patterns = ErrorPattern.objects.in_bulk(most)
+    named = [
+        found
+        for each in most
+        if (found := patterns.get(each)) and began.is_named(f"{found.type} {found.template}")
+    ]
+    if not named:
+        return
+    count, total = sum(counts[each.id] for each in named), sum(counts.values())
+    said = " ".join(f"{named[0].type}: {named[0].template}".split())[:_MOST_OUTPUT]
+    text = f"{count:,} of {total:,} errors of {began.service} name {began.name}, most: {said}"
+    behind = began.called or began.service
+    yield Clue("errors", behind, count / total, text, f"/patterns/{named[0].id}")
 
 
 def chains_of(incident: Incident, within: TimeRange) -> QuerySet[CorrelationChain]:
@@ -114,13 +184,19 @@ def chains_of(incident: Incident, within: TimeRange) -> QuerySet[CorrelationChai
     )
 
 
-def _chains(incident: Incident, within: TimeRange) -> Iterable[Clue]:
+def _chains(incident: Incident, began: Beginning, within: TimeRange) -> Iterable[Clue]:
     newest = chains_of(incident, within).order_by("-started_at").values("id")[:_MOST_CHAINS]
-    rows = CorrelationChain.objects.filter(
-        id__in=newest, opened_on__gte=within.since.date()
-    ).values_list("root_cause_service")
-    counts = dict(rows.order_by().annotate(Count("id")))
-    total = sum(counts.values())
+    rows = CorrelationChain.objects.filter(id__in=newest, opened_on__gte=within.since.date())
+    said = rows.order_by().annotate(said=Left("root_cause_message", _MOST_OUTPUT))
+    counts: Counter[str] = Counter()
+    total = 0
+    for service, error, words, count in said.values_list(
+        "root_cause_service", "root_cause_type", "said"
+    ).annotate(Count("id")):
+        total += count
+        # What names another call of the service is of that one.
+        if service != began.service or not began.others_named(f"{error} {words}"):
+            counts[service] += count
     for service, count in counts.items():
         if count >= FEWEST_CHAINS:
             text = f"{count:,} of {total:,} chains of errors in its time began there"
@@ -128,10 +204,12 @@ def _chains(incident: Incident, within: TimeRange) -> Iterable[Clue]:
             yield Clue("chains", service, count / total, text, link)
 
 
-def _breakers(incident: Incident) -> Iterable[Clue]:
-    """The breakers of the incident's alerts that stand before a service that is known: what their
-    callers suffer from begins behind them."""
-    rows = Alert.objects.filter(incident=incident, labels__has_key="breaker")
+def _breakers(incident: Incident, began: Beginning) -> Iterable[Clue]:
+    """The breakers of the incident's first alerts that stand before a service that is known: what
+    their callers suffer from begins behind them."""
+    rows = Alert.objects.filter(
+        incident=incident, labels__has_key="breaker", started_at__lte=began.until
+    )
     firsts = rows.order_by("service", "labels__breaker", "started_at").distinct(
         "service", "labels__breaker"
     )
@@ -141,12 +219,14 @@ def _breakers(incident: Incident) -> Iterable[Clue]:
         if (behind := called.get(breaker)) and behind != service:
             text = f"breaker {breaker} of {service} opened at {exact(at)}"
             link = f"/breakers?service={quote(service, safe='')}"
-            yield Clue("breaker", behind, 1.0, text, link, explains=service)
+            explains = "" if behind in began.elsewhere else service
+            yield Clue("breaker", behind, 1.0, text, link, explains=explains)
 
 
 def _alerts(incident: Incident) -> Iterable[Clue]:
-    rows = Alert.objects.filter(incident=incident).exclude(service="").values_list("service")
-    counts = dict(rows.order_by().annotate(Count("id")))
+    rows = Alert.objects.filter(incident=incident).exclude(service="")
+    rows = rows.filter(started_at__lte=incident.started_at + NEAR)
+    counts = dict(rows.order_by().values_list("service").annotate(Count("id")))
     total = sum(counts.values())
     for service, count in counts.items():
         text = f"alerts of {service}: {count:,} of {total:,}"

@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Count, Max, Q, QuerySet
 
 from alerting.choices import AlertState, EntryKind, IncidentState
-from alerting.domain.incidents import OPENING, REOPENS, Held, Ledger, began
+from alerting.domain.incidents import MOST_TITLE, OPENING, began
+from alerting.domain.ledger import REOPENS, Held, Ledger
 from alerting.models import Alert, Incident, IncidentEntry, IncidentKey
 
 # Alerts that one transaction looks at.
 BATCH: Final = 1_000
 # Alerts that ended before anybody followed are looked at for so long.
 LATE: Final = timedelta(hours=1)
+# An alert that ended names its incident for so long: a breaker that tries whether it may close, and
+# opens again, is no news.
+NAMES: Final = timedelta(minutes=3)
+# Of alerts as urgent as the incident: one that names what fails before one that tells of what this
+# led to, one in whose words the incident is told already, then the first. Words as `title_of` has them.
+_TITLES: Final = r"""
+SELECT DISTINCT ON (alert.incident_id) alert.incident_id, said.words
+FROM unnest(%(ids)s::uuid[], %(severities)s::text[], %(titles)s::text[])
+    AS incident (id, severity, title)
+JOIN alerting_alert alert ON alert.incident_id = incident.id AND alert.severity = incident.severity
+CROSS JOIN LATERAL (
+    SELECT left(coalesce(
+        nullif(btrim(regexp_replace(alert.annotations ->> 'summary', '\s+', ' ', 'g')), ''),
+        concat_ws(' of ', alert.rule_name, nullif(alert.service, ''))
+    ), %(most)s) AS words
+) AS said
+WHERE alert.state = 'firing' OR alert.ended_at >= %(since)s
+ORDER BY alert.incident_id, NOT alert.labels ?| %(cause)s, said.words <> incident.title,
+    alert.started_at, alert.id
+"""
+_NAME_CAUSES: Final = ["breaker", "dependency", "check", "check_id"]
 
 
 # Where an alert stands in the order in which they began.
@@ -131,3 +154,22 @@ def last_ends(severities: Mapping[UUID, str]) -> dict[UUID, datetime | None]:
     rows = Alert.objects.filter(incident__in=list(severities)).order_by()
     found = rows.values_list("incident_id", "severity").annotate(Max("ended_at"))
     return {incident: at for incident, severity, at in found if severity == severities[incident]}
+
+
+def titles(incidents: Collection[Incident], since: datetime | None = None) -> dict[UUID, str]:
+    """What each of the incidents is about, by its alerts that fire, or ended after `since`; without
+    that, by all that it had. Those without such alerts are left out."""
+    if not incidents:
+        return {}
+    values: dict[str, Any] = {
+        "ids": [each.id for each in incidents],
+        "severities": [str(each.severity) for each in incidents],
+        # What is over is not to be called by what came last.
+        "titles": ["" if since is None else each.title for each in incidents],
+        "since": since or datetime.min.replace(tzinfo=UTC),
+        "most": MOST_TITLE,
+        "cause": _NAME_CAUSES,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_TITLES, values)
+        return dict(cursor.fetchall())

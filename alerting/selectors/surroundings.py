@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -15,8 +16,9 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Q
 
-from alerting.domain.incidents import NEAR, Around, Seen, dependencies_of
-from alerting.selectors.callees import services_called
+from alerting.domain.calls import elsewhere, named_in
+from alerting.domain.incidents import MOST_WORDS, NEAR, Around, Seen, dependencies_of, words_of
+from alerting.selectors.callees import calls_of, services_called
 from analytics.models import CorrelationChain
 from health.choices import HealthState
 from health.models import CheckStatus
@@ -43,7 +45,7 @@ _Minutes = Mapping[str, Sequence[tuple[datetime, str, int]]]
 
 
 def surroundings(alerts: Sequence[Seen], now: datetime) -> dict[UUID, Around]:
-    """Of each alert what the site knows around it; four queries, however many alerts."""
+    """Of each alert what the site knows around it; six queries, however many alerts."""
     if not alerts:
         return {}
     traces = {str(each.facts.get("trace_id") or "") for each in alerts} - {""}
@@ -51,19 +53,71 @@ def surroundings(alerts: Sequence[Seen], now: datetime) -> dict[UUID, Around]:
     # Whose trace is known needs no guess from all chains of its service.
     asked = [each for each in alerts if str(each.facts.get("trace_id") or "") not in of_trace]
     minutes = _chain_minutes({each.service for each in asked} - {""}, _times(asked, now))
-    dependencies = {each.id: dependencies_of(each) for each in alerts}
-    called = services_called({name for names in dependencies.values() for name in names})
+    roots = {
+        each.id: of_trace.get(str(each.facts.get("trace_id") or "")) or _root(each, minutes)
+        for each in alerts
+    }
+    calls = _Calls(alerts, roots)
     failing = _failing_checks({each.service for each in alerts if not each.ended_at} - {""})
-    found = {}
-    for each in alerts:
-        root = of_trace.get(str(each.facts.get("trace_id") or "")) or _root(each, minutes)
-        checks = [] if each.ended_at else failing.get(each.service, [])
-        found[each.id] = Around(
-            frozenset({root} - {""}),
-            {check: of for check, of, since in checks if since <= each.started_at + NEAR},
-            frozenset(called[name] for name in dependencies[each.id] if name in called),
-        )
-    return found
+    return {
+        each.id: _around(each, roots[each.id], calls, failing.get(each.service, ()))
+        for each in alerts
+    }
+
+
+def _around(alert: Seen, root: str, calls: _Calls, failing: Sequence[_Failing]) -> Around:
+    named = calls.named(alert, root)
+    service = named[0] if named else alert.service
+    own = {named[1]} if named else dependencies_of(alert)
+    others = calls.elsewhere(service, own)
+    checks = {
+        each.check: each.service
+        for each in failing
+        if alert.ended_at is None
+        and each.since <= alert.started_at + NEAR
+        and not (own and (each.service in others or calls.are_others(service, own, each.words)))
+    }
+    called = frozenset(filter(None, map(calls.called, own)))
+    return Around(frozenset({root} - {""}), checks, called, named, others)
+
+
+class _Calls:
+    """The calls that the services of alerts make, and which of them somebody speaks of."""
+
+    def __init__(self, alerts: Iterable[Seen], roots: Mapping[UUID, str]) -> None:
+        called = services_called({name for each in alerts for name in dependencies_of(each)})
+        telling = [each for each in alerts if dependencies_of(each) or words_of(each)]
+        services = {name for each in telling for name in (each.service, roots[each.id])}
+        self._names = calls_of({*services, *called.values()} - {""})
+        names = {name for names in self._names.values() for name in names}
+        self._called = {**services_called(names - called.keys()), **called}
+
+    def called(self, name: str) -> str:
+        """The service that a call goes to; empty where that is not known."""
+        return self._called.get(name, "")
+
+    def named(self, alert: Seen, root: str) -> tuple[str, str] | None:
+        """The one call of the alert's service, or of that in which it began, that its words name
+        where its labels name none."""
+        if dependencies_of(alert):
+            return None
+        for service in dict.fromkeys((alert.service, root)):
+            found = named_in(words_of(alert), self._names.get(service, ()))
+            if len(found) == 1:
+                return service, min(found)
+        return None
+
+    def elsewhere(self, service: str, own: Collection[str]) -> frozenset[str]:
+        """The services behind other calls of the service, and not behind those that it calls."""
+        names = self._names.get(service, frozenset()) | set(own) if own else ()
+        found = elsewhere({each: self.called(each) for each in names}, own)
+        through = [self._names.get(self.called(each), ()) for each in own]
+        return found - {self.called(name) for names in through for name in names}
+
+    def are_others(self, service: str, own: Collection[str], words: str) -> bool:
+        """Whether words name calls of the service, but none of its `own`."""
+        found = named_in(words, self._names.get(service, frozenset()) | set(own))
+        return bool(found) and not found & set(own)
 
 
 def _chain_minutes(services: Collection[str], within: tuple[datetime, datetime]) -> _Minutes:
@@ -113,19 +167,33 @@ def _roots_of_traces(traces: Collection[str]) -> dict[str, str]:
     return dict(rows.values_list("trace_id", "root_cause_service"))
 
 
-def _failing_checks(
-    services: Collection[str],
-) -> Mapping[str, Sequence[tuple[str, str, datetime]]]:
-    """Of each service the checks that explain why it fails now: (id, service of the check, since
-    when it explains that)."""
+@dataclass(frozen=True)
+class _Failing:
+    """A check that explains since when a service fails: the service that it is of, and its words."""
+
+    check: str
+    service: str
+    since: datetime
+    words: str
+
+
+def _failing_checks(services: Collection[str]) -> Mapping[str, Sequence[_Failing]]:
+    """Of each service the checks that explain why it fails now."""
+    found: dict[str, list[_Failing]] = defaultdict(list)
+    if not services:
+        return found
     rows: Iterable[tuple[Any, ...]] = CheckStatus.objects.filter(
         Q(state=HealthState.DOWN) | Q(culprit__isnull=False),
         check_row__service_id__in=services,
         check_row__enabled=True,
     ).values_list(
-        "check_row__service_id", "check_row_id", "since", "culprit_id", "culprit__service_id"
-    )
-    found: dict[str, list[tuple[str, str, datetime]]] = defaultdict(list)
-    for service, check, since, culprit, of in rows if services else ():
-        found[service].append((str(culprit or check), of if culprit else service, since))
+        "check_row__service_id", "check_row_id", "check_row__name", "since", "last_output",
+        "culprit_id", "culprit__service_id", "culprit__name",
+    )  # fmt: skip
+    for service, check, name, since, output, culprit, of, blamed in rows:
+        found[service].append(
+            _Failing(str(culprit), of, since, blamed)
+            if culprit
+            else _Failing(str(check), service, since, f"{name} {output}"[:MOST_WORDS])
+        )
     return found

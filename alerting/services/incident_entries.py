@@ -7,7 +7,10 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from alerting.choices import EntryKind
+from django.db.models import Exists, OuterRef, TextField, Value
+from django.db.models.functions import Cast, Concat
+
+from alerting.choices import AlertState, EntryKind
 from alerting.models import Alert, IncidentEntry
 from resilience_site.core.formatting import duration, printable
 
@@ -83,3 +86,25 @@ def alert_words(alert: Alert) -> str:
     summary = str(alert.annotations.get("summary") or "")
     of = f" of {alert.service}" if alert.service else ""
     return " ".join(summary.split()) or f"{alert.rule_name}{of}"
+
+
+def ends_of_alerts(incident_ids: Sequence[UUID], limit: int) -> list[IncidentEntry]:
+    """Lines for alerts that ended and whose line that they fired stands alone."""
+    if not incident_ids:
+        return []
+    told = IncidentEntry.objects.filter(incident=OuterRef("incident"))
+    fired, ended = (told.filter(ref=_ref_of_alert(what)) for what in ("fired", "ended"))
+    rows = Alert.objects.filter(
+        Exists(fired), ~Exists(ended), incident__in=incident_ids, state=AlertState.RESOLVED
+    )[:limit]
+    return [
+        each
+        for alert in rows
+        for each in alert_entries(alert, alert.incident_id)  # type: ignore[arg-type]
+        if each.ref.endswith(":ended")
+    ]
+
+
+def _ref_of_alert(what: str) -> Concat:
+    alert_id = Cast(OuterRef("id"), TextField())
+    return Concat(Value("alert:"), alert_id, Value(f":{what}"), output_field=TextField())

@@ -17,6 +17,7 @@ from django.db.models import F, Q, QuerySet
 
 from alerting.choices import EntryKind, IncidentState
 from alerting.domain.cause import probable_cause, spikes
+from alerting.domain.incidents import NEAR
 from alerting.models import Incident, IncidentEntry, IncidentKey
 from alerting.selectors.incident_clues import (
     chains_of,
@@ -78,6 +79,8 @@ def incident_examine(incident: Incident, *, now: datetime) -> None:
     cause = probable_cause(clues)
     if cause:
         cause["missing"] = missing
+        if _stands(incident, cause, now):
+            cause = incident.cause
     culprit = str(cause.get("service", ""))
     impact = impact_of(incident, culprit, now)
     lines = [*_spikes(incident, culprit, now), *_first_chains(incident, now)]
@@ -126,6 +129,16 @@ def _take(
     held.version += 1
     held.changed_at = max(now, held.changed_at)
     return True
+
+
+def _stands(incident: Incident, cause: dict[str, Any], now: datetime) -> bool:
+    """Whether what was found is surer than this: all that tells of a beginning is known soon after
+    it, and what of that is no longer stored later, or came to be since, does not turn it round."""
+    found = incident.cause.get("confidence", 0.0)
+    if now < incident.started_at + NEAR + EVERY or not incident.culprit:
+        return False
+    same = incident.culprit == cause["service"]
+    return bool(found > cause["confidence"] if same else found >= cause["confidence"])
 
 
 def _spikes(incident: Incident, culprit: str, now: datetime) -> Iterable[IncidentEntry]:

@@ -15,14 +15,11 @@ from typing import Final
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, TextField, Value
-from django.db.models.functions import Cast, Concat
 
 from alerting.choices import AlertState, EntryKind, IncidentState
 from alerting.domain.incidents import (
     OPENING,
     SEVERITIES,
-    Held,
     Keys,
     Seen,
     is_root,
@@ -30,9 +27,11 @@ from alerting.domain.incidents import (
     title_of,
     worst,
 )
+from alerting.domain.ledger import Held
 from alerting.models import Alert, Incident, IncidentEntry, IncidentKey
 from alerting.selectors.incident_following import (
     BATCH,
+    NAMES,
     Reached,
     alert_lines,
     alerts_to_join,
@@ -41,9 +40,16 @@ from alerting.selectors.incident_following import (
     incidents_kept_open,
     incidents_to_join,
     last_ends,
+    titles,
 )
 from alerting.selectors.surroundings import surroundings
-from alerting.services.incident_entries import alert_entries, alert_words, entries_add, entry
+from alerting.services.incident_entries import (
+    alert_entries,
+    alert_words,
+    ends_of_alerts,
+    entries_add,
+    entry,
+)
 from alerting.services.incident_journal import BEGAN, CHANGED, ENDED, incident_told
 from alerting.services.incident_merging import incident_merge
 from health.selectors.maintenance import covered_now
@@ -93,6 +99,7 @@ def incidents_follow(*, now: datetime) -> Followed:
             work.join()
             work.date()
             work.end()
+            work.name()
             work.save()
         if not reached.more or time.monotonic() - began >= TURN_SECONDS:
             break
@@ -155,13 +162,16 @@ class _Work:
         alerts = alerts_to_join(self.now, reached)
         seen = {each.id: seen_of(each) for each in alerts}
         around = surroundings(list(seen.values()), self.now)
+        keys = {each: keys_of(seen[each], around[each]) for each in seen}
         joined: dict[UUID, list[Alert]] = {}
-        for alert in alerts:
-            keys = keys_of(seen[alert.id], around[alert.id])
-            target = self._target(seen[alert.id], keys)
+        # What names what fails before what it led to, which otherwise has nothing to join yet.
+        for alert in sorted(
+            alerts, key=lambda each: (each.severity not in OPENING, not keys[each.id].of_call)
+        ):
+            target = self._target(seen[alert.id], keys[alert.id])
             if target is not None:
                 joined.setdefault(target.id, []).append(alert)
-                self._point(target, keys, seen[alert.id])
+                self._point(target, keys[alert.id], seen[alert.id])
         groups: dict[UUID, list[Alert]] = {}
         for incident_id, some in joined.items():
             groups.setdefault(self._row(incident_id).id, []).extend(some)
@@ -223,6 +233,7 @@ class _Work:
         held = self.ledger.get(incident.id)
         held.last_at = max(held.last_at, alert.started_at)
         held.severity = worst([held.severity, alert.severity])
+        keys = held.adds(alert, keys)
         new = sorted(self.ledger.point(incident.id, keys.all))
         self.keys += [IncidentKey(incident=incident, key=key) for key in new]
         services = list(dict.fromkeys([*incident.services, *sorted(keys.services)]))
@@ -281,7 +292,7 @@ class _Work:
         """Tell of alerts that ended, and end the incidents whose most urgent ones are over."""
         self._flush()
         active = [each for each in self.rows.values() if each.ended_at is None]
-        self.entries += _ends_of_alerts([each.id for each in active])
+        self.entries += ends_of_alerts([each.id for each in active], BATCH)
         standing = incidents_kept_open({each.id: each.severity for each in active})
         over = [each for each in active if each.id not in standing]
         ends = last_ends({each.id: each.severity for each in over})
@@ -293,6 +304,18 @@ class _Work:
             self._say(incident, incident.ended_at, text, f"ended:{incident.ended_at.isoformat()}")
             self._tell(incident, ENDED)
             self.done.ended += 1
+        self._call(titles(over))
+
+    def name(self) -> None:
+        """Let those that go on be called by what fires: what is over is not what they are about."""
+        active = [each for each in self.rows.values() if each.ended_at is None]
+        self._call(titles(active, self.now - NAMES))
+
+    def _call(self, found: Mapping[UUID, str]) -> None:
+        for incident_id, title in found.items():
+            if (incident := self.rows[incident_id]).title != title:
+                incident.title = title
+                self._tell(incident, CHANGED)
 
     def save(self) -> None:
         """Write what changed, and tell the journal last."""
@@ -362,25 +385,3 @@ def _check_of(alert: Seen) -> UUID:
         return UUID(str(alert.labels.get("check_id")))
     except ValueError:
         return UUID(int=0)
-
-
-def _ends_of_alerts(incident_ids: Sequence[UUID]) -> list[IncidentEntry]:
-    """Lines for alerts that ended and whose line that they fired stands alone."""
-    if not incident_ids:
-        return []
-    told = IncidentEntry.objects.filter(incident=OuterRef("incident"))
-    fired, ended = (told.filter(ref=_ref_of_alert(what)) for what in ("fired", "ended"))
-    rows = Alert.objects.filter(
-        Exists(fired), ~Exists(ended), incident__in=incident_ids, state=AlertState.RESOLVED
-    )[:BATCH]
-    return [
-        each
-        for alert in rows
-        for each in alert_entries(alert, alert.incident_id)  # type: ignore[arg-type]
-        if each.ref.endswith(":ended")
-    ]
-
-
-def _ref_of_alert(what: str) -> Concat:
-    alert_id = Cast(OuterRef("id"), TextField())
-    return Concat(Value("alert:"), alert_id, Value(f":{what}"), output_field=TextField())

@@ -13,14 +13,13 @@ from alerting.domain.cause import Clue, probable_cause, spikes, within_reach
 from alerting.domain.incidents import (
     THIS_SITE,
     Around,
-    Held,
     Keys,
-    Ledger,
     Seen,
     keys_of,
     title_of,
     worst,
 )
+from alerting.domain.ledger import Held, Ledger
 from alerting.domain.timeline import Recorded, is_change, line_of
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

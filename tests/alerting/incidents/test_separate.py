@@ -1,0 +1,314 @@
+"""Faults of different calls of one service are different incidents; all that shows one fault is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from alerting.models import Alert, Incident
+from alerting.services.incident_examine import incident_examine
+from breakers.domain.keys import breaker_key
+from breakers.models import Breaker
+from health.models import Check, CheckStatus, Outage
+from tests.alerting.incidents.scene import at, chains, check, fire, follow, incident_of, over
+
+POOL = '$.checks.database is "fail: PoolTimeout", expected "pass"'
+REJECTED = "circuit breaker 'microsoft_graph' is open and rejects calls"
+THROTTLED = "Client error '<num> Too Many Requests' for url 'http://<ip>/<path>'"
+
+
+def breakers(service: str, *names: str) -> None:
+    """The breakers that a process of the service has reported."""
+    for name in names:
+        Breaker.objects.create(
+            service=service, name=name, instance="a-1", key=breaker_key(service, name),
+            state="closed", since=at(-60), first_seen=at(-60), last_seen=at(0),
+        )  # fmt: skip
+
+
+def failed(of: Check, since: float, until: float | None, output: str) -> None:
+    """A confirmed failure of a check; one without an end goes on."""
+    Outage.objects.create(
+        check_row=of, started_at=at(since), confirmed_at=at(since), announce_at=at(since),
+        ended_at=None if until is None else at(until), output=output,
+    )  # fmt: skip
+    CheckStatus.objects.filter(check_row=of).update(last_output=output)
+
+
+def of_check(of: Check, minute: float, output: str) -> Alert:
+    facts = {"check": {"id": str(of.id), "name": of.name}, "output": output}
+    return fire(
+        "critical_check_failed", of.service_id, minute=minute, facts=facts, check=of.name,
+        check_id=str(of.id),
+    )  # fmt: skip
+
+
+# --- Two faults at once -----------------------------------------------------------------------
+
+
+def two_faults(root: str = "planner") -> list[tuple[str, Alert]]:
+    """The pool of the planner is empty and Graph throttles it, a quarter of a minute apart; what
+    shows them, each with the fault that it is of."""
+    breakers("planner", "database", "microsoft_graph", "redis")
+    pool = check("planner-pool", "planner")
+    graph = check("graph-call", "microsoft-graph")
+    failed(pool, 0.4, 0.7, POOL)
+    failed(graph, 0.9, 1.9, "Graph is unavailable (503)")
+    chains(30, root, "planner", "agent", root=root, minute=0.2)
+    spike = {"culprit": root}
+    return [
+        ("pool", fire("breaker_open", minute=0, breaker="database")),
+        ("graph", fire("breaker_open", minute=0.25, breaker="microsoft_graph")),
+        ("graph", fire("pattern_new", minute=0.25, severity="ticket",
+                       facts={"type": "httpx.HTTPStatusError", "template": THROTTLED})),
+        ("graph", fire("fallback_activated", minute=0.3, severity="ticket",
+                       dependency="microsoft_graph")),
+        ("graph", fire("pattern_new", "agent", minute=0.35, severity="ticket",
+                       facts={"type": "ToolCallError", "template": REJECTED})),
+        ("pool", of_check(pool, 0.6, POOL)),
+        ("graph", fire("error_correlation_spike", "", minute=1.2, facts=spike)),
+        ("graph", of_check(graph, 1.4, "Graph is unavailable (503)")),
+        ("graph", fire("slo_burn", minute=2.2, slo="s1")),
+        ("graph", fire("slo_burn", "agent", minute=2.2, slo="s2")),
+    ]  # fmt: skip
+
+
+def together(told: list[tuple[str, Alert]]) -> dict[str, list[str]]:
+    """Of each incident, by the fault of its first alert, the faults of its alerts."""
+    found: dict[Incident, list[str]] = {}
+    for fault, alert in told:
+        found.setdefault(incident_of(alert), []).append(fault)
+    assert len({faults[0] for faults in found.values()}) == len(found), "one told as several"
+    return {faults[0]: faults for faults in found.values()}
+
+
+@pytest.mark.parametrize("root", ["planner", "microsoft-graph"])
+@pytest.mark.parametrize("one_by_one", [True, False])
+def test_two_faults_of_one_service_at_once_are_two_incidents(root: str, one_by_one: bool) -> None:
+    told = two_faults(root)
+    if one_by_one:
+        fired = [alert.fired_at for _, alert in told]
+        Alert.objects.update(fired_at=None)
+        for (_, alert), at_ in zip(told, fired, strict=True):
+            Alert.objects.filter(id=alert.id).update(fired_at=at_)
+            follow(3)
+    for _ in range(3):
+        follow(3)
+    found = together(told)
+    assert set(found) == {"pool", "graph"}
+    assert set(found["pool"]) == {"pool"}
+    assert set(found["graph"]) == {"graph"}
+
+
+def test_each_of_two_faults_has_a_cause_of_its_own_that_stays() -> None:
+    told = two_faults()
+    follow(3)
+    pool, graph = incident_of(told[0][1]), incident_of(told[1][1])
+    # Long after, Graph fails again and is what fails now.
+    again = Check.objects.get(name="graph-call")
+    failed(again, 9, None, "Graph is unavailable (503)")
+    CheckStatus.objects.filter(check_row=again).update(
+        state="down", own_state="down", own_since=at(9), since=at(9)
+    )
+    for minute in (3, 10, 40):
+        for incident in (pool, graph):
+            incident.refresh_from_db()
+            incident_examine(incident, now=at(minute))
+        pool.refresh_from_db()
+        graph.refresh_from_db()
+        assert pool.culprit == "planner"
+        assert "check planner-pool failed from" in pool.cause["text"]
+        assert "PoolTimeout" in pool.cause["text"]
+        assert pool.cause["confidence"] > 0.8
+        assert all("raph" not in each["text"] for each in pool.cause["evidence"])
+        assert graph.culprit == "microsoft-graph"
+        assert graph.cause["confidence"] > 0.8
+        evidence = " ".join(each["text"] for each in graph.cause["evidence"])
+        assert "check graph-call failed from" in evidence
+        assert "since" not in evidence
+        assert "planner-pool" not in evidence
+
+
+# --- One fault that shows in many ways --------------------------------------------------------
+
+
+def one_outage() -> list[Alert]:
+    """Graph fails: breaker, check, chains, budgets and errors tell of it."""
+    breakers("planner", "database", "microsoft_graph")
+    graph = check("graph-call", "microsoft-graph", "down")
+    chains(30, "planner", "agent", root="planner", minute=0)
+    return [
+        fire("breaker_open", minute=0, breaker="microsoft_graph"),
+        fire("pattern_new", minute=0.1, severity="ticket", facts={"template": REJECTED}),
+        of_check(graph, 0.5, "Graph is unavailable (503)"),
+        fire("error_correlation_spike", "", minute=1, facts={"culprit": "planner"}),
+        fire("slo_burn", minute=2, slo="s1"),
+        fire("slo_burn", "agent", minute=2, slo="s2"),
+        fire("slo_burn", "microsoft-graph", minute=3, slo="s3"),
+        fire("breaker_open", minute=4, breaker="microsoft_graph"),
+    ]
+
+
+def called_by_two() -> list[Alert]:
+    """Graph is called by the agent, too, straight and through the planner."""
+    for service in ("graph", "planner"):
+        check(f"{service}-is-there", service)
+    breakers("planner", "graph", "database")
+    breakers("agent", "planner", "graph")
+    chains(30, "graph", "planner", "agent", root="graph", minute=0)
+    return [
+        fire("breaker_open", "planner", minute=0, breaker="graph"),
+        fire("breaker_open", "agent", minute=0.1, breaker="graph"),
+        fire("breaker_open", "agent", minute=0.2, breaker="planner"),
+        fire("slo_burn", "agent", minute=1, slo="s2"),
+    ]
+
+
+def no_way_out() -> list[Alert]:
+    """The planner's host lost its network: whatever it calls fails."""
+    breakers("planner", "database", "microsoft_graph", "redis")
+    return [
+        fire("breaker_open", minute=n / 2, breaker=name)
+        for n, name in enumerate(["database", "microsoft_graph", "redis"])
+    ]
+
+
+def the_service_itself() -> list[Alert]:
+    """A check that names none of its calls fails: the planner itself is ill."""
+    breakers("planner", "database", "microsoft_graph")
+    tools = check("planner-tools", "planner", "down")
+    failed(tools, 0, None, "answers after 30 s")
+    return [
+        fire("breaker_open", minute=0, breaker="database"),
+        fire("breaker_open", minute=0.5, breaker="microsoft_graph"),
+        of_check(tools, 1, "answers after 30 s"),
+    ]
+
+
+def two_ways_to_one() -> list[Alert]:
+    """Two breakers stand before one service, in which the chains of both began."""
+    breakers("planner", "orders_read", "orders_write")
+    chains(30, "orders", "planner", root="orders", minute=0)
+    return [
+        fire("breaker_open", minute=0, breaker="orders_read"),
+        fire("breaker_open", minute=0.5, breaker="orders_write"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "fault", [one_outage, called_by_two, no_way_out, the_service_itself, two_ways_to_one]
+)
+@pytest.mark.parametrize("one_by_one", [True, False])
+def test_what_shows_one_fault_is_one_incident(
+    fault: Callable[[], list[Alert]], one_by_one: bool
+) -> None:
+    alerts = fault()
+    if one_by_one:
+        Alert.objects.update(fired_at=None)
+        for alert in alerts:
+            Alert.objects.filter(id=alert.id).update(fired_at=alert.fired_at)
+            follow(5)
+    for _ in range(3):
+        follow(5)
+    assert len({incident_of(alert).id for alert in alerts}) == 1
+
+
+# --- One after the other ----------------------------------------------------------------------
+
+
+def test_a_fault_that_begins_while_the_budget_still_burns_is_another_incident() -> None:
+    breakers("planner", "database", "microsoft_graph")
+    chains(30, "planner", root="planner", minute=0)
+    first = fire("breaker_open", minute=0, breaker="database")
+    burn = fire("slo_burn_fast", minute=2, slo="s1")
+    follow(2)
+    over(first, 3)
+    follow(4)
+    assert incident_of(burn) == incident_of(first)
+    assert incident_of(burn).state == "open"
+    second = fire("breaker_open", minute=12, breaker="microsoft_graph")
+    slower = fire("slo_burn", minute=13, slo="s1")
+    errors = fire("pattern_new", minute=13, severity="ticket", facts={"template": THROTTLED})
+    follow(13)
+    follow(14)
+    assert incident_of(second) != incident_of(first)
+    # What tells more of the first is part of it, and pulls the second into it no more than this.
+    assert incident_of(slower) == incident_of(burn)
+    assert incident_of(errors) == incident_of(second)
+
+
+def test_a_symptom_goes_to_the_fault_that_lasts() -> None:
+    """One that just ended could open again, but does not explain what begins now."""
+    breakers("planner", "database", "microsoft_graph")
+    chains(30, "planner", root="planner", minute=0)
+    first = fire("breaker_open", minute=0, breaker="database")
+    second = fire("breaker_open", minute=0.2, breaker="microsoft_graph")
+    follow(1)
+    over(first, 2)
+    Alert.objects.filter(id=first.id).update(started_at=at(1.5))
+    follow(2)
+    burn = fire("slo_burn", minute=3, slo="s1")
+    follow(3)
+    assert incident_of(first).state == "resolved"
+    assert incident_of(burn) == incident_of(second)
+
+
+# --- What an incident is called ---------------------------------------------------------------
+
+
+def title_of(alert: Alert) -> str:
+    return incident_of(alert).title
+
+
+def test_an_incident_is_called_by_what_fires_not_by_what_is_over() -> None:
+    opened = fire(minute=0, breaker="graph", summary="Breaker graph is open")
+    burn = fire("slo_burn", minute=1, slo="s1", summary="planner burns  its budget")
+    follow(1)
+    over(opened, 2)
+    # A breaker that opens again in a moment is what it was about all the time.
+    follow(4)
+    assert title_of(burn) == "Breaker graph is open"
+    follow(6)
+    assert title_of(burn) == "planner burns its budget"
+    late = fire("slo_burn_fast", minute=6, slo="s1", summary="planner burns faster")
+    follow(7)
+    assert (title_of(late), incident_of(late)) == ("planner burns its budget", incident_of(burn))
+    # What names a cause says more than what it leads to.
+    fire(minute=8, breaker="graph", summary="Breaker graph is open again")
+    follow(8)
+    assert title_of(burn) == "Breaker graph is open again"
+    version = incident_of(burn).version
+    follow(9)
+    assert incident_of(burn).version == version
+
+
+def test_a_less_urgent_alert_names_no_incident_however_clear_it_is() -> None:
+    page = fire("slo_burn", minute=0, summary="planner burns its budget")
+    fire("fallback", minute=0, severity="ticket", dependency="graph", summary="serves fallbacks")
+    follow(1)
+    assert title_of(page) == "planner burns its budget"
+
+
+def test_an_incident_that_is_over_keeps_the_title_of_what_it_was_about() -> None:
+    opened = fire(minute=0, breaker="graph", summary="Breaker graph is open")
+    burn = fire("slo_burn", minute=1, slo="s1", summary="planner burns its budget")
+    follow(1)
+    over(opened, 2)
+    follow(6)
+    assert title_of(burn) == "planner burns its budget"
+    over(burn, 9)
+    follow(9)
+    assert incident_of(burn).state == "resolved"
+    assert title_of(burn) == "Breaker graph is open"
+    follow(10)
+    assert title_of(burn) == "Breaker graph is open"
+
+
+def test_alerts_without_a_summary_are_called_by_their_rule_and_service() -> None:
+    alert, of_none = fire("slo_burn", minute=0), fire("disk", "", minute=0)
+    follow(1)
+    assert (title_of(alert), title_of(of_none)) == ("slo_burn of planner", "disk")
+    version = incident_of(alert).version
+    follow(2)
+    assert incident_of(alert).version == version
