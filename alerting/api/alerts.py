@@ -18,8 +18,9 @@ from alerting.selectors.alerts import (
     deliveries_of,
     groups_of,
 )
+from alerting.selectors.heard import Became
 from alerting.selectors.runbooks import runbook_whole
-from alerting.selectors.told import why_not_told
+from alerting.selectors.told import Telling, telling, tellings
 from resilience_site.core.choices import Scope
 from resilience_site.core.links import absolute
 from resilience_site.core.pagination import Page, PageOut
@@ -49,7 +50,8 @@ def alerts(request: ApiRequest, query: Query[AlertQuery]) -> Page:
         incident=query.incident,
     )
     page = alert_list(wanted=wanted, within=_within(query), limit=query.limit, cursor=query.cursor)
-    return Page([alert_shown(each) for each in page.items], page.next_cursor)
+    told = tellings(page.items)
+    return Page([alert_shown(each, told[each.pk]) for each in page.items], page.next_cursor)
 
 
 @router.get("/alerts/{uuid:alert_id}", auth=ApiAuth(Scope.READ), response=AlertDetailOut)
@@ -61,11 +63,10 @@ def alert(request: ApiRequest, alert_id: UUID) -> dict[str, Any]:
     groups = groups_of(found)
     deliveries = deliveries_of(found, groups)
     return {
-        **alert_shown(found),
+        **alert_shown(found, telling(found)),
         "details": found.annotations.get("details", ""),
         "runbook_url": runbook_whole(found.annotations.get("runbook_url", "")),
         "facts": found.facts,
-        "why_not_told": why_not_told(found, groups, deliveries),
         "groups": [_group(each) for each in groups],
         "deliveries": [
             {
@@ -80,9 +81,11 @@ def alert(request: ApiRequest, alert_id: UUID) -> dict[str, Any]:
     }
 
 
-def alert_shown(alert: Alert) -> dict[str, Any]:
+def alert_shown(alert: Alert, told: Telling) -> dict[str, Any]:
     """The fields of `AlertOut`."""
     return {
+        "told": told.told,
+        "why_not_told": told.why,
         **{name: getattr(alert, name) for name in _SAME},
         "rule": alert.rule_name,
         "summary": alert.annotations.get("summary", ""),
@@ -96,7 +99,26 @@ def _group(each: GroupTold) -> dict[str, Any]:
         "labels": each.group.labels,
         "due_at": each.group.due_at,
         "last_flush_at": each.group.last_flush_at,
-        "told": [{"channel": log.channel.name, "at": log.at} for log in each.told],
+        "told": [
+            {
+                "channel": heard.channel,
+                "at": heard.fires.made_at,
+                **_became(heard.fires),
+                "over": _became(heard.over) if heard.over else None,
+            }
+            for heard in each.told
+            if heard.fires is not None
+        ],
+    }
+
+
+def _became(message: Became) -> dict[str, Any]:
+    return {
+        "delivery": message.delivery,
+        "state": message.state,
+        "delivered_at": message.at if message.state == "delivered" else None,
+        "error": message.error,
+        "stood_in": message.stood_in or None,
     }
 
 

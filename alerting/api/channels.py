@@ -13,6 +13,7 @@ from alerting.choices import DeliveryState
 from alerting.models import Channel, Delivery
 from alerting.schemas.channels import (
     ChannelChange,
+    ChannelGoneOut,
     ChannelIn,
     ChannelMadeOut,
     ChannelOut,
@@ -29,6 +30,7 @@ from alerting.selectors.channels import (
     delivery_find,
     delivery_list,
 )
+from alerting.selectors.told_alone import Alone, channel_alone, channels_alone
 from alerting.services import channels
 from health.api.shown import of_body, sent
 from resilience_site.core.choices import Scope
@@ -56,7 +58,10 @@ def channel_rows(request: ApiRequest, query: Query[PageQuery]) -> Page:
     page = keyset_page(
         channel_list(), by=("name",), types=(str,), cursor=query.cursor, limit=query.limit
     )
-    return Page([_shown(each) for each in page.items], page.next_cursor)
+    alone = channels_alone()
+    return Page(
+        [_shown(each, alone.get(each.pk, Alone())) for each in page.items], page.next_cursor
+    )
 
 
 @router.post("/alerts/channels", auth=ApiAuth(Scope.OPERATE), response={201: ChannelMadeOut})
@@ -68,7 +73,10 @@ def channel_post(
     with of_body():
         made = channels.channel_create(given=given, actor=request.auth, now=datetime.now(UTC))
     set_version(response, made.channel.version)
-    return Status(201, {**_shown(made.channel), **_proof(made), "secret": made.secret or None})
+    alone = channel_alone(made.channel.pk)
+    return Status(
+        201, {**_shown(made.channel, alone), **_proof(made), "secret": made.secret or None}
+    )
 
 
 @router.get(_ONE, auth=ApiAuth(Scope.READ), response=ChannelOut)
@@ -95,16 +103,19 @@ def channel_put(
     return {**_found(response, channel_id), **_proof(saved)}
 
 
-@router.delete(_ONE, auth=ApiAuth(Scope.OPERATE), response={204: None})
-def channel_remove(request: ApiRequest, channel_id: UUID) -> Status[None]:
-    """Delete a channel; what was sent by it stays for the record."""
-    channels.channel_delete(
+@router.delete(_ONE, auth=ApiAuth(Scope.OPERATE), response={200: ChannelGoneOut, 204: None})
+def channel_remove(request: ApiRequest, channel_id: UUID) -> Status[Any]:
+    """Delete a channel; what was sent by it stays for the record. Where routes tell nobody without
+    it (`only_channel_of`), it answers which and what that means."""
+    alone = channels.channel_delete(
         channel_id=channel_id,
         if_match=if_match(request),
         actor=request.auth,
         now=datetime.now(UTC),
     )
-    return Status(204, None)
+    if not alone.routes:
+        return Status(204, None)
+    return Status(200, {"only_channel_of": alone.routes, "warning": alone.text})
 
 
 @router.post(f"{_ONE}/test", auth=ApiAuth(Scope.OPERATE), response=DeliveryDetailOut)
@@ -183,14 +194,16 @@ def _found(response: HttpResponse, channel_id: UUID) -> dict[str, Any]:
     if channel is None:
         raise NotFound(f"There is no channel {channel_id}.")
     set_version(response, channel.version)
-    return _shown(channel)
+    return _shown(channel, channel_alone(channel_id))
 
 
-def _shown(channel: Channel) -> dict[str, Any]:
+def _shown(channel: Channel, alone: Alone) -> dict[str, Any]:
     return {
         **{name: getattr(channel, name) for name in _SAME},
         "state": channel_state(channel),
         "fallback": channel.fallback.name if channel.fallback else None,
+        "only_channel_of": alone.routes,
+        "warning": "" if channel.enabled else alone.text,
     }
 
 

@@ -28,6 +28,7 @@ from alerting.selectors.incidents import (
     incident_find,
     incident_list,
 )
+from alerting.selectors.told import Telling, tellings
 from alerting.services import incident_acts, incident_publish
 from alerting.services.incident_entries import alert_words
 from resilience_site.core.choices import Scope
@@ -180,9 +181,11 @@ def _found(response: HttpResponse, incident_id: UUID) -> dict[str, Any]:
     if found is None:
         raise NotFound(f"There is no incident {incident_id}.")
     set_version(response, found.version)
+    alerts = incident_alerts(found.id)
+    told = tellings(alerts)
     return {
         **_shown(found),
-        "alerts": [_alert(each) for each in incident_alerts(found.id)],
+        "alerts": [_alert(each, told[each.pk]) for each in alerts],
         "timeline": incident_story(found.id),
     }
 
@@ -192,10 +195,16 @@ def _shown(found: Incident) -> dict[str, Any]:
     return {**shown, "url": absolute(f"/incidents/{found.id}")}
 
 
-def _alert(alert: Alert) -> dict[str, Any]:
+def _alert(alert: Alert, told: Telling) -> dict[str, Any]:
     same = (
         "id", "severity", "state", "labels", "service", "started_at", "ended_at", "incident_id",
         "suppressed_by",
     )  # fmt: skip
     shown = {name: getattr(alert, name) for name in same}
-    return {**shown, "rule": alert.rule_name, "summary": alert_words(alert)}
+    return {
+        **shown,
+        "rule": alert.rule_name,
+        "summary": alert_words(alert),
+        "told": told.told,
+        "why_not_told": told.why,
+    }

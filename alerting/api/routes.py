@@ -18,6 +18,7 @@ from alerting.schemas.routing import (
 )
 from alerting.selectors.route_trial import route_trial
 from alerting.selectors.routing import route_list
+from alerting.selectors.told_alone import routes_to_nobody
 from alerting.services.routes import route_create, route_delete, route_update
 from health.api.shown import of_body, sent
 from resilience_site.core.choices import Scope
@@ -45,7 +46,8 @@ def routes(request: ApiRequest, query: Query[PageQuery]) -> Page:
         cursor=query.cursor,
         limit=query.limit,
     )
-    return Page([_shown(each) for each in page.items], page.next_cursor)
+    nobody = routes_to_nobody(page.items)
+    return Page([_shown(each, each.name in nobody) for each in page.items], page.next_cursor)
 
 
 @router.post("/alerts/routes", auth=ApiAuth(Scope.OPERATE), response={201: RouteOut})
@@ -72,6 +74,7 @@ def route_test(request: ApiRequest, body: TrialIn) -> dict[str, Any]:
                 "channels": each.channels,
                 "group_labels": dict(each.group_labels),
                 "group_wait_seconds": each.group_wait.total_seconds(),
+                "stand_in": each.stand_in or None,
             }
             for each in trial.ways
         ],
@@ -120,11 +123,12 @@ def _answer(response: HttpResponse, name: str) -> dict[str, Any]:
     if found is None:
         raise NotFound(f"There is no route {name[:100]}.")
     set_version(response, found.version)
-    return _shown(found)
+    return _shown(found, bool(routes_to_nobody([found])))
 
 
-def _shown(route: Route) -> dict[str, Any]:
+def _shown(route: Route, tells_nobody: bool) -> dict[str, Any]:
     return {
         **{name: getattr(route, name) for name in _SAME},
         "channels": sorted(each.name for each in route.channels.all()),
+        "tells_nobody": tells_nobody,
     }

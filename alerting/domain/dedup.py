@@ -51,13 +51,15 @@ class News:
     """What a group has to say on its way to one channel.
 
     `decision` is what the stage deduplicate made of it, `delivery` what the stage deliver wrote:
-    None where there was nothing to tell.
+    None where there was nothing to tell. `note` says why it goes by this channel, where no route
+    names it.
     """
 
     channel: UUID
     told: Told | None
     standing: Standing
     sends_resolved: bool
+    note: str = ""
     decision: Decision | None = None
     delivery: UUID | None = None
 

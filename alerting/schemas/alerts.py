@@ -9,6 +9,7 @@ from uuid import UUID
 from ninja import Field, Schema
 
 from alerting.choices import AlertSource, AlertState, DeliveryState, Severity
+from alerting.selectors.told import Told
 from resilience_site.core.pagination import RangeQuery
 
 
@@ -26,8 +27,9 @@ class AlertQuery(RangeQuery):
 
 
 class AlertOut(Schema):
-    """`suppressed_by` says why nobody is told: each a `kind` (silence, inhibition, maintenance), an
-    `id` and a `text`."""
+    """`told` is told (a message of it arrived), waits (it is on its way), soon (it is made once its
+    group is due), held, pending or nobody; `why_not_told` says why nobody is. `suppressed_by` says
+    the same by parts: each a `kind` (silence, inhibition, maintenance), an `id` and a `text`."""
 
     id: UUID
     rule: str
@@ -42,13 +44,28 @@ class AlertOut(Schema):
     ended_at: datetime | None
     incident_id: UUID | None
     suppressed_by: list[dict[str, Any]]
+    told: Told
+    why_not_told: str = Field(description="Why nobody is told, empty where somebody is or soon is")
     fingerprint: str
     url: str
 
 
-class ToldOut(Schema):
+class BecameOut(Schema):
+    """What became of a message to a channel; `stood_in` is the channel that it went by instead."""
+
+    delivery: UUID
+    state: Literal["delivered", "waits", "failed"]
+    delivered_at: datetime | None
+    error: str
+    stood_in: str | None
+
+
+class ToldOut(BecameOut):
+    """What became of the message that the alert fires, made `at`, and of that of its end."""
+
     channel: str
     at: datetime
+    over: BecameOut | None
 
 
 class AlertGroupOut(Schema):
@@ -58,7 +75,7 @@ class AlertGroupOut(Schema):
     labels: dict[str, Any]
     due_at: datetime | None
     last_flush_at: datetime | None
-    told: list[ToldOut] = Field(description="Channels that know of this alert")
+    told: list[ToldOut] = Field(description="The channels that were to hear of this alert")
 
 
 class AlertDeliveryOut(Schema):
@@ -75,6 +92,5 @@ class AlertDetailOut(AlertOut):
     details: str
     runbook_url: str
     facts: dict[str, Any]
-    why_not_told: str = Field(description="Why nobody is told, empty where somebody is")
     groups: list[AlertGroupOut]
     deliveries: list[AlertDeliveryOut]

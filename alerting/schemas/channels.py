@@ -67,6 +67,15 @@ class ChannelOut(Schema):
     changed_at: datetime
     changed_by: str
     version: int
+    only_channel_of: list[str] = Field(description="Routes that tell nobody without it")
+    warning: str = Field(description="What that means, while it is switched off")
+
+
+class ChannelGoneOut(Schema):
+    """The routes that tell nobody, now that a channel is deleted, and what that means."""
+
+    only_channel_of: list[str]
+    warning: str
 
 
 class ChannelSavedOut(ChannelOut):

@@ -9,6 +9,7 @@ from uuid import UUID
 from ninja import Field, Schema
 
 from alerting.choices import AlertState, EntryKind, IncidentState, Severity
+from alerting.selectors.told import Told
 from resilience_site.core.pagination import RangeQuery
 
 
@@ -50,6 +51,8 @@ class IncidentAlertOut(Schema):
     ended_at: datetime | None
     incident_id: UUID
     suppressed_by: list[dict[str, Any]]
+    told: Told
+    why_not_told: str = Field(description="Why nobody is told, empty where somebody is or soon is")
 
 
 class EntryOut(Schema):

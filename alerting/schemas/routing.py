@@ -114,6 +114,10 @@ class RouteOut(Schema):
     enabled: bool
     origin: Origin
     version: int
+    tells_nobody: bool = Field(
+        description="It has no channel that is enabled: its pages go by any other channel that "
+        "works, and nobody hears of the rest"
+    )
 
 
 class TrialIn(Schema):
@@ -125,6 +129,9 @@ class WayOut(Schema):
     channels: list[str]
     group_labels: dict[str, str]
     group_wait_seconds: float
+    stand_in: str | None = Field(
+        description="The channel that takes a page, where no route of it has one that is enabled"
+    )
 
 
 class HeldOut(Schema):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -12,14 +12,13 @@ from django.db.models import Case, Count, IntegerField, Min, Q, QuerySet, Value,
 
 from alerting.choices import AlertState, Severity
 from alerting.domain.grouping import is_everything_else
-from alerting.models import Alert, AlertGroup, Delivery, Notified
+from alerting.models import Alert, AlertGroup, Delivery
+from alerting.selectors.heard import Heard, deliveries_since, heard_of
 from resilience_site.core.pagination import Page, keyset_page
 from resilience_site.core.timerange import TimeRange
 
 STATES: Final = ("open", *AlertState.values)
 MOST_DELIVERIES: Final = 20
-# An end is told at the next look at its group.
-_AFTER_THE_END: Final = timedelta(days=1)
 URGENCY: Final = Case(
     *(When(severity=each, then=Value(n)) for n, each in enumerate(Severity.values)),
     default=Value(len(Severity.values)),
@@ -93,7 +92,7 @@ def alert_find(alert_id: UUID) -> Alert | None:
 @dataclass(frozen=True)
 class OpenCounts:
     """Open alerts by what they ask for: those that fire by severity, and those that are pending.
-    `held` are those of which nobody is told."""
+    `held` are those that a silence, maintenance or another alert holds back."""
 
     page: int
     ticket: int
@@ -161,10 +160,10 @@ def open_groups(wanted: AlertFilter, *, most: int, most_each: int) -> list[OpenG
 
 @dataclass(frozen=True)
 class GroupTold:
-    """A group that an alert belongs to, and the channels that were told of it there."""
+    """A group that an alert belongs to, and what the channels there heard of it."""
 
     group: AlertGroup
-    told: list[Notified]
+    told: list[Heard]
 
     @property
     def others(self) -> bool:
@@ -173,23 +172,15 @@ class GroupTold:
 
 
 def groups_of(alert: Alert) -> list[GroupTold]:
-    """The groups of an alert, with what their channels were last told; two queries."""
+    """The groups of an alert, with what became of the messages of it; two queries."""
     groups = list(alert.groups.select_related("route").order_by("route_name", "id"))
-    logs = Notified.objects.filter(group__in=groups).select_related("channel")
-    told: dict[int, list[Notified]] = {}
-    for log in logs.order_by("channel__name"):
-        if str(alert.id) in {*log.firing, *log.resolved}:
-            told.setdefault(log.group_id, []).append(log)
-    return [GroupTold(each, told.get(each.pk, [])) for each in groups]
+    heard = heard_of(alert, [each.pk for each in groups])
+    return [GroupTold(each, heard.get(each.pk, [])) for each in groups]
 
 
 def deliveries_of(alert: Alert, groups: Sequence[GroupTold]) -> list[Delivery]:
     """What was sent of the groups of an alert since it fired, the newest first."""
     if alert.fired_at is None or not groups:
         return []
-    rows = Delivery.objects.filter(
-        group__in=[each.group.pk for each in groups], created_at__gte=alert.fired_at
-    )
-    if alert.ended_at is not None:
-        rows = rows.filter(created_at__lte=alert.ended_at + _AFTER_THE_END)
+    rows = deliveries_since(alert, [each.group.pk for each in groups])
     return list(rows.order_by("-created_at", "-id")[:MOST_DELIVERIES])

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from alerting.choices import Severity
 from alerting.domain.matchers import matchers_text
 from alerting.domain.pipeline import Candidate, Held, run
-from alerting.models import Channel
+from alerting.models import Channel, Route
 from alerting.selectors.pipeline import pipeline_now
+from alerting.selectors.route_standins import stand_in_of
 
 
 @dataclass(frozen=True)
 class Way:
-    """One route that it would take; nobody hears of it where there are no channels."""
+    """One route that it would take. Where there are no channels nobody hears of it, apart from
+    pages, which go by `stand_in`."""
 
     route: str
     matchers: str
     channels: list[str]
     group_labels: Mapping[str, str]
     group_wait: timedelta
+    stand_in: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,4 +54,7 @@ def route_trial(labels: Mapping[str, str], now: datetime) -> Trial:
                 group_wait=route.group_wait,
             )
         )
+    if ways and labels.get("severity") == Severity.PAGE and not any(each.channels for each in ways):
+        other = stand_in_of(Route.objects.get(pk=passed.places[0].route_id), set())
+        ways[0] = replace(ways[0], stand_in=other.name if other else "")
     return Trial(ways, passed.held)

@@ -12,9 +12,10 @@ from django.db import transaction
 
 from alerting.channels import Kind
 from alerting.channels.webhook.signing import secret_new
-from alerting.choices import ChannelKind, Purpose
+from alerting.choices import ChannelKind, DeliveryState, Purpose
 from alerting.domain.messages import Message
 from alerting.models import Channel, Delivery
+from alerting.selectors.told_alone import Alone, channel_alone
 from alerting.services.channel_fields import (
     MUTABLE,
     changes_read,
@@ -22,6 +23,7 @@ from alerting.services.channel_fields import (
     shown,
     verify_read,
 )
+from alerting.services.dispatch.waking import groups_wake
 from alerting.services.locks import names_lock
 from alerting.services.outbox import delivery_enqueue
 from alerting.services.sending.entries import channel_entry
@@ -109,7 +111,10 @@ def channel_update(
         proof = UNTRIED
         if "target" in changes and verify is not False:
             proof = _prove_changed(channel_id, changes["target"], verify, actor, now)
-        return Made(_updated(channel_id, changes, if_match, actor, now), proof=proof)
+        made = Made(_updated(channel_id, changes, if_match, actor, now), proof=proof)
+    # What is changed may have mended it.
+    groups_wake(channel_id=channel_id, now=now)
+    return made
 
 
 def _updated(
@@ -137,11 +142,12 @@ def _updated(
 
 def channel_delete(
     *, channel_id: UUID, if_match: int | None = None, actor: Actor, now: datetime
-) -> None:
-    """Delete a channel; what was sent by it stays for the record, what waits for it fails.
-    Raises `NotFound` and `Conflict`."""
+) -> Alone:
+    """Delete a channel; what was sent by it stays for the record, what waits for it fails. Gives
+    the routes that tell nobody from now on. Raises `NotFound` and `Conflict`."""
     with _refusals(actor, "delete", channel_id), transaction.atomic():
         channel = _locked(channel_id, if_match, {})
+        alone = channel_alone(channel_id)
         audit_record(
             actor=actor, action="channel.delete", object_type=_OBJECT, object_id=channel.pk,
             before=shown(channel),
@@ -149,6 +155,7 @@ def channel_delete(
         entry = channel_entry("channel.deleted", channel, by=actor.name)
         channel.delete()
         journal.append([entry])
+    return alone
 
 
 def channel_pause(
@@ -180,13 +187,15 @@ def channel_pause(
 def channel_resume(
     *, channel_id: UUID, if_match: int | None = None, actor: Actor, now: datetime
 ) -> Channel:
-    """Send by a channel again; what waits for it goes at once. Raises `NotFound` and `Conflict`."""
+    """Send by a channel again: what waits for it goes at once, and what never reached it and still
+    fires is told it. Raises `NotFound` and `Conflict`."""
     with _refusals(actor, "resume", channel_id), transaction.atomic():
         channel = _locked(channel_id, if_match, {"paused": False})
         before = shown(channel)
         channel_recover(channel, now)
         _save(channel, actor, now)
         _record(channel, "resume", actor, before, kind="channel.resumed")
+    groups_wake(channel_id=channel_id, now=now)
     return channel
 
 
@@ -223,6 +232,8 @@ def channel_test(*, channel_id: UUID, actor: Actor, now: datetime) -> Delivery:
         )  # fmt: skip
     delivery_send_now(delivery_id=delivery.pk, now=now)
     delivery.refresh_from_db()
+    if delivery.state == DeliveryState.DELIVERED:
+        groups_wake(channel_id=channel_id, now=now)
     return delivery
 
 

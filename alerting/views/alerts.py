@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -24,7 +25,7 @@ from alerting.selectors.alerts import (
     open_groups,
 )
 from alerting.selectors.labels import alert_labels
-from alerting.selectors.told import why_not_told
+from alerting.selectors.told import Telling, telling, tellings
 from alerting.views.fact_words import fact_pairs
 from resilience_site.config import config
 from resilience_site.core import journal
@@ -89,7 +90,7 @@ def alert(request: HttpRequest, alert_id: UUID) -> HttpResponse:
         "facts": fact_pairs(found.facts),
         "groups": groups,
         "deliveries": deliveries,
-        "why_not": why_not_told(found, groups, deliveries),
+        "telling": telling(found),
         "topics": f"{topic('alerts', str(found.id))} deliveries",
         "silence_query": silence_query(found),
         "may_operate": may_operate(request),
@@ -108,12 +109,21 @@ def silence_query(alert: Alert) -> str:
 
 def _open(wanted: AlertFilter) -> dict[str, Any]:
     groups = open_groups(wanted, most=MOST_OPEN, most_each=MOST_OF_SERVICE)
-    return {"groups": groups, "shown": sum(len(each.alerts) for each in groups)}
+    told = tellings([each for group in groups for each in group.alerts])
+    return {
+        "groups": [(group, _told(group.alerts, told)) for group in groups],
+        "shown": sum(len(each.alerts) for each in groups),
+    }
 
 
 def _listed(request: HttpRequest, wanted: AlertFilter) -> dict[str, Any]:
     page = alert_list(wanted=wanted, limit=ROWS, cursor=request.GET.get("cursor"))
-    return {"rows": page.items, "next_cursor": page.next_cursor}
+    rows = _told(page.items, tellings(page.items))
+    return {"rows": rows, "next_cursor": page.next_cursor}
+
+
+def _told(alerts: Sequence[Alert], told: Mapping[UUID, Telling]) -> list[tuple[Alert, Telling]]:
+    return [(each, told[each.pk]) for each in alerts]
 
 
 def _wanted(query: QueryDict) -> AlertFilter:

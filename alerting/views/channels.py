@@ -25,6 +25,7 @@ from alerting.selectors.channels import (
     channel_state,
     delivery_list,
 )
+from alerting.selectors.told_alone import Alone, channel_alone
 from alerting.services import channels
 from alerting.views.channel_form import ChannelForm
 from alerting.views.channel_words import KIND_WORDS, words_of
@@ -132,6 +133,8 @@ def channel_edit(request: HttpRequest, channel_id: UUID) -> HttpResponse:
     )
     if done and saved is not None:
         _tell_secret(request, saved, f"{found.name} is changed. {saved.proof.text}")
+        if not saved.channel.enabled and (alone := channel_alone(channel_id)).routes:
+            messages.warning(request, f"It is switched off. {alone.text}")
         return redirect("alert-channel", channel_id)
     return _form(request, form, problem)
 
@@ -248,11 +251,14 @@ def _ask(
     if done:
         messages.info(request, f"{found.name} {done_words}")
         return redirect(home or back_to(request, page))
+    alone = channel_alone(channel_id)
     context: dict[str, Any] = {
         "form": f"alerting/channels/_{act}_form.html",
         "title": f"{words} {found.name}",
         "channel": found,
         "routes": list(found.routes.values_list("name", flat=True)),
+        "alone": alone.text,
+        "alone_routes": alone.routes,
         "reason": reason_given(request),
         "next": back_to(request, page),
     }
@@ -271,6 +277,7 @@ def _form(request: HttpRequest, form: ChannelForm, problem: Problem | None) -> H
         "title": f"Edit {found.name}" if found else f"New channel: {form.kind.label}",
         "next": back_to(request, home),
         "version": _or_404(found.pk).version if found else "",
+        "alone": (channel_alone(found.pk) if found else Alone()).text,
         **form.shown(),
     }
     if isinstance(problem, Conflict):

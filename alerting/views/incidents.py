@@ -15,6 +15,7 @@ from alerting.domain.incident_text import post_mortem_markdown, summary_markdown
 from alerting.selectors.incident_accounts import incident_account
 from alerting.selectors.incident_page import IncidentView, alerts_fire, incident_view
 from alerting.selectors.incidents import BY_URGENCY, incident_list, with_urgency
+from alerting.selectors.told import tellings
 from resilience_site.config import config
 from resilience_site.core import journal
 from resilience_site.core.choices import Role
@@ -112,7 +113,8 @@ def incident(request: HttpRequest, incident_id: UUID) -> HttpResponse:
     if view.incident.id != incident_id:
         return redirect("incident", view.incident.id)
     oldest_first = request.GET.get("order") == "oldest"
-    alerts = [(each, f"/alerts/{each.id}") for each in view.alerts]
+    told = tellings(view.alerts)
+    alerts = [(each, f"/alerts/{each.id}", told[each.pk]) for each in view.alerts]
     context: dict[str, Any] = {
         "live_cursor": cursor,
         "view": view,

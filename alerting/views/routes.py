@@ -17,6 +17,7 @@ from alerting.domain.matchers import MatcherError, matchers_read, matchers_store
 from alerting.models import Channel, Route
 from alerting.selectors.route_trial import Trial, route_trial
 from alerting.selectors.routing import inhibition_list, route_list
+from alerting.selectors.told_alone import routes_to_nobody
 from alerting.services.routes import route_create, route_delete, route_update
 from alerting.services.shipped_routing import DEFAULT_ROUTE
 from alerting.views.numbers import whole_number
@@ -46,6 +47,10 @@ _NEW: Final[Mapping[str, Any]] = {
     "group_wait_seconds": "30", "group_interval_seconds": "300", "repeat_interval_seconds": "14400",
     "goes_on": False, "every_channel": False, "enabled": True, "channels": [],
 }  # fmt: skip
+_NOBODY: Final = (
+    "It has no channel that is enabled and tells nobody, apart from pages: they go by any other "
+    "channel that works."
+)
 _MOST_GIVEN: Final = 5_000
 
 
@@ -56,9 +61,11 @@ def routes(request: HttpRequest) -> HttpResponse:
     cursor = journal.latest_cursor()
     given = request.GET.get("labels", "").replace("\0", "")[:_MOST_GIVEN]
     trial, wrong = _trial(given)
+    found = list(route_list())
     context = {
         "live_cursor": cursor,
-        "rows": [(each, matchers_text(matchers_stored(each.matchers))) for each in route_list()],
+        "rows": [(each, matchers_text(matchers_stored(each.matchers))) for each in found],
+        "nobody": routes_to_nobody(found),
         "inhibitions": [
             (
                 each,
@@ -91,9 +98,9 @@ def route_new(request: HttpRequest) -> HttpResponse:
             now=datetime.now(UTC),
         )
 
-    done, _, problem = tried(request, make)
+    done, made, problem = tried(request, make)
     if done:
-        messages.info(request, "The route is made. What fires is routed anew within seconds.")
+        _say(request, made, "The route is made. What fires is routed anew within seconds.")
         return redirect(reverse("alert-routes"))
     return _form(request, None, problem)
 
@@ -117,9 +124,9 @@ def route_edit(request: HttpRequest, name: str) -> HttpResponse:
             now=datetime.now(UTC),
         )
 
-    done, _, problem = tried(request, change)
+    done, changed, problem = tried(request, change)
     if done:
-        messages.info(request, f"The route {name} is changed.")
+        _say(request, changed, f"The route {name} is changed.")
         return redirect(reverse("alert-routes"))
     return _form(request, route, problem)
 
@@ -153,6 +160,14 @@ def route_remove(request: HttpRequest, name: str) -> HttpResponse:
     return form_answer(request, context, problem)
 
 
+def _say(request: HttpRequest, route: Route | None, text: str) -> None:
+    """Say that a route is saved, and whether it tells nobody."""
+    if route is not None and route.enabled and routes_to_nobody([route]):
+        messages.warning(request, f"{text} {_NOBODY}")
+    else:
+        messages.info(request, text)
+
+
 def _form(request: HttpRequest, route: Route | None, problem: Problem | None) -> HttpResponse:
     values = _values(request, route)
     context: dict[str, Any] = {
@@ -160,6 +175,7 @@ def _form(request: HttpRequest, route: Route | None, problem: Problem | None) ->
         "title": f"Edit the route {route.name}" if route else "New route",
         "next": reverse("alert-routes"),
         "values": values,
+        "nobody": _NOBODY if route is not None and routes_to_nobody([route]) else "",
         "fixed": route is not None and route.name == DEFAULT_ROUTE,
         "channels": [
             (each, each.name in values["channels"]) for each in Channel.objects.order_by("name")

@@ -47,7 +47,9 @@ class Deliverer:
             return None
         delivery = delivery_enqueue(
             channel=channel,
-            message=message_compose(self.group, decision, news.standing.firing),
+            message=replace(
+                message_compose(self.group, decision, news.standing.firing), note=news.note
+            ),
             purpose=Purpose.ALERTS,
             group=self.group,
             now=self.now,

@@ -109,7 +109,9 @@ def test_an_alert_says_why_nobody_is_told(api: Api, scene: Scene) -> None:
     scene.turn()
     scene.wait(WAIT)
     found = api("GET", f"alerts/{alert.id}")[1]
-    assert found["why_not_told"] == "The route all has no channel that is enabled."
+    assert found["why_not_told"] == (
+        "The route all has no channel that is enabled, and no other channel works."
+    )
     Silence.objects.create(
         matchers=[{"label": "service", "op": "=", "value": "planner"}], starts_at=scene.now,
         ends_at=scene.now + timedelta(hours=1), reason="deploy", actor="anna", created_at=scene.now,

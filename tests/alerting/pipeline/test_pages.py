@@ -58,7 +58,7 @@ def test_open_alerts_stand_by_service_and_say_why_they_are_held(
 ) -> None:
     page = text(viewer, "/alerts")
     assert "2 alerts fire now: 2 pages, 0 tickets, 0 for the record" in page
-    assert "Of 1 of them nobody is told" in page
+    assert "1 of them is held back" in page
     assert "Silenced by anna until" in page
     assert "c of tasks" not in page
     assert "c of tasks" in text(viewer, "/alerts?state=resolved")
@@ -80,7 +80,7 @@ def test_an_alert_shows_who_was_told_what_was_sent_and_why_not(
 ) -> None:
     told, held = Alert.objects.filter(service="planner").order_by("rule_name")
     page = text(viewer, f"/alerts/{told.id}")
-    assert "Channels that know of it" in page
+    assert "What its channels heard" in page
     assert "ops" in page
     assert "What was sent" in page
     assert "/alerts/silences/new" not in page

@@ -201,16 +201,16 @@ def test_the_end_is_told_also_when_its_route_was_deleted_or_its_channel_taken_aw
     route = route_made("all", chat, pager)
     route_made("rest", position=9_000)
     scene = Scene()
-    scene.fire("a")
+    scene.fire("a", severity="ticket")
     scene.turn()
     assert len(scene.wait(WAIT)) == 2
     route.channels.remove(chat)
-    scene.fire("b")
+    scene.fire("b", severity="ticket")
     assert [name for name, _ in scene.wait(INTERVAL)] == ["pager"]
     Route.objects.filter(name="all").delete()
     scene.turn()
     assert scene.wait(INTERVAL) == []
-    scene.resolve("a", "b")
+    scene.resolve("a", "b", severity="ticket")
     told = scene.wait(INTERVAL)
     assert [(name, why_of(each), names_of(each, "resolved")) for name, each in told] == [
         ("chat", "resolved", {"a"}), ("pager", "resolved", {"a", "b"}),
