@@ -7,9 +7,21 @@ from alerting.models import Alert, AlertGroup, Channel, Delivery, Incident, Rout
 from alerting.selectors.incident_story import incident_story
 from alerting.services.incident_timeline import timelines_follow
 from breakers.domain.keys import breaker_key
+from breakers.services.toggles import toggle_set
+from resilience_site.core.audit import Actor
+from resilience_site.core.choices import ActorKind, Role
 from resilience_site.core.journal import Entry
 from tests.alerting.incidents import scene
-from tests.alerting.incidents.scene import chains, fire, follow, incident_of, opened, over, tell
+from tests.alerting.incidents.scene import (
+    chains,
+    check,
+    fire,
+    follow,
+    incident_of,
+    opened,
+    over,
+    tell,
+)
 
 
 def lines(incident: Incident) -> list[tuple[str, str]]:
@@ -90,6 +102,18 @@ def test_toggles_stand_in_it_that_hold_for_its_services_or_name_one() -> None:
         "Toggle new_planner_form was set by ada: r",
         "Toggle planner.write was set by ada: r",
     ]
+
+
+def test_a_toggle_says_itself_where_it_holds() -> None:
+    alert = fire()
+    follow()
+    shared = {"value": True, "reason": "r", "actor": Actor(ActorKind.USER, "ada")}
+    for key, service in (("dark", "planner"), ("planner.else", "billing")):
+        check(service, service)
+        toggle_set(key=key, services=[service], role=Role.ADMIN, **shared)
+    timelines_follow(now=scene.at(1))
+    told = [text for kind, text in lines(incident_of(alert)) if kind == "override"]
+    assert told == ["Toggle dark was set by ada: r"]
 
 
 def test_why_a_breaker_opened_is_said_in_words() -> None:
