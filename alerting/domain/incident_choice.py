@@ -150,7 +150,7 @@ def _evidence(lines: Sequence[Line], cause: Mapping[str, Any]) -> Iterator[int]:
 
 def _speaks_of(line: Line, text: str, link: str) -> bool:
     """Whether a line is of the thing that the evidence names."""
-    if line.kind not in ("transition", "check"):
+    if line.kind not in ("transition", "check", "errors"):
         return False
     if line.link and line.link == link:
         return True

@@ -118,6 +118,10 @@ def test_what_the_cause_says_stands_in_it() -> None:
     lines = [*busy, began, failed, later, chain, other, *errors]
     fails = evidence("check", "check graph-call fails since …", "/health/checks/9")
     assert failed in account(lines, fails)
+    kind = line(170.5, "errors", "A new kind of error of planner: Timeout", "/patterns/7")
+    named = evidence("errors", "9 of 10 errors of planner name graph", "/patterns/7")
+    assert kind in account([*lines, kind], named)
+    assert kind not in account([*lines, kind])
     clock = f"{began.at:%H:%M:%S}"
     assert began in account(
         lines, evidence("ranking", f"check graph-call became bad at {clock} UTC")
