@@ -15,7 +15,13 @@ from alerting.domain.rules.checking import OWN_LABELS, condition_check, examples
 from alerting.domain.rules.conditions import Condition, LabelName, Wrong, condition_read
 from alerting.domain.runbooks import runbook_named
 from alerting.selectors.runbooks import runbook_exists
-from alerting.services.rules.texts import MOST_TEMPLATE, TextFailed, names_missing, text_render
+from alerting.services.rules.texts import (
+    MOST_TEMPLATE,
+    TextFailed,
+    names_missing,
+    tags_broken,
+    text_render,
+)
 
 LONGEST: Final = 86_400
 MOST_NUMBER: Final = 1e15
@@ -83,7 +89,9 @@ def form_check(form: RuleForm) -> Condition:
     """
     condition = condition_read(form.condition)
     condition_check(condition)
-    errors: list[tuple[str, str]] = []
+    errors = _broken(form)
+    if errors:
+        raise Wrong(errors)
     for name in form.labels:
         if name in OWN_LABELS:
             errors.append((f"labels.{name}", f"The site itself sets the label {name}."))
@@ -95,6 +103,13 @@ def form_check(form: RuleForm) -> Condition:
     if errors:
         raise Wrong(list(dict.fromkeys(errors)))
     return condition
+
+
+def _broken(form: RuleForm) -> list[tuple[str, str]]:
+    """Templates with tags that are none."""
+    labels = ((f"labels.{name}", template) for name, template in form.labels.items())
+    texts = [*labels, ("summary", form.summary), ("details", form.details)]
+    return [(field, told) for field, template in texts for told in tags_broken(template)]
 
 
 def _runbook(link: str) -> list[tuple[str, str]]:

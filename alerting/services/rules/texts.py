@@ -35,6 +35,12 @@ class _Missing(str):
 
 
 _TAG: Final = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
+# As Django finds them: a tag stands on one line. What it does not find is literal text.
+_FOUND: Final = re.compile(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}")
+_BEGINS: Final = {"{{": "}}", "{%": "%}", "{#": "#}"}
+_ENDS: Final = {end: begin for begin, end in _BEGINS.items()}
+_MARKS: Final = re.compile("|".join(map(re.escape, (*_BEGINS, *_ENDS))))
+_SHOWN: Final = 30
 _QUOTED: Final = re.compile(r"\"[^\"]*\"|'[^']*'")
 _NAME: Final = re.compile(r"(?<![\w.])(?:facts|labels)\.\w+")
 _ENGINE: Final = Engine(
@@ -54,6 +60,39 @@ def names_missing(template: str, known: Set[str]) -> list[str]:
     """
     named = (name for tag in _TAG.findall(template) for name in _NAME.findall(_QUOTED.sub("", tag)))
     return sorted(set(named) - known)
+
+
+def tags_broken(template: str) -> list[str]:
+    """What begins or ends a tag and is none, with its place: it would be said as it stands there,
+    or swallow what follows up to the end of another tag."""
+    found = []
+    left = template
+    for tag in _FOUND.finditer(template):
+        begin, inner = tag[0][:2], _QUOTED.sub(lambda text: " " * len(text[0]), tag[0][2:-2])
+        # The place of a tag is not looked at again as one of literal text.
+        left = left[: tag.start()] + " " * len(tag[0]) + left[tag.end() :]
+        if begin != "{#" and (inside := _MARKS.search(inner)) and inside[0] in _BEGINS:
+            found.append((tag.start(), _unclosed(begin)))
+    for mark in _MARKS.finditer(left):
+        sign = mark[0]
+        told = (
+            _unclosed(sign)
+            if sign in _BEGINS
+            else f"{sign} ends what no {_ENDS[sign]} begins. Put a blank between the two characters"
+        )
+        found.append((mark.start(), told))
+    return [f"{told}{_place(template, at)}." for at, told in sorted(found)]
+
+
+def _unclosed(begin: str) -> str:
+    return f"{begin} is not closed by {_BEGINS[begin]} on its line"
+
+
+def _place(template: str, at: int) -> str:
+    line, start = template.count("\n", 0, at) + 1, template.rfind("\n", 0, at) + 1
+    shown = template[max(start, at - _SHOWN // 2) : at + _SHOWN].partition("\n")[0]
+    of_line = f"line {line}, " if "\n" in template else ""
+    return f" ({of_line}character {at - start + 1}: {shown})"
 
 
 def text_render(template: str, labels: Mapping[str, str], facts: Mapping[str, Any]) -> str:

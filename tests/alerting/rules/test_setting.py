@@ -68,6 +68,21 @@ def test_a_text_may_ask_for_what_some_alerts_alone_have_and_quote_what_looks_lik
     assert AlertRule.objects.get().details == details
 
 
+def test_single_braces_notes_and_quoted_marks_are_as_legal_as_they_are_harmless() -> None:
+    details = 'pool {main} { } %{x} {# a note with {{ #}{% if labels.service == "{{" %}{{ "%}" }}{% endif %}'
+    make(details=details)
+    assert AlertRule.objects.get().details == details
+
+
+def test_a_rule_that_cannot_work_any_more_can_be_switched_off_and_not_on() -> None:
+    make()
+    AlertRule.objects.update(summary="{{ labels.x")
+    rule = rule_update(name="mine", fields={"enabled": False}, actor=ANN, now=at(1))
+    assert not rule.enabled
+    with pytest.raises(Invalid, match="not closed"):
+        rule_update(name="mine", fields={"enabled": True}, actor=ANN, now=at(2))
+
+
 @pytest.mark.parametrize(
     ("changed", "field", "reason"),
     [
@@ -101,6 +116,18 @@ def test_a_text_may_ask_for_what_some_alerts_alone_have_and_quote_what_looks_lik
         ({"details": "{% if facts.reason %}"}, "details", "Unclosed tag"),
         ({"summary": "{% if facts.resaon %}why{% endif %} opened"}, "summary", "no facts.resaon"),
         ({"details": "{% if 0 %}{{ labels.braeker }}{% endif %}"}, "details", "no labels.braeker"),
+        ({"summary": "{{ labels.x"}, "summary", "{{ is not closed by }} on its line (character 1:"),
+        (
+            {"summary": "Breaker of {{ labels.service } opened"},
+            "summary", "(character 12: Breaker of {{ labels.service } opened)",
+        ),
+        ({"details": "a\n  {% if labels.service opened"}, "details", "(line 2, character 3:   {% if"),
+        ({"details": "{{ labels.a } of {{ labels.service }}"}, "details", "(character 1: "),
+        ({"details": "{{ labels.service\n}}"}, "details", "{{ is not closed by }} on its line"),
+        ({"details": "half {# a note"}, "details", "{# is not closed by #}"),
+        ({"details": "labels.service }} opened"}, "details", "}} ends what no {{ begins"),
+        ({"details": "down to 5 %} of it"}, "details", "%} ends what no {% begins"),
+        ({"labels": {"team": "{{ labels.service }"}}, "labels.team", "{{ is not closed by }}"),
         ({"labels": {"team": "{{ facts.reason }}"}}, "labels.team", "labels alone"),
         ({"labels": {"team": " "}}, "labels.team", "no value"),
         ({"labels": {"severity": "page"}}, "labels.severity", "itself sets"),
@@ -119,8 +146,8 @@ def test_a_rule_that_could_not_work_is_refused_with_the_reason(
 ) -> None:
     with pytest.raises(Invalid) as refused:
         make(**changed)
-    told = {error.field: error.message for error in refused.value.errors}
-    assert reason in told[field]
+    told = [error.message for error in refused.value.errors if error.field == field]
+    assert reason in " ".join(told)
     assert AuditEntry.objects.get().action == "rule.create.refused"
     assert not AlertRule.objects.exists()
 
