@@ -4,8 +4,8 @@ Traces, logs and metrics of this process are sent by OTLP over HTTP, as follows;
 document is fetched by `control`.
 
 Everything is sent from background threads out of bounded queues, oldest dropped first. A site
-that is down, slow or refuses the key costs the caller nothing but that telemetry: one warning
-when it stops arriving, one line when it arrives again.
+that is down, slow or refuses the key costs the caller nothing: one warning when telemetry stops
+arriving, one line when it arrives again. Meanwhile spans and log records are kept (`backlog`).
 """
 
 from __future__ import annotations
@@ -16,23 +16,17 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from breakers.runtime import site_reader
 from breakers.runtime.control_status import ControlStatus
-from breakers.runtime.export import EXPORT_TIMEOUT, Exporter, Target, Watch, hold_back_exporters
+from breakers.runtime.export import EXPORT_TIMEOUT, Target
+from breakers.runtime.pipeline import Identity, Pipeline, build
 from breakers.runtime.variables import ConfigError
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk._logs import LoggerProvider
-    from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import TracerProvider
-
     from breakers.runtime.control import ControlPoller
     from breakers.runtime.resilience import Resilience
     from breakers.runtime.telemetry import Telemetry
@@ -40,38 +34,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class _Identity:
-    """Who reports: what OpenTelemetry's providers carry for as long as the process lives."""
-
-    service: str
-    environment: str
-    version: str
-    instance: str
-
-
-@dataclass(frozen=True)
-class _Pipeline:
-    """The providers of a process and what sends their telemetry."""
-
-    identity: _Identity
-    tracer_provider: TracerProvider
-    logger_provider: LoggerProvider
-    meter_provider: MeterProvider
-    processors: tuple[Any, ...]
-    exporters: tuple[Exporter, ...]
-    registered: bool
-
-    def point_at(self, target: Target) -> None:
-        watch = Watch(target.url)
-        for exporter in self.exporters:
-            exporter.point_at(target, watch)
-
-
 class Connection:
     """An open way to the site. `tracer_provider` and its siblings serve manual instrumentation."""
 
-    def __init__(self, pipeline: _Pipeline, target: Target) -> None:
+    def __init__(self, pipeline: Pipeline, target: Target) -> None:
         self.url = target.url
         self.service = pipeline.identity.service
         self.instance = pipeline.identity.instance
@@ -132,7 +98,12 @@ class Connection:
         """Send what is queued; false when that took longer than `timeout` seconds."""
         if self._telemetry is not None:
             self._telemetry.flush()
-        return _in_parallel([each.force_flush for each in self._pipeline.processors], timeout)
+        return self._pipeline.flush(timeout)
+
+    @property
+    def dropped(self) -> int:
+        """Spans and log records that were dropped, as more waited to be sent than is kept."""
+        return sum(each.dropped for each in self._pipeline.keeping)
 
     def shutdown(self, timeout: float = 2.0) -> bool:
         """Send what is queued for at most `timeout` seconds and stop; a second call does nothing.
@@ -155,18 +126,21 @@ class Connection:
             self._telemetry.stop()
         for owner, handler in self._handlers:
             owner.removeHandler(handler)
-        if not self._pipeline.registered:
-            return _in_parallel([each.shutdown for each in self._pipeline.processors], timeout)
-        # The default providers cannot be replaced, so their threads stay for a later connection.
-        in_time = self.flush(timeout)
-        for exporter in self._pipeline.exporters:
-            exporter.shutdown()
+        if self._pipeline.registered:
+            # The default providers cannot be replaced, so their threads stay for a later connection.
+            in_time = self._pipeline.flush(timeout)
+            for exporter in self._pipeline.exporters:
+                exporter.close()
+        else:
+            in_time = self._pipeline.shutdown(timeout)
+        if left := sum(each.waiting for each in self._pipeline.keeping):
+            logger.warning("%d records of telemetry have not reached %s", left, self.url)
         return in_time
 
 
 class _State:
     connection: Connection | None = None
-    pipeline: _Pipeline | None = None
+    pipeline: Pipeline | None = None
 
 
 _state = _State()
@@ -215,7 +189,7 @@ def connect(
     only logged.
     """
     target = Target(url=_checked_url(url), key=_checked("key", key))
-    identity = _Identity(
+    identity = Identity(
         service=_checked("service", service),
         environment=environment,
         version=version,
@@ -224,7 +198,7 @@ def connect(
     with _lock:
         connection = _registered(identity, target, metric_interval) if register else None
         if connection is None:
-            pipeline = _build(identity, target, metric_interval, register=False)
+            pipeline = build(identity, target, metric_interval, register=False)
             connection = Connection(pipeline, target)
         from breakers.runtime.process import default
 
@@ -240,7 +214,7 @@ def connect(
     return connection
 
 
-def _registered(identity: _Identity, target: Target, metric_interval: float) -> Connection:
+def _registered(identity: Identity, target: Target, metric_interval: float) -> Connection:
     if _state.pipeline is not None and _state.pipeline.identity != identity:
         raise ConfigError(
             f"connect() was called as {_state.pipeline.identity}, and cannot change to {identity}: "
@@ -252,7 +226,7 @@ def _registered(identity: _Identity, target: Target, metric_interval: float) -> 
     if previous is not None:
         previous.shutdown()
     if _state.pipeline is None:
-        _state.pipeline = _build(identity, target, metric_interval, register=True)
+        _state.pipeline = build(identity, target, metric_interval, register=True)
     else:
         _state.pipeline.point_at(target)
     _state.connection = Connection(_state.pipeline, target)
@@ -281,110 +255,7 @@ def _has_usable_port(parts: SplitResult) -> bool:
         return False
 
 
-def _build(
-    identity: _Identity, target: Target, metric_interval: float, *, register: bool
-) -> _Pipeline:
-    # Imported here, so that `import breakers.runtime` stays fast.
-    from opentelemetry import _logs, trace
-    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.metrics import set_meter_provider
-    from opentelemetry.sdk._logs import LoggerProvider
-    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExportResult
-    from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.metrics.export import MetricExportResult, PeriodicExportingMetricReader
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
-
-    hold_back_exporters()
-    resource = _resource(identity)
-    watch = Watch(target.url)
-    exporters = tuple(
-        Exporter(kind, signal, success, target, watch)
-        for kind, signal, success in (
-            (OTLPSpanExporter, "traces", SpanExportResult.SUCCESS),
-            (OTLPLogExporter, "logs", LogRecordExportResult.SUCCESS),
-            (OTLPMetricExporter, "metrics", MetricExportResult.SUCCESS),
-        )
-    )
-    as_any: Any = exporters
-    spans = BatchSpanProcessor(as_any[0])
-    # Transitions are shown to people who wait for them.
-    logs = BatchLogRecordProcessor(as_any[1], schedule_delay_millis=500)
-    metrics = PeriodicExportingMetricReader(
-        as_any[2], export_interval_millis=metric_interval * 1000
-    )
-
-    tracer_provider = trace.get_tracer_provider()
-    if not (register and isinstance(tracer_provider, TracerProvider)):
-        tracer_provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        if register:
-            trace.set_tracer_provider(tracer_provider)
-    tracer_provider.add_span_processor(spans)
-
-    logger_provider = _logs.get_logger_provider()
-    if not (register and isinstance(logger_provider, LoggerProvider)):
-        logger_provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
-        if register:
-            _logs.set_logger_provider(logger_provider)
-    logger_provider.add_log_record_processor(logs)
-
-    meter_provider = MeterProvider([metrics], resource=resource, shutdown_on_exit=False)
-    if register:
-        _set_first_meter_provider(meter_provider, set_meter_provider)
-
-    return _Pipeline(
-        identity,
-        tracer_provider,
-        logger_provider,
-        meter_provider,
-        (spans, logs, metrics),
-        exporters,
-        register,
-    )
-
-
-def _resource(identity: _Identity) -> Resource:
-    from opentelemetry.sdk.resources import Resource
-
-    attributes = {
-        "service.name": identity.service,
-        "service.instance.id": identity.instance,
-        "deployment.environment.name": identity.environment,
-        "service.version": identity.version,
-    }
-    return Resource.create({name: value for name, value in attributes.items() if value})
-
-
-def _set_first_meter_provider(provider: Any, set_provider: Callable[[Any], None]) -> None:
-    from opentelemetry.metrics import get_meter_provider
-    from opentelemetry.sdk.metrics import MeterProvider
-
-    # A reader cannot join an existing provider, and OpenTelemetry complains about a second one.
-    if not isinstance(get_meter_provider(), MeterProvider):
-        set_provider(provider)
-
-
 def _handler(connection: Connection, level: int) -> logging.Handler:
     from breakers.runtime.loghandler import OtlpHandler
 
     return OtlpHandler(connection.logger_provider, level)
-
-
-def _in_parallel(steps: list[Callable[[], object]], timeout: float) -> bool:
-    """Run the steps beside each other; whether all ended within `timeout` seconds."""
-    threads = [threading.Thread(target=_quietly, args=(step,), daemon=True) for step in steps]
-    deadline = time.monotonic() + timeout
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    return not any(thread.is_alive() for thread in threads)
-
-
-def _quietly(step: Callable[[], object]) -> None:
-    try:
-        step()
-    except Exception:
-        logger.debug("Telemetry could not be flushed", exc_info=True)

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from opentelemetry.sdk._logs import LoggerProvider
 
 # What sending telemetry logs about itself must not become telemetry.
-_OWN = ("opentelemetry", "urllib3", "requests", "breakers.runtime.export")
+_OWN = (
+    "opentelemetry", "urllib3", "requests", "breakers.runtime.export", "breakers.runtime.watch"
+)  # fmt: skip
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _SEVERITIES = (
     (logging.CRITICAL, SeverityNumber.FATAL, "FATAL"),

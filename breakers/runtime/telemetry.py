@@ -198,7 +198,8 @@ class Telemetry:
     def _dropped(self) -> int:
         # Read before the number that is pending, so that none is counted as dropped by mistake.
         taken = self._taken
-        return max(0, self._noted - taken - len(self._pending)) + self._breakers.lost
+        here = max(0, self._noted - taken - len(self._pending)) + self._breakers.lost
+        return here + self._connection.dropped
 
     def add_calls(self, batch: Any) -> Any:
         """`batch` of metrics with the histogram of the breakers' calls added to it."""

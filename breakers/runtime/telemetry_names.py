@@ -133,10 +133,18 @@ SIGNALS = (
     ),
     Signal(
         "resilience.telemetry.dropped", "counter", "1",
-        "Events that were dropped, oldest first, because they came faster than they were sent", (),
+        "Events, log records and spans that were dropped, oldest first, because they came faster "
+        "than they were sent or the site was away for too long, and those that it refused", (),
     ),
 )  # fmt: skip
 EVENTS = {each.name: each for each in SIGNALS if each.kind == "event"}
+LASTING = frozenset(
+    {
+        f"{_BREAKER}.transition", f"{_BREAKER}.rate_exceeded", f"{_BREAKER}.configured",
+        f"{_BULKHEAD}.breach", "resilience.degraded.changed", f"{_HEALING}.reported",
+    }
+)  # fmt: skip
+"""Events that are few and that people read long afterwards: no other telemetry pushes them out."""
 
 
 def markdown() -> str:

@@ -29,13 +29,19 @@ MESSAGES: dict[str, Any] = {
 class Sink:
     """Counts and keeps what arrives; `status` is what it answers, `hold` delays the answers.
 
-    A status that is no success asks to come back after so long that no sender tries again itself.
+    A status that is no success asks to come back after `retry_after` seconds, by default so long
+    that no sender tries again itself. While it is `away` it hangs up instead of answering; bodies of
+    more than `largest` bytes are answered with 413. `asked` are the paths of all requests.
     `desk` serves the control document. Whoever is connected at the end is cut off, as by a kill.
     """
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict[str, str], Any]] = []
+        self.asked: list[str] = []
         self.status = 200
+        self.retry_after = "3600"
+        self.away = False
+        self.largest: int | None = None
         self.hold = threading.Event()
         self.hold.set()
         self.port = 0
@@ -97,13 +103,20 @@ class Sink:
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
                 sink.hold.wait(2 * PATIENCE)
-                if sink.status == 200:
+                sink.asked.append(self.path)
+                if sink.away:
+                    self.close_connection = True
+                    return
+                status = sink.status
+                if sink.largest is not None and len(body) > sink.largest:
+                    status = 413
+                if status == 200:
                     headers = {name.lower(): value for name, value in self.headers.items()}
                     sink.requests.append((self.path, headers, MESSAGES[self.path].FromString(body)))
-                self.send_response(sink.status)
+                self.send_response(status)
                 self.send_header("Content-Length", "0")
-                if sink.status != 200:
-                    self.send_header("Retry-After", "3600")
+                if status != 200 and sink.retry_after:
+                    self.send_header("Retry-After", sink.retry_after)
                 self.end_headers()
 
             def log_message(self, *args: Any) -> None:

@@ -188,3 +188,40 @@ def test_telemetry_of_a_program_that_simply_ends_is_sent() -> None:
             sink.url,
         )
         assert [span.name for span in sink.spans()] == ["last words"]
+
+
+def test_a_child_after_a_fork_keeps_its_own_telemetry_and_not_its_parents() -> None:
+    with Sink().listening() as sink:
+        sink.status = 503
+        waiting = run(
+            """
+            import json, os, sys
+            import breakers.runtime as resilience
+            connection = resilience.connect(
+                sys.argv[1], key="k" * 20, service="planner", control=False, metric_interval=3600
+            )
+            spans = connection._pipeline.keeping[0]
+            tracer = connection.tracer_provider.get_tracer("test")
+
+            def one_more():
+                tracer.start_span("call").end()
+                connection.flush(60)
+                return spans.waiting
+
+            found = [one_more(), one_more()]
+            read, write = os.pipe()
+            # As while a request waits for its answer.
+            spans._sending.acquire()
+            child = os.fork()
+            if not child:
+                os.write(write, json.dumps([spans.waiting, one_more()]).encode())
+                os._exit(0)
+            spans._sending.release()
+            os.waitpid(child, 0)
+            found += json.loads(os.read(read, 100)), spans.waiting
+            connection.shutdown(60)
+            print(json.dumps(found))
+            """,
+            sink.url,
+        )
+    assert waiting == [1, 2, [0, 1], 2]
