@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import psycopg
 from django.core.handlers.asgi import ASGIRequest
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponse
 from ninja import NinjaAPI, Router
 from opentelemetry.instrumentation.utils import suppress_instrumentation
@@ -25,6 +25,7 @@ from analytics.domain.telemetry import Decoded
 from analytics.services.ingest import StoreResult, store_spans
 from analytics.services.ingest_logs import store_logs
 from analytics.services.ingest_metrics import store_metrics
+from resilience_site.core.answering import Line, answered
 
 log = logging.getLogger(__name__)
 
@@ -51,16 +52,13 @@ _workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="ingest")
 router = Router(tags=["telemetry"])
 
 
-def _ingest(signal: str, encoding: str, body: bytes) -> StoreResult:
+def _ingest(signal: str, encoding: str, body: bytes, line: Line) -> StoreResult:
     protobuf, json = _DECODERS[signal]
     decode = protobuf if encoding == PROTOBUF else json
-    try:
-        with suppress_instrumentation():
-            decoded = decode(body, now_ns=time.time_ns())
+    with suppress_instrumentation():
+        decoded = decode(body, now_ns=time.time_ns())
+        with line:
             return _STORES[signal](decoded, received_at=datetime.now(UTC))
-    finally:
-        # Back to the pool: this thread may wait for its next request for long.
-        connection.close()
 
 
 async def _handle(request: Any, signal: str) -> HttpResponse:
@@ -68,9 +66,8 @@ async def _handle(request: Any, signal: str) -> HttpResponse:
         raise Http404("Telemetry is received through the gateway.")
     encoding: str = request.scope["otlp.encoding"]
     body: bytes = request.scope["otlp.body"]
-    loop = asyncio.get_running_loop()
     try:
-        result = await loop.run_in_executor(_workers, _ingest, signal, encoding, body)
+        result = await answered(partial(_ingest, signal, encoding, body), _workers)
     except DecodeError as error:
         return _answer(
             400, status(400, str(error), encoding, [Violation("body", str(error))]), encoding

@@ -11,11 +11,11 @@ from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from channels.db import database_sync_to_async
 from django.db import transaction
 from django.db.models import Q
 
 from resilience_site.core import journal
+from resilience_site.core.answering import Line, answered
 from resilience_site.core.audit import Actor, audit_record
 from resilience_site.core.choices import Scope
 from resilience_site.core.models import ApiKey
@@ -173,11 +173,17 @@ def key_check(token: str) -> KeyInfo | None:
 
 
 async def key_check_async(token: str) -> KeyInfo | None:
-    """`key_check` for the event loop: only a miss of the cache goes to a thread."""
+    """`key_check` for the event loop: only a miss of the cache goes to a thread, and nobody waits
+    for a database that hangs."""
     found, info = _cache.get(token_hash(token), time.monotonic())
     if found:
         return _unexpired(info)
-    return await database_sync_to_async(key_check, thread_sensitive=False)(token)
+
+    def check(line: Line) -> KeyInfo | None:
+        with line:
+            return key_check(token)
+
+    return await answered(check)
 
 
 def cache_clear() -> None:

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,8 @@ class Client(threading.Thread):
         self._ended = threading.Event()
         self.acknowledged: list[str] = []
         self.resent = 0
+        # Times that the site asked for the batch again, and times that it said nothing.
+        self.asked_again = self.unanswered = 0
         self.refused = ""
 
     def end(self) -> None:
@@ -133,8 +135,11 @@ class Client(threading.Thread):
         except (OSError, http.client.HTTPException):
             self._connection.close()
             self._connection = None
+            self.unanswered += 1
             return False
-        if answer.status not in (200, 503):
+        if answer.status == 503 and answer.headers["Retry-After"]:
+            self.asked_again += 1
+        elif answer.status != 200:
             self.refused = f"{answer.status} {content!r}"
         return answer.status == 200
 
@@ -253,6 +258,40 @@ def test_a_database_that_is_killed_loses_and_doubles_nothing(site: Up) -> None:
     load.end()
 
     assert load.resent > 0
+    is_stored_once(load)
+
+
+@contextmanager
+def held_still(engine: psutil.Process) -> Iterator[None]:
+    """It and all its processes stop: connections stay open, are taken, and are told nothing."""
+    engine.suspend()
+    stopped = [engine, *engine.children(recursive=True)]
+    for each in stopped[1:]:
+        each.suspend()
+    try:
+        yield
+    finally:
+        for each in stopped:
+            each.resume()
+
+
+def test_a_database_that_hangs_leaves_no_sender_waiting_and_doubles_nothing(site: Up) -> None:
+    load = Load(site, "held-postgres")
+    load.goes_on()
+    with held_still(site.named("postgres")):
+        before = [client.asked_again for client in load.clients]
+        until(
+            lambda: all(
+                client.asked_again > times or client.unanswered or client.refused
+                for client, times in zip(load.clients, before, strict=True)
+            ),
+            RECOVERY_SECONDS,
+            "an answer to each sender",
+        )
+    load.goes_on()
+    load.end()
+
+    assert [client.unanswered for client in load.clients] == [0] * CLIENTS
     is_stored_once(load)
 
 
