@@ -71,7 +71,8 @@ class Message:
     `title` and `text` are plain text and always there, so that a channel which cannot do more can
     send them; `html` is for mail alone. `left_out` counts the alerts beyond those listed, and
     `incidents` are those of the alerts that are listed, the first of them. `note` says why it goes
-    by this channel, where it was meant for another.
+    by this channel, where it was meant for others: `in_place_of` are those that failed, each with
+    why.
     """
 
     title: str
@@ -86,6 +87,7 @@ class Message:
     html: str = ""
     incidents: tuple[IncidentTold, ...] = ()
     note: str = ""
+    in_place_of: tuple[tuple[str, str], ...] = ()
 
     @property
     def why_sent(self) -> str:
@@ -106,6 +108,7 @@ class Message:
                 "alerts": tuple(_alert(each) for each in data.get("alerts", ())),
                 "why": Why(**_known(Why, why)) if why else None,
                 "incidents": tuple(_incident(each) for each in data.get("incidents", ())),
+                "in_place_of": tuple((name, why) for name, why in data.get("in_place_of", ())),
             }
         )
 

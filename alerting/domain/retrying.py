@@ -12,6 +12,10 @@ PAUSES: Final = (5.0, 15.0, 60.0, 180.0, 600.0)
 LONGEST_ASKED: Final = 3600.0
 # Each pause is longer by up to this part, so that what failed together does not return together.
 _JITTER: Final = 0.3
+LONGEST_PAUSE: Final = LONGEST_ASKED * (1 + _JITTER)
+# Until when a receiver may have asked to be left alone; whatever is later was left by a wrong clock.
+# Those of two senders may differ a little.
+ASKED_AHEAD: Final = timedelta(seconds=LONGEST_ASKED + 60)
 # An alert that is older than this is news to nobody; a report may come a day late, and so may the
 # end of what somebody was told, who would wait for it for ever.
 EXPIRY: Final = timedelta(hours=2)
@@ -27,6 +31,18 @@ def pause_seconds(attempt: int, *, asked: float | None, rng: random.Random) -> f
     usual = PAUSES[min(max(attempt, 1), len(PAUSES)) - 1]
     usual = max(usual, min(asked or 0.0, LONGEST_ASKED))
     return usual * (1 + _JITTER * rng.random())
+
+
+def left_alone_until(
+    asked: float | None, *, before: datetime | None, now: datetime
+) -> datetime | None:
+    """Until when a receiver is left alone that asks for `asked` seconds now, and has asked for the
+    time `before`: what it asked once stands until that is past, whatever it says meanwhile."""
+    until = before if before is not None and now < before <= now + ASKED_AHEAD else None
+    if not asked:
+        return until
+    new = now + timedelta(seconds=min(asked, LONGEST_ASKED))
+    return max(new, until or new)
 
 
 def expiry_of(purpose: str, status: str) -> timedelta:

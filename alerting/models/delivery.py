@@ -50,9 +50,9 @@ class Channel(models.Model):
 class Delivery(models.Model):
     """One message to one channel: the outbox. Its id is what receivers know it by.
 
-    `message` is an `alerting.domain.messages.Message` as JSON and never changes, so that each
-    attempt says the same. A sender claims it until `lease_until`; whoever has the highest `fence`
-    holds the claim.
+    `message` is an `alerting.domain.messages.Message` as JSON and never changes once it was tried,
+    so that each attempt says the same. A sender claims it until `lease_until`; whoever has the
+    highest `fence` holds the claim.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -27,7 +27,7 @@ from alerting.services.dispatch.waking import groups_wake
 from alerting.services.locks import names_lock
 from alerting.services.outbox import delivery_enqueue
 from alerting.services.sending.entries import channel_entry
-from alerting.services.sending.failing import channel_recover
+from alerting.services.sending.pausing import channel_moved, channel_recover
 from alerting.services.sending.proving import UNTRIED, Proof, secrets_prove
 from alerting.services.sending.turn import delivery_send_now
 from alerting.services.targets import Target, kind_required, target_opened, target_read
@@ -132,6 +132,8 @@ def _updated(
         fields = changes_read(changes, channel)
         if "target" in changes:
             target = _target_changed(channel, changes["target"], now)
+            if _is_another(channel, target):
+                channel_moved(channel, now)
             channel.target, channel.sealed = target.shown, target.sealed
         for name, value in fields.items():
             setattr(channel, name, value)
@@ -263,13 +265,17 @@ def _prove_changed(
     if channel is None:
         return UNTRIED
     target = _target_changed(channel, given, now)
-    try:
-        changed = target.whole != target_opened(channel)
-    except UnsealError:
-        changed = True
-    if not changed:
+    if not _is_another(channel, target):
         return UNTRIED
     return _prove(kind_required(channel.kind), target, channel.name, verify, actor, now)
+
+
+def _is_another(channel: Channel, target: Target) -> bool:
+    """Whether a target is not the one that a channel has."""
+    try:
+        return target.whole != target_opened(channel)
+    except UnsealError:
+        return True
 
 
 def _target_changed(channel: Channel, given: Any, now: datetime) -> Target:

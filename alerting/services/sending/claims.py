@@ -13,6 +13,7 @@ from django.db.models import Q
 
 from alerting.channels.base import ATTEMPT_SECONDS
 from alerting.choices import Purpose
+from alerting.domain.retrying import ASKED_AHEAD, LONGEST_PAUSE
 from alerting.models import Delivery
 from resilience_site.config import config
 
@@ -34,7 +35,7 @@ class Claim:
 
 
 # What is due or leased until a moment that no sender waits for was left so by a wrong clock.
-LONGEST_WAIT: Final = timedelta(hours=6)
+LONGEST_WAIT: Final = timedelta(seconds=LONGEST_PAUSE + 600)
 _FREE: Final = (
     "{d}.state IN ('pending', 'sending') "
     "AND ({d}.next_at <= %(now)s OR {d}.next_at > %(ahead)s) "
@@ -56,7 +57,7 @@ WITH busy AS MATERIALIZED (
     SELECT channel_id, count(*) AS sending FROM alerting_delivery
     WHERE state = 'sending' AND lease_until >= %(now)s GROUP BY channel_id
 ), waiting AS MATERIALIZED (
-    SELECT id, channel_id, purpose, state, next_at, lease_until, created_at,
+    SELECT id, channel_id, purpose, state, next_at, lease_until, created_at, attempts,
         row_number() OVER (its_group ORDER BY created_at, id) AS turn,
         bool_or(
             purpose = 'alerts' AND message @> '{{"status": "firing", "severity": "page"}}'
@@ -67,14 +68,14 @@ WITH busy AS MATERIALIZED (
     )
 ), candidate AS (
     SELECT d.id, c.failures, d.urgent, coalesce(busy.sending, 0) + row_number() OVER (
-        PARTITION BY d.channel_id ORDER BY d.urgent DESC, d.next_at, d.created_at
+        PARTITION BY d.channel_id ORDER BY d.urgent DESC, d.next_at, d.attempts, d.created_at
     ) AS place
     FROM waiting d
     JOIN alerting_channel c ON c.id = d.channel_id
     LEFT JOIN busy ON busy.channel_id = d.channel_id
     WHERE d.turn = 1 AND {_FREE.format(d="d")} AND d.purpose = ANY(%(purposes)s)
     AND c.enabled AND c.paused_at IS NULL
-    AND (c.not_before IS NULL OR c.not_before <= %(now)s OR c.not_before > %(ahead)s)
+    AND (c.not_before IS NULL OR c.not_before <= %(now)s OR c.not_before > %(asked)s)
 ), picked AS (
     SELECT d.id FROM alerting_delivery d JOIN candidate ON candidate.id = d.id
     WHERE {_FREE.format(d="d")}
@@ -119,6 +120,7 @@ def claim_due(*, now: datetime, limit: int = MOST_AT_ONCE) -> list[Claim]:
         {
             "now": now,
             "ahead": now + LONGEST_WAIT,
+            "asked": now + ASKED_AHEAD,
             "lease": LEASE,
             "limit": limit,
             "per_channel": PER_CHANNEL,

@@ -9,16 +9,17 @@ from django.db import transaction
 
 from alerting.channels.base import Outcome
 from alerting.choices import AttemptOutcome, DeliveryState, Purpose
-from alerting.domain.retrying import expiry_of, is_to_be_paused, pause_seconds
+from alerting.domain.retrying import expiry_of, pause_seconds
 from alerting.models import Channel, Delivery, DeliveryAttempt
 from alerting.services.sending.attempts import Attempted
 from alerting.services.sending.claims import Claim
-from alerting.services.sending.entries import channel_entry, delivery_entry
-from alerting.services.sending.failing import (
-    channel_pause,
+from alerting.services.sending.entries import delivery_entry
+from alerting.services.sending.failing import delivery_fail
+from alerting.services.sending.pausing import (
+    channel_failed,
+    channel_leave_alone,
     channel_put_off,
-    channel_recover,
-    delivery_fail,
+    channel_worked,
 )
 from resilience_site.core import journal
 
@@ -38,9 +39,12 @@ def attempt_mark(*, claim: Claim, attempted: Attempted, now: datetime, rng: rand
         _attempt_keep(claim, attempted, now)
         if delivery.fence != claim.fence or delivery.state != DeliveryState.SENDING:
             return
+        if channel is not None and outcome.retry_after:
+            channel_leave_alone(channel, outcome.retry_after, now)
+        began = now - timedelta(seconds=attempted.seconds)
         match outcome.verdict:
             case AttemptOutcome.DELIVERED:
-                entries = _delivered(delivery, channel, outcome, now)
+                entries = _delivered(delivery, channel, outcome, began, now)
             case AttemptOutcome.RETRY if delivery.purpose != Purpose.TEST:
                 entries = _again(delivery, channel, outcome, now, rng)
             case _:
@@ -64,21 +68,18 @@ def _attempt_keep(claim: Claim, attempted: Attempted, now: datetime) -> None:
 
 
 def _delivered(
-    delivery: Delivery, channel: Channel | None, outcome: Outcome, now: datetime
+    delivery: Delivery,
+    channel: Channel | None,
+    outcome: Outcome,
+    began: datetime,
+    now: datetime,
 ) -> list[journal.Entry]:
     delivery.state, delivery.ended_at, delivery.lease_until = DeliveryState.DELIVERED, now, None
     # A part of the receivers may have been refused all the same.
     delivery.last_error = outcome.error
     delivery.save(update_fields=["state", "ended_at", "lease_until", "last_error"])
     entries = [delivery_entry("delivery.delivered", delivery)]
-    if channel is None:
-        return entries
-    was_paused = channel.paused_at is not None
-    if channel.failures or was_paused:
-        channel_recover(channel, now)
-    if was_paused:
-        entries.append(channel_entry("channel.resumed", channel))
-    return entries
+    return entries + (channel_worked(channel, began, now) if channel is not None else [])
 
 
 def _again(
@@ -99,10 +100,10 @@ def _again(
     delivery.save(update_fields=["state", "next_at", "lease_until", "last_error"])
     if channel is None:
         return []
-    channel_put_off(channel, delivery.next_at)
-    if outcome.retry_after:
-        channel.not_before = delivery.next_at
-    return _count_failure(channel, outcome, now)
+    entries = channel_failed(channel, outcome, now)
+    if channel.paused_at is None:
+        channel_put_off(channel, delivery.next_at, now, rng=rng)
+    return entries
 
 
 def _refused(
@@ -110,18 +111,5 @@ def _refused(
 ) -> list[journal.Entry]:
     entries = delivery_fail(delivery, channel, outcome.error, now)
     if channel is not None and delivery.purpose != Purpose.TEST:
-        entries += _count_failure(channel, outcome, now)
+        entries += channel_failed(channel, outcome, now)
     return entries
-
-
-def _count_failure(channel: Channel, outcome: Outcome, now: datetime) -> list[journal.Entry]:
-    if channel.paused_at is not None:
-        # What was under way when it was paused tells nothing new of it.
-        return []
-    channel.failures += 1
-    channel.failing_since = channel.failing_since or now
-    channel.save(update_fields=["failures", "failing_since", "not_before"])
-    to_pause = is_to_be_paused(
-        failures=channel.failures, failing_since=channel.failing_since, gone=outcome.gone, now=now
-    )
-    return channel_pause(channel, outcome.error, now) if to_pause else []

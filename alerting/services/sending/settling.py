@@ -11,8 +11,8 @@ from django.db.models import Q, QuerySet
 
 from alerting.choices import DeliveryState, Purpose
 from alerting.domain.retrying import EXPIRY, LONG_EXPIRY, expiry_of
-from alerting.models import Channel, Delivery
-from alerting.services.sending.claims import purposes_sent
+from alerting.models import AlertGroup, Channel, Delivery
+from alerting.services.sending.claims import LONGEST_WAIT, purposes_sent
 from alerting.services.sending.entries import delivery_entry
 from alerting.services.sending.failing import delivery_fail, fall_back
 from resilience_site.core import journal
@@ -39,16 +39,19 @@ def _settle_some(now: datetime) -> int:
     if not _unsendable(now).exists():
         return 0
     with transaction.atomic():
-        ids = _unsendable(now).order_by("next_at").values_list("pk", "channel_id")[:_AT_ONCE]
-        found = dict(ids)
-        # Channels before deliveries, in every transaction that locks both.
-        locked = Channel.objects.select_for_update(no_key=True).filter(
-            pk__in=set(found.values()) - {None}
-        )
-        channels = {each.pk: each for each in locked.order_by("pk")}
+        rows = _unsendable(now).order_by("next_at")
+        found = list(rows.values_list("pk", "channel_id", "group_id")[:_AT_ONCE])
+        # Channels before groups and deliveries, in every transaction that locks them, each in the
+        # order of their keys.
+        locked = Channel.objects.select_for_update(no_key=True).order_by("pk")
+        channels = {each.pk: each for each in locked.filter(pk__in={each[1] for each in found})}
+        groups = AlertGroup.objects.select_for_update(no_key=True).order_by("pk")
+        list(groups.filter(pk__in={each[2] for each in found}).values_list("pk"))
         rows = _unsendable(now).select_for_update(skip_locked=True, of=("self",))
         entries: list[Entry] = []
-        for delivery in rows.filter(pk__in=list(found)).order_by("created_at", "pk"):
+        # Of one turn of a group by name: in this order who stands in for them names them.
+        rows = rows.filter(pk__in=[each[0] for each in found])
+        for delivery in rows.order_by("created_at", "channel_name", "pk"):
             channel = channels.get(delivery.channel_id) if delivery.channel_id else None
             entries += _settled_alone(delivery, channel, now)
         journal.append(entries)
@@ -59,12 +62,14 @@ def _unsendable(now: datetime) -> QuerySet[Delivery]:
     unusable = Q(channel=None) | Q(channel__enabled=False) | Q(channel__paused_at__isnull=False)
     for_long = Q(purpose=Purpose.REPORT) | Q(message__status="resolved")
     old = (~for_long & Q(created_at__lte=now - EXPIRY)) | Q(created_at__lte=now - LONG_EXPIRY)
-    free = Q(lease_until=None) | Q(lease_until__lt=now)
+    # What is due or leased until a moment that no sender waits for was left so by a wrong clock.
+    ahead = now + LONGEST_WAIT
+    free = Q(lease_until=None) | Q(lease_until__lt=now) | Q(lease_until__gt=ahead)
     return Delivery.objects.filter(
         free,
+        Q(next_at__lte=now) | Q(next_at__gt=ahead),
         old | (unusable & ~Q(purpose=Purpose.TEST)),
         state__in=[DeliveryState.PENDING, DeliveryState.SENDING],
-        next_at__lte=now,
         purpose__in=[*purposes_sent(), Purpose.TEST.value],
     )
 
@@ -89,9 +94,10 @@ def _settled(delivery: Delivery, channel: Channel | None, now: datetime) -> list
         return delivery_fail(delivery, channel, f"Not sent in time: {why}", now)
     fails = channel.failing_since is not None and channel.paused_at is not None
     anybody = fails and delivery.purpose == Purpose.ALERTS
-    if fall_back(delivery, channel, why, now, anybody=anybody):
+    taken = fall_back(delivery, channel, why, now, anybody=anybody)
+    if taken is not None:
         delivery.state, delivery.ended_at, delivery.lease_until = DeliveryState.FAILED, now, None
-        delivery.last_error = why
+        delivery.last_error = why + taken
         delivery.save(update_fields=["state", "ended_at", "lease_until", "last_error"])
         return [delivery_entry("delivery.failed", delivery)]
     delivery.state, delivery.lease_until = DeliveryState.PENDING, None

@@ -38,4 +38,7 @@ def meanwhile(channel: Channel) -> str:
     other = any_other({channel.pk})
     if other is None:
         return "No other channel works: nobody is told of anything until one does."
-    return f"Its alerts go by {other.name}, as it has no fallback that works; its reports wait."
+    return (
+        f"Its alerts go by {other.name}, as it has no fallback that works, where no other channel "
+        "has them anyway; its reports wait."
+    )

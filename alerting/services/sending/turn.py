@@ -39,16 +39,23 @@ def deliveries_send(*, now: datetime, rng: random.Random = _random) -> int:
         claims = claim_due(now=at) if elapsed < _TURN_SECONDS else []
         if not claims:
             return attempts
-        _send(claims, at, rng)
+        # Looking for them took its time, too: what receivers ask for counts from when they do.
+        _send(claims, _since(now, began), rng)
         attempts += len(claims)
 
 
 def delivery_send_now(*, delivery_id: UUID, now: datetime, rng: random.Random = _random) -> bool:
     """Send one delivery whatever the state of its channel; whether this call tried it."""
+    began = time.monotonic()
     claim = claim_one(delivery_id=delivery_id, now=now)
     if claim is not None:
-        _send([claim], now, rng)
+        _send([claim], _since(now, began), rng)
     return claim is not None
+
+
+def _since(now: datetime, began: float) -> datetime:
+    """What time it is, as it was `now` when the monotonic clock said `began`."""
+    return now + timedelta(seconds=time.monotonic() - began)
 
 
 def _send(claims: Sequence[Claim], at: datetime, rng: random.Random) -> None:
@@ -65,8 +72,8 @@ def _send(claims: Sequence[Claim], at: datetime, rng: random.Random) -> None:
         trying = threads.submit(_try_all, claims, at, ended.put)
         while (each := ended.get()) is not None:
             claim, task = each
-            now = at + timedelta(seconds=time.monotonic() - began)
             try:
+                now = _since(at, began)
                 attempt_mark(claim=claim, attempted=task.result(), now=now, rng=rng)
             except Exception as error:
                 failed.append(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -15,15 +16,18 @@ import pytest
 from django.db import connections
 
 from alerting import tasks
+from alerting.channels.base import Outcome
+from alerting.choices import AttemptOutcome
 from alerting.models import Delivery
-from alerting.services.sending import deliveries_send, sending_begin
+from alerting.services.sending import deliveries_send, failing, sending_begin
 from alerting.services.sending.attempts import Attempted, attempt
-from alerting.services.sending.claims import LEASE, claim_due
+from alerting.services.sending.carrying import Carried, carried
+from alerting.services.sending.claims import LEASE, Claim, claim_due
 from alerting.services.sending.marking import attempt_mark
 from alerting.services.sending.turn import _send
 from resilience_site.core import partitions
 from tests.alerting.delivery.receivers import Answer, Received, Receiver
-from tests.alerting.delivery.scene import NOW, enqueue, webhook
+from tests.alerting.delivery.scene import NOW, enqueue, group, webhook
 from tests.livesite import ROOT, _test_database_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -126,3 +130,41 @@ def test_many_senders_at_once_send_each_message_once(receiver: Receiver) -> None
     assert sum(counts) == 60
     assert sorted(each.headers["webhook-id"] for each in receiver.received) == sorted(wanted)
     assert set(Delivery.objects.values_list("state", flat=True)) == {"delivered"}
+
+
+def test_two_senders_whose_channels_fail_at_once_find_one_to_stand_in_and_tell_it_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nowhere = "http://127.0.0.1:9/"
+    other, its_group = webhook(nowhere, "other"), group()
+    for name in ("one", "two"):
+        enqueue(webhook(nowhere, name, fallback=other), group=its_group)
+    partitions.forget_known()
+    refused = Attempted(Outcome(AttemptOutcome.PERMANENT, error="It answered 400"), 0.1)
+    # Neither writes anything before both have looked, if both may look at the same time.
+    together = threading.Barrier(2)
+
+    def look(delivery: Delivery) -> Carried:
+        found = carried(delivery)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            together.wait(1)
+        return found
+
+    def mark(claim: Claim) -> None:
+        try:
+            attempt_mark(claim=claim, attempted=refused, now=NOW, rng=random.Random(1))
+        finally:
+            connections.close_all()
+
+    monkeypatch.setattr(failing, "carried", look)
+    threads = [threading.Thread(target=mark, args=(each,)) for each in claim_due(now=NOW)]
+    assert len(threads) == 2
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(150)
+    states = Delivery.objects.order_by("channel_name").values_list("channel_name", "state")
+    assert list(states) == [("one", "failed"), ("other", "pending"), ("two", "failed")]
+    note = Delivery.objects.get(channel=other).message["note"]
+    assert note.endswith("failed: It answered 400.")
+    assert " one and two " in note or " two and one " in note
