@@ -62,6 +62,13 @@ class Outcome:
     gone: bool = False
 
 
+@dataclass(frozen=True)
+class Unclear:
+    """A receiver was asked, and what it answered shows nothing of the secrets: `said` is that."""
+
+    said: str
+
+
 class Kind(ABC, Generic[O]):
     """One kind of channel. `Options` is a frozen dataclass; `options_from` reads it from JSON."""
 
@@ -73,6 +80,9 @@ class Kind(ABC, Generic[O]):
     url_secrets: ClassVar[frozenset[str]] = frozenset()
     # Secrets that prove who sends and never leave the site: they may stay when the target moves.
     kept_here: ClassVar[frozenset[str]] = frozenset()
+    # In words, by what `prove` asks a receiver, and why it does not where it gives None.
+    asked_by: ClassVar[str] = ""
+    unasked: ClassVar[str] = "nothing asks its receiver that tells nobody"
 
     def missing(self) -> str:
         """What must be installed or set before this kind can send; empty where nothing is."""
@@ -99,9 +109,9 @@ class Kind(ABC, Generic[O]):
     def destinations(self, options: O) -> tuple[tuple[str, str, int], ...]:
         """Scheme, host and port of whatever is called; looked at when the channel is saved."""
 
-    async def prove(self, options: O, addresses: Addresses) -> Outcome | None:
+    async def prove(self, options: O, addresses: Addresses) -> Outcome | Unclear | None:
         """Whether the receiver takes the secrets, by a way that tells nobody anything; None where
-        there is no such way, or it says nothing. Raises nothing, as `send`."""
+        there is no such way. Raises nothing, as `send`."""
         return None
 
     @abstractmethod

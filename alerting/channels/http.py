@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 from yarl import URL
 
-from alerting.channels.base import ATTEMPT_SECONDS, Envelope, Kind, Outcome
+from alerting.channels.base import ATTEMPT_SECONDS, Envelope, Kind, Outcome, Unclear
 from alerting.choices import AttemptOutcome
 from health.checks.addresses import Addresses, Forbidden
 from health.checks.base import Failed, Progress
@@ -64,7 +64,7 @@ class HttpKind(Kind[O]):
         url = self.url(options)
         return ((url.scheme, url.host or "", url.port or 0),)
 
-    async def prove(self, options: O, addresses: Addresses) -> Outcome | None:
+    async def prove(self, options: O, addresses: Addresses) -> Outcome | Unclear | None:
         request = self.probe(options)
         if request is None:
             return None
@@ -100,7 +100,7 @@ class HttpKind(Kind[O]):
             return Outcome(AttemptOutcome.PERMANENT, shown, error=str(refused))
 
 
-def _proved(answer: Answer, taken: bool | None) -> Outcome | None:
+def _proved(answer: Answer, taken: bool | None) -> Outcome | Unclear:
     """What follows from the answer to a probe; a receiver that is busy may be asked later."""
     text = answer.body.decode("utf-8", "replace")
     said = f"It answered {phrase(answer.status)}"
@@ -111,7 +111,7 @@ def _proved(answer: Answer, taken: bool | None) -> Outcome | None:
         return Outcome(verdict, status=answer.status, answer=text, error="" if taken else said)
     if answer.status in _BUSY or answer.status >= 500:
         return Outcome(AttemptOutcome.RETRY, status=answer.status, answer=text, error=said)
-    return None
+    return Unclear(said)
 
 
 def request_shown(request: Request) -> dict[str, Any]:

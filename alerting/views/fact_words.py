@@ -15,7 +15,7 @@ _INNER: Final = frozenset(
         "command", "sender_key", "service", "title", "metric",
         "metrics", "unit", "evidence", "reasons", "text", "output", "template", "blast_radius",
         "runbook_url", "short_seconds", "name", "outcome", "settled_at", "failed_at",
-        "lead_seconds", "failing", "lost", "delivery_id", "group_id", "alert_ids",
+        "lead_seconds", "failing", "gone", "lost", "delivery_id", "group_id", "alert_ids",
     }
 )  # fmt: skip
 _WORDS: Final[Mapping[str, str]] = {

@@ -40,6 +40,8 @@ class EmailOptions:
 class EmailKind(Kind[EmailOptions]):
     Options = EmailOptions
     url_secrets = frozenset({"smtp_url"})
+    asked_by = "a login"
+    unasked = "its mail server is used without a login, and all else that asks it is a mail"
 
     def validate(self, options: EmailOptions) -> None:
         if not 0 < len(options.to) <= _MOST_RECIPIENTS:

@@ -47,6 +47,7 @@ class PagerDutyOptions:
 class PagerDutyKind(HttpKind[PagerDutyOptions]):
     Options = PagerDutyOptions
     secrets = frozenset({"routing_key"})
+    asked_by = "the end of what never began"
 
     def validate(self, options: PagerDutyOptions) -> None:
         if not _KEY.fullmatch(options.routing_key):

@@ -46,6 +46,7 @@ class SlackOptions:
 class SlackKind(HttpKind[SlackOptions]):
     Options = SlackOptions
     secrets = frozenset({"url"})
+    asked_by = "an empty message"
 
     def validate(self, options: SlackOptions) -> None:
         web_url("url", options.url)

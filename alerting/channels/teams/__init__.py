@@ -48,6 +48,7 @@ class TeamsOptions:
 class TeamsKind(HttpKind[TeamsOptions]):
     Options = TeamsOptions
     secrets = frozenset({"url"})
+    asked_by = "a message that is no JSON"
 
     def validate(self, options: TeamsOptions) -> None:
         web_url("url", options.url)

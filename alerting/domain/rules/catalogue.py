@@ -353,6 +353,7 @@ SAMPLES: Final[Mapping[str, tuple[Sample, ...]]] = {
                 "why": "10.0.0.7:9000 refused the connection",
                 "by": "",
                 "failing": True,
+                "gone": False,
                 "failures": 5,
                 "since": _AT,
                 "meanwhile": "Its messages go by its fallback mail.",

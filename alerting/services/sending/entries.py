@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from alerting.choices import Purpose, Severity
+from alerting.domain.retrying import FAILURES_TO_PAUSE
 from alerting.models import Channel, Delivery
 from alerting.services.sending.standins import meanwhile
 from resilience_site.core.choices import Topic
@@ -58,6 +59,8 @@ def channel_entry(kind: str, channel: Channel, *, by: str = "") -> Entry:
         "by": by,
         # Whether the site paused it, as it keeps failing, and a person wants it to be used.
         "failing": failing,
+        # Fewer failures pause it at one reason alone: its receiver says that nobody listens there.
+        "gone": failing and channel.failures < FAILURES_TO_PAUSE,
         "failures": channel.failures,
         "since": since.isoformat() if since else "",
         "meanwhile": meanwhile(channel) if failing else "",

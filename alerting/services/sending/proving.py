@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from alerting.channels import Envelope, Kind, Outcome
+from alerting.channels.base import Unclear
 from alerting.choices import AttemptOutcome, Purpose
 from alerting.domain.messages import Message
 from alerting.services.sending.attempts import masked, secrets_of, within_deadline
@@ -28,12 +29,7 @@ class Proof:
 
 
 UNTRIED: Final = Proof()
-_NO_WAY: Final = Proof(
-    False,
-    "It could not be proven: nothing asks its receiver that tells nobody. Press Test to see it arrive.",
-)
-_TAKEN: Final = Proof(True, "Its receiver takes it; nobody was told.")
-_TESTED: Final = Proof(True, "A test was sent by it, and taken.")
+_PRESS: Final = "Press Test to see it arrive."
 
 
 def secrets_prove(
@@ -53,21 +49,35 @@ async def _proof(
 ) -> Proof:
     options = kind.parse(whole)
     addresses = Addresses(allow_private=config.resilience_allow_private_targets)
-    found, proof = await within_deadline(kind.prove(options, addresses), name), _TAKEN
-    if found is None and test is not None:
-        envelope = Envelope(uuid.uuid4(), test, Purpose.TEST, name, now, now)
-        found, proof = await within_deadline(kind.send(options, envelope, addresses), name), _TESTED
-    if found is None:
-        return _NO_WAY
-    outcome = masked(found, secrets_of(kind, whole))
+    secrets = secrets_of(kind, whole)
+    asked = await within_deadline(kind.prove(options, addresses), name)
+    if isinstance(asked, Outcome):
+        taken = f"Its receiver takes it; nobody was told: it was tried by {kind.asked_by}."
+        away = "It could not be proven, as its receiver cannot be asked now"
+        return _judged(masked(asked, secrets), taken, away)
+    if test is None:
+        return Proof(False, _unproven(kind, asked, secrets))
+    envelope = Envelope(uuid.uuid4(), test, Purpose.TEST, name, now, now)
+    sent = await within_deadline(kind.send(options, envelope, addresses), name)
+    away = "It could not be proven: a test was sent by it, which its receiver cannot take now"
+    return _judged(masked(sent, secrets), "A test was sent by it, and taken.", away)
+
+
+def _judged(outcome: Outcome, taken: str, away: str) -> Proof:
+    """What follows from an answer; `taken` and `away` say that it is so, or cannot be known now."""
     if outcome.verdict == AttemptOutcome.PERMANENT:
         raise Invalid.field("target", f"It was tried before it was saved: {outcome.error}.")
-    return proof if outcome.verdict == AttemptOutcome.DELIVERED else _unasked(outcome)
+    if outcome.verdict == AttemptOutcome.DELIVERED:
+        return Proof(True, taken)
+    return Proof(False, f"{away}: {outcome.error}. Press Test once it can be.")
 
 
-def _unasked(outcome: Outcome) -> Proof:
-    return Proof(
-        False,
-        f"It could not be proven, as its receiver cannot be asked now: {outcome.error}. "
-        "Press Test once it can be.",
+def _unproven(kind: Kind[Any], asked: Unclear | None, secrets: frozenset[str]) -> str:
+    """What was done to prove a channel, to no avail."""
+    if asked is None:
+        return f"It could not be proven: {kind.unasked}. {_PRESS}"
+    said = masked(Outcome(AttemptOutcome.RETRY, error=asked.said), secrets).error
+    return (
+        f"It could not be proven: it was tried by {kind.asked_by}, which tells nobody, and what its "
+        f"receiver said shows nothing. {said}. {_PRESS}"
     )

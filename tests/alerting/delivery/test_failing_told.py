@@ -298,3 +298,18 @@ def test_a_test_that_fails_is_no_alert(receiver: Receiver) -> None:
     channels.channel_test(channel_id=to.pk, actor=ANNA, now=now())
     rules_evaluate(now=now())
     assert not Alert.objects.exists()
+
+
+def test_a_channel_whose_receiver_is_gone_is_refused_for_good_not_so_often_in_a_row(
+    receiver: Receiver,
+) -> None:
+    receiver.answers = [Answer(410)]
+    enqueue(webhook(receiver.url, "gone"), now=now())
+    send()
+    rules_evaluate(now=now() + MINUTE)
+    (alert,) = failing()
+    assert alert.annotations["summary"] == "Channel gone is refused for good and is paused"
+    details = alert.annotations["details"]
+    assert details.startswith("Its receiver has said for good that nobody listens there, since 20")
+    assert ": It answered 410 Gone. No other channel works" in details
+    assert "in a row" not in details
