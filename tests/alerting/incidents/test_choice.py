@@ -187,7 +187,11 @@ ACTS = st.builds(
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(LINES, max_size=150), st.lists(ACTS, max_size=15), st.integers(0, 7200))
+@given(
+    st.lists(LINES, min_size=60, max_size=150),
+    st.lists(ACTS, min_size=4, max_size=15),
+    st.integers(0, 7200),
+)
 def test_whatever_happened_cause_newest_alert_and_people_are_in_it(
     others: list[Line], acts: list[Line], failed: int
 ) -> None:
