@@ -3,8 +3,8 @@ and what is known of the others."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Final
 
@@ -22,15 +22,13 @@ AFTER: Final = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Beginning:
-    """The call (its service and name, empty without one) that an incident of this time is of."""
+    """The call (its service and name, empty without one) that an incident of this time is of; what
+    began after `until` did not lead to it."""
 
     at: datetime
+    until: datetime
     service: str = ""
     name: str = ""
-
-    @property
-    def until(self) -> datetime:
-        return self.at + AFTER
 
     @cached_property
     def _calls(self) -> dict[str, str]:
@@ -62,15 +60,16 @@ class Beginning:
 
 def beginning_of(incident: Incident) -> Beginning:
     """The call that the first of the alerts names; where labels name none, the only one of keys."""
-    began = Beginning(incident.started_at)
+    until = min(incident.started_at + AFTER, incident.ended_at or datetime.max.replace(tzinfo=UTC))
+    began = Beginning(incident.started_at, until)
     rows = Alert.objects.filter(
         Q(labels__has_key="breaker") | Q(labels__has_key="dependency"),
         incident=incident,
-        started_at__lte=began.until,
+        started_at__lte=until,
     ).order_by("started_at", "id")
     for service, labels in rows.values_list("service", "labels")[:1]:
         name = str(labels.get("breaker") or labels.get("dependency") or "")
-        return Beginning(incident.started_at, service, name)
+        return replace(began, service=service, name=name)
     calls = calls_in(incident.keys.filter(key__startswith="breaker:").values_list("key", flat=True))
     named = [(service, name) for service, names in calls.items() for name in names]
-    return Beginning(incident.started_at, *named[0]) if len(named) == 1 else began
+    return replace(began, service=named[0][0], name=named[0][1]) if len(named) == 1 else began

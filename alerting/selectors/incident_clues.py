@@ -80,6 +80,8 @@ def _clues(incident: Incident, began: Beginning, within: TimeRange) -> tuple[lis
     suspects = [each for each in found.items if each.service in near]
     for suspect in suspects[:_MOST_SUSPECTS]:
         for n, each in enumerate(suspect.evidence[:_MOST_EVIDENCE]):
+            if suspect.service == began.service and began.others_named(each.text):
+                continue
             share = suspect.score if n == 0 else 0.0
             clues.append(Clue("ranking", suspect.service, share, each.text, each.link))
     return clues, [*found.missing, *([found.folded] if found.folded else [])]

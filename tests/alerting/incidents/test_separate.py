@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from uuid import uuid4
 
 import pytest
+from django.db import connection
 
 from alerting.models import Alert, Incident
 from alerting.services.incident_examine import incident_examine
+from analytics.models import CorrelationChain, ErrorPattern
 from breakers.domain.keys import breaker_key
 from breakers.models import Breaker
 from health.models import Check, CheckStatus, Outage
+from resilience_site.core import partitions
 from tests.alerting.incidents.scene import at, chains, check, fire, follow, incident_of, over
 
 POOL = '$.checks.database is "fail: PoolTimeout", expected "pass"'
 REJECTED = "circuit breaker 'microsoft_graph' is open and rejects calls"
+NOT_OF_POOL = ("raph", "planner-tools")
 THROTTLED = "Client error '<num> Too Many Requests' for url 'http://<ip>/<path>'"
 
 
@@ -103,6 +108,11 @@ def test_two_faults_of_one_service_at_once_are_two_incidents(root: str, one_by_o
 
 def test_each_of_two_faults_has_a_cause_of_its_own_that_stays() -> None:
     told = two_faults()
+    # Soon after the pool was full again, the planner was restarted.
+    failed(check("planner-tools", "planner"), 1.5, 1.6, "refused the connection")
+    for fault, alert in told:
+        if fault == "pool":
+            over(alert, 1.4)
     follow(3)
     pool, graph = incident_of(told[0][1]), incident_of(told[1][1])
     # Long after, Graph fails again and is what fails now.
@@ -121,13 +131,94 @@ def test_each_of_two_faults_has_a_cause_of_its_own_that_stays() -> None:
         assert "check planner-pool failed from" in pool.cause["text"]
         assert "PoolTimeout" in pool.cause["text"]
         assert pool.cause["confidence"] > 0.8
-        assert all("raph" not in each["text"] for each in pool.cause["evidence"])
+        assert not any(
+            each in told_of["text"] for told_of in pool.cause["evidence"] for each in NOT_OF_POOL
+        )
         assert graph.culprit == "microsoft-graph"
         assert graph.cause["confidence"] > 0.8
         evidence = " ".join(each["text"] for each in graph.cause["evidence"])
         assert "check graph-call failed from" in evidence
         assert "since" not in evidence
         assert "planner-pool" not in evidence
+
+
+def test_what_fails_behind_another_call_explains_little() -> None:
+    """However it came about that both are one incident, as by an earlier version."""
+    breakers("planner", "database", "microsoft_graph")
+    graph = check("graph-call", "microsoft-graph", "down")
+    failed(graph, 0.5, None, "Graph is unavailable (503)")
+    first = fire("breaker_open", minute=0, breaker="database")
+    follow(1)
+    incident = incident_of(first)
+    more = [fire("breaker_open", minute=0.3, breaker="microsoft_graph"),
+            of_check(graph, 0.6, "503")]  # fmt: skip
+    Alert.objects.filter(id__in=[each.id for each in more]).update(incident=incident)
+    incident.keys.create(key=f"check:{graph.id}")
+    incident_examine(incident, now=at(3))
+    cause = incident_of(first).cause
+    assert cause["confidence"] <= 0.4
+    assert cause["text"].startswith("It may have begun in ")
+
+
+def test_what_began_long_after_an_incident_is_not_its_cause() -> None:
+    graph = check("graph-call", "microsoft-graph", "down")
+    CheckStatus.objects.filter(check_row=graph).update(own_since=at(8), since=at(8))
+    first = fire("slo_burn", minute=0, slo="s1")
+    follow(1)
+    incident = incident_of(first)
+    more = [fire("breaker_open", minute=8, breaker="microsoft_graph"), of_check(graph, 8, "503")]
+    Alert.objects.filter(id__in=[each.id for each in more]).update(incident=incident)
+    incident.keys.create(key=f"check:{graph.id}")
+    incident_examine(incident, now=at(10))
+    cause = incident_of(first).cause
+    assert {each["kind"] for each in cause["evidence"]} == {"alerts"}
+    assert cause["service"] == "planner"
+
+
+def errors(service: str, error: str, template: str, count: int) -> None:
+    """So many errors of one kind in the minute after the beginning."""
+    table = next(each for each in partitions.registered() if each.table == "analytics_errorrollup")
+    partitions.ensure(table, at(0), at(0))
+    pattern = ErrorPattern.objects.create(
+        id=uuid4(), service=service, type=error, template=template, rule="", version=1, count=count,
+        first_seen=at(0), last_seen=at(0), last_error_id=uuid4(),
+    )  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO analytics_errorrollup (minute, service, pattern_id, errors) "
+            "VALUES (%s, %s, %s, %s)",
+            [at(0).replace(second=0), service, pattern.id, count],
+        )
+
+
+def test_errors_that_name_the_call_are_evidence() -> None:
+    breakers("planner", "database", "microsoft_graph")
+    rejected = "circuit breaker 'database' is open; the last failure was PoolTimeout"
+    errors("planner", "CallNotPermitted", rejected, 3)
+    errors("planner", "CallNotPermitted", REJECTED, 9)
+    alert = fire("breaker_open", minute=0, breaker="database")
+    follow(1)
+    incident_examine(incident_of(alert), now=at(2))
+    evidence = [each["text"] for each in incident_of(alert).cause["evidence"]]
+    assert (
+        f"3 of 12 errors of planner name database, most: CallNotPermitted: {rejected}" in evidence
+    )
+    assert not any("microsoft_graph" in each for each in evidence)
+
+
+def test_a_cause_outlives_what_it_was_told_from() -> None:
+    first = fire("slo_burn", minute=0, slo="s1")
+    chains(30, "orders", "planner", root="orders", minute=0)
+    follow(1)
+    incident_examine(incident_of(first), now=at(2))
+    found = incident_of(first)
+    assert (found.culprit, found.cause["confidence"]) == ("orders", 0.8)
+    CorrelationChain.objects.all().delete()
+    # What else came to be is weaker, and later.
+    fire("slow", minute=30)
+    follow(30)
+    incident_examine(incident_of(first), now=at(40))
+    assert (incident_of(first).culprit, incident_of(first).cause) == (found.culprit, found.cause)
 
 
 # --- One fault that shows in many ways --------------------------------------------------------
