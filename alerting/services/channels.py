@@ -30,7 +30,13 @@ from alerting.services.sending.entries import channel_entry
 from alerting.services.sending.pausing import channel_moved, channel_recover
 from alerting.services.sending.proving import UNTRIED, Proof, secrets_prove
 from alerting.services.sending.turn import delivery_send_now
-from alerting.services.targets import Target, kind_required, target_opened, target_read
+from alerting.services.targets import (
+    Target,
+    kind_required,
+    target_masked,
+    target_opened,
+    target_read,
+)
 from health.services.check_fields import text_read
 from resilience_site.core import journal
 from resilience_site.core.audit import Actor, audit_record, refusals_audited
@@ -301,6 +307,8 @@ def _locked(channel_id: UUID, if_match: int | None, wanted: Mapping[str, Any]) -
         raise NotFound(f"There is no channel {channel_id}.")
     if if_match is not None and if_match != channel.version:
         proposed = {name: wanted[name] for name in sorted(set(wanted) & MUTABLE)}
+        if "target" in proposed:
+            proposed["target"] = target_masked(kind_required(channel.kind), proposed["target"])
         raise Conflict(
             f"{channel.name} was changed by {channel.changed_by or 'the site'} in the meantime.",
             current=shown(channel),

@@ -61,6 +61,11 @@ def target_read(kind: Kind[Any], given: Any, former: Mapping[str, Any] | None = 
     return Target(whole, mask(kind, whole))
 
 
+def target_masked(kind: Kind[Any], given: Any) -> dict[str, Any]:
+    """What somebody gave as a target, as people may see it, whether or not it can be read."""
+    return mask(kind, given) if isinstance(given, Mapping) else {}
+
+
 def target_opened(channel: Channel) -> dict[str, Any]:
     """The whole target of a channel; raises `UnsealError`."""
     whole: dict[str, Any] = orjson.loads(unseal(channel.sealed))

@@ -33,7 +33,7 @@ from resilience_site.config import config
 from resilience_site.core import journal
 from resilience_site.core.choices import Role
 from resilience_site.core.permissions import actor_of, require_role
-from resilience_site.core.problems import Conflict, Problem
+from resilience_site.core.problems import Problem
 from resilience_site.core.screens import (
     acting_only,
     back_to,
@@ -280,17 +280,7 @@ def _form(request: HttpRequest, form: ChannelForm, problem: Problem | None) -> H
         "alone": (channel_alone(found.pk) if found else Alone()).text,
         **form.shown(),
     }
-    if isinstance(problem, Conflict):
-        context |= {
-            "conflict": True,
-            "standing": _pairs(problem.current),
-            "asked": _pairs(problem.proposed),
-        }
     return form_answer(request, context, problem, "alerting/channels/form.html")
-
-
-def _pairs(said: Any) -> dict[str, str]:
-    return {name.replace("_", " ").capitalize(): str(value) for name, value in said.items()}
 
 
 def _kind(channel: Channel) -> Kind[Any]:

@@ -19,7 +19,7 @@ from alerting.views.incidents import view_or_404
 from health.selectors.incidents import services_to_name
 from health.services.incidents import IMPACTS
 from resilience_site.core.permissions import actor_of
-from resilience_site.core.problems import Conflict, Problem
+from resilience_site.core.problems import Problem
 from resilience_site.core.screens import acting_only, back_to, form_answer, refused_by, tried
 
 METHODS: Final = ["GET", "HEAD", "POST"]
@@ -146,15 +146,6 @@ def _form(
         "me": request.user.get_username(),
         "next": back_to(request, home),
         "version": view.incident.version,
-        "conflict": isinstance(problem, Conflict),
         **more,
     }
-    if isinstance(problem, Conflict):
-        context |= {"standing": _pairs(problem.current), "asked": _pairs(problem.proposed)}
     return form_answer(request, context, problem)
-
-
-def _pairs(said: Any) -> dict[str, str]:
-    return {
-        name.replace("_", " ").capitalize(): str(value) for name, value in said.items() if value
-    }

@@ -18,7 +18,7 @@ from alerting.selectors.routing import inhibition_list
 from alerting.services.inhibitions import inhibition_create, inhibition_delete, inhibition_update
 from alerting.views.numbers import whole_number
 from resilience_site.core.permissions import actor_of
-from resilience_site.core.problems import Conflict, Problem
+from resilience_site.core.problems import Problem
 from resilience_site.core.screens import acting_only, back_to, form_answer, refused_by, tried
 
 METHODS: Final = ["GET", "HEAD", "POST"]
@@ -115,8 +115,6 @@ def _form(
         "version": _or_404(inhibition.name).version if inhibition else "",
         "errors": {each.field: each.message for each in getattr(problem, "errors", ())},
     }
-    if isinstance(problem, Conflict):
-        context |= {"conflict": True, "standing": problem.current, "asked": problem.proposed}
     return form_answer(request, context, problem, "alerting/routes/inhibition_form.html")
 
 

@@ -24,7 +24,7 @@ from alerting.views.numbers import whole_number
 from resilience_site.core import journal
 from resilience_site.core.choices import Role
 from resilience_site.core.permissions import actor_of, require_role
-from resilience_site.core.problems import Conflict, Problem
+from resilience_site.core.problems import Problem
 from resilience_site.core.screens import (
     acting_only,
     back_to,
@@ -183,8 +183,6 @@ def _form(request: HttpRequest, route: Route | None, problem: Problem | None) ->
         "version": _or_404(route.name).version if route else "",
         "errors": {each.field: each.message for each in getattr(problem, "errors", ())},
     }
-    if isinstance(problem, Conflict):
-        context |= {"conflict": True, "standing": problem.current, "asked": problem.proposed}
     return form_answer(request, context, problem, "alerting/routes/form.html")
 
 

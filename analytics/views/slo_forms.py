@@ -184,7 +184,6 @@ def _shared(
         "version": row.version if row else "",
         "next": home,
         "reason": reason_given(request),
-        "conflict": isinstance(problem, Conflict),
     }
     if isinstance(problem, Conflict):
         context |= {"standing": _pairs(problem.current), "asked": _pairs(problem.proposed)}

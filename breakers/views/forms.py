@@ -43,7 +43,8 @@ def breaker_form(
     request: HttpRequest, form: str, view: BreakerView, problem: Problem | None, **more: Any
 ) -> HttpResponse:
     """A form about a breaker; what it makes of a refusal tells both sides of a conflict."""
-    more["breaker"] = view
+    # The version is that of everything that the service is told.
+    more |= {"breaker": view, "last_change": None}
     if isinstance(problem, Conflict):
         more |= {"standing": standing(view), "asked": asked(problem)}
     if isinstance(problem, Conflict) and "domain" in problem.current:
@@ -55,6 +56,7 @@ def domain_form(
     request: HttpRequest, form: str, domain: DomainView, problem: Problem | None, **more: Any
 ) -> HttpResponse:
     """A form about a failure domain; what it makes of a refusal tells both sides of a conflict."""
+    more["last_change"] = None
     if isinstance(problem, Conflict):
         more |= {"standing": domain_standing(problem), "asked": asked(problem)}
     more["blast_src"] = f"{reverse('blast-radius-domain')}?{urlencode({'domain': domain.name})}"
@@ -71,7 +73,6 @@ def form_page(
         "next": back_to(request, home),
         "min_reason": MIN_REASON,
         "reason": reason_given(request),
-        "conflict": isinstance(problem, Conflict),
         **more,
     }
     return form_answer(request, context, problem)

@@ -184,6 +184,8 @@ def _form(
     **more: Any,
 ) -> HttpResponse:
     """A form about the settings; what it makes of a refusal tells both sides of a conflict."""
+    # The version is that of everything that the service is told.
+    more["last_change"] = None
     if isinstance(problem, Conflict):
         more |= {"standing": kind.standing(view), "asked": asked(problem)}
     return form_page(request, form, problem, reverse(kind.path, args=[key]), of=view, **more)

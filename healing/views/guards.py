@@ -84,7 +84,6 @@ def _switch_form(
     if isinstance(problem, Conflict) and standing is not None:
         stopped = stopped_at(standing, datetime.now(UTC))
         context |= {
-            "conflict": True,
             "standing": {
                 "Healing": "stopped" if stopped else "goes on",
                 "By": standing.actor,

@@ -240,7 +240,6 @@ def _act(
     }
     if isinstance(problem, Conflict):
         context |= {
-            "conflict": True,
             "standing": {
                 "Version": str(found.version),
                 "Changed by": found.changed_by,

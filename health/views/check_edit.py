@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -180,18 +180,13 @@ def _form(
         "next": back_to(request, home),
         "version": check.version if check else "",
         "edges": needs_of([check.id]).get(check.id, []) if check else [],
-        "conflict": isinstance(problem, Conflict),
         # First, as it may find more errors.
         **form.shown(services),
         **more,
     }
     if isinstance(problem, Conflict):
         current = Check.objects.get(id=check.id) if check else None
-        context |= {
-            "standing": _pairs(problem.current),
-            "asked": _pairs(problem.proposed),
-            "version": current.version if current else "",
-        }
+        context["version"] = current.version if current else ""
     return form_answer(request, context, problem, "health/check_form.html")
 
 
@@ -215,11 +210,3 @@ def _done(request: HttpRequest, check: Check, new_address: bool) -> HttpResponse
 def _version(request: HttpRequest) -> int | None:
     text = request.POST.get("version", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
-
-
-def _pairs(said: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        name.replace("_", " ").capitalize(): str(value)
-        for name, value in said.items()
-        if value not in ("", None)
-    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -27,7 +26,7 @@ from health.services import incidents as services
 from resilience_site.core import journal
 from resilience_site.core.choices import Role
 from resilience_site.core.permissions import actor_of, require_role
-from resilience_site.core.problems import Conflict, Invalid, Problem
+from resilience_site.core.problems import Invalid, Problem
 from resilience_site.core.screens import (
     acting_only,
     back_to,
@@ -229,21 +228,10 @@ def _form(
     context = {
         "form": f"health/_{form}_form.html",
         "next": back_to(request, home),
-        "conflict": isinstance(problem, Conflict),
         "impacts": [(value, PublicImpact(value).label) for value in services.IMPACTS],
         **more,
     }
-    if isinstance(problem, Conflict):
-        context |= {"standing": _pairs(problem.current), "asked": _pairs(problem.proposed)}
     return form_answer(request, context, problem)
-
-
-def _pairs(said: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        name.replace("_", " ").capitalize(): ", ".join(value) if isinstance(value, list) else value
-        for name, value in said.items()
-        if value
-    }
 
 
 def _given(request: HttpRequest) -> dict[str, Any]:

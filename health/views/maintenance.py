@@ -190,12 +190,7 @@ def _form(
         **more,
     }
     if isinstance(problem, Conflict) and window is not None:
-        context |= {
-            "conflict": True,
-            "standing": _pairs(problem.current),
-            "asked": _pairs(problem.proposed),
-            "version": _or_404(window.id).version,
-        }
+        context["version"] = _or_404(window.id).version
     return form_answer(request, context, problem, "health/maintenance_form.html")
 
 
@@ -230,16 +225,6 @@ def _on_the_wall(moment: datetime, zone: ZoneInfo) -> str:
 def _past(found: list[Occurrence], now: datetime) -> list[Occurrence]:
     over = [each for each in found if each.ends_at <= now]
     return sorted(over, key=lambda each: each.ends_at, reverse=True)
-
-
-def _pairs(said: Any) -> dict[str, str]:
-    return {
-        name.replace("_", " ").capitalize(): ", ".join(map(str, value))
-        if isinstance(value, list)
-        else str(value)
-        for name, value in said.items()
-        if value not in ("", None, [])
-    }
 
 
 def _version(request: HttpRequest) -> int | None:

@@ -14,13 +14,14 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from resilience_site.core.audit import audit_refused
 from resilience_site.core.choices import Role
+from resilience_site.core.conflicts import conflict_sides, differing, last_change
 from resilience_site.core.permissions import (
     actor_of,
     login_required_response,
     role_allows,
     role_of,
 )
-from resilience_site.core.problems import Problem
+from resilience_site.core.problems import Conflict, Problem
 
 T = TypeVar("T")
 
@@ -59,6 +60,7 @@ def acting_only(
             if not request.user.is_authenticated:
                 return login_required_response(request)
             given = next(iter(kwargs.values()), "")
+            request.acting_on = (action, object_type, given, name_of)  # type: ignore[attr-defined]
             if not may_operate(request):
                 if request.method == "POST":
                     refused(request, given, "This needs the role operator.")
@@ -82,12 +84,35 @@ def form_answer(
     page: str = "form_page.html",
 ) -> HttpResponse:
     """The form `context["form"]` as the body of a dialog, or the page that holds it (without
-    scripts, or one that has no dialog); it explains a refusal."""
+    scripts, or one that has no dialog); it explains a refusal, a conflict by both its sides."""
     part = context.get("form")
     given = {"live_cursor": None, **context, "problem": problem}
+    if isinstance(problem, Conflict):
+        given |= _both_sides(request, context, problem)
     status = problem.status if problem else 200
     template = part if part and is_partial(request) else page
     return refused_by(render(request, template, given, status=status), problem)
+
+
+def _both_sides(
+    request: HttpRequest, context: Mapping[str, Any], problem: Conflict
+) -> dict[str, Any]:
+    """What `components/conflict.html` shows. A form may say `standing` and `asked` in words of its
+    own, and None as `last_change` where its version is that of more than its object."""
+    named = any(name.startswith("version") and sent for name, sent in request.POST.items())
+    if "standing" in context:
+        standing, asked = differing(context["standing"], context.get("asked", {}))
+    elif named:
+        standing, asked = conflict_sides(problem)
+    else:
+        # What stands in the way is no other version of the same.
+        return {}
+    found = {"conflict": True, "standing": standing, "asked": asked, "again": named}
+    acting = getattr(request, "acting_on", None)
+    if named and "last_change" not in context and acting is not None:
+        action, object_type, given, name_of = acting
+        found["last_change"] = last_change(action, object_type, str(name_of(given)))
+    return found
 
 
 def refused_by(response: HttpResponse, problem: Problem | None) -> HttpResponse:

@@ -149,9 +149,11 @@ def test_a_stale_version_is_refused_with_both_sides(api: Api, receiver: Receiver
     made = make(api, receiver)
     path = f"{URL}/{made['id']}"
     assert api("PUT", path, {"name": "first"}, If_Match='"1"')[0] == 200
-    status, document = api("PUT", path, {"name": "second"}, If_Match='"1"')
+    wanted = {"name": "second", "target": {**made["target"], "secret": "whsec_" + "c2VjcmV0" * 4}}
+    status, document = api("PUT", path, wanted, If_Match='"1"')
     assert status == 409
     assert (document["current"]["name"], document["proposed"]["name"]) == ("first", "second")
+    assert document["proposed"]["target"] == {**made["target"], "secret": "***"}
 
 
 def test_a_channel_is_paused_with_a_reason_and_resumed(api: Api, receiver: Receiver) -> None:

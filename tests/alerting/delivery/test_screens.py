@@ -81,9 +81,15 @@ def test_a_form_that_is_saved_unchanged_changes_no_secret(
     to.refresh_from_db()
     assert (to.name, to.send_resolved) == ("ops 2", False)
     assert unseal(to.sealed) == before
-    stale = operator.post(f"/alerts/channels/{to.pk}/edit", sent | {"name": "ops 3"})
+    own = {"name": "ops 3", "target.secret": "whsec_" + "c2VjcmV0" * 4}
+    stale = operator.post(f"/alerts/channels/{to.pk}/edit", sent | own)
     assert stale.status_code == 409
-    assert "Somebody else was quicker" in stale.content.decode()
+    html = stale.content.decode()
+    assert "Somebody else was quicker" in html
+    sides = html[html.index('id="conflict"') :].partition("<form")[0]
+    assert "<dt>Name</dt><dd>ops 2</dd>" in sides
+    assert "<dt>Name</dt><dd>ops 3</dd>" in sides
+    assert own["target.secret"] not in sides
 
 
 def test_the_test_button_says_what_came_of_it(operator: Client, receiver: Receiver) -> None:

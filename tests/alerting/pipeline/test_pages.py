@@ -195,7 +195,10 @@ def test_a_route_is_made_edited_and_deleted(operator: Client, scene: Scene) -> N
     assert operator.post(edit, {**form, "version": "1", "group_by": ""}).status_code == 302
     answer = operator.post(edit, {**form, "version": "1"})
     assert answer.status_code == 409
-    assert "Somebody else was quicker" in answer.content.decode()
+    told = answer.content.decode()
+    assert "Somebody else was quicker" in told
+    assert "<dt>Group by</dt><dd>none</dd>" in told
+    assert "made the last change" in told
     route = Route.objects.get(name="pages")
     assert (route.version, route.group_by, route.channels.get().name) == (2, [], "ops")
     remove = "/alerts/routes/pages/delete"

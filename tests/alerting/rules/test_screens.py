@@ -106,8 +106,25 @@ def test_a_rule_is_tried_then_made_changed_switched_and_deleted(operator: Client
     operator.post("/alerts/rules/mine/edit", form(version="1", severity="page"))
     rule = AlertRule.objects.get(name="mine")
     assert (rule.severity, rule.version) == ("page", 2)
-    stale = operator.post("/alerts/rules/mine/edit", form(version="1", severity="info"))
+    sent = form(version="1", severity="info", title="Mine", for_seconds="60")
+    stale = operator.post("/alerts/rules/mine/edit", sent)
     assert stale.status_code == 409
+    told = stale.content.decode()
+    # Both sides of what differs, and who changed what of it; sending it again takes its place.
+    assert re.search(
+        r"What stands now.*Severity</dt><dd>page<.*For seconds</dt><dd>0<"
+        r".*What you asked for.*Severity</dt><dd>info<.*For seconds</dt><dd>60<", told, re.S,
+    )  # fmt: skip
+    assert "<dt>Name</dt>" not in told
+    assert re.search(r"a-operator made the last change, .*Severity: <del>ticket</del>", told)
+    assert "it takes the place of what stands now" in told
+    assert 'name="version" value="2"' in told
+    # An act that asks for one field is told of that one, and of what was changed.
+    answer = operator.post("/alerts/rules/mine/switch", {"version": "1", "enabled": "false"})
+    switched = answer.content.decode()
+    assert "<dt>Enabled</dt><dd>yes</dd>" in switched
+    assert "<dt>Title</dt>" not in switched
+    assert "Severity: <del>ticket</del> <ins>page</ins>" in switched
     operator.post("/alerts/rules/mine/switch", {"version": "2", "enabled": "false"})
     rule.refresh_from_db()
     assert not rule.enabled

@@ -194,6 +194,9 @@ def test_a_stale_form_shows_both_sides_and_the_version_to_send_again(operator: C
     stale = operator.post(path, sent(failures_to_down="7", version="1"))
     assert stale.status_code == 409
     assert "Somebody else was quicker" in text(stale)
+    assert "<dt>Failures to down</dt><dd>5</dd>" in text(stale)
+    assert "<dt>Failures to down</dt><dd>7</dd>" in text(stale)
+    assert "<dt>Name</dt>" not in text(stale)
     assert operator.post(
         path, sent(failures_to_down="7", version=hidden(stale, "version"))
     ).status_code == 302  # fmt: skip

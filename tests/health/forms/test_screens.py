@@ -246,6 +246,7 @@ def test_an_edit_shows_the_times_of_the_window_and_keeps_them(operator: Client) 
     stale = operator.post(path, sent(version="1"))
     assert stale.status_code == 409
     assert "Somebody else was quicker" in text(stale)
+    assert "<dt>Public text</dt><dd>A short break</dd>" in text(stale)
 
 
 def test_a_window_is_ended_and_its_check_speaks_again(operator: Client) -> None:
