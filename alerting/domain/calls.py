@@ -7,13 +7,17 @@ that both were seen in one service, as in its budget, says nothing of that.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping, Set
+from typing import Final, TypeAlias
 
 _KIND: Final = "breaker:"
 _WORD: Final = re.compile(r"[^\W_]+")
 # A shorter name stands in too many words.
 _SHORTEST: Final = 3
+
+
+# Service → the names of its calls.
+Calls: TypeAlias = Mapping[str, Set[str]]
 
 
 def call_key(service: str, name: str) -> str:
@@ -22,7 +26,7 @@ def call_key(service: str, name: str) -> str:
 
 
 def calls_in(keys: Iterable[str]) -> dict[str, set[str]]:
-    """The calls that keys name: service → the names of its calls."""
+    """The calls that keys name."""
     found: dict[str, set[str]] = {}
     for key in keys:
         if key.startswith(_KIND):
@@ -47,11 +51,10 @@ def named_in(words: str, names: Iterable[str]) -> frozenset[str]:
     )
 
 
-def are_separate(one: Iterable[str], other: Iterable[str]) -> frozenset[str]:
-    """The services of which two sets of keys name different calls, if nothing in both explains that
-    these fail together: a check, another service in which it began, a call that is the same, or one
-    of a service that is called itself."""
-    mine, theirs = calls_in(one), calls_in(other)
+def are_separate(mine: Calls, theirs: Calls, shared: Iterable[str]) -> frozenset[str]:
+    """The services of which two incidents tell of different calls, if nothing explains that these
+    fail together: of the keys that both have a check or another service in which it began, a call
+    that is the same, or one of a service that is called itself."""
     split = mine.keys() & theirs.keys()
     if any(mine[each] & theirs[each] for each in split):
         return frozenset()
@@ -59,7 +62,7 @@ def are_separate(one: Iterable[str], other: Iterable[str]) -> frozenset[str]:
     behind = {_plain(name) for each in split for name in mine[each] | theirs[each]}
     if behind & {_plain(each) for each in (mine.keys() | theirs.keys()) - split}:
         return frozenset()
-    for key in set(one) & set(other):
+    for key in shared:
         kind, _, what = key.partition(":")
         if kind == "check" or (kind == "root" and what not in split and _plain(what) not in behind):
             return frozenset()

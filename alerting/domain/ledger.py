@@ -33,6 +33,8 @@ class Held:
     ended_at: datetime | None = None
     severity: str = "page"
     keys: set[str] = field(default_factory=set)
+    # Those of the keys that name calls.
+    calls: dict[str, set[str]] = field(default_factory=dict)
 
     def adds(self, alert: Seen, keys: Keys) -> Keys:
         """What the keys of an alert add to the incident that it joins.
@@ -40,9 +42,8 @@ class Held:
         One of a call has symptoms that others may have too, and where these began is not for them to
         say; what is of a service behind the call is none.
         """
-        callers = calls_in(self.keys)
-        behind = f"service:{alert.service}" in self.keys and alert.service not in callers
-        if not callers or behind or keys.of_call:
+        behind = f"service:{alert.service}" in self.keys and alert.service not in self.calls
+        if not self.calls or behind or keys.of_call:
             return keys
         return Keys(keys.own, frozenset(), frozenset(), frozenset({alert.service} - {""}), keys.own)
 
@@ -74,16 +75,17 @@ class Ledger:
             if incident_id not in others:
                 others.add(incident_id)
                 new.add(key)
-        for service in calls_in(new):
+        for service, names in calls_in(new).items():
             self._callers.setdefault(service, set()).add(incident_id)
+            held.calls.setdefault(service, set()).update(names)
         held.keys |= new
         return new
 
     def forget(self, incident_id: UUID) -> None:
-        keys = self._held.pop(incident_id).keys
-        for key in keys:
+        held = self._held.pop(incident_id)
+        for key in held.keys:
             self._by_key[key].discard(incident_id)
-        for service in calls_in(keys):
+        for service in held.calls:
             self._callers[service].discard(incident_id)
 
     def matching(self, alert: Seen, keys: Keys) -> list[UUID]:
@@ -91,8 +93,9 @@ class Ledger:
         for those that the alert or a nearer one of them is apart from; else the one that a weak key
         does."""
         # What the alert would be alone, and then the incidents that are one with it.
+        begun, strong_keys = alert.started_at, set(keys.strong)
         alone = Held(
-            alert.id, alert.started_at, alert.started_at, None, alert.severity, set(keys.strong)
+            alert.id, begun, begun, None, alert.severity, strong_keys, calls_in(strong_keys)
         )
         strong = [alone]
         for each in self._nearest(keys.strong, alert, keys):
@@ -162,16 +165,15 @@ class Ledger:
             for each in (*near, one, other)
             if all(abs(each.started_at - of.started_at) <= AT_ONCE for of in (one, other))
         ]
-        return len({name for each in near for name in calls_in(each.keys)[service]}) > _COINCIDENCE
+        return len({name for each in near for name in each.calls[service]}) > _COINCIDENCE
 
     def _apart(self, one: Held, other: Held) -> bool:
         return _less_urgent(one, other) or self._of_other_calls(one, other)
 
     def _of_other_calls(self, one: Held, other: Held) -> bool:
         """Whether two tell of different calls of one service, which fail by coincidence."""
-        return any(
-            not self._at_once(each, one, other) for each in are_separate(one.keys, other.keys)
-        )
+        split = are_separate(one.calls, other.calls, one.keys & other.keys)
+        return any(not self._at_once(each, one, other) for each in split)
 
     def _by_key_strong(self) -> dict[str, set[UUID]]:
         return {key: ids for key, ids in self._by_key.items() if is_strong(key) and len(ids) > 1}
