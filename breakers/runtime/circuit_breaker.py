@@ -25,15 +25,27 @@ from breakers.runtime.circuit_state import (
     WindowType,
 )
 from breakers.runtime.collaborators import CallMeter, ProbeSource
+from breakers.runtime.defaults import UnsetFloat, UnsetInt, breaker_enabled, breaker_policy
 from breakers.runtime.guards import Guard
 from breakers.runtime.permit import Permit
 from breakers.runtime.state_machine import StateMachine
+from breakers.runtime.variables import ClientVariables
 
 T = TypeVar("T")
+
+# What the variables say, and else the dictionary of the breaker's name.
+_BY_VARIABLES: dict[str, Any] = {
+    "failure_threshold": UnsetInt(5),
+    "timeout": UnsetFloat(60),
+    "permitted_calls_in_half_open_state": UnsetInt(3),
+}
 
 
 class CircuitBreaker(StateMachine, Guard):
     """A circuit breaker; the arguments are those of `BreakerPolicy`.
+
+    `failure_threshold`, `timeout` and `permitted_calls_in_half_open_state` that are not given come
+    from the environment's variables when it is made: those of its name, then those for all.
 
     Raises `ConfigError` for arguments that cannot work, and `CallNotPermitted` for calls that it
     rejects. `clock` is monotonic, in seconds; `chance` gives the jitter, from 0 to 1.
@@ -43,8 +55,8 @@ class CircuitBreaker(StateMachine, Guard):
 
     def __init__(
         self,
-        failure_threshold: int = 5,
-        timeout: float = 60,
+        failure_threshold: int = _BY_VARIABLES["failure_threshold"],
+        timeout: float = _BY_VARIABLES["timeout"],
         expected_exception: Exceptions | Callable[[Exception], bool] = Exception,
         *,
         name: str | None = None,
@@ -54,7 +66,9 @@ class CircuitBreaker(StateMachine, Guard):
         failure_rate_threshold: float = 0.5,
         slow_call_duration_threshold: float | None = None,
         slow_call_rate_threshold: float = 1.0,
-        permitted_calls_in_half_open_state: int = 3,
+        permitted_calls_in_half_open_state: int = _BY_VARIABLES[
+            "permitted_calls_in_half_open_state"
+        ],
         max_wait_duration_in_half_open_state: float | None = None,
         ignored_exceptions: Exceptions | Callable[[Exception], bool] = (),
         record_result: Callable[[Any], bool] | None = None,
@@ -64,14 +78,32 @@ class CircuitBreaker(StateMachine, Guard):
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        policy = BreakerPolicy(
-            failure_threshold, timeout, expected_exception, sliding_window_type,
-            sliding_window_size, minimum_number_of_calls, failure_rate_threshold,
-            slow_call_duration_threshold, slow_call_rate_threshold,
-            permitted_calls_in_half_open_state, max_wait_duration_in_half_open_state,
-            ignored_exceptions, record_result, timeout_multiplier, max_timeout, timeout_jitter,
-        )  # fmt: skip
+        given = {
+            "failure_threshold": failure_threshold,
+            "timeout": timeout,
+            "expected_exception": expected_exception,
+            "sliding_window_type": sliding_window_type,
+            "sliding_window_size": sliding_window_size,
+            "minimum_number_of_calls": minimum_number_of_calls,
+            "failure_rate_threshold": failure_rate_threshold,
+            "slow_call_duration_threshold": slow_call_duration_threshold,
+            "slow_call_rate_threshold": slow_call_rate_threshold,
+            "permitted_calls_in_half_open_state": permitted_calls_in_half_open_state,
+            "max_wait_duration_in_half_open_state": max_wait_duration_in_half_open_state,
+            "ignored_exceptions": ignored_exceptions,
+            "record_result": record_result,
+            "timeout_multiplier": timeout_multiplier,
+            "max_timeout": max_timeout,
+            "timeout_jitter": timeout_jitter,
+        }
+        for field, unset in _BY_VARIABLES.items():
+            if given[field] is unset:
+                del given[field]
+        variables = ClientVariables()
+        policy = breaker_policy(name or "", variables, arguments=given)
         super().__init__(name or "unnamed", policy, clock, chance)
+        if not breaker_enabled(name or "", variables):
+            self.disable("switched off by its variable")
 
     @classmethod
     def of(

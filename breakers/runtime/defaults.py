@@ -52,6 +52,18 @@ ISOLATION_BOUNDARIES: dict[str, dict[str, int]] = {
 _PREFIXES = {"microsoft_graph": "GRAPH_API", "redis": "REDIS", "database": "DATABASE"}
 
 
+class UnsetInt(int):
+    """A default argument that is told from the same number given by a caller, by its identity."""
+
+    __slots__ = ()
+
+
+class UnsetFloat(float):
+    """The same for seconds."""
+
+    __slots__ = ()
+
+
 class _Setting(NamedTuple):
     """One setting of a breaker under its three names."""
 

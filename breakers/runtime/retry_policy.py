@@ -9,8 +9,10 @@ from typing import Any, Generic, Literal, TypeVar
 from breakers.runtime import checks
 from breakers.runtime.backoff import JITTERS, Jitter
 from breakers.runtime.classification import Verdict
+from breakers.runtime.defaults import UnsetFloat, UnsetInt
 from breakers.runtime.errors import RetryBudgetExhausted
 from breakers.runtime.failure_codes import Classification
+from breakers.runtime.variables import ClientVariables
 
 T = TypeVar("T")
 
@@ -20,9 +22,21 @@ _RETRIED = (Classification.TRANSIENT, Classification.RATE_LIMITED, Classificatio
 _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
 
 
+class _UnsetText(str):
+    __slots__ = ()
+
+
+# What the variables say where the caller does not; told from what he gives by identity.
+_ATTEMPTS, _BASE, _LONGEST = UnsetInt(3), UnsetFloat(1), UnsetFloat(30)
+_JITTER: Any = _UnsetText("full")
+
+
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How often and how long: durations in seconds; `max_attempts` includes the first.
+
+    `max_attempts`, `base_delay`, `max_delay` and `jitter` that are not given come from the
+    environment's variables when it is made.
 
     With `exceptions`, those are retried and no others; without, what `classifications` names. The
     wait is the backoff of `jitter`, or what the other side asks for by Retry-After if that is
@@ -34,10 +48,10 @@ class RetryPolicy:
     `retry_result` is a predicate saying whether a returned result calls for another attempt.
     """
 
-    max_attempts: int = 3
-    base_delay: float = 1.0
-    max_delay: float = 30.0
-    jitter: Jitter | Literal[True, False] | None = "full"
+    max_attempts: int = _ATTEMPTS
+    base_delay: float = _BASE
+    max_delay: float = _LONGEST
+    jitter: Jitter | Literal[True, False] | None = _JITTER
     exceptions: type[BaseException] | tuple[type[BaseException], ...] | None = None
     classifications: tuple[Classification, ...] = _RETRIED
     idempotent: bool | None = None
@@ -45,6 +59,7 @@ class RetryPolicy:
     retry_result: Callable[[Any], bool] | None = None
 
     def __post_init__(self) -> None:
+        self._ask_variables()
         checks.count("max_attempts", self.max_attempts)
         checks.seconds("base_delay", self.base_delay, zero=True)
         checks.seconds("max_delay", self.max_delay, zero=True)
@@ -64,6 +79,27 @@ class RetryPolicy:
         checks.seconds("max_retry_after", self.max_retry_after, zero=True)
         if self.retry_result is not None:
             checks.function("retry_result", self.retry_result, "the result")
+
+    def _ask_variables(self) -> None:
+        no_base, no_longest = self.base_delay is _BASE, self.max_delay is _LONGEST
+        no_attempts, no_jitter = self.max_attempts is _ATTEMPTS, self.jitter is _JITTER
+        if not (no_base or no_longest or no_attempts or no_jitter):
+            return
+        variables = ClientVariables()
+        if no_attempts:
+            attempts = variables.retry_max_attempts if variables.retry_enabled else 1
+            object.__setattr__(self, "max_attempts", attempts)
+        if no_jitter:
+            jitter = "full" if variables.retry_jitter_enabled else None
+            object.__setattr__(self, "jitter", jitter)
+        if no_longest:
+            longest = variables.retry_max_delay_ms / 1000
+            if not no_base and variables.is_set("RETRY_MAX_DELAY_MS"):
+                longest = max(longest, self.base_delay)  # the argument is the stronger of the two
+            object.__setattr__(self, "max_delay", longest)
+        if no_base:
+            base = variables.retry_base_delay_ms / 1000
+            object.__setattr__(self, "base_delay", min(base, self.max_delay))
 
     @classmethod
     def from_dict(cls, entry: Mapping[str, Any], **more: Any) -> RetryPolicy:

@@ -13,6 +13,7 @@ that is set is checked at the first use of any attribute; a wrong value raises `
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -229,7 +230,8 @@ class Table:
         self._overrides: dict[str, Effective] = {}
 
     @classmethod
-    def variables(cls) -> dict[str, Variable[Any]]:
+    @functools.cache  # a class has those that it was written with; whoever asks changes nothing
+    def variables(cls) -> Mapping[str, Variable[Any]]:
         """All variables by name, in the order of their declaration, inherited ones first."""
         return {
             item.name: item
