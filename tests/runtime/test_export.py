@@ -146,6 +146,8 @@ def test_what_happens_while_the_site_is_away_arrives_in_order_once_it_is_back(
         (error,) = [event for event in span.events if event.name == "exception"]
         assert span.start_time_unix_nano <= error.time_unix_nano <= last * 1e9
     assert dropped(sink) == 0
+    # What sending says of itself is not sent.
+    assert not [r for r in sink.logs() if sink.url in r.body.string_value]
     assert len(lines(caplog, "does not reach")) == len(lines(caplog, "again", logging.INFO)) == 1
 
 
