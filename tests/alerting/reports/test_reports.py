@@ -12,9 +12,9 @@ from django.test import Client
 from alerting.domain.reports.budgets import basis_told, left_told, window_left
 from alerting.domain.reports.figures import Budgets
 from alerting.domain.reports.words import plain_text
-from alerting.models import Alert, Channel, Delivery, ResilienceReport
+from alerting.models import Alert, Channel, Delivery, Incident, ResilienceReport
 from alerting.selectors.report_budgets import slo_lines
-from alerting.selectors.report_counts import alert_lines
+from alerting.selectors.report_counts import Incidents, alert_lines, incident_sums
 from alerting.selectors.report_figures import figures_from_json, figures_json, figures_read
 from alerting.services.reports import channel_reports_set, report_make, report_weekly_make
 from analytics.selectors.slos import slo_figures, slos_enabled
@@ -79,6 +79,19 @@ def test_the_figures_are_those_of_the_store() -> None:
     assert [
         (line.rule, line.fired, line.before, line.seconds, line.open) for line in found.alerts
     ] == [("burn", 1, 1, 1_800, 0), ("new-pattern", 1, 0, 86_400, 1)]
+
+
+def test_means_of_incidents_are_of_those_that_people_took_up_and_of_those_that_ended() -> None:
+    minute = timedelta(minutes=1)
+    for acknowledged, ended in ((4, 10), (None, 30), (None, None)):
+        Incident.objects.create(
+            title="planner fails", severity="page", started_at=SINCE, changed_at=SINCE,
+            acknowledged_at=acknowledged and SINCE + acknowledged * minute,
+            ended_at=ended and SINCE + ended * minute,
+        )  # fmt: skip
+    assert incident_sums(TimeRange(SINCE, UNTIL)) == Incidents(
+        began=3, acknowledged=1, ended=2, acknowledge_seconds=240, resolve_seconds=1_200
+    )
 
 
 def test_figures_are_read_back_as_they_were() -> None:
@@ -217,18 +230,18 @@ def test_of_a_time_of_which_no_minute_is_over_there_is_no_report() -> None:
 
 
 @pytest.mark.parametrize(
-    ("since", "until"),
+    ("since", "until", "why"),
     [
-        (NOW, NOW - timedelta(days=1)),
-        (NOW + timedelta(days=1), NOW + timedelta(days=2)),
-        (NOW, NOW + timedelta(days=2)),
-        (NOW - timedelta(days=400), NOW),
+        (NOW, NOW - timedelta(days=1), "must lie before the end"),
+        (NOW + timedelta(days=1), NOW + timedelta(days=2), "has not begun yet"),
+        (NOW, NOW + timedelta(days=2), "has not begun yet"),
+        (NOW - timedelta(days=400), NOW, "at most"),
     ],
 )
 def test_an_impossible_range_is_refused_and_that_is_audited(
-    since: datetime, until: datetime
+    since: datetime, until: datetime, why: str
 ) -> None:
-    with pytest.raises(Invalid):
+    with pytest.raises(Invalid, match=why):
         report_make(since=since, until=until, actor=ACTOR, now=NOW)
     assert AuditEntry.objects.get().action == "report.make.refused"
 
