@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from ninja import Field, Schema
-from pydantic import GetJsonSchemaHandler
+from pydantic import GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -31,7 +31,19 @@ class _AsCondition:
         return handler(CONDITION.core_schema)
 
 
-class RuleIn(Schema):
+class _Object(Schema):
+    """What needs no field: any other value would pass for an object without one."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_object(cls, given: Any) -> Any:
+        # ninja wraps what came, so that fields are looked up in it as attributes.
+        if isinstance(getattr(given, "_obj", given), list | str | int | float):
+            raise ValueError("This must be an object.")
+        return given
+
+
+class RuleIn(_Object):
     """A rule. When one is changed, what is not given stays as it is."""
 
     name: Any = Field(None, description="Small letters, digits, - and _; the label alertname")
@@ -86,7 +98,7 @@ class RuleOut(Schema):
     version: int
 
 
-class TrialRangeIn(Schema):
+class TrialRangeIn(_Object):
     """The range to try a rule on: RFC 3339 or a length such as 1h, at most 7 days. `rule` holds
     fields to try in place of those that are stored."""
 

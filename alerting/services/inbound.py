@@ -27,7 +27,11 @@ from resilience_site.core.problems import FieldError, Invalid
 
 logger = logging.getLogger(__name__)
 
-SOURCES = (AlertSource.ALERTMANAGER, AlertSource.GRAFANA)
+_FORMS = {
+    AlertSource.ALERTMANAGER: "Alertmanager's webhook of version 4",
+    AlertSource.GRAFANA: "Grafana's webhook of contact points",
+}
+SOURCES = tuple(_FORMS)
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ def inbound_take(*, document: Any, source: AlertSource, sender: str, now: dateti
     Raises `Invalid`, with the place of each fault; then nothing of it is taken.
     """
     try:
-        post = post_read(document)
+        post = post_read(document, _FORMS[source])
     except Unreadable as error:
         errors = [FieldError(_place(each.place), f"{each.message}.") for each in error.faults]
         raise Invalid(f"{error}.", errors) from None

@@ -137,6 +137,8 @@ def silence_times(
             raise Invalid.field("ends_in", "A silence needs an end: ends_in (seconds) or ends_at.")
         ends = given
     name = "ends_at" if ends_in is None else "ends_in"
+    if ends < now:
+        raise Invalid.field(name, "A silence must end in the future.")
     if ends - begins < SHORTEST:
         since = "its beginning" if begins > now else "now"
         raise Invalid.field(
@@ -150,7 +152,12 @@ def silence_times(
 def _length(value: Any) -> timedelta:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Invalid.field("ends_in", "ends_in must be a number of seconds.")
-    if not 0 <= value <= LONGEST.total_seconds():
+    if value < 0:
+        raise Invalid.field(
+            "ends_in",
+            "A silence must end in the future: ends_in are seconds from its beginning on.",
+        )
+    if not value <= LONGEST.total_seconds():
         raise Invalid.field("ends_in", f"A silence ends at most {LONGEST.days} days from now.")
     return timedelta(seconds=value)
 

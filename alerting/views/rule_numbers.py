@@ -80,7 +80,7 @@ def _value(field: NumberField, name: str) -> float | None:
     found = _NUMBER.fullmatch(text)
     if found is None or (field.whole and found[1]):
         kind = "a whole number" if field.whole else "a number such as 0.05"
-        raise Invalid.field(name, f"{field.label}: give {kind}.")
+        raise Invalid.field(name, f"Give {kind}.")
     return float(text) if found[1] else int(text)
 
 

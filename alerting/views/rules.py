@@ -50,18 +50,56 @@ _RECENT: Final = 10
 _TEXTS: Final = ("title", "description", "summary", "details", "runbook_url", "severity")
 _MOST_DIGITS: Final = 9
 _SECONDS: Final = ("for_seconds", "keep_firing_seconds")
+# What people are told of a field by the name that it has in the form.
+_LABELS: Final = {
+    "severity": "Urgency",
+    "condition": "Condition",
+    "labels": "Further labels",
+    "for_seconds": "Seconds that it must hold",
+    "keep_firing_seconds": "Seconds that it must be gone",
+    "description": "What it is for",
+    "runbook_url": "Runbook",
+}
+# What a new rule begins with, by the type of its condition, and how that is called.
+_STARTS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "event": (
+        "Events",
+        {
+            "type": "event",
+            "topic": "breakers",
+            "kinds": ["breaker.transition"],
+            "where": [{"field": "state", "op": "=", "value": "open"}],
+            "labels": {"breaker": "payload.name"},
+        },
+    ),
+    "silent": (
+        "Silence",
+        {
+            "type": "silent",
+            "topic": "ingest",
+            "kinds": ["key.heard"],
+            "labels": {"key": "payload.name"},
+            "silent_seconds": 900,
+        },
+    ),
+    "figure": (
+        "A figure",
+        {
+            "type": "figure",
+            "metric": "error_rate",
+            "op": ">",
+            "threshold": 0.05,
+            "window_seconds": 300,
+            "minimum": 20,
+        },
+    ),
+    "burn": ("A burning budget", {"type": "burn", "long_seconds": 3600}),
+}
 _NEW: Final = {
     "name": "",
     "title": "",
     "description": "",
     "severity": Severity.TICKET.value,
-    "condition": {
-        "type": "event",
-        "topic": "breakers",
-        "kinds": ["breaker.transition"],
-        "where": [{"field": "state", "op": "=", "value": "open"}],
-        "labels": {"breaker": "payload.name"},
-    },
     "for_seconds": 0,
     "keep_firing_seconds": 0,
     "labels": {},
@@ -125,8 +163,12 @@ def rule(request: HttpRequest, name: str) -> HttpResponse:
 @require_http_methods(METHODS)
 @acting_only("rule.create", "alert_rule")
 def rule_new(request: HttpRequest) -> HttpResponse:
-    """The form of a new rule; a POST tries it on the last week, or makes it."""
-    given = _given(request, _NEW)
+    """The form of a new rule, begun as `?type=` says; a POST tries it on the last week, or makes
+    it."""
+    start = request.GET.get("type", "")
+    start = start if start in _STARTS else "event"
+    _, condition = _STARTS[start]
+    given = _given(request, {**_NEW, "condition": condition})
     if request.POST.get("act") == "try":
         return _tried(request, given, None)
     done, made, problem = tried(
@@ -136,7 +178,11 @@ def rule_new(request: HttpRequest) -> HttpResponse:
     if done and made is not None:
         messages.info(request, f"Rule {made.name} is on.")
         return redirect("alert-rule", made.name)
-    return form_answer(request, _form(given, None), problem)
+    context = _form(given, None) | _faults(problem, given)
+    if request.method != "POST":
+        # Another beginning would take the place of what was typed.
+        context["starts"] = [(name, words, name == start) for name, (words, _) in _STARTS.items()]
+    return form_answer(request, context, problem)
 
 
 @never_cache
@@ -161,7 +207,8 @@ def rule_edit(request: HttpRequest, name: str) -> HttpResponse:
     if done:
         messages.info(request, f"Rule {name} is changed.")
         return redirect("alert-rule", name)
-    return form_answer(request, _form(given, found, _shown_version(found, problem)), problem)
+    context = _form(given, found, _shown_version(found, problem)) | _faults(problem, given)
+    return form_answer(request, context, problem)
 
 
 @never_cache
@@ -247,7 +294,7 @@ def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
     for name in _SECONDS:
         digits = str(given[name]).strip()
         if not digits.isdecimal() or len(digits) > _MOST_DIGITS:
-            raise Invalid.field(name, f"{name} is a whole number of seconds.")
+            raise Invalid.field(name, "Give a whole number of seconds.")
         fields[name] = int(digits)
     return fields
 
@@ -269,6 +316,20 @@ def _form(
     }
 
 
+def _faults(problem: Problem | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is wrong with which field of the form; each is said once."""
+    if not isinstance(problem, Invalid) or not problem.errors:
+        return {}
+    numbers = {f"condition.{each.path}": each.label for each in given["numbers"]}
+    told = []
+    for field, message in problem.errors:
+        name, _, part = field.partition(".")
+        label = numbers.get(field) or _LABELS.get(name, name.replace("_", " ").capitalize())
+        inside = f", {part}" if part and field not in numbers else ""
+        told.append((f"{label}{inside}", message.removeprefix(f"{label}: ")))
+    return {"faults": list(dict.fromkeys(told))}
+
+
 def _tried(request: HttpRequest, given: Mapping[str, Any], rule: AlertRule | None) -> HttpResponse:
     """The form again, with what the rule would have said of the last week."""
     problem: Problem | None = None
@@ -277,7 +338,7 @@ def _tried(request: HttpRequest, given: Mapping[str, Any], rule: AlertRule | Non
         trial = _trial(rule_of(rule_form(_fields(given)), rule), "7d", "")
     except Problem as refused:
         problem = refused
-    context = {**_form(given, rule), "trial": trial}
+    context = {**_form(given, rule), "trial": trial, **_faults(problem, given)}
     return form_answer(request, context, problem)
 
 

@@ -76,7 +76,11 @@ def sent(request: HttpRequest, body: Schema, passed_over: Iterable[str] = ()) ->
     """The fields that a body holds. Raises `Invalid` for one that there is not; those of
     `passed_over` are left out."""
     known, ignored = set(type(body).model_fields), set(passed_over)
-    strange = sorted(set(orjson.loads(request.body)) - known - ignored)
+    given = orjson.loads(request.body)
+    if not isinstance(given, dict):
+        # Of a schema that needs nothing, any other value would pass for one with no field.
+        raise Invalid.field("body", "The body must be an object.")
+    strange = sorted(set(given) - known - ignored)
     if strange:
         raise Invalid.field(f"body.{strange[0]}", f"There is no field {strange[0]!r}.")
     return {name: getattr(body, name) for name in body.model_fields_set}

@@ -90,14 +90,14 @@ class Post:
     external_url: str = ""
 
 
-def post_read(document: Any) -> Post:
-    """The post that a body's JSON holds. Raises `Unreadable`."""
+def post_read(document: Any, form: str = "Alertmanager's webhook of version 4") -> Post:
+    """The post that a body's JSON holds; `form` is what its sender calls it. Raises `Unreadable`."""
     reading = _Reading()
     if not isinstance(document, dict):
         raise Unreadable([Fault("body", "must be an object")])
     alerts = document.get("alerts")
     if not isinstance(alerts, list):
-        raise Unreadable([Fault("alerts", _no_alerts(document))])
+        raise Unreadable([Fault("alerts", _no_alerts(document, form))])
     if len(alerts) > MOST_ALERTS:
         said = f"at most {MOST_ALERTS:,} alerts go into one post; set max_alerts at the sender"
         raise Unreadable([Fault("alerts", said)])
@@ -113,13 +113,13 @@ def post_read(document: Any) -> Post:
     )
 
 
-def _no_alerts(document: Mapping[str, Any]) -> str:
+def _no_alerts(document: Mapping[str, Any], form: str) -> str:
     if "ruleName" in document and "state" in document:
         return (
             "must be a list; this is the form of Grafana's legacy alerting, which ended with "
             "Grafana 11: use a contact point of its unified alerting"
         )
-    return "must be a list of alerts, as in Alertmanager's webhook of version 4"
+    return f"must be a list of alerts, as in {form}"
 
 
 class _Reading:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from django.core.exceptions import ValidationError as NotAUrl
@@ -63,8 +63,12 @@ def form_read(data: Any) -> RuleForm:
         return RuleForm.model_validate(data)
     except ValidationError as error:
         raise Wrong(
-            [(".".join(map(str, each["loc"])), each["msg"]) for each in error.errors()[:20]]
+            [(".".join(map(str, each["loc"])), _said(each)) for each in error.errors()[:20]]
         ) from None
+
+
+def _said(error: Mapping[str, Any]) -> str:
+    return "This is needed." if error["type"] == "missing" else str(error["msg"])
 
 
 def _storable_require(data: Any) -> None:

@@ -135,7 +135,7 @@ def rule_form(fields: Mapping[str, Any], *, check: bool = True) -> RuleForm:
             form_check(form)
     except Wrong as wrong:
         errors = [FieldError(field, text) for field, text in wrong.errors]
-        told = "; ".join(text for _, text in wrong.errors[:3])
+        told = "; ".join(f"{field}: {text}" for field, text in wrong.errors[:3])
         raise Invalid(f"This rule cannot be evaluated: {told}", errors) from None
     return form
 

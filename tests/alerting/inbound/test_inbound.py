@@ -267,6 +267,10 @@ def test_a_bad_body_is_refused_with_its_place_and_nothing_of_it_is_taken() -> No
         {"field": "body.alerts.1.labels.a", "message": "must be a text."}
     ]
     assert not Alert.objects.exists()
+    # What is missing is named as the sender's own documentation calls it.
+    for sender, named in (("alertmanager", "Alertmanager"), ("grafana", "Grafana")):
+        (error,) = post(Scope.OPERATE, sender, b"{}").json()["errors"]
+        assert f"a list of alerts, as in {named}'s" in error["message"]
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,14 @@ def test_a_silence_is_made_previewed_listed_and_ended(api: Api, scene: Scene) ->
     assert api("GET", "alerts/silences?state=active")[1]["items"] == []
 
 
+def test_a_silence_that_would_be_over_is_told_to_end_in_the_future(api: Api) -> None:
+    given = {"matchers": {"service": "planner"}, "reason": "x"}
+    for end in ({"ends_in": -5}, {"ends_at": "2020-01-01T00:00:00Z"}):
+        status, problem = api("POST", "alerts/silences", {**given, **end})
+        assert status == 422
+        assert "must end in the future" in problem["detail"]
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

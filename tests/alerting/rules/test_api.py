@@ -68,7 +68,23 @@ def test_a_refusal_names_the_fields_of_the_body(call: Callable[..., Any]) -> Non
     assert refused.status_code == 422
     assert [each["field"] for each in refused.json()["errors"]] == ["body.condition.topic"]
     assert call("post", "", fields(colour=1)).json()["errors"][0]["field"] == "body.colour"
-    assert call("post", "", {}).status_code == 422
+    missing = call("post", "", {"condition": {"type": "figure", "metric": "errors"}}).json()
+    assert "name: This is needed.; title: This is needed." in missing["detail"]
+    bare = fields(condition={"type": "figure", "metric": "errors"})
+    assert "condition.threshold: This is needed." in call("post", "", bare).json()["detail"]
+    # No list passes for a rule, a body or a condition without fields.
+    call("post", "", fields())
+    for method, path in (
+        ("post", ""),
+        ("put", "/mine"),
+        ("post", "/trial"),
+        ("post", "/mine/trial"),
+    ):
+        assert call(method, path, []).status_code == 422, path
+    for body in ({"rule": []}, {"rule": {"condition": []}}):
+        assert call("post", "/mine/trial", body).status_code == 422, body
+    assert call("put", "/mine", {"condition": []}).status_code == 422
+    assert call("delete", "/mine", None).status_code == 204
     assert call("post", "/trial", {"since": "1h"}).status_code == 422
     for since in ("9d", "yesterday"):
         refused = call("post", "/trial", {"since": since, "rule": fields()})

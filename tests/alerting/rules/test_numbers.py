@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -58,13 +59,13 @@ class Page:
     def read(self, html: str) -> None:
         self.html = html
         self.fields = {
-            m["name"]: m["value"].replace("&quot;", '"')
+            m["name"]: unescape(m["value"])
             for m in re.finditer(
                 r'<input[^>]* name="(?P<name>[^"]+)" value="(?P<value>[^"]*)"', html
             )
         }
         for area in re.finditer(r'<textarea[^>]* name="([^"]+)"[^>]*>([^<]*)<', html):
-            self.fields[area[1]] = area[2].replace("&quot;", '"').replace("&#x27;", "'")
+            self.fields[area[1]] = unescape(area[2])
         self.fields |= {"enabled": "on", "severity": "page"}
 
     def send(self, act: str = "save", **changed: str) -> Any:
@@ -112,12 +113,12 @@ class TestTheForm:
     @pytest.mark.parametrize(
         ("typed", "said"),
         [
-            ({"number.threshold": "many"}, "give a number such as 0.05"),
-            ({"number.threshold": "nan"}, "give a number such as 0.05"),
-            ({"number.threshold": "１２"}, "give a number such as 0.05"),
-            ({"number.threshold": ""}, "give a number such as 0.05"),
-            ({"number.threshold": "9" * 20}, "give a number such as 0.05"),
-            ({"number.window_seconds": "90.5"}, "give a whole number"),
+            ({"number.threshold": "many"}, "Give a number such as 0.05"),
+            ({"number.threshold": "nan"}, "Give a number such as 0.05"),
+            ({"number.threshold": "１２"}, "Give a number such as 0.05"),
+            ({"number.threshold": ""}, "Give a number such as 0.05"),
+            ({"number.threshold": "9" * 20}, "Give a number such as 0.05"),
+            ({"number.window_seconds": "90.5"}, "Give a whole number"),
             ({"number.window_seconds": "90"}, "multiple of 60"),
         ],
     )
@@ -130,6 +131,34 @@ class TestTheForm:
         assert said in page.html
         assert {name: page.fields[name] for name in typed} == typed
         assert stored() == before
+
+    def test_what_is_wrong_is_said_once_by_the_label_of_its_field(self, page: Page) -> None:
+        page.send(**{"number.window_seconds": "soon"})
+        assert page.html.count("Give a whole number") == 1
+        assert "<b>Seconds that it is measured over</b>: Give a whole number." in page.html
+        page.send(**{"number.window_seconds": "90"})
+        assert page.html.count("multiple of 60") == 1
+        assert "<b>Seconds that it is measured over</b>: " in page.html
+        page.send(summary="{{ labels.x", **{"number.window_seconds": "300"})
+        assert page.html.count("is not closed by") == 1
+        assert "<b>Summary</b>: " in page.html
+
+    @pytest.mark.parametrize("kind", ["event", "silent", "figure", "burn"])
+    def test_a_new_rule_begins_with_a_condition_of_the_kind_that_was_chosen(
+        self, page: Page, kind: str
+    ) -> None:
+        new = Page(page.client, f"/alerts/rules/new?type={kind}")
+        assert f'href="?type={kind}" aria-current="true"' in new.html
+        condition = json.loads(new.fields["condition"])
+        numbers = condition_numbers(condition_read(condition))
+        assert [each.path for each in numbers if f"number.{each.path}" not in new.fields] == []
+        sent = {"name": "mine", "title": "Mine", "summary": "So it is"}
+        new.path = "/alerts/rules/new"
+        assert new.send(**sent).status_code == 302
+        assert stored("mine") == condition
+        # Whoever has typed something is not led to another beginning.
+        assert new.send(**sent).status_code == 422
+        assert "?type=" not in new.html
 
     def test_a_number_changed_in_both_places_is_asked_about(self, page: Page) -> None:
         other = json.dumps({**stored(), "threshold": 30})
