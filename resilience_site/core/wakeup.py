@@ -3,6 +3,9 @@
 The layer's own `group_send` is a coroutine; from Celery and sync views it would cost an event loop
 and a Redis connection per call. This sends the same message to the same Redis channel through a
 pooled sync client. Losing one is harmless: the live fan-out also polls the journal.
+
+Whether Redis answers is looked at by each web process beside its requests, so that pages can tell
+without asking it.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 import redis
+import redis.asyncio
 from channels.layers import get_channel_layer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.conf import settings
@@ -28,6 +32,10 @@ MESSAGE = {"type": "journal.wakeup"}
 TIMEOUT_SECONDS = 0.5
 REST_SECONDS = 5.0
 _LISTEN_RETRY_SECONDS = 1.0
+PING_SECONDS = 2.0
+PING_TIMEOUT_SECONDS = 1.0
+# One that is missed may be a stall of this machine.
+MISSED_PINGS = 2
 
 
 class Publisher:
@@ -58,11 +66,16 @@ def _tell(event: BreakerEvent) -> None:
         log.info("live wake-ups go out again")
 
 
+def _options() -> dict[str, Any]:
+    options: dict[str, Any] = settings.CHANNEL_LAYERS["default"]["CONFIG"]  # type: ignore[assignment]
+    return options
+
+
 @functools.cache
 def _publisher() -> Publisher:
     layer = get_channel_layer()
     assert isinstance(layer, RedisPubSubChannelLayer), "wake-ups need the Redis pub/sub layer"
-    options: dict[str, Any] = settings.CHANNEL_LAYERS["default"]["CONFIG"]  # type: ignore[assignment]
+    options = _options()
     client = redis.Redis.from_url(
         options["hosts"][0],
         socket_timeout=TIMEOUT_SECONDS,
@@ -104,3 +117,49 @@ async def listen(wake: Callable[[], object]) -> None:
                 log.warning("no wake-ups, the database is polled: %s", error)
             failing = True
             await asyncio.sleep(_LISTEN_RETRY_SECONDS)
+
+
+class Pulse:
+    """Whether Redis answers, as far as this process knows."""
+
+    def __init__(self) -> None:
+        self._missed = 0
+
+    @property
+    def silent(self) -> bool:
+        return self._missed >= MISSED_PINGS
+
+    async def watch(self, changed: Callable[[], object]) -> None:
+        """Ask it now and then, for ever; call `changed` when it falls silent and when it is back."""
+        client = redis.asyncio.Redis.from_url(
+            _options()["hosts"][0],
+            socket_timeout=PING_TIMEOUT_SECONDS,
+            socket_connect_timeout=PING_TIMEOUT_SECONDS,
+            retry=None,
+        )
+        try:
+            while True:
+                was_silent = self.silent
+                answered = await _ping(client)
+                self._missed = 0 if answered else self._missed + 1
+                if self.silent != was_silent:
+                    log.log(
+                        logging.WARNING if self.silent else logging.INFO,
+                        "Redis does not answer" if self.silent else "Redis answers again",
+                    )
+                    changed()
+                await asyncio.sleep(PING_SECONDS if answered else PING_TIMEOUT_SECONDS)
+        finally:
+            self._missed = 0
+            await client.aclose()
+
+
+async def _ping(client: redis.asyncio.Redis) -> bool:
+    try:
+        await client.ping()
+    except (redis.RedisError, OSError):
+        return False
+    return True
+
+
+pulse = Pulse()

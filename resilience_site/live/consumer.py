@@ -13,6 +13,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
+from resilience_site.core import wakeup
 from resilience_site.core.choices import Role, Topic
 from resilience_site.core.permissions import role_allows
 from resilience_site.live import fanout
@@ -123,7 +124,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
             raise Refused(TRY_AGAIN_LATER) from None
         missed = await in_thread(catch_up, client.subscription)
         since = client.subscription.since
-        await self._send(hello(missed.upto if since is None else since))
+        cursor = missed.upto if since is None else since
+        await self._send(hello(cursor, late=wakeup.pulse.silent))
         client.outbox.start(missed.upto, missed.hints)
         if missed.reset is not None:
             client.outbox.reset(missed.reset)
@@ -137,7 +139,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 recheck_at = time.monotonic() + RECHECK_SECONDS
             client.changed.clear()
             fresh = hub.fresh(now)
-            frame = client.outbox.take(now, datetime.now(UTC), ticking=fresh)
+            frame = client.outbox.take(
+                now, datetime.now(UTC), ticking=fresh, late=wakeup.pulse.silent
+            )
             if frame is not None:
                 await self._send(frame)
                 continue

@@ -37,6 +37,7 @@ BATCH: Final = 1000
 MAX_CONNECTIONS_PER_USER: Final = 10
 FANOUT: Final = "live-fanout"
 WAKEUPS: Final = "live-wakeups"
+PULSE: Final = "live-pulse"
 
 
 class OncePerOutage(logging.Filter):
@@ -70,7 +71,7 @@ class Client:
 
 
 class Fanout:
-    """Registered pages, and the two loops that serve them."""
+    """Registered pages, and the loops that serve them."""
 
     def __init__(self) -> None:
         self.cursor: int | None = None
@@ -137,6 +138,15 @@ class Fanout:
         """Turn the channel layer's wake-ups into `wake`."""
         await wakeup.listen(self.wake)
 
+    async def feel(self) -> None:
+        """Tell pages at once when wake-ups cease, and when they are back."""
+        await wakeup.pulse.watch(self._tick_soon)
+
+    def _tick_soon(self) -> None:
+        for client in self._clients:
+            client.outbox.tick_soon()
+            client.changed.set()
+
     async def _read_all(self) -> None:
         try:
             if self.cursor is None:
@@ -178,17 +188,18 @@ _fanouts: WeakKeyDictionary[asyncio.AbstractEventLoop, Fanout] = WeakKeyDictiona
 
 
 def start() -> Fanout:
-    """The running loop's fan-out, its two loops supervised; starts them at the first call."""
+    """The running loop's fan-out, its loops supervised; starts them at the first call."""
     loop = asyncio.get_running_loop()
     fanout = _fanouts.get(loop)
     if fanout is None:
         fanout = _fanouts[loop] = Fanout()
     background.supervise(FANOUT, fanout.run)
     background.supervise(WAKEUPS, fanout.listen)
+    background.supervise(PULSE, fanout.feel)
     return fanout
 
 
 async def stop() -> None:
-    """End both loops and leave the channel layer."""
-    await background.stop(FANOUT, WAKEUPS)
+    """End the loops and leave the channel layer."""
+    await background.stop(FANOUT, WAKEUPS, PULSE)
     await get_channel_layer().flush()

@@ -8,6 +8,8 @@ A page opens `/ws/live/?topics=errors,patterns&since=CURSOR` and receives JSON f
                                                             the journal can be read
     {"type": "reset", "cursor": N, "reason": "…"}           reload everything, then go on from N
 
+While Redis does not answer, `hello` and `tick` say `"late": true`: hints come within two seconds
+instead of at once. A tick is sent as soon as that begins, and as soon as it is over.
 A page that reconnects with the last cursor it saw, in whichever frame, misses nothing.
 """
 
@@ -69,8 +71,12 @@ def parse_subscription(query: str, known: Collection[str]) -> Subscription:
     return Subscription(topics, int(since) if since else None)
 
 
-def hello(cursor: int) -> str:
-    return _frame({"type": "hello", "cursor": cursor})
+def hello(cursor: int, *, late: bool = False) -> str:
+    return _frame({"type": "hello", "cursor": cursor, **_late(late)})
+
+
+def _late(late: bool) -> dict[str, bool]:
+    return {"late": True} if late else {}
 
 
 def _frame(document: dict[str, object]) -> str:
@@ -127,30 +133,37 @@ class Outbox:
         self._pending.clear()
         self._reset = reason
 
+    def tick_soon(self) -> None:
+        """Let the next frame be a tick."""
+        self._tick_from = self._frame_from
+
     def due_in(self, now: float) -> float:
         """Seconds until `take` has a frame, unless something is offered before."""
         if self._pending or self._reset is not None:
             return max(0.0, self._frame_from - now)
         return max(0.0, self._tick_from - now, self._frame_from - now)
 
-    def take(self, now: float, clock: datetime, *, ticking: bool = True) -> str | None:
+    def take(
+        self, now: float, clock: datetime, *, ticking: bool = True, late: bool = False
+    ) -> str | None:
         """The frame to send at monotonic time `now`, None when none is due.
 
-        A tick says that nothing else is new; pass `ticking=False` while nobody can know that.
+        A tick says that nothing else is new; pass `ticking=False` while nobody can know that, and
+        `late=True` while it is known late.
         """
         if now < self._frame_from:
             return None
-        frame = self._next(now, clock, ticking)
+        frame = self._next(now, clock, ticking, late)
         if frame is not None:
             self._frame_from = now + FRAME_GAP_SECONDS
         return frame
 
-    def _next(self, now: float, clock: datetime, ticking: bool) -> str | None:
+    def _next(self, now: float, clock: datetime, ticking: bool, late: bool) -> str | None:
         if ticking and self._reset is None and now >= self._tick_from:
             # Before any hints: under steady load there would never be room for a tick.
             self._tick_from = now + TICK_SECONDS
             at = clock.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            return _frame({"type": "tick", "cursor": self.cursor, "at": at})
+            return _frame({"type": "tick", "cursor": self.cursor, "at": at, **_late(late)})
         if self._reset is None and self._pending:
             items = self._take_items()
             if items:

@@ -24,7 +24,7 @@ from analytics.views.common import (
     with_trend,
 )
 from breakers.selectors.summary import protection
-from resilience_site.core import journal
+from resilience_site.core import journal, wakeup
 from resilience_site.core.choices import Role
 from resilience_site.core.formatting import window
 from resilience_site.core.permissions import require_role
@@ -87,6 +87,7 @@ def _head(
             sum(counts.accepted for counts in ingest.windows[VERDICT_MINUTES].values()),
             ingest.oldest_age,
             window(recent.length.total_seconds()),
+            redis_answers=not wakeup.pulse.silent,
         )
     )
     return {

@@ -39,15 +39,23 @@ def state_of(figures: Figures | None) -> str:
 
 
 def verdict(
-    figures: Mapping[str, Figures], errors: int, received: int, lag: float, window: str
+    figures: Mapping[str, Figures],
+    errors: int,
+    received: int,
+    lag: float,
+    window: str,
+    *,
+    redis_answers: bool = True,
 ) -> Verdict:
     """What to know first, from the figures of a short `window`.
 
     `errors` and `received` count what was stored in it, calls or not; `lag` is the age in seconds
-    of the oldest thing that waits to be processed.
+    of the oldest thing that waits to be processed, which needs Redis.
     """
     late = lag > LAG_SECONDS
     ingest = f"ingest is {duration(lag)} behind" if late else "ingest is current"
+    if not redis_answers:
+        ingest = "Redis does not answer, so background work waits"
     failing = sorted(
         (name for name, f in figures.items() if state_of(f) == "failing"),
         key=lambda name: (-(figures[name].error_ratio or 0), name),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -160,6 +161,43 @@ def test_where_sockets_are_blocked_the_page_polls_and_says_so(
     say(page, "Polling")
     with page.expect_response(ROWS, timeout=PATIENCE):
         pass
+
+
+def test_while_redis_does_not_answer_the_page_says_so_and_fits_a_phone(
+    page: Page, context: BrowserContext, site: LiveSite
+) -> None:
+    """The server's word for it is put into its frames; that it says it in time, others test."""
+    late, sockets = True, []
+
+    def handle(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+
+        def pass_on(text: str | bytes) -> None:
+            frame = json.loads(text)
+            if late and frame["type"] in ("hello", "tick"):
+                frame["late"] = True
+            socket.send(json.dumps(frame))
+
+        server.on_message(pass_on)
+        sockets.append(socket)
+
+    site.sign_in(context, Role.ADMIN)
+    page.set_viewport_size({"width": 390, "height": 844})
+    routed(page, handle)
+    page.goto(GALLERY)
+    say(page, "Polling")
+    expect(page.locator("#live-detail")).to_have_text("up to 2 s late")
+    expect(page.locator("#late")).to_contain_text("Redis does not answer")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    expect(page.locator("#site-health")).to_contain_text("accepted", timeout=PATIENCE)
+    page.evaluate("document.getElementById('site-health').textContent = 'as it was'")
+    late = False
+    sockets[0].close()
+    say(page, "Live")
+    expect(page.locator("#late")).to_be_empty(timeout=PATIENCE)
+    expect(page.locator("#live-detail")).to_have_text("")
+    # What is said of this site is told anew with it.
+    expect(page.locator("#site-health")).to_contain_text("accepted", timeout=PATIENCE)
 
 
 def test_a_stale_page_still_fits_a_phone(

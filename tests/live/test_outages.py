@@ -29,6 +29,7 @@ def own_redis(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnVal
     }
     wakeup._publisher.cache_clear()
     monkeypatch.setattr(wakeup, "REST_SECONDS", 0.2)
+    monkeypatch.setattr(wakeup, "PING_SECONDS", 0.2)
     yield engine
     engine.close()
     wakeup._publisher.cache_clear()
@@ -87,6 +88,34 @@ async def test_pages_go_on_without_redis_and_wake_ups_resume_with_it(
         assert all(status.state == "running" for status in background.statuses())
         own_redis.start()
         await wake_ups_arrive(page, "back", monkeypatch)
+
+
+async def told(page: Any, *, late: bool) -> None:
+    """Wait until the page hears that hints come late, or at once."""
+    while (await frame(page, "tick")).get("late", False) != late:
+        pass
+
+
+async def test_pages_hear_that_redis_hangs_and_that_it_is_back(
+    own_redis: OwnValkey,
+    server_on_own_redis: Server,
+    viewer: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # It is told at once, not with the next of the regular ticks.
+    monkeypatch.setattr(protocol, "TICK_SECONDS", 3600.0)
+    async with server_on_own_redis.open(viewer) as page:
+        assert "late" not in await frame(page, "hello")
+        own_redis.hold()
+        await told(page, late=True)
+        await commit("meanwhile")
+        await heard(page, "meanwhile")
+        async with server_on_own_redis.open(viewer) as another:
+            assert (await frame(another, "hello"))["late"] is True
+        own_redis.resume()
+        await told(page, late=False)
+        async with server_on_own_redis.open(viewer) as another:
+            assert "late" not in await frame(another, "hello")
 
 
 async def test_a_page_is_not_called_live_while_the_journal_cannot_be_read(

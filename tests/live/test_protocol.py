@@ -77,6 +77,15 @@ def test_hello_is_small() -> None:
     assert orjson.loads(hello(5)) == {"type": "hello", "cursor": 5}
 
 
+def test_hello_and_ticks_say_while_hints_come_late() -> None:
+    assert orjson.loads(hello(5, late=True)) == {"type": "hello", "cursor": 5, "late": True}
+    outbox = started()
+    outbox.tick_soon()
+    assert outbox.due_in(1.0) == 0.0
+    frames = [outbox.take(1.0, CLOCK, late=True), outbox.take(1.0 + TICK_SECONDS, CLOCK)]
+    assert [orjson.loads(each or "{}").get("late") for each in frames] == [True, None]
+
+
 def test_the_first_hint_after_a_silence_leaves_at_once_and_the_next_keeps_the_gap() -> None:
     outbox = started()
     outbox.offer(hint(1))

@@ -15,6 +15,7 @@ from analytics.domain.posted_errors import PostedError
 from analytics.models import CorrelationChain, ErrorEvent
 from analytics.services.chains import chains_build
 from analytics.services.ingest_posted import store_posted_errors
+from resilience_site.core import wakeup
 from resilience_site.core.choices import Role, Scope
 from resilience_site.core.keys import key_check
 from resilience_site.core.models import ApiKey
@@ -121,6 +122,22 @@ def test_the_overview_states_windows_and_denominators(viewer: Client) -> None:
     assert 'id="overview-head"' in head
     assert 'id="overview-body"' not in head
     assert "accepted" in text_of(viewer, "/site-health", headers=PARTIAL)
+
+
+@pytest.mark.usefixtures("busy_site")
+def test_pages_name_redis_while_it_does_not_answer(
+    viewer: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def footer(path: str) -> str:
+        (found,) = re.findall(r'<span id="late"[^>]*>(.*?)</span>', text_of(viewer, path))
+        return str(found)
+
+    assert footer("/errors") == footer("/") == ""
+    monkeypatch.setattr(wakeup.pulse, "_missed", wakeup.MISSED_PINGS)
+    words = "Redis does not answer: changes show within 2 s instead of at once"
+    assert words in footer("/errors")
+    assert words in footer("/")
+    assert "Redis does not answer, so background work waits" in text_of(viewer, "/")
 
 
 @pytest.mark.usefixtures("busy_site")

@@ -24,6 +24,12 @@ def test_failing_services_are_named_with_their_counts_worst_first() -> None:
     assert found.detail == "b 12.4 % (31/250), a 7 % (7/100), last 5 min; ingest is current"
 
 
+def test_ingest_is_not_called_current_while_redis_does_not_answer() -> None:
+    found = verdict({"a": figures(100, 0)}, 0, 1, 0, "last 5 min", redis_answers=False)
+    assert (found.tone, found.sentence) == ("ok", "The service works")
+    assert found.detail.endswith("; Redis does not answer, so background work waits")
+
+
 def test_one_failing_service_has_errors() -> None:
     assert said({"a": figures(10, 10)}).sentence == "1 of 1 service has errors above 5 %"
 

@@ -88,18 +88,32 @@ export class Live {
     clearTimeout(this.handshakeTimer);
     this.cursor = String(frame.cursor);
     this.tell({ type: "heard", now: Date.now() });
+    if (frame.type === "hello" || frame.type === "tick") this.hearLate(frame.late === true);
     if (frame.type === "reset") {
       this.region.touch(this.region.elements());
       announce("Caught up from a snapshot: too much happened to replay it.");
     }
     if (frame.type === "hints") {
-      const touched = this.region.elements().filter((element) => {
-        const wanted = parseTopics(element.dataset.live);
-        return frame.items.some((hint) => concerns(wanted, hint));
-      });
-      this.region.touch(touched, frame.items.length);
+      this.region.touch(this.touchedBy(frame.items), frame.items.length);
     }
     this.root.dispatchEvent(new CustomEvent("live:frame", { detail: frame }));
+  }
+
+  touchedBy(hints) {
+    return this.region.elements().filter((element) => {
+      const wanted = parseTopics(element.dataset.live);
+      return hints.some((hint) => concerns(wanted, hint));
+    });
+  }
+
+  // Whether what happens is told to the server at once, or found by it a moment later.
+  hearLate(late) {
+    this.tell({ type: "late", late });
+    const note = document.getElementById("late");
+    if (!note || Boolean(note.firstChild) === late) return;
+    note.replaceChildren(...(late ? [document.getElementById("late-words").content.cloneNode(true)] : []));
+    // What the page says of this site is another thing now.
+    this.region.touch(this.touchedBy([{ topic: "ingest", key: "" }]));
   }
 
   lost(code) {

@@ -2,7 +2,8 @@
 //
 //   connecting --opened--> open --closed--> down --opened--> open
 //   down, two failures in a row --> polling beside it, until the socket opens again
-//   paused lies over all of them; refused means that the server will not have us
+//   paused lies over all of them; refused means that the server will not have us;
+//   late means that the server itself polls, as nobody tells it what happens
 
 export const SILENCE = 10_000;
 export const FAILURES_BEFORE_POLLING = 2;
@@ -17,6 +18,7 @@ export function initial(now) {
     retryAt: null,
     paused: false,
     refused: "",
+    late: false,
     waiting: 0,
     failing: 0,
     failingSince: null,
@@ -39,6 +41,8 @@ export function next(state, event) {
         retryAt: null,
         refused: "",
       };
+    case "late":
+      return { ...state, late: event.late };
     case "closed":
       return { ...state, link: "down", failures: state.failures + 1, retryAt: event.retryAt };
     case "refused":
@@ -78,7 +82,10 @@ export function indicator(state, now, clock) {
   if (state.refused) return shown("stale", `Stale since ${clock(state.heardAt)}`, state.refused, false);
   if (state.paused) return shown("paused", "Paused", waiting, false);
   if (state.link === "open" && !isSilent(state, now)) {
-    if (!state.failing) return shown("live", "Live", waiting, false);
+    if (!state.failing) {
+      if (state.late) return shown("polling", "Polling", waiting || "up to 2 s late", false);
+      return shown("live", "Live", waiting, false);
+    }
     const since = `Stale since ${clock(state.failingSince)}`;
     return shown("stale", since, "the server fails to refresh this page", false);
   }

@@ -61,6 +61,15 @@ test("a socket that opens ends the polling", () => {
   assert.equal(name(state, 40), "live");
 });
 
+test("while the server itself polls, the page is not called live", () => {
+  const late = after(heard(1), { type: "late", late: true });
+  const shown = indicator(late, 2, clock);
+  assert.deepEqual([shown.name, shown.word, shown.detail], ["polling", "Polling", "up to 2 s late"]);
+  assert.equal(shown.canReconnect, false);
+  assert.equal(name(next(late, { type: "failing", count: 1, now: 2 }), 3), "stale");
+  assert.equal(name(next(late, { type: "late", late: false }), 3), "live");
+});
+
 test("paused says how much waits, whatever the socket does", () => {
   const state = after(heard(1), { type: "paused" }, { type: "waiting", count: 12 });
   assert.deepEqual(
