@@ -22,9 +22,9 @@ from typing import Any, TypeVar
 import psycopg
 from django.db import OperationalError, connection, connections
 
-# Together below the ten seconds after which exporters of telemetry give up.
-PATIENCE_SECONDS = 3.0
-LOOK_SECONDS = 3.0
+# Together well below the ten seconds after which exporters of telemetry give up.
+PATIENCE_SECONDS = 2.5
+LOOK_SECONDS = 2.5
 
 T = TypeVar("T")
 
