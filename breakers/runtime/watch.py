@@ -74,7 +74,7 @@ class Watch:
         self._chance = chance
         self._lock = threading.Lock()
         self._failures = 0
-        self._failed_at = self._not_before = float("-inf")
+        self._heard_at = self._not_before = float("-inf")
         self._dropped = 0
         self._refused: set[tuple[str, str]] = set()
         self._on_arrival: dict[str, Callable[[], None]] = {}
@@ -117,6 +117,7 @@ class Watch:
 
     def _arrived(self) -> None:
         with self._lock:
+            self._heard_at = self.now()
             back = self._failures > 0
             self._failures, self._not_before = 0, float("-inf")
             dropped = self._dropped
@@ -135,15 +136,15 @@ class Watch:
 
     def _failed(self, outcome: Outcome, began: float) -> None:
         with self._lock:
-            if began < self._failed_at:
-                return  # another signal's request of the same moment has found that already
+            if began < self._heard_at:
+                return  # another signal has found out meanwhile, be it good or bad
             news = self._failures == 0
             self._failures += 1
-            self._failed_at = self.now()
+            self._heard_at = self.now()
             pause = backoff(
                 self._failures, SHORTEST_PAUSE, LONGEST_PAUSE, "equal", chance=self._chance
             )
-            self._not_before = self._failed_at + max(
+            self._not_before = self._heard_at + max(
                 pause, min(outcome.retry_after, LONGEST_RETRY_AFTER)
             )
         if news:
