@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.template.loader import render_to_string
 from django.views.decorators.http import require_safe
 
 from resilience_site.config import config
@@ -15,10 +16,11 @@ from resilience_site.core.choices import Scope
 from resilience_site.core.permissions import ApiAuth, require_scope
 from resilience_site.core.problems import NotFound, Problem, problem_response
 from resilience_site.probes import groups, health_collectors
-from resilience_site.probes.checks import FAIL
+from resilience_site.probes.checks import FAIL, Outcome
 from resilience_site.probes.exposition import exposition, families
 from resilience_site.probes.health_json import SERVICE_ID, health_document
 from resilience_site.probes.remember import Remembered, StillWaitingError
+from resilience_site.probes.troubles import PARTS
 
 Scope_ = MutableMapping[str, Any]
 Application = Callable[[Any, Any, Any], Awaitable[None]]
@@ -78,7 +80,8 @@ def readyz(request: HttpRequest) -> HttpResponse:
 @require_safe
 def healthz(request: HttpRequest, group: str = "") -> HttpResponse:
     """Health by groups of indicators (`?group=ready,services` or `/healthz/ready`), `deep` without
-    any named. Its details, and how the fleet is, are for people and keys that may read."""
+    any named: JSON, or a page for those who would rather have that. Its details, and how the fleet
+    is, are for people and keys that may read."""
     wanted = _groups_of(request, group)
     unknown = [name for name in wanted if name not in groups.GROUPS]
     if unknown:
@@ -86,13 +89,29 @@ def healthz(request: HttpRequest, group: str = "") -> HttpResponse:
     may_read = _may_read(request)
     outcomes = groups.outcomes(wanted, everything=may_read)
     status = groups.worst(outcomes)
-    document: dict[str, Any] = {"status": status, "serviceId": SERVICE_ID}
-    if may_read:
-        document = health_document(status, outcomes, wanted, request.build_absolute_uri)
-    response = JsonResponse(document, status=503 if status == FAIL else 200)
-    response.headers["Content-Type"] = HEALTH_TYPE
-    response.headers["Vary"] = "Authorization, Cookie"
+    http_status = 503 if status == FAIL else 200
+    response: HttpResponse
+    if request.get_preferred_type([HEALTH_TYPE, "application/json", "text/html"]) == "text/html":
+        found = {
+            "status": status,
+            "outcomes": outcomes if may_read else [],
+            "works": _works(outcomes),
+        }
+        response = HttpResponse(render_to_string("pages/site.html", found), status=http_status)
+    else:
+        document: dict[str, Any] = {"status": status, "serviceId": SERVICE_ID}
+        if may_read:
+            document = health_document(status, outcomes, wanted, request.build_absolute_uri)
+        response = JsonResponse(document, status=http_status)
+        response.headers["Content-Type"] = HEALTH_TYPE
+    response.headers["Vary"] = "Accept, Authorization, Cookie"
     return _plain(response)
+
+
+def _works(outcomes: Iterable[Outcome]) -> list[str]:
+    """What still works while something is wrong, in sentences."""
+    ill = [PARTS[each.name] for each in outcomes if each.status == FAIL and each.name in PARTS]
+    return [part.what_works for part in ill]
 
 
 def _groups_of(request: HttpRequest, group: str) -> list[str]:

@@ -87,6 +87,32 @@ def test_what_fails_says_what_it_affects(key: str) -> None:
     assert document["checks"]["worker:heartbeat"][0]["output"] == "unknown while redis is down"
 
 
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+def test_a_browser_is_shown_a_page_of_the_same(key: str) -> None:
+    headers = {"Accept": BROWSER, "Authorization": f"Bearer {key}"}
+    with config.override(redis_url=f"redis://127.0.0.1:{free_port()}/0"):
+        answer = Client().get("/healthz", headers=headers)
+    assert answer.status_code == 503
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert "Accept" in answer.headers["Vary"]
+    text = answer.content.decode()
+    assert "redis:connection: " in text
+    assert "Alerts are evaluated by the web process." in text
+    stranger = Client().get("/healthz", headers={"Accept": BROWSER}).content.decode()
+    assert "Log in" in stranger
+    assert "database:connection" not in stranger
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "application/json, text/html;q=0.9"])
+def test_whoever_would_rather_have_json_gets_it(accept: str, key: str) -> None:
+    headers = {"Accept": accept, "Authorization": f"Bearer {key}"}
+    answer = Client().get("/healthz", headers=headers)
+    assert answer.headers["Content-Type"] == "application/health+json"
+    assert components(answer) == OWN
+
+
 def test_a_group_that_is_not_there_is_404_and_names_those_that_are() -> None:
     for path in ("/healthz?group=odd", "/healthz/odd", "/healthz/ready?group=odd"):
         answer = ask(path)
