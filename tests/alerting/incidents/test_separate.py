@@ -106,6 +106,35 @@ def test_two_faults_of_one_service_at_once_are_two_incidents(root: str, one_by_o
     assert set(found["graph"]) == {"graph"}
 
 
+def test_what_began_behind_one_call_says_nothing_of_another() -> None:
+    """Even where no process has reported its breakers."""
+    chains(30, "graph", "planner", root="graph", minute=0)
+    first = fire("breaker_open", minute=0, breaker="database")
+    second = fire("breaker_open", minute=0.2, breaker="graph")
+    follow(1)
+    follow(2)
+    assert incident_of(first) != incident_of(second)
+
+
+def test_what_a_symptom_saw_of_one_fault_pulls_no_other_to_it() -> None:
+    breakers("planner", "database", "microsoft_graph")
+    pool = check("planner-pool", "planner")
+    chains(30, "planner", root="planner", minute=0)
+    first = fire("breaker_open", minute=0, breaker="database")
+    second = fire("breaker_open", minute=0.2, breaker="microsoft_graph")
+    follow(1)
+    # The planner fails altogether, which both may have led to.
+    check("planner-tools", "planner", "down")
+    burn = fire("slo_burn", minute=3, slo="s1")
+    follow(3)
+    full = of_check(pool, 3.5, POOL)
+    follow(4)
+    follow(5)
+    assert incident_of(burn) == incident_of(second)
+    assert incident_of(full) == incident_of(first)
+    assert incident_of(first) != incident_of(second)
+
+
 def test_each_of_two_faults_has_a_cause_of_its_own_that_stays() -> None:
     told = two_faults()
     # Soon after the pool was full again, the planner was restarted.
@@ -333,16 +362,15 @@ def test_a_symptom_goes_to_the_fault_that_lasts() -> None:
     """One that just ended could open again, but does not explain what begins now."""
     breakers("planner", "database", "microsoft_graph")
     chains(30, "planner", root="planner", minute=0)
-    first = fire("breaker_open", minute=0, breaker="database")
-    second = fire("breaker_open", minute=0.2, breaker="microsoft_graph")
+    lasting = fire("breaker_open", minute=0, breaker="database")
+    ended = fire("breaker_open", minute=0.2, breaker="microsoft_graph")
     follow(1)
-    over(first, 2)
-    Alert.objects.filter(id=first.id).update(started_at=at(1.5))
+    over(ended, 2)
     follow(2)
     burn = fire("slo_burn", minute=3, slo="s1")
     follow(3)
-    assert incident_of(first).state == "resolved"
-    assert incident_of(burn) == incident_of(second)
+    assert incident_of(ended).state == "resolved"
+    assert incident_of(burn) == incident_of(lasting)
 
 
 # --- What an incident is called ---------------------------------------------------------------
