@@ -50,10 +50,11 @@ def differing(
         {name: value_text(value) for name, value in dict(side).items()}
         for side in (standing, asked)
     )
-    same = {name for name in one if one[name] == other.get(name)}
+    # In one order on both sides.
+    names = [name for name in {**one, **other} if one.get(name) != other.get(name)]
     return (
-        {name: text for name, text in one.items() if name not in same},
-        {name: text for name, text in other.items() if name not in same},
+        {name: one[name] for name in names if name in one},
+        {name: other[name] for name in names if name in other},
     )
 
 

@@ -129,6 +129,22 @@ def test_an_empty_list_teaches(viewer: Client, operator: Client) -> None:
     assert 'href="/slos/new"' in page(operator, "/slos")
 
 
+def test_an_objective_for_a_service_that_nothing_is_known_of_says_so_with_near_names(
+    operator: Client,
+) -> None:
+    known("planner-mcp-server")
+    for name, said in (
+        ("planner-mcp-servr", "Of similar names there is planner-mcp-server."),
+        ("mailer", "nothing counts until it sends something."),
+        ("planner-mcp-server", ""),
+    ):
+        given = FORM | {"service": name, "kind": "availability", "source": ""}
+        text = operator.post("/slos/new", given, follow=True).content.decode()
+        assert (f"Nothing is known of a service {name} yet" in text) == bool(said)
+        assert said in text
+    assert Slo.objects.count() == 3
+
+
 def test_an_operator_sets_changes_and_deletes_by_forms(operator: Client) -> None:
     assert "Objective, percent" in page(operator, "/slos/new?service=planner")
     wrong = operator.post(
