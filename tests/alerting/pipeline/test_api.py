@@ -190,6 +190,9 @@ def test_routes_are_made_tried_changed_and_deleted(api: Api) -> None:
     assert (changed[0], changed[1]["version"], changed[1]["channels"]) == (200, 2, ["pager"])
     status, problem = api("PUT", "alerts/routes/pages", {"goes_on": False}, **{"If-Match": '"1"'})
     assert (status, problem["current"]["version"]) == (409, 2)
+    # No list passes for a change of no field.
+    status, problem = api("PUT", "alerts/routes/pages", [])
+    assert (status, problem["errors"][0]["field"]) == (422, "body")
     assert api("DELETE", "alerts/routes/pages")[0] == 204
     assert api("GET", "alerts/routes/pages")[0] == 404
     assert Route.objects.count() == 1
