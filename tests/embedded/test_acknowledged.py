@@ -126,7 +126,7 @@ class Client(threading.Thread):
 
     def _is_acknowledged(self, body: bytes) -> bool:
         if self._connection is None:
-            self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+            self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
         try:
             self._connection.request("POST", f"/v1/{self._signal}", body, headers)
