@@ -116,6 +116,21 @@ def test_what_began_behind_one_call_says_nothing_of_another() -> None:
     assert incident_of(first) != incident_of(second)
 
 
+def test_a_check_that_names_one_call_says_nothing_of_another() -> None:
+    breakers("planner", "database", "microsoft_graph")
+    check("graph-call", "microsoft-graph")
+    pool = check("planner-pool", "planner", "down")
+    CheckStatus.objects.filter(check_row=pool).update(last_output=POOL)
+    chains(30, "microsoft-graph", "planner", root="microsoft-graph", minute=0)
+    first = fire("breaker_open", minute=0, breaker="database")
+    second = fire("breaker_open", minute=0.2, breaker="microsoft_graph")
+    follow(1)
+    follow(2)
+    assert incident_of(first) != incident_of(second)
+    assert incident_of(first).services == ["planner"]
+    assert set(incident_of(second).services) == {"planner", "microsoft-graph"}
+
+
 def test_what_a_symptom_saw_of_one_fault_pulls_no_other_to_it() -> None:
     breakers("planner", "database", "microsoft_graph")
     pool = check("planner-pool", "planner")
