@@ -243,6 +243,16 @@ def test_a_site_that_is_away_is_asked_less_and_less_often(sink: Sink, by_hand: B
     assert by_hand.watch.pause() == 0
 
 
+def test_a_site_that_hangs_up_is_asked_once_more_and_then_left_alone(
+    sink: Sink, by_hand: ByHand
+) -> None:
+    sink.away = True
+    by_hand.log("first")
+    by_hand.exporter.send_due()
+    assert sink.asked == ["/v1/logs"] * 2
+    assert by_hand.watch.pause() == 1
+
+
 @pytest.mark.parametrize(("asked", "obeyed"), [("75", 75), ("86400", 120)])
 def test_a_site_that_asks_for_time_is_given_it(
     sink: Sink, by_hand: ByHand, asked: str, obeyed: float
