@@ -40,14 +40,14 @@ class _Taker:
     note: str = ""
 
 
-def group_now(group: AlertGroup) -> GroupNow:
+def group_now(group: AlertGroup, *, now: datetime) -> GroupNow:
     """What `group` has to say and to whom; a constant number of queries."""
     log = {each.channel_id: each for each in Notified.objects.filter(group=group)}
     held = _firing(group)
     takers = _takers(group, frozenset(alert for alert, why in held.items() if not why), set(log))
     known = {channel: frozenset(map(UUID, row.firing)) for channel, row in log.items()}
     over, fired = _states(frozenset().union(*known.values()))
-    missed = unheard(group, known, fired)
+    missed = unheard(group, known, fired, now)
     former = Channel.objects.filter(pk__in=[each for each in log if each not in takers])
     everybody = [*takers.values(), *(_Taker(each, _NONE) for each in former)]
     news = [

@@ -40,14 +40,15 @@ class _Failed:
 
     at: list[datetime] = field(default_factory=list)
 
-    def to_try(self, channel: Channel, tested: datetime, worked: datetime) -> bool:
+    def to_try(self, channel: Channel, tested: datetime, worked: datetime, now: datetime) -> bool:
         """Whether a person has mended the channel since; or once, where it works by itself again.
 
         A receiver that takes all but this message would else be told of it for ever.
         """
         if not channel.enabled or channel.paused_at is not None:
             return False
-        mended = max(channel.changed_at, tested)
+        # What is dated ahead was so by a wrong clock: by it a channel would be mended for ever.
+        mended = max(each if each <= now else _NEVER for each in (channel.changed_at, tested))
         if self.at[-1] < mended:
             return True
         since = sum(each > mended for each in self.at)
@@ -55,7 +56,10 @@ class _Failed:
 
 
 def unheard(
-    group: AlertGroup, known: Mapping[UUID, Set[UUID]], fired: Mapping[UUID, datetime]
+    group: AlertGroup,
+    known: Mapping[UUID, Set[UUID]],
+    fired: Mapping[UUID, datetime],
+    now: datetime,
 ) -> dict[UUID, Unheard]:
     """By channel, what it never heard of; `known` are the alerts that the log says it was told are
     firing, `fired` is since when they do. One query where nothing has failed, else four."""
@@ -78,7 +82,7 @@ def unheard(
             frozenset(
                 alert
                 for alert, each in failed[channel.pk].items()
-                if each.to_try(channel, *worked.get(channel.pk, (_NEVER, _NEVER)))
+                if each.to_try(channel, *worked.get(channel.pk, (_NEVER, _NEVER)), now)
             ),
         )
         for channel in Channel.objects.filter(pk__in=failed)

@@ -302,7 +302,7 @@ def _target_changed(channel: Channel, given: Any, now: datetime) -> Target:
 
 
 def _locked(channel_id: UUID, if_match: int | None, wanted: Mapping[str, Any]) -> Channel:
-    channel = Channel.objects.select_for_update().filter(pk=channel_id).first()
+    channel = Channel.objects.select_for_update(no_key=True).filter(pk=channel_id).first()
     if channel is None:
         raise NotFound(f"There is no channel {channel_id}.")
     if if_match is not None and if_match != channel.version:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
 from alerting.choices import EntryKind, IncidentState
@@ -59,7 +59,7 @@ def incidents_examine(*, now: datetime) -> int:
         for incident in due:
             try:
                 incident_examine(incident, now=now)
-            except DatabaseError as error:
+            except Exception as error:
                 # The others are not to wait for one that cannot be read.
                 logger.exception("incident %s could not be examined", incident.id)
                 _note_failure(incident, error, now)

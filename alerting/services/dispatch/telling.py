@@ -53,7 +53,7 @@ def group_tell(*, group_id: int, now: datetime) -> int:
     group = found.select_related("route").filter(_due(now), pk=group_id).first()
     if group is None:
         return 0
-    standing = group_now(group)
+    standing = group_now(group, now=now)
     stages: tuple[Stage[News], ...] = (
         Deduplicator(repeat_of(group), now),
         Deliverer(group, standing.channels, standing.log, now),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -22,11 +23,11 @@ class Carried:
     by: Mapping[UUID, Delivery]
     failed: frozenset[UUID]
 
-    @property
-    def best(self) -> Delivery | None:
-        """One of them: first of those that go in the place of others, as they can say so."""
-        found = sorted(self.by.values(), key=lambda each: each.fallback_of_id is None)
-        return found[0] if found else None
+    def sure(self, now: datetime) -> Delivery | None:
+        """One of them that need not be doubted: it arrived, or its channel neither fails nor is left
+        alone. First of those that go in the place of others, as they can say so."""
+        found = [each for each in self.by.values() if _is_sure(each, now)]
+        return min(found, key=lambda each: each.fallback_of_id is None, default=None)
 
 
 def carried(delivery: Delivery) -> Carried:
@@ -105,3 +106,12 @@ def _said_since(first: Delivery) -> QuerySet[Delivery]:
 
 def _works(channel: Channel | None) -> bool:
     return channel is not None and channel.enabled and channel.paused_at is None
+
+
+def _is_sure(delivery: Delivery, now: datetime) -> bool:
+    if delivery.state == DeliveryState.DELIVERED:
+        return True
+    channel = delivery.channel
+    if channel is None or channel.failures:
+        return False
+    return channel.not_before is None or channel.not_before <= now

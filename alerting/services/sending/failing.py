@@ -41,18 +41,21 @@ def fall_back(
     """Send the message of a delivery by the fallback of its channel, where it has one that can be
     used and has not failed with it already; with `anybody` else by whatever channel can.
 
-    Whoever has the message anyway gets no second one; where somebody does, no other channel is
-    looked for. Gives None where nobody takes it, else what to add to why it failed, if anything.
+    Whoever has the message anyway gets no second one; where it got to somebody, or surely will, no
+    other channel is looked for. Gives None where nobody takes it, else what to add to why it failed, if anything.
     """
     group_lock(delivery.group_id)
     known = carried(delivery)
     other = fallback_of(channel, known.failed) if channel is not None else None
-    has = known.by.get(other.pk) if other is not None else known.best if anybody else None
+    has = known.sure(now) if other is None and anybody else None
+    if other is None and has is None and anybody:
+        # First one that has it not: those that have it may not get it either.
+        other = any_other(known.failed | known.by.keys()) or any_other(known.failed)
+    if other is not None:
+        has = known.by.get(other.pk)
     if has is not None:
         stand_in_also(has, delivery, why)
         return f". The channel {has.channel_name} has this message anyway"
-    if other is None and anybody:
-        other = any_other(known.failed)
     if other is None:
         return None
     message = Message.from_json(delivery.message)

@@ -45,17 +45,20 @@ def _settle_some(now: datetime) -> int:
         # order of their keys.
         locked = Channel.objects.select_for_update(no_key=True).order_by("pk")
         channels = {each.pk: each for each in locked.filter(pk__in={each[1] for each in found})}
-        groups = AlertGroup.objects.select_for_update(no_key=True).order_by("pk")
-        list(groups.filter(pk__in={each[2] for each in found}).values_list("pk"))
+        # Whoever places alerts holds groups in another order: what is theirs now is for the next turn.
+        groups = AlertGroup.objects.select_for_update(no_key=True, skip_locked=True)
+        ours = groups.filter(pk__in={each[2] for each in found}).order_by("pk")
+        held = {None, *ours.values_list("pk", flat=True)}
         rows = _unsendable(now).select_for_update(skip_locked=True, of=("self",))
         entries: list[Entry] = []
         # Of one turn of a group by name: in this order who stands in for them names them.
-        rows = rows.filter(pk__in=[each[0] for each in found])
-        for delivery in rows.order_by("created_at", "channel_name", "pk"):
+        rows = rows.filter(pk__in=[pk for pk, _, group in found if group in held])
+        settled = list(rows.order_by("created_at", "channel_name", "pk"))
+        for delivery in settled:
             channel = channels.get(delivery.channel_id) if delivery.channel_id else None
             entries += _settled_alone(delivery, channel, now)
         journal.append(entries)
-    return len(found)
+    return len(settled)
 
 
 def _unsendable(now: datetime) -> QuerySet[Delivery]:

@@ -111,6 +111,28 @@ def test_nobody_else_is_called_where_another_channel_of_the_route_has_the_messag
     )
 
 
+@pytest.mark.parametrize(
+    "doubtful", [{"failures": 2, "failing_since": NOON}, {"not_before": NOON + 2 * LATER}]
+)
+def test_a_page_does_not_wait_for_a_channel_that_may_not_get_it_either(
+    doubtful: dict[str, Any],
+) -> None:
+    idle = channel_made("idle")
+    scene = fired(failing("one"), channel_made("doubtful", **doubtful))
+    settle(now=scene.now)
+    (copy,) = copies(idle)
+    assert "the channel one failed" in note(copy)
+    assert [each.fallback_of for each in copies("doubtful")] == [None]
+
+
+def test_where_no_other_works_it_is_left_to_the_one_that_may_not_get_it() -> None:
+    scene = fired(failing("one"), channel_made("doubtful", failures=2, failing_since=NOON))
+    settle(now=scene.now)
+    assert [each.fallback_of for each in copies("doubtful")] == [None]
+    assert Delivery.objects.count() == 2
+    assert lost() == []
+
+
 def test_a_fallback_of_three_channels_hears_once() -> None:
     other = channel_made("other")
     scene = fired(

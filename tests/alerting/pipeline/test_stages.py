@@ -84,7 +84,7 @@ def test_deduplicate_and_deliver_give_the_news_of_each_channel_with_their_own_fi
     scene.fire("x")
     scene.turn()
     group, now = AlertGroup.objects.get(), scene.now + timedelta(seconds=WAIT)
-    standing = group_now(group)
+    standing = group_now(group, now=now)
     deduplicate: Stage[News] = Deduplicator(timedelta(hours=4), now)
     deliver: Stage[News] = Deliverer(group, standing.channels, standing.log, now)
 
@@ -100,7 +100,7 @@ def test_deduplicate_and_deliver_give_the_news_of_each_channel_with_their_own_fi
     assert Notified.objects.count() == 3
 
     # Once more, as by a second process: each channel knows it.
-    again = group_now(group)
+    again = group_now(group, now=now)
     stages: list[Stage[News]] = [
         Deduplicator(timedelta(hours=4), now),
         Deliverer(group, again.channels, again.log, now),
@@ -116,7 +116,7 @@ def test_deliver_refuses_what_nobody_has_deduplicated() -> None:
     scene.fire("x")
     scene.turn()
     group = AlertGroup.objects.get()
-    standing = group_now(group)
+    standing = group_now(group, now=scene.now)
     with pytest.raises(ValueError, match="deduplicate comes before deliver"):
         Deliverer(group, standing.channels, standing.log, scene.now)(standing.news)
     assert Delivery.objects.count() == 0
