@@ -123,7 +123,6 @@ class KeepingExporter(Exporter):
     def __init__(self, *args: Any) -> None:
         self._wake = threading.Event()
         super().__init__(*args)
-        self.dropped = self._in_flight = 0
         self._most = MAX_BATCH
         self._begin_anew()
         if hasattr(os, "register_at_fork"):
@@ -133,6 +132,7 @@ class KeepingExporter(Exporter):
     def _begin_anew(self) -> None:
         """Also in a child after a fork: what waited is its parent's to send."""
         self._kept = backlog_of(self._signal)
+        self.dropped = self._in_flight = 0
         self._sending = threading.Lock()
         self._lock = threading.Lock()  # of the backlog; never held while something is sent
         self._thread: threading.Thread | None = None
@@ -171,7 +171,7 @@ class KeepingExporter(Exporter):
         self._wake.set()
 
     def _ensure_thread(self) -> None:
-        if self._thread is None:
+        if self._thread is None or not self._thread.is_alive():
             name = f"resilience-{self._signal}"
             self._thread = threading.Thread(target=self._run, name=name, daemon=True)
             # At the very end of a program no thread begins; what waits is sent by `shutdown`.
@@ -200,6 +200,10 @@ class KeepingExporter(Exporter):
         if outcome.arrived:
             # Back to whole batches by and by: it may have been for one large record.
             self._most = min(MAX_BATCH, self._most + self._most // 4 + 1)
+        elif exporter is not self._exporter:
+            # Closed meanwhile, or pointed elsewhere: that says nothing of these records.
+            self._put_back(taken)
+            return False
         elif outcome.may_arrive_later:
             self._put_back(taken)
             if outcome.status in WRONG_KEY:
@@ -226,6 +230,9 @@ class KeepingExporter(Exporter):
             dropped = self._kept.put_back(taken)
             self._in_flight = 0
         self._count(dropped)
+        if threading.current_thread() is not self._thread:
+            # It may have found nothing meanwhile, and wait for ever.
+            self._wake.set()
 
     def _give_up(self, before: float) -> None:
         with self._lock:

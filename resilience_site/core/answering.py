@@ -75,6 +75,9 @@ class Line:
             held, self._socket = self._socket, None
         if held is not None:
             held.close()
+        if self._is_cut and connection.connection is not None:
+            # It may not know yet that it is: the pool would lend it to others.
+            connection.connection.close()
         # Back to the pool: the thread may wait for its next work for long.
         connection.close()
 

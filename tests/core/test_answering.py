@@ -80,10 +80,6 @@ def query(text: str, begun: threading.Event | None = None) -> Callable[[Line], o
     return work
 
 
-async def begins(work: threading.Event) -> None:
-    assert await asyncio.to_thread(work.wait, PATIENCE)
-
-
 async def test_work_that_is_slow_is_waited_for_while_the_database_answers(
     worker: ThreadPoolExecutor,
 ) -> None:
@@ -98,13 +94,22 @@ async def test_what_the_work_raises_is_raised(worker: ThreadPoolExecutor) -> Non
         await answered(wrong, worker)
 
 
+def look_once(begun: threading.Event, patch: pytest.MonkeyPatch) -> None:
+    """Let the database answer whoever looks until the work has begun."""
+
+    async def look() -> bool:
+        return not begun.is_set() or await database_answers()
+
+    patch.setattr(answering, "database_answers", look)
+
+
 async def test_a_database_that_hangs_ends_all_that_waits_for_it(
-    locked: str, hung: None, worker: ThreadPoolExecutor
+    locked: str, hung: None, worker: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The one that a thread works on, and those that wait for the thread."""
     begun, behind = threading.Event(), [threading.Event() for _ in range(3)]
+    look_once(begun, monkeypatch)
     first = asyncio.create_task(answered(query(locked, begun), worker))
-    await begins(begun)
     others = [asyncio.create_task(answered(query("SELECT 1", each), worker)) for each in behind]
     for each in (first, *others):
         with pytest.raises(OperationalError, match="no answer"):
@@ -116,9 +121,10 @@ async def test_a_database_that_hangs_ends_all_that_waits_for_it(
 
 
 async def test_work_that_comes_to_need_the_database_after_it_was_given_up_is_not_done(
-    hung: None, worker: ThreadPoolExecutor
+    hung: None, worker: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on, done = threading.Event(), threading.Event(), threading.Event()
+    look_once(begun, monkeypatch)
 
     def work(line: Line) -> None:
         begun.set()
@@ -128,7 +134,8 @@ async def test_work_that_comes_to_need_the_database_after_it_was_given_up_is_not
     with pytest.raises(OperationalError, match="no answer"):
         await answered(work, worker)
     go_on.set()
-    await asyncio.get_running_loop().run_in_executor(worker, begun.wait)
+    # The thread is free again.
+    assert await asyncio.get_running_loop().run_in_executor(worker, begun.wait, PATIENCE)
     assert not done.is_set()
 
 
@@ -160,13 +167,21 @@ async def test_however_many_wait_one_connection_is_asked_for(
         await answer.wait()
         return False
 
+    asked = 0
+    look_or_join = answering._look
+
+    def counted() -> asyncio.Task[bool]:
+        nonlocal asked
+        asked += 1
+        return look_or_join()
+
     monkeypatch.setattr(answering, "database_answers", look)
+    monkeypatch.setattr(answering, "_look", counted)
     held = threading.Event()
     waiting = [
         asyncio.create_task(answered(lambda line: held.wait(PATIENCE), worker)) for _ in range(20)
     ]
-    await asyncio.sleep(0)
-    while len(asyncio.all_tasks()) < 22:  # noqa: ASYNC110 - nothing tells that all have begun to look
+    while asked < len(waiting):  # noqa: ASYNC110 - nothing tells that all have begun to look
         await asyncio.sleep(0.01)
     answer.set()
     for each in waiting:

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -264,15 +264,18 @@ def test_a_database_that_is_killed_loses_and_doubles_nothing(site: Up) -> None:
 @contextmanager
 def held_still(engine: psutil.Process) -> Iterator[None]:
     """It and all its processes stop: connections stay open, are taken, and are told nothing."""
-    engine.suspend()
-    stopped = [engine, *engine.children(recursive=True)]
-    for each in stopped[1:]:
-        each.suspend()
+    stopped = [engine]
     try:
+        engine.suspend()
+        stopped += engine.children(recursive=True)
+        for each in stopped[1:]:
+            with suppress(psutil.NoSuchProcess):
+                each.suspend()
         yield
     finally:
         for each in stopped:
-            each.resume()
+            with suppress(psutil.NoSuchProcess):
+                each.resume()
 
 
 def test_a_database_that_hangs_leaves_no_sender_waiting_and_doubles_nothing(site: Up) -> None:
