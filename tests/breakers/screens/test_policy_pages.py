@@ -86,7 +86,7 @@ def test_settings_are_requested_with_a_reason(operator: Client, graph: Scene) ->
     refused = operator.post(path, form | {"reason": "", "timeout": "77"})
     assert refused.status_code == 422
     assert 'name="timeout" value="77"' in refused.content.decode()
-    stale = operator.post(path, form | {"version": "1"})
+    stale = operator.post(path, form | {"version": "1", "timeout": "60"})
     assert stale.status_code == 409
     assert "timeout = 120" in stale.content.decode()
     assert PolicyChange.objects.count() == 1
