@@ -111,3 +111,8 @@ def window(seconds: float) -> str:
 def plural(count: int, noun: str) -> str:
     """`1 run`, `2 runs`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def singular(noun: str) -> str:
+    """The noun of one: `service` of `services`, `entry` of `entries`."""
+    return f"{noun.removesuffix('ies')}y" if noun.endswith("ies") else noun.removesuffix("s")

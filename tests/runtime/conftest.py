@@ -4,7 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from breakers.runtime import ClientVariables, Resilience, export
 from breakers.runtime.testing import FakeClock
+from tests.patience import PATIENCE
+from tests.runtime.sink import Sink
 from tests.runtime.valkey import OwnValkey
 
 
@@ -16,6 +19,21 @@ def valkey() -> Iterator[OwnValkey]:
         yield engine
     finally:
         engine.close()
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    with Sink().listening() as sink:
+        yield sink
+
+
+@pytest.fixture
+def resilience(monkeypatch: pytest.MonkeyPatch) -> Resilience:
+    made = Resilience(ClientVariables({}), sleep=lambda seconds: None)
+    monkeypatch.setattr("breakers.runtime.process._default", made)
+    # The site's answers are awaited, however busy the machine is.
+    monkeypatch.setattr(export, "EXPORT_TIMEOUT", PATIENCE)
+    return made
 
 
 @pytest.fixture

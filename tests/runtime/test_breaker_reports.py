@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import itertools
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,10 +13,8 @@ import pytest
 import breakers.runtime as runtime
 from breakers.runtime import (
     BreakerPolicy,
-    ClientVariables,
     Resilience,
     breaker_reports,
-    export,
     telemetry,
 )
 from breakers.runtime.batches import Batch, Moved
@@ -29,21 +26,6 @@ from breakers.runtime.recorder import Recorder
 from tests.patience import PATIENCE, until
 from tests.runtime.sink import Sink, attributes
 from tests.runtime.test_telemetry import points
-
-
-@pytest.fixture
-def sink() -> Iterator[Sink]:
-    with Sink().listening() as sink:
-        yield sink
-
-
-@pytest.fixture
-def resilience(monkeypatch: pytest.MonkeyPatch) -> Resilience:
-    made = Resilience(ClientVariables({}), sleep=lambda seconds: None)
-    monkeypatch.setattr("breakers.runtime.process._default", made)
-    # The site's answers are awaited, however busy the machine is.
-    monkeypatch.setattr(export, "EXPORT_TIMEOUT", PATIENCE)
-    return made
 
 
 @pytest.fixture

@@ -15,12 +15,6 @@ from tests.runtime.own_lines import lines
 from tests.runtime.sink import Sink, attributes
 
 
-@pytest.fixture
-def sink() -> Iterator[Sink]:
-    with Sink().listening() as sink:
-        yield sink
-
-
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The site's answers are awaited, however busy the machine is."""

@@ -30,12 +30,6 @@ Handler = BaseHTTPRequestHandler
 
 
 @pytest.fixture
-def sink() -> Iterator[Sink]:
-    with Sink().listening() as sink:
-        yield sink
-
-
-@pytest.fixture
 def link(sink: Sink) -> Iterator[Link]:
     link = Link(sink.url)
     yield link

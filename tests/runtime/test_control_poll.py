@@ -30,12 +30,6 @@ QUICK = Pace(wait=10, margin=30, shortest=0.02, longest=0.1, refused=0.05, patie
 
 
 @pytest.fixture
-def sink() -> Iterator[Sink]:
-    with Sink().listening() as sink:
-        yield sink
-
-
-@pytest.fixture
 def resilience(monkeypatch: pytest.MonkeyPatch) -> Resilience:
     made = Resilience(ClientVariables({}))
     monkeypatch.setattr("breakers.runtime.process._default", made)

@@ -3,99 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import breakers.runtime as runtime
-from breakers.runtime import ClientVariables, Resilience, export, watch
+from breakers.runtime import Resilience, export, watch
 from breakers.runtime.backlog import Backlog, kind_of_log, weight
-from breakers.runtime.export import KeepingExporter
-from breakers.runtime.loghandler import OtlpHandler
 from breakers.runtime.testing import FakeClock
 from breakers.runtime.watch import Watch
 from tests.patience import PATIENCE, until
+from tests.runtime.exporting import LOG, ByHand, by_hand, connection, no_threads, own
 from tests.runtime.own_lines import lines
 from tests.runtime.sink import Sink, attributes
 
 TRANSITION = "resilience.breaker.transition"
 DROPPED = "resilience.telemetry.dropped"
-LOG = logging.getLogger("tests.export")
-
-
-@pytest.fixture
-def sink() -> Iterator[Sink]:
-    with Sink().listening() as sink:
-        yield sink
-
-
-@pytest.fixture
-def resilience(monkeypatch: pytest.MonkeyPatch) -> Resilience:
-    made = Resilience(ClientVariables({}), sleep=lambda seconds: None)
-    monkeypatch.setattr("breakers.runtime.process._default", made)
-    # The site's answers are awaited, however busy the machine is.
-    monkeypatch.setattr(export, "EXPORT_TIMEOUT", PATIENCE)
-    return made
-
-
-@pytest.fixture
-def connection(
-    sink: Sink, resilience: Resilience, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[runtime.Connection]:
-    """A connection whose metrics are sent when it is flushed, and whose spans soon."""
-    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
-    made = runtime.connect(
-        sink.url, key="k" * 20, service="planner", register=False, control=False,
-        metric_interval=3600,
-    )  # fmt: skip
-    # Not what threads of other tests have to say.
-    made.log_to(
-        OtlpHandler(made.logger_provider, logging.WARNING),
-        LOG,
-        logging.getLogger("breakers.runtime.watch"),
-    )
-    yield made
-    sink.status, sink.away, sink.largest = 200, False, None
-    made.shutdown(PATIENCE)
-
-
-class ByHand:
-    """The exporter of logs without its thread, on a clock that the test sets."""
-
-    def __init__(self, connection: runtime.Connection) -> None:
-        self.clock = FakeClock()
-        self._processor = connection._pipeline.processors[1]
-        self.exporter: Any = connection._pipeline.exporters[1]
-        self.watch = Watch(connection.url, clock=self.clock, chance=lambda: 1.0)
-        self.exporter.point_at(connection._target, self.watch)
-
-    def log(self, *texts: str) -> None:
-        for text in texts:
-            LOG.warning(text)
-        self._processor.force_flush()
-
-
-@pytest.fixture
-def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(KeepingExporter, "_ensure_thread", lambda self: None)
-
-
-@pytest.fixture
-def by_hand(no_threads: None, connection: runtime.Connection) -> ByHand:
-    return ByHand(connection)
-
-
-def own(sink: Sink) -> list[str]:
-    """What this module has logged, as it arrived."""
-    return [
-        record.body.string_value
-        for _, _, message in sink.of("/v1/logs")
-        for resource in message.resource_logs
-        for scope in resource.scope_logs
-        if scope.scope.name == LOG.name
-        for record in scope.log_records
-    ]
+__all__ = ["by_hand", "connection", "no_threads"]
 
 
 def moves(sink: Sink) -> list[tuple[str, str]]:
@@ -341,61 +265,6 @@ def test_a_site_that_takes_only_small_requests_gets_small_ones_in_order(
         by_hand.exporter.send_due()
     assert len(sink.asked) - before < 40
     assert by_hand.exporter._most == export.MAX_BATCH
-
-
-@pytest.mark.parametrize("status", [400, 404, 415])
-def test_what_the_site_refuses_for_good_is_dropped_counted_and_said_once(
-    sink: Sink, by_hand: ByHand, caplog: pytest.LogCaptureFixture, status: int
-) -> None:
-    sink.status = status
-    for text in ("first", "second"):
-        by_hand.log(text)
-        by_hand.exporter.send_due()
-    sink.status = 200
-    by_hand.log("third")
-    by_hand.exporter.send_due()
-    assert own(sink) == ["third"]
-    assert by_hand.exporter.dropped == 2
-    (said,) = lines(caplog, sink.url)
-    assert str(status) in said
-    assert "dropped" in said
-
-
-@pytest.mark.parametrize("status", [401, 403])
-def test_what_waits_for_a_key_that_is_refused_is_not_kept_for_ever(
-    sink: Sink, by_hand: ByHand, status: int
-) -> None:
-    sink.status = status
-    by_hand.log("first")
-    by_hand.exporter.send_now()
-    by_hand.clock.now += export.REFUSED_KEY_KEPT - 60
-    by_hand.log("second")
-    by_hand.exporter.send_now()
-    assert (by_hand.exporter.waiting, by_hand.exporter.dropped) == (2, 0)
-    by_hand.clock.now += 61
-    by_hand.exporter.send_now()
-    assert (by_hand.exporter.waiting, by_hand.exporter.dropped) == (1, 1)
-    sink.status = 200
-    by_hand.exporter.send_now()
-    assert own(sink) == ["second"]
-
-
-def test_a_record_that_cannot_be_written_as_otlp_does_not_hold_up_the_others(
-    sink: Sink, by_hand: ByHand, caplog: pytest.LogCaptureFixture
-) -> None:
-    by_hand.log("first")
-
-    class Broken:
-        class log_record:  # noqa: N801
-            body, attributes, event_name, severity_number = "broken", {"a": 1}, None, None
-
-    by_hand.exporter.export([Broken()])
-    by_hand.log("last")
-    by_hand.exporter.send_due()
-    assert own(sink) == ["first", "last"]
-    assert by_hand.exporter.dropped == 1
-    (said,) = lines(caplog, sink.url)
-    assert "cannot be written" in said
 
 
 def test_whoever_hands_over_telemetry_does_not_wait_for_a_site_that_hangs(

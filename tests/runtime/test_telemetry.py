@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import breakers.runtime as runtime
 from breakers.runtime import (
     BulkheadFull,
     CallNotPermitted,
-    ClientVariables,
     Resilience,
     ResourceLimits,
     RetryPolicy,
@@ -26,21 +24,6 @@ from breakers.runtime.call_meter import BOUNDS, CallMeter
 from breakers.runtime.telemetry_names import SIGNALS, markdown
 from tests.patience import PATIENCE
 from tests.runtime.sink import Sink, attributes
-
-
-@pytest.fixture
-def sink() -> Iterator[Sink]:
-    with Sink().listening() as sink:
-        yield sink
-
-
-@pytest.fixture
-def resilience(monkeypatch: pytest.MonkeyPatch) -> Resilience:
-    made = Resilience(ClientVariables({}), sleep=lambda seconds: None)
-    monkeypatch.setattr("breakers.runtime.process._default", made)
-    # The site's answers are awaited, however busy the machine is.
-    monkeypatch.setattr(export, "EXPORT_TIMEOUT", PATIENCE)
-    return made
 
 
 def connect(url: str) -> runtime.Connection:

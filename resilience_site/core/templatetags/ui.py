@@ -282,14 +282,10 @@ def pager(
     query = _query(context)
     return {
         "shown": shown,
-        "noun": _singular(noun) if shown == 1 else noun,
+        "noun": formatting.singular(noun) if shown == 1 else noun,
         "first": query_with(query) if query.get(place) else "",
         "next": query_with(query, **{place: next_cursor}) if next_cursor else "",
     }
-
-
-def _singular(noun: str) -> str:
-    return f"{noun.removesuffix('ies')}y" if noun.endswith("ies") else noun.removesuffix("s")
 
 
 @register.inclusion_tag("components/range_picker.html", takes_context=True)
