@@ -32,8 +32,14 @@ from .test_names import event, store
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-NOW = datetime.now(UTC)
 SMALL = {"of_service": 3, "in_all": 5}
+
+
+@pytest.fixture
+def now() -> datetime:
+    """Of the test, not of its collection: a web process of the session that serves the same
+    database ends meanwhile what is due by its own clock."""
+    return datetime.now(UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -69,10 +75,10 @@ def test_breakers_and_domains_of_a_service_have_an_end_and_the_log_says_so(
     assert any("breakers_breaker: there are at most 3 of a service" in each for each in told)
 
 
-def test_what_is_there_is_written_on_beyond_the_bound() -> None:
+def test_what_is_there_is_written_on_beyond_the_bound(now: datetime) -> None:
     for number in range(6):
         moved("planner", f"b{number}")
-    Breaker.objects.update(state="closed", since=NOW - timedelta(hours=1))
+    Breaker.objects.update(state="closed", since=now - timedelta(hours=1))
     moved("planner", "b0")
     assert Breaker.objects.get(name="b0").state == "open"
 
@@ -84,46 +90,48 @@ def test_all_services_together_have_an_end() -> None:
     assert Instance.objects.count() == 5
 
 
-def test_instances_that_poll_have_an_end() -> None:
-    polls_note([Poll("planner", f"planner-{n}", None, None) for n in range(9)], NOW)
+def test_instances_that_poll_have_an_end(now: datetime) -> None:
+    polls_note([Poll("planner", f"planner-{n}", None, None) for n in range(9)], now)
     assert Instance.objects.count() == 3
-    polls_note([Poll("planner", "planner-0", 0, None)], NOW)
+    polls_note([Poll("planner", "planner-0", 0, None)], now)
     assert Instance.objects.get(instance="planner-0").applied_version == 0
 
 
-def test_services_that_poll_have_an_end() -> None:
+def test_services_that_poll_have_an_end(now: datetime) -> None:
     for number in range(2):
-        service_open(f"service-{number}", NOW)
+        service_open(f"service-{number}", now)
     with pytest.raises(Forbidden, match="takes no more"):
-        service_open("one-too-many", NOW)
+        service_open("one-too-many", now)
     assert not Service.objects.filter(name="one-too-many").exists()
-    assert service_open("service-1", NOW)[0].version == 0
+    assert service_open("service-1", now)[0].version == 0
 
 
 def test_a_catalogue_that_is_full_takes_no_service_that_polls(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, now: datetime
 ) -> None:
-    Service.objects.create(name="known", first_seen=NOW, last_seen=NOW)
+    Service.objects.create(name="known", first_seen=now, last_seen=now)
     monkeypatch.setattr(catalogue_room, "MOST_SERVICES", 1)
     with pytest.raises(Forbidden, match="poll under a fixed service name"):
-        service_open("pod-17", NOW)
+        service_open("pod-17", now)
     assert not ControlDocument.objects.exists()
-    assert service_open("known", NOW)[0].version == 0
+    assert service_open("known", now)[0].version == 0
 
 
-def test_documents_of_services_that_are_gone_make_room() -> None:
-    long_ago = NOW - timedelta(days=3)
+def test_documents_of_services_that_are_gone_make_room(now: datetime) -> None:
+    long_ago = now - timedelta(days=3)
     for service, version in (("gone", 0), ("decided", 4), ("there", 0)):
         ControlDocument.objects.create(service=service, version=version, changed_at=long_ago)
-    Instance.objects.create(service="there", instance="1", first_seen=long_ago, last_seen=NOW)
-    history_prune(now=NOW)
+    Instance.objects.create(service="there", instance="1", first_seen=long_ago, last_seen=now)
+    history_prune(now=now)
     left = ControlDocument.objects.order_by("service").values_list("service", flat=True)
     assert list(left) == ["decided", "there"]
 
 
-def test_a_document_that_no_client_would_take_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_document_that_no_client_would_take_is_not_made(
+    monkeypatch: pytest.MonkeyPatch, now: datetime
+) -> None:
     monkeypatch.setattr(documents, "MAX_BYTES", 5_000)
-    service_open("planner", NOW)
+    service_open("planner", now)
     set_toggle("first", "x" * 4_000)
     with pytest.raises(Invalid, match="at most: take back"):
         set_toggle("second", "x" * 4_000)
@@ -139,16 +147,16 @@ def set_toggle(key: str, value: str) -> None:
     toggle_set(key=key, value=value, reason="a drill", actor=ana, role=Role.OPERATOR)
 
 
-def test_only_instances_that_the_site_knows_report_of_commands() -> None:
+def test_only_instances_that_the_site_knows_report_of_commands(now: datetime) -> None:
     command = Command.objects.create(
         id=uuid4(), service="planner", action="reset_breaker", reason="", actor="ana",
-        created_at=NOW, expires_at=NOW + timedelta(minutes=5),
+        created_at=now, expires_at=now + timedelta(hours=1),
     )  # fmt: skip
-    Instance.objects.create(service="planner", instance="planner-1", first_seen=NOW, last_seen=NOW)
+    Instance.objects.create(service="planner", instance="planner-1", first_seen=now, last_seen=now)
     reported = {
         instance: command_report(
             command_id=command.id, service="planner", instance=instance, outcome="succeeded",
-            output="", at=NOW,
+            output="", at=now,
         )
         for instance in ("planner-1", "made-up")
     }  # fmt: skip
@@ -156,13 +164,13 @@ def test_only_instances_that_the_site_knows_report_of_commands() -> None:
     assert CommandReport.objects.count() == 1
 
 
-def test_what_a_request_reports_of_many_commands_changes_a_document_once() -> None:
-    ControlDocument.objects.create(service="planner", changed_at=NOW)
-    Instance.objects.create(service="planner", instance="planner", first_seen=NOW, last_seen=NOW)
+def test_what_a_request_reports_of_many_commands_changes_a_document_once(now: datetime) -> None:
+    ControlDocument.objects.create(service="planner", changed_at=now)
+    Instance.objects.create(service="planner", instance="planner", first_seen=now, last_seen=now)
     commands = [
         Command.objects.create(
             id=uuid4(), service="planner", action="reset_breaker", reason="", actor="ana",
-            created_at=NOW, expires_at=NOW + timedelta(minutes=5),
+            created_at=now, expires_at=now + timedelta(hours=1),
         )
         for _ in range(4)
     ]  # fmt: skip
