@@ -91,7 +91,7 @@ class Ledger:
     def matching(self, alert: Seen, keys: Keys) -> list[UUID]:
         """The incidents of the alert's cause, the oldest first: all that a strong key names, but
         for those that the alert or a nearer one of them is apart from; else the one that a weak key
-        does."""
+        does, unless it is over and the alert names another cause."""
         # What the alert would be alone, and then the incidents that are one with it.
         begun, strong_keys = alert.started_at, set(keys.strong)
         alone = Held(
@@ -106,19 +106,21 @@ class Ledger:
         weak = [
             each
             for each in self._nearest(keys.weak, alert, keys)
-            if _away(each, alert) <= NEAR and not self._of_other_calls(each, alone)
+            if _away(each, alert) <= NEAR
+            and not self._of_other_calls(each, alone)
+            and not (each.ended_at is not None and _of_other_cause(each.keys, strong_keys))
         ]
         return [each.id for each in weak[:1]]
 
     def _nearest(self, named: Iterable[str], alert: Seen, keys: Keys) -> list[Held]:
-        """The incidents that keys name and that the alert overlaps: the most urgent first, of those
-        one that still lasts, then what has most in common with it, then what began next to it."""
+        """The incidents that keys name and that the alert overlaps: those that still last first, of
+        them the most urgent, then what has most in common with it, then what began next to it."""
         found = [each for each in self._named(named) if _overlap(each, alert)]
         return sorted(
             found,
             key=lambda each: (
-                SEVERITIES.index(each.severity),
                 each.ended_at is not None,
+                SEVERITIES.index(each.severity),
                 -len(keys.all & each.keys),
                 abs(alert.started_at - each.started_at),
             ),
@@ -189,6 +191,15 @@ def _age(held: Held) -> tuple[datetime, str]:
 
 def _away(held: Held, alert: Seen) -> timedelta:
     return abs(alert.started_at - held.last_at)
+
+
+def _of_other_cause(one: Iterable[str], other: Iterable[str]) -> bool:
+    """Whether both keys name checks that fail, or where it began, and none that is the same."""
+    for kind in ("check:", "root:"):
+        mine, theirs = ({key for key in keys if key.startswith(kind)} for keys in (one, other))
+        if mine and theirs and not mine & theirs:
+            return True
+    return False
 
 
 def _less_urgent(one: Held, other: Held) -> bool:
