@@ -22,6 +22,17 @@ def says_all_of(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
     )
 
 
+def told_of(message: Mapping[str, Any]) -> dict[str, Any]:
+    """What every message has in it that says of each alert what `message` does."""
+    alerts = [{"id": name, "status": status} for name, status in sorted(_told(message))]
+    return {"status": message.get("status"), "alerts": alerts}
+
+
+def repeats(message: Mapping[str, Any]) -> bool:
+    """Whether a message says once more what was said before, as it is time to."""
+    return (message.get("why") or {}).get("occasion") == "repeated"
+
+
 def note_of(in_place_of: Sequence[tuple[str, str]]) -> str:
     """Why a message goes by a channel: for those that failed, each named with why."""
     named, more = in_place_of[:MOST_NAMED], len(in_place_of) - MOST_NAMED

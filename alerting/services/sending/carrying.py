@@ -11,8 +11,9 @@ from django.db.models import Q, QuerySet
 
 from alerting.choices import DeliveryState
 from alerting.domain.messages import Message
-from alerting.domain.standing_in import note_of, says_all_of
+from alerting.domain.standing_in import note_of, repeats, says_all_of, told_of
 from alerting.models import AlertGroup, Channel, Delivery
+from alerting.selectors.group_news import repeat_of
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,14 @@ def carried(delivery: Delivery) -> Carried:
     failed = {each.channel_id for each in chain if each.channel_id is not None}
     if delivery.group_id is None:
         return Carried({}, frozenset(failed))
-    by: dict[UUID, Delivery] = {}
-    for each in _said_since(chain[-1]).exclude(pk=delivery.pk):
+    first, by = chain[-1], dict[UUID, Delivery]()
+    for each in _said(first, delivery).exclude(pk=delivery.pk):
         if each.channel_id is None or not says_all_of(each.message, delivery.message):
             continue
         if each.state == DeliveryState.FAILED:
-            # What was not even tried says nothing of the channel.
-            failed |= {each.channel_id} if each.attempts else set()
+            # What was not even tried says nothing of the channel, nor what failed in an earlier turn
+            # of its group: it may have been mended since, too.
+            failed |= {each.channel_id} if each.attempts and _is_since(each, first) else set()
         elif each.state == DeliveryState.DELIVERED or _works(each.channel):
             by.setdefault(each.channel_id, each)
     return Carried(
@@ -96,12 +98,24 @@ def _chain(delivery: Delivery) -> list[Delivery]:
     return found
 
 
-def _said_since(first: Delivery) -> QuerySet[Delivery]:
-    """What a group said since the turn of `first`, also by what a clock that leapt dates before."""
+def _said(first: Delivery, delivery: Delivery) -> QuerySet[Delivery]:
+    """What a group said in the turn of `first`, also by what a clock that leapt dates before, and
+    what it has said before of all that `delivery` tells: where a channel is told anew of what it
+    refused, whoever stood in for it has that then, until it is time to repeat it."""
     since = Q(created_at__gte=first.created_at)
-    instead = Q(fallback_of__created_at__gte=first.created_at)
-    rows = Delivery.objects.filter(since | instead, group=first.group_id, purpose=first.purpose)
-    return rows.select_related("channel").order_by("created_at", "pk")
+    wanted = since | Q(fallback_of__created_at__gte=first.created_at)
+    if first.group is not None and not repeats(delivery.message):
+        repeated = first.created_at - repeat_of(first.group)
+        wanted |= Q(created_at__gt=repeated, message__contains=told_of(delivery.message))
+    rows = Delivery.objects.filter(wanted, group=first.group_id, purpose=first.purpose)
+    return rows.select_related("channel", "fallback_of").order_by("created_at", "pk")
+
+
+def _is_since(each: Delivery, first: Delivery) -> bool:
+    instead_of = each.fallback_of
+    return each.created_at >= first.created_at or (
+        instead_of is not None and instead_of.created_at >= first.created_at
+    )
 
 
 def _works(channel: Channel | None) -> bool:

@@ -22,6 +22,7 @@ from tests.alerting.delivery.receivers import Answer, Receiver, running_receiver
 from tests.alerting.delivery.scene import SECRET, webhook
 from tests.alerting.pipeline.scene import (
     INTERVAL,
+    REPEAT,
     WAIT,
     Scene,
     channel_made,
@@ -142,11 +143,25 @@ TABLE: dict[str, tuple[list[Answer], list[tuple[str, float, Told]]]] = {
     "gone and tested in vain: nothing, for ever": (
         [GONE], [*FIRED, ("test", 0, []), ("", INTERVAL, []), ("", INTERVAL, [])],
     ),
-    "refused, changed and refused again: once more for each change": (
+    "refused, changed and refused again: whoever stood in hears it once": (
         [REFUSED],
         [
-            *FIRED, ("change b", 0, [(OTHER, "first")]), ("", INTERVAL, []), ("answers taken", INTERVAL, []),
-            ("change c", 0, [(OWN, "first")]),
+            *FIRED, ("change b", 0, []), ("", INTERVAL, []), ("answers taken", INTERVAL, []),
+            ("change c", 0, [(OWN, "first")]), ("end a", INTERVAL, [(OTHER, "resolved"), (OWN, "resolved")]),
+        ],
+    ),
+    "refused, changed and refused again: whoever stood in hears it once more when it is repeated": (
+        [REFUSED],
+        [
+            *FIRED, ("change b", REPEAT - INTERVAL, []), ("", INTERVAL, [(OTHER, "repeated")]),
+            ("change c", REPEAT - INTERVAL, []), ("change d", INTERVAL, []), ("change e", 0, [(OTHER, "first")]),
+        ],
+    ),
+    "refused, changed and refused with what is new: whoever stood in hears of both": (
+        [REFUSED],
+        [
+            *FIRED, ("change b", 0, []), ("fire b", INTERVAL, [(OTHER, "grown")]),
+            ("change c", 0, []), ("end a", INTERVAL, [(OTHER, "shrunk")]),
         ],
     ),
     "over before it was mended: it hears of neither": (
@@ -196,7 +211,7 @@ TABLE: dict[str, tuple[list[Answer], list[tuple[str, float, Told]]]] = {
     "refuses this alone: tried once more, then no longer": (
         [REFUSED, TAKEN, REFUSED, TAKEN],
         [
-            *FIRED, ("elsewhere x", WAIT, [(OWN, "first")]), ("", INTERVAL, [(OTHER, "first")]),
+            *FIRED, ("elsewhere x", WAIT, [(OWN, "first")]), ("", INTERVAL, []),
             ("elsewhere y", INTERVAL, [(OWN, "grown")]), ("", INTERVAL, []), ("", INTERVAL, []),
         ],
     ),

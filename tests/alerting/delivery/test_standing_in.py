@@ -26,7 +26,7 @@ from tests.alerting.pipeline.scene import (
     route_made,
 )
 
-LATER = timedelta(hours=1)
+SOON, LATER = timedelta(seconds=20), timedelta(hours=1)
 GONE = "It answered 410 Gone"
 
 
@@ -89,9 +89,10 @@ def test_one_that_stands_in_for_three_hears_once_for_whom_and_of_the_end_once() 
 def test_each_turn_of_a_group_is_told_to_who_stands_in() -> None:
     scene = fired(failing("one"), failing("two"))
     other = channel_made("other")
-    settle(now=scene.now)
+    # It was found out a while later that the others fail.
+    settle(now=scene.now + SOON)
     Delivery.objects.filter(channel=other).update(state="delivered")
-    scene.wait(REPEAT + INTERVAL)
+    scene.wait(REPEAT)
     settle(now=scene.now)
     assert len(copies(other)) == 2
     assert [each.message["why"]["occasion"] for each in copies(other)] == ["first", "repeated"]
@@ -225,6 +226,22 @@ def test_a_page_that_all_channels_of_its_route_refuse_is_lost_and_that_is_said_o
     assert len(choosy.received) == 2
     assert len(lost()) == 1
     assert Delivery.objects.count() == 3
+
+
+def test_who_refused_to_stand_in_is_asked_again_in_the_next_turn(receiver: Receiver) -> None:
+    receiver.answers = [Answer(400), Answer()]
+    other = webhook(receiver.url, "other")
+    with running_receiver(Answer(400)) as choosy:
+        scene = fired(webhook(choosy.url, "own"))
+        send(scene)
+        assert [each.state for each in copies(other)] == ["failed"]
+        # A person has mended both since, the first in vain.
+        scene.now += LATER
+        Channel.objects.update(changed_at=scene.now)
+        scene.wait(INTERVAL)
+        send(scene)
+        assert len(choosy.received) == 2
+    assert [each.state for each in copies(other)] == ["failed", "delivered"]
 
 
 # --- Words ----------------------------------------------------------------------------------------
