@@ -28,6 +28,7 @@ from resilience_site.embedded.processes import spawn
 from resilience_site.embedded.programs import Program
 from tests import collected
 from tests.emptying import empty_partitions
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 120
@@ -70,7 +71,7 @@ class WebProcess:
 
     def __init__(self, name: str = "web") -> None:
         self._name = name
-        self._port = 0
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         collected.put(Path(settings.STATIC_ROOT))
 
@@ -83,7 +84,7 @@ class WebProcess:
         return {
             "DATABASE_URL": _test_database_url(),
             "DJANGO_SETTINGS_MODULE": "resilience_site.settings",
-            "PORT": str(self._port or 8000),
+            "PORT": str(self._port),
             # It would evaluate the rules of tests that come later.
             "RESILIENCE_WEB_STANDS_IN": "false",
         }
@@ -96,7 +97,6 @@ class WebProcess:
         with closing(socket.socket()) as listening:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(("127.0.0.1", self._port))
-            self._port = listening.getsockname()[1]
             program = Program(
                 self._name,
                 [sys.executable, "-m", "resilience_site.embedded.web"],

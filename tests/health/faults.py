@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar
 
+from tests.ports import free_port
+
 T = TypeVar("T")
 CHUNK = 65_536
 
@@ -54,7 +56,7 @@ class Faults:
 
     def __init__(self, target_host: str, target_port: int) -> None:
         self.target = (target_host, target_port)
-        self.port = 0
+        self.port = free_port()
         self.accepted = 0
         self._links: set[Link] = set()
         self._fault = Fault()
@@ -76,7 +78,7 @@ class Faults:
     ) -> None:
         self._wait(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join()
         self._loop.close()
 
     # --- Faults
@@ -122,7 +124,6 @@ class Faults:
     async def _listen(self) -> None:
         if self._server is None:
             self._server = await asyncio.start_server(self._accept, self.host, self.port)
-            self.port = self._server.sockets[0].getsockname()[1]
 
     async def _set(self, fault: Fault) -> None:
         await self._listen()

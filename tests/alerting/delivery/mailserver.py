@@ -65,5 +65,5 @@ def running_server(scheme: str) -> Iterator[SecureServer]:
     finally:
         loop.call_soon_threadsafe(server.close)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
+        thread.join()
         loop.close()

@@ -103,4 +103,4 @@ def running_receiver(*answers: Answer) -> Iterator[Receiver]:
         receiver.ended.set()
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join()

@@ -55,7 +55,7 @@ class Engine:
         self.resume()
         self.process.send_signal(stop_signal)
         try:
-            self.process.wait(10)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
