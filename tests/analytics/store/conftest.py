@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 
 import pytest
 
@@ -27,6 +28,15 @@ def store(transactional_db: None) -> None:
     """The empty store, written to by a process that has just started."""
     empty_partitions()
     forget_all()
+
+
+@pytest.fixture
+def present_again(store: None) -> Iterator[None]:
+    """For tests that drop partitions of the present: a web process of the session remembers that
+    there are those, and makes them no more."""
+    yield
+    partitions.forget_known()
+    partitions.ensure_ahead(datetime.now(UTC))
 
 
 @pytest.fixture

@@ -111,6 +111,7 @@ def test_late_batches_at_once_add_up() -> None:
     assert [row.errors for row in LateFigure.objects.filter(kind="errors")] == [4] * 8
 
 
+@pytest.mark.usefixtures("present_again")
 def test_it_is_forgotten_once_nobody_can_ask_for_it() -> None:
     store_spans(span(), received_at=TOO_LATE)
     known: datetime = LateFigure.objects.first().known_from  # type: ignore[union-attr]

@@ -37,7 +37,7 @@ from tests.analytics.store.telemetry import (
     together,
 )
 
-pytestmark = pytest.mark.usefixtures("store")
+pytestmark = pytest.mark.usefixtures("present_again")
 
 
 def now() -> datetime:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.analytics.store.conftest import store
+from tests.analytics.store.conftest import present_again, store
 
-__all__ = ["store"]
+__all__ = ["present_again", "store"]

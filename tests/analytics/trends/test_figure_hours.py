@@ -101,6 +101,7 @@ def test_how_far_errors_reach_outlives_the_chains(service: str, step: timedelta)
     assert read("impact_radius", 21 * DAY, service, step) == before
 
 
+@pytest.mark.usefixtures("present_again")
 def test_the_hours_outlive_the_retention_of_chains_and_gauges_by_weeks() -> None:
     began = THIS_HOUR - 2 * DAY
     write(chain(began, "graph", "planner"))
