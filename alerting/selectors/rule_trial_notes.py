@@ -32,7 +32,7 @@ def _changed(rule: AlertRule, since: datetime) -> Iterator[str]:
     if rule.changed_at is not None and rule.changed_at > since:
         yield (
             f"The rule is as it is since {exact(rule.changed_at)}: nothing that fired before fired "
-            "by it, and what held then fired then."
+            "by it, and what held then fired then or went on."
         )
 
 

@@ -117,11 +117,13 @@ class JournalMachine(ABC):
             "seen": {key: each.to_json() for key, each in self.seen.items()},
             "alerts": self.lifecycle.to_json(),
             "in_force": self.lifecycle.in_force and self.lifecycle.in_force.isoformat(),
+            "carried": sorted(self.lifecycle.carried),
         }
 
     def restore(self, data: Mapping[str, Any]) -> None:
         self.clock = moment_read(data.get("clock"))
         self.lifecycle.in_force = moment_read(data.get("in_force"))
+        self.lifecycle.carried = frozenset(data.get("carried", ()))
         self.lifecycle.restore(data.get("alerts", {}))
         for key, each in data.get("seen", {}).items():
             self.seen[key] = Seen.from_json(each)

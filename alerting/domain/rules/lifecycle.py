@@ -69,7 +69,8 @@ class Lifecycle:
     """The alerts of one rule by the fingerprint of their labels.
 
     Nothing fires before `in_force`, from when on the rule is as it is: what holds since earlier and
-    still does fires at that moment.
+    still does fires at that moment. The alerts of `carried` fired by the rule's former version and
+    go on, as if it had always been as it is, and those that hold then without a new wait.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Lifecycle:
         self.hold_for = hold_for
         self.keep_firing = keep_firing
         self.in_force = in_force
+        self.carried: frozenset[str] = frozenset()
         self.tracks: dict[str, Track] = {}
         self.emitted: list[Emission] = []
         # Label sets that there was no room for, since the machine was made.
@@ -93,7 +95,7 @@ class Lifecycle:
                 self.left_out += 1
                 return
             track = self.tracks[key] = Track(dict(labels), service, at, dict(facts))
-            fires_at = self._fires_at(track)
+            fires_at = self._fires_at(key, track)
             if fires_at > at:
                 self._emit("begin", at, track, facts)
                 self._wait(fires_at, key)
@@ -154,12 +156,14 @@ class Lifecycle:
         if track is None:
             return None
         if track.fired_at is None:
-            return self._fires_at(track)
+            return self._fires_at(key, track)
         return None if track.gone_at is None else track.gone_at + self.keep_firing
 
-    def _fires_at(self, track: Track) -> datetime:
+    def _fires_at(self, key: str, track: Track) -> datetime:
         after = track.since + self.hold_for
-        return after if self.in_force is None else max(after, self.in_force)
+        if self.in_force is None or track.since > self.in_force:
+            return after
+        return min(after, self.in_force) if key in self.carried else max(after, self.in_force)
 
     def _fire(self, at: datetime, track: Track) -> None:
         track.fired_at = at

@@ -34,6 +34,7 @@ from alerting.selectors.rule_figures import readings_within
 from alerting.services.alerts import alerts_apply
 from alerting.services.rules.faults import CANNOT, fault_settle
 from alerting.services.rules.machines import Machine, Told, changes_of, machine_of, of_journal
+from alerting.services.rules.progress import carried_of
 from alerting.services.rules.replay import (
     ENTRIES_SETTLE,
     replay,
@@ -108,7 +109,8 @@ def _is_of(progress: RuleProgress, rule: AlertRule, now: datetime) -> bool:
 
 def _begin(rule: AlertRule, now: datetime, done: Evaluated) -> None:
     """From history to what holds now: alerts that ended before are not told of, those that hold fire
-    when the rule was saved, and those of its former form that do not hold by its new one end."""
+    when the rule was saved, and those of its former form go on, or end where they do not hold by its
+    new one."""
     condition = condition_read(rule.condition)
     with transaction.atomic():
         # Whoever switches it off or deletes it meanwhile would find its alerts begun afterwards.
@@ -120,7 +122,8 @@ def _begin(rule: AlertRule, now: datetime, done: Evaluated) -> None:
         if progress is None or _is_of(progress, rule, now):
             return
         # A clock that was ahead when it was saved would put off what holds.
-        machine = machine_of(rule, min(rule.changed_at, now))
+        carried = carried_of(rule, progress.state)
+        machine = machine_of(rule, min(rule.changed_at, now), carried)
         newest, until = journal.latest_cursor(), settled(rule, now)
         since = until - warm_up(rule, condition)
         over_journal = isinstance(machine, JournalMachine)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -35,15 +35,20 @@ def of_journal(condition: Condition) -> bool:
     return isinstance(condition, EventCondition | SilentCondition)
 
 
-def machine_of(rule: AlertRule, in_force: datetime | None = None) -> Machine:
-    """A machine that knows nothing yet, of which no alert fires before `in_force`; raises `Wrong`
-    for a condition that cannot be read."""
+def machine_of(
+    rule: AlertRule, in_force: datetime | None = None, carried: Set[str] = frozenset()
+) -> Machine:
+    """A machine that knows nothing yet, of which no alert fires before `in_force` but those that go
+    on; raises `Wrong` for a condition that cannot be read."""
     condition = condition_read(rule.condition)
     hold_for = timedelta(seconds=rule.for_seconds)
     keep_firing = timedelta(seconds=rule.keep_firing_seconds)
     if isinstance(condition, EventCondition | SilentCondition):
-        return journal_machine(condition, hold_for, keep_firing, in_force)
-    return FigureMachine(hold_for, keep_firing, in_force)
+        machine: Machine = journal_machine(condition, hold_for, keep_firing, in_force)
+    else:
+        machine = FigureMachine(hold_for, keep_firing, in_force)
+    machine.lifecycle.carried = frozenset(carried)
+    return machine
 
 
 def changes_of(rule: AlertRule, emissions: Iterable[Emission]) -> Told:

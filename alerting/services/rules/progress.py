@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from alerting.choices import AlertState
+from alerting.domain.alerts import labels_fingerprint
 from alerting.domain.rules.lifecycle import moment_read
-from alerting.models import AlertRule, RuleProgress
+from alerting.models import Alert, AlertRule, RuleProgress
+from alerting.services.rules.machines import Told, alert_labels
 
 # What decides when an alert begins and ends, and which one it is.
 _EVALUATED: Final = (
@@ -31,6 +34,25 @@ def progress_go_on(rule: AlertRule) -> None:
     if progress is not None:
         progress.rule_version = rule.version
         progress.save(update_fields=["rule_version"])
+
+
+def carried_of(rule: AlertRule, state: Mapping[str, Any]) -> frozenset[str]:
+    """Which of the alerts that fire by the rule's former version (its evaluation stood at `state`)
+    are the same by the new one: these go on where they are held, and do not fire anew."""
+    firing = Alert.objects.filter(rule=rule, state=AlertState.FIRING)
+    held = set(firing.values_list("fingerprint", flat=True))
+    return frozenset(
+        key
+        for key, track in state.get("alerts", {}).items()
+        if track["fired_at"]
+        and labels_fingerprint(alert_labels(rule, track["labels"], Told())) in held
+    )
+
+
+def carried_since(rule: AlertRule) -> frozenset[str]:
+    """Those that went on as the rule became what it is."""
+    rows = RuleProgress.objects.filter(rule=rule.pk, rule_version=rule.version)
+    return frozenset(rows.values_list("state__carried", flat=True).first() or ())
 
 
 def in_force_since(rule: AlertRule) -> datetime | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -15,7 +15,7 @@ from alerting.models import Alert, AlertRule
 from alerting.selectors.rule_trial_notes import trial_notes
 from alerting.services.rules.form import RuleForm
 from alerting.services.rules.machines import Told, alert_labels, annotations_of, machine_of
-from alerting.services.rules.progress import in_force_since
+from alerting.services.rules.progress import carried_since, in_force_since
 from alerting.services.rules.replay import replay, settled, warm_up
 from resilience_site.core.problems import Invalid
 
@@ -89,10 +89,14 @@ def rule_trial(rule: AlertRule, *, since: datetime, until: datetime, now: dateti
     condition, in_force = condition_read(rule.condition), in_force_since(rule)
     # Of a range before that it says what the rule would have made, had it been there.
     live = in_force is not None and since >= in_force
-    machine = machine_of(rule, in_force if live else None)
+    carried = carried_since(rule) if live else frozenset()
+    machine = machine_of(rule, in_force if live else None, carried)
     begin = since - warm_up(rule, condition)
     trial = Trial(since, until, notes=trial_notes(rule, condition, since, now))
-    found = _fired(rule, replay(rule, machine, begin, until), trial)
+    emissions = replay(rule, machine, begin, until)
+    if in_force is not None:
+        emissions = (each for each in emissions if not _stood(each, carried, in_force))
+    found = _fired(rule, emissions, trial)
     trial.fired = len(found)
     trial.firing_seconds = sum(
         ((each.ended_at or until) - each.fired_at).total_seconds() for each in found
@@ -100,6 +104,12 @@ def rule_trial(rule: AlertRule, *, since: datetime, until: datetime, now: dateti
     trial.alerts = sorted(found, key=lambda each: each.fired_at, reverse=True)[:MOST_SHOWN]
     _join_live(rule, trial.alerts, in_force)
     return trial
+
+
+def _stood(each: Emission, carried: Set[str], in_force: datetime) -> bool:
+    """Whether an alert fires that did so already by the rule's former version."""
+    goes_on = each.happening == "fire" and each.at <= in_force
+    return goes_on and labels_fingerprint(each.labels) in carried
 
 
 def _fired(rule: AlertRule, emissions: Iterable[Emission], trial: Trial) -> list[TriedAlert]:

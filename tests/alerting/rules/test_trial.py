@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
 
-from alerting.models import AlertRule
+from alerting.models import Alert, AlertRule
 from alerting.services.rules.shipped import rules_ship
 from alerting.services.rules.store import rule_update
 from alerting.services.rules.trial import rule_trial
@@ -158,6 +159,79 @@ def test_words_that_change_let_alerts_go_on() -> None:
     (made,) = alerts_live("breaker_open", 600)
     assert made[2:] == (at(10), at(620))
     assert alerts_tried("breaker_open", 5, 690, 800) == [made]
+
+
+def of_planner(errors: int, since: int, until: int) -> None:
+    """A hundred calls in each of these minutes, so many of which failed."""
+    write_calls("planner", at(60 * since), at(60 * until), lambda _: (100, errors, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("fields", "over", "why", "again"),
+    [
+        # By these numbers it fires all the same, until so long after it held last.
+        ({"threshold": 0.08}, 900 + 600, None, 0),
+        ({"hold": 0}, 900 + 600, None, 0),
+        ({"keep": 1500}, 900 + 1500, None, 0),
+        # By these it is over so long after the dip began, or was never, or is another alert.
+        ({"keep": 120}, 360 + 120, None, 1),
+        ({"threshold": 0.3}, 500, "the rule was changed", 0),
+        ({"hold": 600}, 500, "the rule was changed", 0),
+        ({"severity": "info"}, 500, "the rule was changed", 1),
+    ],
+)
+def test_other_numbers_amid_a_dip_neither_end_nor_refire_what_fires_by_them_too(
+    fields: dict[str, Any], over: float, why: str | None, again: int
+) -> None:
+    condition = {
+        "type": "figure", "metric": "error_rate", "threshold": 0.05, "window_seconds": 60,
+        "services": ["planner"],
+    }  # fmt: skip
+    only("error_correlation_spike")
+    AlertRule.objects.filter(name="error_correlation_spike").update(
+        condition=condition, for_seconds=120, keep_firing_seconds=600
+    )
+    of_planner(10, 0, 5)
+    of_planner(0, 5, 9)
+    of_planner(10, 9, 14)
+    of_planner(0, 14, 60)
+    live(range(60, 480, 60))
+    before = Alert.objects.get()
+    assert (before.state, before.severity) == ("firing", "page")
+    rule_update(
+        name="error_correlation_spike",
+        fields={
+            "condition": {**condition, "threshold": fields.get("threshold", 0.05)},
+            "for_seconds": fields.get("hold", 120),
+            "keep_firing_seconds": fields.get("keep", 600),
+            "severity": fields.get("severity", "page"),
+        },
+        actor=ANN, now=at(490),
+    )  # fmt: skip
+    live(range(500, 3600, 60))
+    before.refresh_from_db()
+    assert (before.ended_at, before.facts.get("ended_because")) == (at(over), why)
+    later = [each for each in alerts_live("error_correlation_spike", 3600) if each[2] > at(490)]
+    assert len(later) == again
+    assert alerts_tried("error_correlation_spike", 490, 3400, 3600) == later
+
+
+@pytest.mark.parametrize("closes", [60, 115])
+def test_a_longer_wait_amid_an_outage_ends_nothing(closes: float) -> None:
+    """Of what fires as the rule is changed, no new wait is asked."""
+    only("breaker_open")
+    AlertRule.objects.filter(name="breaker_open").update(for_seconds=5, keep_firing_seconds=300)
+    live([0])
+    breaker(10, "open")
+    live([30])
+    rule_update(name="breaker_open", fields={"for_seconds": 600}, actor=ANN, now=at(50))
+    live([55, 75])
+    breaker(closes, "closed")
+    breaker(closes + 30, "open")
+    live(range(int(closes) + 45, 300, 20))
+    (made,) = alerts_live("breaker_open", 300)
+    assert made[2:] == (at(15), None)
+    assert alerts_tried("breaker_open", 50, 290, 300) == []
 
 
 def test_ranges_that_say_nothing_are_refused() -> None:
