@@ -12,8 +12,9 @@ from django.http import HttpResponse
 from ninja import Query, Router, Status
 
 from analytics.models import Slo
-from analytics.schemas.slos import SloChange, SloIn, SloOut, SloQuery, SloReasonQuery
+from analytics.schemas.slos import SloChange, SloIn, SloMadeOut, SloOut, SloQuery, SloReasonQuery
 from analytics.selectors.slo_counts import slow_from
+from analytics.selectors.slo_notes import unknown_service
 from analytics.selectors.slos import BurnRow, SloFigures, slo_figures, slo_get, slo_list
 from analytics.services.slos import slo_change, slo_create, slo_delete
 from health.api.shown import of_body, sent
@@ -27,7 +28,7 @@ router = Router(tags=["slos"])
 _READ, _OPERATE = ApiAuth(Scope.READ), ApiAuth(Scope.OPERATE)
 _ONE = "/slos/{uuid:slo_id}"
 # What an answer holds beside what can be changed: sent back, it is passed over.
-_TOLD = set(SloOut.model_fields) - set(SloChange.model_fields)
+_TOLD = set(SloMadeOut.model_fields) - set(SloChange.model_fields)
 
 
 @router.get("/slos", auth=_READ, response=PageOut[SloOut])
@@ -44,14 +45,15 @@ def slos(request: ApiRequest, query: Query[SloQuery]) -> Page:
     return Page(_out(page.items), page.next_cursor)
 
 
-@router.post("/slos", auth=_OPERATE, response={201: SloOut})
+@router.post("/slos", auth=_OPERATE, response={201: SloMadeOut})
 def slo_post(request: ApiRequest, response: HttpResponse, body: SloIn) -> Status[dict[str, Any]]:
-    """Set an objective for a service."""
+    """Set an objective for a service; one that nothing is known of yet is said in `notes`."""
     sent(request, body)
     given = {name: getattr(body, name) for name in SloIn.model_fields}
+    unknown = unknown_service(body.service) if isinstance(body.service, str) else ""
     with of_body():
         row = slo_create(**given, actor=request.auth, now=datetime.now(UTC))
-    return Status(201, _answer(response, row))
+    return Status(201, {**_answer(response, row), "notes": [unknown] if unknown else []})
 
 
 @router.get(_ONE, auth=_READ, response=SloOut)

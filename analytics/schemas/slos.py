@@ -121,3 +121,12 @@ class SloOut(Schema):
     rows: list[BurnRowOut]
     exhausted_at: datetime | None
     forecast: str
+
+
+class SloMadeOut(SloOut):
+    """A new objective, and what to know of it."""
+
+    notes: list[str] = Field(
+        description="That nothing is known of its service yet, with those of similar names; empty "
+        "where it counts from now on"
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,6 +16,7 @@ from django.views.decorators.http import require_http_methods
 
 from analytics.choices import SloKind, SloSource
 from analytics.models import Slo
+from analytics.selectors.slo_notes import unknown_service
 from analytics.selectors.slos import slo_get
 from analytics.services.slos import slo_change, slo_create, slo_delete
 from analytics.views.slo_words import aim_text
@@ -43,8 +43,7 @@ _LABELS: Final = {
 @acting_only("slo.create", "slo")
 def slo_new(request: HttpRequest) -> HttpResponse:
     """The form of a new objective; a POST sets it."""
-    # Its service comes into the catalogue with it.
-    unknown = _unknown(request.POST.get("service", "").strip())
+    unknown = unknown_service(request.POST.get("service", "").strip())
     done, row, problem = tried(request, lambda: _create(request))
     if done:
         assert row is not None
@@ -110,19 +109,6 @@ def _create(request: HttpRequest) -> Slo:
         source=post.get("source") or None, **_numbers(post), reason=reason_given(request),
         actor=actor_of(request), now=datetime.now(UTC),
     )  # fmt: skip
-
-
-def _unknown(service: str) -> str:
-    """What is said of an objective for a service that nothing is known of, which may come later."""
-    names = list(service_list().values_list("name", flat=True)) if service else []
-    if not service or service in names:
-        return ""
-    near = get_close_matches(service, names, 3, 0.6)
-    like = f" Of similar names there {'is' if len(near) == 1 else 'are'} {', '.join(near)}."
-    return (
-        f"Nothing is known of a service {service} yet: nothing counts until it sends something."
-        f"{like if near else ''}"
-    )
 
 
 def _change(request: HttpRequest, row: Slo) -> Slo:

@@ -290,6 +290,27 @@ def test_the_api_takes_and_tells_an_objective_of_runs(operator: Client, still: d
     assert send(operator, "put", f"slos/{told['id']}", {"source": "traces"}).status_code == 422
 
 
+def test_the_api_says_of_a_service_that_nothing_is_known_of_it_and_takes_it_all_the_same(
+    operator: Client,
+) -> None:
+    known("planner-mcp-server")
+    for name, said in (
+        ("planner-mcp-servr", "Of similar names there is planner-mcp-server."),
+        ("mailer", "nothing counts until it sends something."),
+        ("planner-mcp-server", ""),
+    ):
+        made = send(operator, "post", "slos", BODY | {"service": name})
+        assert made.status_code == 201, made.content
+        notes = made.json()["notes"]
+        assert [each.startswith(f"Nothing is known of a service {name} yet") for each in notes] == (
+            [True] if said else []
+        )
+        assert " ".join(notes).endswith(said)
+    # What was answered may be sent back.
+    told = made.json() | {"objective": 0.9}
+    assert send(operator, "put", f"slos/{told['id']}", told).status_code == 200
+
+
 def test_the_api_names_what_is_wrong(operator: Client) -> None:
     for body, field in (
         ({**BODY, "objective": 99.9}, "body.objective"),
