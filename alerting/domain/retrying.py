@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 # Seconds before the second, third … attempt; the last one goes on.
 PAUSES: Final = (5.0, 15.0, 60.0, 180.0, 600.0)
@@ -45,9 +46,12 @@ def left_alone_until(
     return max(new, until or new)
 
 
-def expiry_of(purpose: str, status: str) -> timedelta:
-    """How long after it was made a delivery for `purpose` of a message with `status` is tried."""
-    return LONG_EXPIRY if purpose == "report" or status == "resolved" else EXPIRY
+def expiry_of(purpose: str, message: Mapping[str, Any]) -> timedelta:
+    """How long after it was made a delivery for `purpose` of a message, as the outbox keeps it, is
+    tried."""
+    occasion = (message.get("why") or {}).get("occasion")
+    ends = message["status"] == "resolved" or occasion == "shrunk"
+    return LONG_EXPIRY if purpose == "report" or ends else EXPIRY
 
 
 def is_to_be_paused(*, failures: int, failing_since: datetime, gone: bool, now: datetime) -> bool:

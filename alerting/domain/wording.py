@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -65,6 +66,42 @@ def message_of(
         why=why,
         incidents=tuple(incidents[:MOST_INCIDENTS]),
     )
+
+
+def without_ends(message: Message, unheard: Set[str]) -> Message | None:
+    """`message` for a channel that never heard that these alerts fire: without those of them that
+    are over; None where it has nothing to say then. One that leaves alerts out stays as it is, unless
+    all that it is about may be over unheard."""
+    why = message.why
+    over = [each for each in message.alerts if each.status == "resolved"]
+    ended = [each for each in over if each.id not in unheard]
+    if why is None or len(ended) == len(over):
+        return message
+    if message.left_out:
+        return None if message.status == "resolved" and not ended else message
+    firing = [each for each in message.alerts if each.status == "firing"]
+    if not ended and why.occasion in ("shrunk", "resolved"):
+        new = sum(each.id in unheard for each in firing)
+        if not new:
+            return None
+        why = _instead(why, "first" if new == len(firing) else "grown")
+    urls = {each.incident_url for each in (*firing, *ended)}
+    said = message_of(
+        firing=firing,
+        firing_count=len(firing),
+        over=ended,
+        over_count=len(ended),
+        why=why,
+        group_key=message.group_key,
+        url=message.url,
+        incidents=[each for each in message.incidents if each.url in urls],
+    )
+    return replace(said, note=message.note, in_place_of=message.in_place_of)
+
+
+def _instead(why: Why, occasion: Occasion) -> Why:
+    text = why.text.replace(_WHY[why.occasion], _WHY[occasion], 1)
+    return replace(why, occasion=occasion, text=text)
 
 
 def _about(common: Mapping[str, str]) -> str:

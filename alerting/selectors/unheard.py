@@ -89,6 +89,32 @@ def unheard(
     }
 
 
+def never_reached(delivery: Delivery) -> frozenset[str]:
+    """Of the alerts that a message lists, those of which each message before it failed that told its
+    channel that they fire. Where it leaves alerts out, none unless every one of these failed."""
+    rows = Delivery.objects.filter(
+        group=delivery.group_id,
+        channel=delivery.channel_id,
+        purpose=Purpose.ALERTS,
+        created_at__lte=delivery.created_at,
+        message__status="firing",
+    )
+    before = rows.exclude(pk=delivery.pk).order_by("-created_at", "-id")
+    began = {each["id"]: each["started_at"] for each in delivery.message["alerts"]}
+    failed: set[str] = set()
+    got: set[str] = set()
+    for state, made, listed, left_out in before.values_list(
+        "state", "created_at", _FIRING, KT("message__left_out")
+    )[:_MOST]:
+        about = began.keys() & set(listed)
+        if left_out and left_out != "0":
+            about = {each for each, at in began.items() if datetime.fromisoformat(at) <= made}
+        (failed if state == DeliveryState.FAILED else got).update(about)
+        if state != DeliveryState.FAILED and delivery.message.get("left_out"):
+            return frozenset()
+    return frozenset(failed - got)
+
+
 def _failed(
     rows: Any, known: Mapping[UUID, Set[UUID]], fired: Mapping[UUID, datetime]
 ) -> dict[UUID, dict[UUID, _Failed]]:

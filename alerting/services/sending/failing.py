@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from alerting.choices import DeliveryState, Purpose
+from alerting.choices import Purpose
 from alerting.domain.messages import Message
-from alerting.models import AlertGroup, Channel, Delivery, Notified
+from alerting.models import Channel, Delivery
 from alerting.services.outbox import delivery_enqueue
 from alerting.services.sending.carrying import carried, group_lock, in_its_place, stand_in_also
-from alerting.services.sending.entries import delivery_entry
+from alerting.services.sending.ends import give_up, remember
 from alerting.services.sending.standins import any_other, fallback_of
 from resilience_site.core.journal import Entry
 
@@ -24,15 +24,11 @@ def delivery_fail(
     """End a delivery for good. Alerts go by the channel's fallback, or by any other channel where
     it has none, reports by the fallback alone; what nobody takes is lost, and the entry says so.
     Tests are sent again by nobody."""
-    delivery.state, delivery.ended_at, delivery.lease_until = DeliveryState.FAILED, now, None
-    delivery.last_error = why
     taken: str | None = ""
     if delivery.purpose != Purpose.TEST:
         anybody = delivery.purpose == Purpose.ALERTS
         taken = fall_back(delivery, channel, why, now, anybody=anybody)
-        delivery.last_error += taken or ""
-    delivery.save(update_fields=["state", "ended_at", "lease_until", "last_error"])
-    return [delivery_entry("delivery.failed", delivery, lost=taken is None)]
+    return give_up(delivery, why + (taken or ""), now, lost=taken is None)
 
 
 def fall_back(
@@ -68,22 +64,8 @@ def fall_back(
         now=now,
     )
     if delivery.purpose == Purpose.ALERTS and delivery.group_id is not None:
-        _remember(delivery.group_id, other, message, now)
+        # So that it is told of the end, too, though the channel that failed may work again by then.
+        over = {each.id for each in message.alerts if each.status == "resolved"}
+        firing = {each.id for each in message.alerts if each.status == "firing"}
+        remember(delivery.group_id, other, knows=firing, forgets=over, now=now)
     return ""
-
-
-def _remember(group_id: int, channel: Channel, message: Message, now: datetime) -> None:
-    """Keep in the notification log what the fallback was told, so that it is told of the end, too,
-    though the channel that failed may work again by then."""
-    group = AlertGroup.objects.select_for_update(no_key=True).filter(pk=group_id).first()
-    if group is None:
-        return
-    log, _ = Notified.objects.get_or_create(group=group, channel=channel, defaults={"at": now})
-    over = {each.id for each in message.alerts if each.status == "resolved"}
-    firing = {each.id for each in message.alerts if each.status == "firing"}
-    log.firing = sorted({*log.firing, *firing} - over)
-    log.save(update_fields=["firing"])
-    if log.firing and group.due_at is None:
-        # What it was told may be over already.
-        group.due_at = now
-        group.save(update_fields=["due_at"])

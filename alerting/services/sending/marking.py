@@ -92,9 +92,7 @@ def _again(
     pause = pause_seconds(delivery.attempts, asked=outcome.retry_after, rng=rng)
     delivery.next_at = now + timedelta(seconds=pause)
     delivery.last_error, delivery.lease_until = outcome.error, None
-    if delivery.next_at >= delivery.created_at + expiry_of(
-        delivery.purpose, delivery.message["status"]
-    ):
+    if delivery.next_at >= delivery.created_at + expiry_of(delivery.purpose, delivery.message):
         return _refused(delivery, channel, outcome, now)
     delivery.state = DeliveryState.PENDING
     delivery.save(update_fields=["state", "next_at", "lease_until", "last_error"])

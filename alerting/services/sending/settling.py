@@ -13,7 +13,7 @@ from alerting.choices import DeliveryState, Purpose
 from alerting.domain.retrying import EXPIRY, LONG_EXPIRY, expiry_of
 from alerting.models import AlertGroup, Channel, Delivery
 from alerting.services.sending.claims import LONGEST_WAIT, purposes_sent
-from alerting.services.sending.entries import delivery_entry
+from alerting.services.sending.ends import give_up
 from alerting.services.sending.failing import delivery_fail, fall_back
 from resilience_site.core import journal
 from resilience_site.core.journal import Entry
@@ -63,7 +63,8 @@ def _settle_some(now: datetime) -> int:
 
 def _unsendable(now: datetime) -> QuerySet[Delivery]:
     unusable = Q(channel=None) | Q(channel__enabled=False) | Q(channel__paused_at__isnull=False)
-    for_long = Q(purpose=Purpose.REPORT) | Q(message__status="resolved")
+    ends = Q(message__status="resolved") | Q(message__contains={"why": {"occasion": "shrunk"}})
+    for_long = Q(purpose=Purpose.REPORT) | ends
     old = (~for_long & Q(created_at__lte=now - EXPIRY)) | Q(created_at__lte=now - LONG_EXPIRY)
     # What is due or leased until a moment that no sender waits for was left so by a wrong clock.
     ahead = now + LONGEST_WAIT
@@ -82,7 +83,10 @@ def _settled_alone(delivery: Delivery, channel: Channel | None, now: datetime) -
     nothing that is to be sent, from its turn."""
     try:
         with transaction.atomic():
-            return _settled(delivery, channel, now)
+            # What was settled before it may have left it nothing to say, or less.
+            delivery.refresh_from_db(fields=["state", "message"])
+            ended = delivery.state == DeliveryState.FAILED
+            return [] if ended else _settled(delivery, channel, now)
     except Exception:
         logger.exception("Delivery %s could not be settled; it is looked at again.", delivery.pk)
         Delivery.objects.filter(pk=delivery.pk).update(next_at=now + _LOOK_AGAIN)
@@ -93,16 +97,13 @@ def _settled(delivery: Delivery, channel: Channel | None, now: datetime) -> list
     why = _why(channel)
     if channel is None:
         return delivery_fail(delivery, None, why, now)
-    if delivery.created_at <= now - expiry_of(delivery.purpose, delivery.message["status"]):
+    if delivery.created_at <= now - expiry_of(delivery.purpose, delivery.message):
         return delivery_fail(delivery, channel, f"Not sent in time: {why}", now)
     fails = channel.failing_since is not None and channel.paused_at is not None
     anybody = fails and delivery.purpose == Purpose.ALERTS
     taken = fall_back(delivery, channel, why, now, anybody=anybody)
     if taken is not None:
-        delivery.state, delivery.ended_at, delivery.lease_until = DeliveryState.FAILED, now, None
-        delivery.last_error = why + taken
-        delivery.save(update_fields=["state", "ended_at", "lease_until", "last_error"])
-        return [delivery_entry("delivery.failed", delivery)]
+        return give_up(delivery, why + taken, now)
     delivery.state, delivery.lease_until = DeliveryState.PENDING, None
     delivery.next_at, delivery.last_error = now + _LOOK_AGAIN, f"Waiting: {why}"
     delivery.save(update_fields=["state", "next_at", "lease_until", "last_error"])
