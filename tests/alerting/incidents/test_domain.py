@@ -111,6 +111,7 @@ def test_severity_and_title_are_those_of_the_most_urgent_alert() -> None:
     first = seen(severity="ticket", summary="slow", minute=-5)
     second = seen(severity="page", summary="down\n now")
     assert title_of([first, second]) == "down now"
+    assert title_of([seen(minute=1, summary="later"), second]) == "down now"
     assert title_of([seen()]) == "r of planner"
 
 

@@ -250,6 +250,28 @@ def test_errors_that_name_the_call_are_evidence() -> None:
     assert not any("microsoft_graph" in each for each in evidence)
 
 
+def test_checks_and_chains_that_name_another_call_are_no_evidence() -> None:
+    """Nothing is known of a service behind the call: what is evidence is of the planner itself."""
+    breakers("planner", "database", "microsoft_graph")
+    failed(check("planner-pool", "planner"), 0.1, 2, POOL)
+    failed(check("planner-tools", "planner"), 0.2, 2, "refused the connection")
+    of_pool = chains(6, "planner", root="planner", minute=0.1)
+    CorrelationChain.objects.filter(trace_id__in=of_pool).update(
+        root_cause_message="circuit breaker 'database' is open and rejects calls"
+    )
+    of_graph = chains(4, "planner", root="planner", minute=0.1)
+    CorrelationChain.objects.filter(trace_id__in=of_graph[:2]).update(root_cause_message=REJECTED)
+    alert = fire("breaker_open", minute=0, breaker="microsoft_graph")
+    follow(1)
+    incident_examine(incident_of(alert), now=at(3))
+    cause = incident_of(alert).cause
+    assert cause["service"] == "planner"
+    told = {each["kind"]: each["text"] for each in cause["evidence"]}
+    assert told["check"].startswith("check planner-tools failed from")
+    assert told["chains"] == "4 of 10 chains of errors in its time began there"
+    assert not any("planner-pool" in each["text"] for each in cause["evidence"])
+
+
 def test_a_cause_outlives_what_it_was_told_from() -> None:
     first = fire("slo_burn", minute=0, slo="s1")
     chains(30, "orders", "planner", root="orders", minute=0)

@@ -61,3 +61,18 @@ def test_alerts_without_a_summary_are_called_by_their_rule_and_service() -> None
     version = incident_of(alert).version
     follow(2)
     assert incident_of(alert).version == version
+
+
+def test_of_alerts_that_say_as_much_the_first_names_an_incident() -> None:
+    """Whichever was written first."""
+    later = fire("slow", minute=2, slo="s1", summary="planner is slow")
+    first = fire("slo_burn", minute=1, slo="s1", summary="planner burns its budget")
+    follow(3)
+    assert title_of(later) == title_of(first) == "planner burns its budget"
+    # Once that is over for a while it is called by what goes on, by the first of all afterwards.
+    over(first, 4)
+    follow(8)
+    assert title_of(later) == "planner is slow"
+    over(later, 9)
+    follow(9)
+    assert title_of(later) == "planner burns its budget"
