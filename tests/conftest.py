@@ -14,10 +14,11 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from pytest_django import DjangoDbBlocker
 from xdist.remote import Producer
 
+from breakers.models import ControlDocument
 from breakers.runtime import CircuitState, default
 from resilience_site.core.choices import Role
 from tests import browser as browsers
-from tests import engines
+from tests import engines, livesite
 from tests.chaos import running_planner
 from tests.demo.graph import Graph, running_graph
 from tests.demo.planner import PlannerProcess
@@ -46,6 +47,7 @@ def tables_begin_empty(django_db_blocker: DjangoDbBlocker) -> None:
     """Forget what programs of earlier modules have told while they ended."""
     if str(connection.settings_dict["NAME"]).startswith(TEST_DATABASE_PREFIX):
         with django_db_blocker.unblock():
+            livesite.settle()
             flush()
 
 
@@ -112,9 +114,12 @@ def site_url(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) ->
 
 
 @pytest.fixture
-def site(site_url: str, transactional_db: None) -> LiveSite:
+def site(site_url: str, transactional_db: None) -> Iterator[LiveSite]:
     """The running site, empty but for its roles, the user admin and two keys."""
-    return fresh_site(site_url)
+    yield fresh_site(site_url)
+    # Who polls has a document.
+    if ControlDocument.objects.exists():
+        livesite.polled.add(site_url)
 
 
 # One browser a module: Playwright's loop runs in the main thread as long as the browser does, and

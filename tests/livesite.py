@@ -22,12 +22,14 @@ from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import Client
 
+from breakers.models import Instance
 from resilience_site.core.bootstrap import bootstrap
 from resilience_site.core.choices import Role, Scope
 from resilience_site.embedded.processes import spawn
 from resilience_site.embedded.programs import Program
 from tests import collected
 from tests.emptying import empty_partitions
+from tests.patience import until
 from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -145,6 +147,24 @@ def fresh_site(url: str) -> LiveSite:
     return site
 
 
+# Addresses of sites that were polled and may not have written down yet by whom.
+polled: set[str] = set()
+
+
+def settle() -> None:
+    """Wait until web processes have written down everybody who polled them, which they do twice a
+    second: the tests that come next may count instances."""
+    while polled:
+        url, key, name = polled.pop(), secrets.token_urlsafe(16), f"last-{time.time_ns()}"
+        bootstrap(admin_password=key, tokens={Scope.INGEST: key})
+        asked = urllib.request.Request(
+            f"{url}/api/v1/control?service={name}&instance={name}&wait=0",
+            headers={"Authorization": f"Bearer {key}"},
+        )
+        urllib.request.urlopen(asked, timeout=START_SECONDS).close()
+        until(lambda name=name: Instance.objects.filter(instance=name).exists())
+
+
 def _test_database_url() -> str:
     parts = urlsplit(os.environ["DATABASE_URL"])
     name = connection.settings_dict["NAME"]
@@ -152,8 +172,8 @@ def _test_database_url() -> str:
 
 
 def _wait_until_alive(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + START_SECONDS
-    while process.poll() is None and time.monotonic() < until:
+    end = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < end:
         try:
             urllib.request.urlopen(f"{url}/livez", timeout=START_SECONDS).close()
         except OSError:
