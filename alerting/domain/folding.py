@@ -1,5 +1,6 @@
 """Lines of a timeline that say the same at the same time, as one: what a message told every channel,
-and what showed several times in a moment."""
+what showed several times in a moment, and messages of which one after the other a channel could not
+be told."""
 
 from __future__ import annotations
 
@@ -14,18 +15,24 @@ from alerting.domain.timeline import Line
 MOMENT: Final = timedelta(seconds=10)
 # Senders work side by side: one message is with all of its channels within about this.
 TURN: Final = timedelta(minutes=1)
+# A channel that fails does so for long, with each message anew.
+FAILING: Final = timedelta(hours=1)
 _MOST_NAMED: Final = 5
+_FAILED: Final = " could not be told ("
 # What people write stands there as they wrote it.
 _NEVER: Final = frozenset({"note", "state"})
 
 
 @dataclass
 class _Fold:
-    """Lines that say the same: the first of them, how many, and of a message whom it told."""
+    """Lines that say the same: the first of them, how many, of a message whom it told, and how many
+    later ones failed like it, with the last of them."""
 
     first: Line
     count: int = 1
     names: list[str] = field(default_factory=list)
+    more: int = 0
+    last: Line | None = None
 
 
 def folded(lines: Iterable[Line]) -> list[Line]:
@@ -44,7 +51,28 @@ def folded(lines: Iterable[Line]) -> list[Line]:
         fold.count += 1
         if _is_told(line) and line.actor not in fold.names:
             fold.names.append(line.actor)
-    return [_line(each) for each in folds]
+    return [_line(each) for each in _failing(folds)]
+
+
+def _failing(folds: Iterable[_Fold]) -> list[_Fold]:
+    """The folds, but messages of which the same channels could not be told for the same reason, and
+    none of these of another one in between, with the first of them."""
+    found: list[_Fold] = []
+    failing: dict[tuple[frozenset[str], str], _Fold] = {}
+    for fold in folds:
+        names, said = frozenset(fold.names), _said(fold.first)
+        if not (names and said.startswith(_FAILED)):
+            failing = {key: of for key, of in failing.items() if key[0].isdisjoint(names)}
+            found.append(fold)
+            continue
+        key = names, said.partition("): ")[0]
+        before = failing.get(key)
+        if before is not None and fold.first.at - before.first.at <= FAILING:
+            before.more, before.last = before.more + 1, fold.first
+        else:
+            failing[key] = fold
+            found.append(fold)
+    return found
 
 
 def _is_told(line: Line) -> bool:
@@ -62,6 +90,8 @@ def _line(fold: _Fold) -> Line:
         text = _said(line)
         if len(fold.names) > 1:
             text = text.replace(" was told", " were told", 1) if _delivered(text) else text
+        if fold.last is not None:
+            text = f"{text}; nor of {fold.more:,} more until {fold.last.at:%H:%M:%S}"
         return replace(line, text=f"{named(fold.names)}{text}")
     return replace(line, text=f"{line.text} ({fold.count} times)") if fold.count > 1 else line
 

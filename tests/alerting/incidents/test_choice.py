@@ -241,6 +241,36 @@ def test_an_alert_of_which_nobody_was_told_is_not_folded_into_one_that_was_sent(
     assert folded([page(0), held]) == [page(0), held]
 
 
+def test_messages_of_which_a_channel_could_not_be_told_one_after_the_other_are_one_line() -> None:
+    def fails(seconds: float, channel: str, what: str, why: str = "410 Gone") -> Line:
+        return told(seconds, channel, f"could not be told ({why}): {what} fails")
+
+    found = folded(
+        [
+            fails(0, "chat", "planner"), fails(2, "wiki", "planner"),
+            told(5, "mail"),
+            fails(300, "chat", "billing"), fails(301, "wiki", "billing"),
+            fails(600, "chat", "planner"), fails(602, "wiki", "planner"),
+            # For another reason, of another channel alone, and after it could be told again.
+            fails(700, "chat", "orders", "503"), fails(760, "chat", "agent"),
+            told(800, "chat", "was told: orders fails"),
+            fails(900, "chat", "redis"), fails(960, "chat", "graph"),
+            fails(901 + 3600, "chat", "late"),
+        ]
+    )  # fmt: skip
+    assert [each.text for each in found] == [
+        "chat and wiki could not be told (410 Gone): planner fails; nor of 2 more until "
+        f"{at(600):%H:%M:%S}",
+        "mail was told: planner fails",
+        "chat could not be told (503): orders fails",
+        "chat could not be told (410 Gone): agent fails",
+        "chat was told: orders fails",
+        f"chat could not be told (410 Gone): redis fails; nor of 1 more until {at(960):%H:%M:%S}",
+        "chat could not be told (410 Gone): late fails",
+    ]
+    assert (found[0].at, found[0].link) == (at(0), "/alerts/deliveries/chat")
+
+
 def told(seconds: float, channel: str, said: str = "was told: planner fails") -> Line:
     link = f"/alerts/deliveries/{channel}"
     return line(seconds, "delivery", f"{channel} {said}", link, actor=channel)
