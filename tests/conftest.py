@@ -16,6 +16,7 @@ from xdist.remote import Producer
 
 from breakers.models import ControlDocument
 from breakers.runtime import CircuitState, default
+from resilience_site.core import keys
 from resilience_site.core.choices import Role
 from tests import browser as browsers
 from tests import engines, livesite
@@ -58,6 +59,15 @@ def breakers_closed() -> Iterator[None]:
     for breaker in default().breakers:
         if breaker.state in (CircuitState.OPEN, CircuitState.HALF_OPEN):
             breaker.reset()
+
+
+@pytest.fixture
+def kept_keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What was found out of a key is known for the whole test, however long a machine stands still:
+    after some seconds it would be looked up again, which is a query."""
+    monkeypatch.setattr(keys._cache, "_seconds", 3600.0)
+    yield
+    keys.cache_clear()
 
 
 @pytest.fixture

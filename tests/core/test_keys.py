@@ -86,6 +86,7 @@ def test_an_expired_key_is_refused_even_while_cached() -> None:
     assert key_check(token) is None
 
 
+@pytest.mark.usefixtures("kept_keys")
 def test_checks_are_cached_refusals_too() -> None:
     _, token = make()
     key_check(token)
@@ -126,6 +127,7 @@ def test_last_use_is_noted_at_most_once_a_minute() -> None:
     assert key.last_used_at >= first
 
 
+@pytest.mark.usefixtures("kept_keys")
 def test_a_dead_database_is_not_mistaken_for_a_wrong_key(monkeypatch: pytest.MonkeyPatch) -> None:
     _, token = make()
     key_check(token)
@@ -139,6 +141,7 @@ def test_a_dead_database_is_not_mistaken_for_a_wrong_key(monkeypatch: pytest.Mon
         key_check("another")
 
 
+@pytest.mark.usefixtures("kept_keys")
 async def test_the_event_loop_is_not_blocked_by_a_cached_check() -> None:
     info = KeyInfo(1, "n", Scope.INGEST, None)
     keys._cache.put(keys.token_hash("cached"), info, keys.time.monotonic())

@@ -179,6 +179,7 @@ def test_strangers_learn_nothing_of_the_fleet(fleet: dict[str, Any]) -> None:
     assert "planner" not in answer.text
 
 
+@pytest.mark.usefixtures("kept_keys")
 def test_the_fleet_takes_as_many_queries_however_large_it_is(
     fleet: dict[str, Any], key: str
 ) -> None:

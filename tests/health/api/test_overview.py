@@ -67,6 +67,7 @@ def test_checks_are_filtered_and_walked_while_the_figures_stay_those_of_all(oper
     assert operator("GET", "health?limit=5001")[0] == 422
 
 
+@pytest.mark.usefixtures("kept_keys")
 def test_the_number_of_queries_does_not_grow_with_the_checks(operator: Api) -> None:
     def queries() -> int:
         with CaptureQueriesContext(
