@@ -20,21 +20,25 @@ from alerting.services import (
     sending,
 )
 from alerting.services.rules import evaluate
+from resilience_site.core.turns import at_most
 
 
 @shared_task
+@at_most(1)
 def alerts_dispatch() -> None:
     """Route and group the alerts that fire, and tell of the groups that are due."""
     dispatch.alerts_dispatch(now=datetime.now(UTC))
 
 
 @shared_task
+@at_most(1)
 def inbound_expire() -> None:
     """End alerts of other systems that these do not repeat."""
     inbound.inbound_expire(now=datetime.now(UTC))
 
 
 @shared_task
+@at_most(1)
 def incidents_follow() -> None:
     """Make new alerts part of incidents, end those that are over, and go on with timelines."""
     incident_follow.incidents_follow(now=datetime.now(UTC))
@@ -43,12 +47,14 @@ def incidents_follow() -> None:
 
 
 @shared_task
+@at_most(1)
 def incidents_examine() -> None:
     """Look for the cause of incidents, and for what they touched."""
     incident_examine.incidents_examine(now=datetime.now(UTC))
 
 
 @shared_task
+@at_most(1)
 def rules_evaluate() -> None:
     """Evaluate all enabled rules up to now."""
     evaluate.rules_evaluate(now=datetime.now(UTC))

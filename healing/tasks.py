@@ -8,9 +8,12 @@ from uuid import UUID
 from celery import shared_task
 
 from healing.services import failure_detector, recovery_orchestrator, retention, review
+from resilience_site.core.turns import at_most
 
 # A word that nobody heard by then is old: the tick has come round often since.
 _EXPIRES = 15
+# Of the threads of a worker, which tell people of alerts as well: what is healed may be slow to answer.
+_LOOKS = 6
 
 
 @shared_task
@@ -20,6 +23,7 @@ def failures_detect() -> None:
 
 
 @shared_task
+@at_most(_LOOKS)
 def run_look(run_id: str) -> None:
     """Advance one run as far as it goes."""
     recovery_orchestrator.run_look(UUID(run_id))

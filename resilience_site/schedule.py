@@ -1,19 +1,19 @@
 """What runs in the background, and how often.
 
-Each entry expires in the queue, so that a worker that was stopped finds no pile of them.
+Each entry expires in the queue, so that a worker that was stopped finds no pile of them. What tells
+people of alerts waits in a queue of its own (see the settings): it is needed most when all else is slow.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-# A queue that is slower than a task is frequent must still let some of them through.
-_SHORTEST_EXPIRY = 10
+from resilience_site.core.taskqueue import SHORTEST_EXPIRY
 
 
 def _every(seconds: int, task: str) -> dict[str, Any]:
     # The scheduler that keeps its entries in the database overlooks Celery's own "expires".
-    expiry = {"expire_seconds": max(seconds // 2, _SHORTEST_EXPIRY)}
+    expiry = {"expire_seconds": max(seconds // 2, SHORTEST_EXPIRY)}
     return {"task": task, "schedule": float(seconds), "options": expiry}
 
 

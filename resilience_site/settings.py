@@ -86,7 +86,7 @@ TEMPLATES = [
 
 # --- Store ------------------------------------------------------------------------------------
 
-_POOL = {"min_size": 0, "max_size": 8, "timeout": 5, "max_idle": 60}
+_POOL = {"min_size": 0, "max_size": 16, "timeout": 5, "max_idle": 60}
 _ENGINE = "django.db.backends.postgresql"
 # Commands that need no database run without one, `up` among them, which starts it; the others
 # fail with a sentence that names this folder, where no engine can be.
@@ -135,6 +135,12 @@ CELERY_TASK_ROUTES = {
     # Whether healing stands still is not for the worker to say that heals.
     "healing.tasks.runs_audit": {"queue": taskqueue.QUEUE},
     "healing.tasks.*": {"queue": taskqueue.HEALING},
+    # What is slow and can wait is not to stand before what tells people.
+    "alerting.tasks.reports_make": {"queue": taskqueue.QUEUE},
+    "alerting.tasks.alerts_prune": {"queue": taskqueue.QUEUE},
+    "alerting.tasks.deliveries_prune": {"queue": taskqueue.QUEUE},
+    "alerting.tasks.history_prune": {"queue": taskqueue.QUEUE},
+    "alerting.tasks.*": {"queue": taskqueue.ALERTING},
 }
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

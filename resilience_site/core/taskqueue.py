@@ -1,11 +1,11 @@
-"""How full and how old the queue of background tasks is, read from the broker."""
+"""How full and how old the queues of background tasks are, read from the broker."""
 
 from __future__ import annotations
 
 import functools
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import redis
@@ -13,20 +13,28 @@ import redis
 QUEUE = "celery"
 # The worker that heals has a queue of its own, so that what hinders the others does not hinder it.
 HEALING = "healing"
+# So has what tells people, which the same worker does: most of its threads wait, and it reckons with
+# nothing for long.
+ALERTING = "alerting"
+# Seconds that a task waits at least before it is discarded. Whatever is due more often must still get
+# its turn in a queue that is slow, and not be discarded for the sake of what is due rarely.
+SHORTEST_EXPIRY = 30
 PUBLISHED_AT = "published_at"
 TIMEOUT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class QueueState:
-    """Tasks that wait, and the age in seconds of the oldest of them (None when it is unknown)."""
+    """Tasks that wait, the age in seconds of the oldest of them (None when it is unknown), and the
+    queue that this one is in ("" when none waits)."""
 
     length: int
     oldest_age: float | None
+    oldest_in: str = ""
 
 
 def heals_alone(hostname: str) -> bool:
-    """Whether a worker of this name (`NAME@HOST`) heals and does nothing else."""
+    """Whether a worker of this name (`NAME@HOST`) heals and tells people, and does nothing else."""
     return hostname.partition("@")[0] == HEALING
 
 
@@ -45,10 +53,17 @@ def stamp(headers: dict[str, Any] | None = None, **_: Any) -> None:
 
 
 def queue_state(client: redis.Redis, now: float) -> QueueState:
-    """The queue at Unix time `now`; raises `redis.RedisError`."""
-    length = int(client.llen(QUEUE))
-    oldest: Any = client.lindex(QUEUE, -1) if length else None
-    return QueueState(length, _age(oldest, now) if oldest else 0.0)
+    """What waits at Unix time `now`, but for healing, which has a watch of its own; raises
+    `redis.RedisError`."""
+    states = [_state(client, each, now) for each in (QUEUE, ALERTING)]
+    oldest = max(states, key=lambda each: (bool(each.length), each.oldest_age or 0.0))
+    return replace(oldest, length=sum(each.length for each in states))
+
+
+def _state(client: redis.Redis, queue: str, now: float) -> QueueState:
+    length = int(client.llen(queue))
+    oldest: Any = client.lindex(queue, -1) if length else None
+    return QueueState(length, _age(oldest, now), queue) if oldest else QueueState(0, 0.0)
 
 
 def _age(message: bytes, now: float) -> float | None:

@@ -10,8 +10,10 @@ from resilience_site.embedded.programs import ROOT, Program
 
 WEB, WORKER, HEALING, BEAT = "web", "worker", "healing", "beat"
 # Each process keeps at most one pool of the size in the settings, and few connections beside it.
-_CONNECTIONS_PER_PROCESS = 10
+_CONNECTIONS_PER_PROCESS = 18
 _SPARE_CONNECTIONS = 40
+# Neither is to wait for what burdens the other worker.
+_QUEUES = f"{taskqueue.HEALING},{taskqueue.ALERTING}"
 
 
 def site_programs() -> list[Program]:
@@ -47,10 +49,11 @@ def site_programs() -> list[Program]:
             HEALING,
             [
                 *(*celery, "worker", "--loglevel", "INFO"),
-                # What is healed may be slow to answer: most threads wait.
-                *("--pool", "threads", "--concurrency", "6", "--prefetch-multiplier", "1"),
+                # What is healed may be slow to answer: half of the threads may wait for that, and the
+                # others tell people. Another process for these would take 160 MiB more.
+                *("--pool", "threads", "--concurrency", "12", "--prefetch-multiplier", "1"),
                 *("--without-gossip", "--without-mingle", "--without-heartbeat"),
-                *("--hostname", f"{taskqueue.HEALING}@%h", "--queues", taskqueue.HEALING),
+                *("--hostname", f"{taskqueue.HEALING}@%h", "--queues", _QUEUES),
             ],
             directory=ROOT,
             stop_seconds=15,

@@ -32,7 +32,7 @@ PARTS: Final[Mapping[str, Part]] = {
     ),
     "worker:heartbeat": Part(
         "worker", "Pages, the API and telemetry work; checks, chains and forecasts stand still. "
-        "Alerts are evaluated by the web process."
+        "Alerts are evaluated by the worker that heals, or else by the web process."
     ),
     "tasks:queue_age": Part("tasks", "Everything works, later than it should."),
     "ingest:lag": Part("ingest", "Telemetry is taken; chains and patterns are shown late."),

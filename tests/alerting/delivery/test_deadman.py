@@ -93,4 +93,4 @@ def test_a_web_process_pages_that_no_worker_runs(
     )  # fmt: skip
     (alert,) = page["alerts"]
     assert alert["annotations"]["summary"] == "This site: no background worker answered"
-    assert "Alerts are evaluated by the web process" in alert["annotations"]["description"]
+    assert "or else by the web process" in alert["annotations"]["description"]

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
 
 import pytest
 import redis
@@ -14,20 +18,26 @@ from celery import Celery
 from django.conf import settings
 from kombu import matcher
 
+from alerting import tasks as alerting_tasks
 from alerting.models import Alert
+from alerting.services.rules import evaluate
 from alerting.services.rules.evaluate import rules_evaluate
 from alerting.services.rules.shipped import rules_ship
 from healing import tasks
 from healing.actions.base import Subject
 from healing.models import HealingRun
+from healing.services import recovery_orchestrator
 from healing.services.recovery_orchestrator import run_start
 from healing.services.runs import telling
 from health import tasks as health_tasks
 from resilience_site.celery import app
 from resilience_site.config import config
 from resilience_site.core import taskqueue
+from resilience_site.embedded.site import site_programs
+from resilience_site.probes import checks
 from resilience_site.schedule import BEAT_SCHEDULE
 from tests.healing.engine.scenes import SITE, Stage, workflow
+from tests.patience import PATIENCE, until
 
 
 def queue_of(task: str) -> str:
@@ -42,7 +52,62 @@ def test_all_of_healing_has_a_queue_of_its_own_but_for_who_watches_it() -> None:
     assert queue_of("healing.tasks.runs_audit") == taskqueue.QUEUE
     assert {queue_of(each) for each in own - {"healing.tasks.runs_audit"}} == {"healing"}
     assert queue_of(telling.LOOK) == telling.QUEUE == taskqueue.HEALING
-    assert {queue_of(each) for each in named - own} == {taskqueue.QUEUE}
+    others = {each for each in named - own if not each.startswith("alerting.")}
+    assert {queue_of(each) for each in others} == {taskqueue.QUEUE}
+
+
+def test_what_tells_people_waits_for_none_of_the_rest() -> None:
+    named = {each["task"] for each in BEAT_SCHEDULE.values() if "alerting." in each["task"]}
+    slow = {each for each in named if each.endswith(("_prune", "reports_make"))}
+    assert len(slow) == 4
+    assert {queue_of(each) for each in slow} == {taskqueue.QUEUE}
+    assert {queue_of(each) for each in named - slow} == {taskqueue.ALERTING}
+    (served,) = [
+        argv[argv.index("--queues") + 1]
+        for argv in (list(each.argv) for each in site_programs())
+        if "--queues" in argv
+    ]
+    assert served.split(",") == [taskqueue.HEALING, taskqueue.ALERTING]
+
+
+def test_a_queue_is_late_to_the_watch_before_it_discards_what_is_due_most_often() -> None:
+    soonest = min(each["options"]["expire_seconds"] for each in BEAT_SCHEDULE.values())
+    assert soonest >= 2 * checks.QUEUE_WARNING
+    late = checks._queue(taskqueue.QueueState(7, soonest - 1, taskqueue.ALERTING))
+    assert (late.status, late.output) == (
+        checks.WARN,
+        f"7 tasks wait, the oldest for {soonest - 1} s in the queue alerting",
+    )
+    assert checks._queue(taskqueue.QueueState(7, 2.0, taskqueue.ALERTING)).status == checks.PASS
+
+
+@pytest.mark.parametrize("task", [tasks.run_look, alerting_tasks.rules_evaluate])
+def test_slow_passes_leave_threads_of_the_worker_to_others(
+    task: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many at once as the worker has threads: few of them begin, the others are over at once."""
+    threads, most = 12, {tasks.run_look: 6, alerting_tasks.rules_evaluate: 1}[task]
+    begun, go_on = threading.Semaphore(0), threading.Event()
+
+    def slow(*_: object, **__: object) -> None:
+        begun.release()
+        assert go_on.wait(PATIENCE)
+
+    monkeypatch.setattr(recovery_orchestrator, "run_look", slow)
+    monkeypatch.setattr(evaluate, "rules_evaluate", slow)
+    given = [str(uuid4())] if task is tasks.run_look else []
+    with ThreadPoolExecutor(threads) as worker:
+        turns = [worker.submit(task, *given) for _ in range(threads)]
+        try:
+            assert all(begun.acquire(timeout=PATIENCE) for _ in range(most))
+            until(lambda: sum(each.done() for each in turns) == threads - most)
+        finally:
+            go_on.set()
+        for each in turns:
+            each.result(PATIENCE)
+    assert not begun.acquire(blocking=False), "more began than may"
+    task(*given)
+    assert begun.acquire(blocking=False), "the next one comes to its turn"
 
 
 def test_the_worker_that_heals_does_not_stand_for_the_others(
