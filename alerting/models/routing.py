@@ -133,12 +133,15 @@ class Notified(models.Model):
     # Ids of the alerts that it was told are firing, and of those it was told are resolved.
     firing = models.JSONField(default=list)
     resolved = models.JSONField(default=list)
+    # The channel was mended: what never reached it is told now, and not when the group is due.
+    mended = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         verbose_name_plural = "notified"
         constraints = [
             models.UniqueConstraint(fields=["group", "channel"], name="notified_once_a_channel")
         ]
+        indexes = [models.Index(fields=["group"], condition=Q(mended=True), name="notified_mended")]
 
     def __str__(self) -> str:
         return f"group {self.group_id} on channel {self.channel_id}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -61,6 +61,22 @@ def group_now(group: AlertGroup, *, now: datetime) -> GroupNow:
         for each in sorted(everybody, key=lambda each: each.channel.name)
     ]
     return GroupNow(news, {each.channel.pk: each.channel for each in everybody}, log, bool(held))
+
+
+def missed_now(group: AlertGroup, channel: UUID, *, now: datetime) -> GroupNow:
+    """What `group` has to say to a channel that was mended before it is due: what fires and never
+    reached it. What is new to all, and what is over, waits until then."""
+    whole = group_now(group, now=now)
+    log = whole.log.get(channel)
+    known = frozenset(map(UUID, log.firing)) if log is not None else _NONE
+    news = [
+        replace(each, standing=Standing(each.standing.firing & known, _NONE, known))
+        for each in whole.news
+        if each.channel == channel
+        and each.told is not None
+        and each.standing.firing & known - each.told.firing
+    ]
+    return replace(whole, news=news)
 
 
 def repeat_of(group: AlertGroup) -> timedelta:

@@ -23,7 +23,7 @@ from alerting.services.channel_fields import (
     shown,
     verify_read,
 )
-from alerting.services.dispatch.waking import groups_wake
+from alerting.services.dispatch.waking import channel_mended
 from alerting.services.locks import names_lock
 from alerting.services.outbox import delivery_enqueue
 from alerting.services.sending.entries import channel_entry
@@ -119,7 +119,7 @@ def channel_update(
             proof = _prove_changed(channel_id, changes["target"], verify, actor, now)
         made = Made(_updated(channel_id, changes, if_match, actor, now), proof=proof)
     # What is changed may have mended it.
-    groups_wake(channel_id=channel_id, now=now)
+    channel_mended(channel_id=channel_id)
     return made
 
 
@@ -203,7 +203,7 @@ def channel_resume(
         channel_recover(channel, now)
         _save(channel, actor, now)
         _record(channel, "resume", actor, before, kind="channel.resumed")
-    groups_wake(channel_id=channel_id, now=now)
+    channel_mended(channel_id=channel_id)
     return channel
 
 
@@ -241,7 +241,7 @@ def channel_test(*, channel_id: UUID, actor: Actor, now: datetime) -> Delivery:
     delivery_send_now(delivery_id=delivery.pk, now=now)
     delivery.refresh_from_db()
     if delivery.state == DeliveryState.DELIVERED:
-        groups_wake(channel_id=channel_id, now=now)
+        channel_mended(channel_id=channel_id)
     return delivery
 
 

@@ -6,7 +6,9 @@ two senders never tell the same twice, and one that dies in the middle has told 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from django.db import transaction
@@ -17,6 +19,7 @@ from alerting.domain.pipeline import Stage, run
 from alerting.models import AlertGroup
 from alerting.selectors.group_news import group_now, repeat_of
 from alerting.services.dispatch.delivering import Deliverer
+from alerting.services.dispatch.waking import missed_to_tell
 
 # Groups that one turn tells of; the rest are told by the next one.
 MOST_GROUPS: Final = 200
@@ -27,16 +30,20 @@ LONGEST_INTERVAL: Final = timedelta(days=1)
 
 
 def groups_tell(*, now: datetime) -> int:
-    """Tell of the groups that are due; gives how many deliveries that made.
+    """Tell of the groups that are due, and channels that were mended what they missed; gives how many
+    deliveries that made.
 
     A group that fails keeps none of the others from being told: what went wrong is raised at the
     end, as an `ExceptionGroup`, and the group is tried again by the next turn.
     """
     due = AlertGroup.objects.filter(_due(now)).order_by("due_at").values_list("pk", flat=True)
+    tells: list[Callable[[], int]] = [
+        partial(group_tell, group_id=pk, now=now) for pk in due[:MOST_GROUPS]
+    ]
     made, failed = 0, []
-    for pk in due[:MOST_GROUPS]:
+    for tell in (*tells, *missed_to_tell(now)):
         try:
-            made += group_tell(group_id=pk, now=now)
+            made += tell()
         except Exception as error:
             failed.append(error)
     if failed:

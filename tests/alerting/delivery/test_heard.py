@@ -6,8 +6,9 @@ from __future__ import annotations
 import html
 import random
 import re
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from uuid import UUID
 
 import pytest
 from django.db.models import Max
@@ -237,6 +238,50 @@ def test_who_hears_what_by_a_channel_that_fails(
         over = {each for message in heard for each in names_of(message, "resolved")}
         ended = set(Alert.objects.filter(state="resolved").values_list("rule_name", flat=True))
         assert over == fired & ended
+
+
+HEALTHY = {
+    "test": lambda pk, now: channels.channel_test(channel_id=pk, actor=ANNA, now=now),
+    "rename": lambda pk, now: channels.channel_update(
+        channel_id=pk, changes={"name": "renamed"}, actor=ANNA, now=now
+    ),
+    "resume": lambda pk, now: channels.channel_resume(channel_id=pk, actor=ANNA, now=now),
+}
+
+
+@pytest.mark.parametrize("act", HEALTHY.values(), ids=HEALTHY)
+def test_what_is_done_with_a_channel_that_missed_nothing_tells_nobody_anything_early(
+    own: Receiver, receiver: Receiver, act: Callable[[UUID, datetime], object]
+) -> None:
+    run = Run(own, receiver)
+    run.channel.routes.get().channels.add(Channel.objects.get(name=OTHER))
+    assert run.step("fire a", WAIT) == [(OTHER, "first"), (OWN, "first")]
+    run.step("fire b", 0)
+    act(run.channel.pk, run.scene.now)
+    assert run.step("end a", 60) == []
+    assert {why for _, why in run.step("", INTERVAL)} == {"grown"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "act"), [(GONE, "test"), (GONE, "resume"), (REFUSED, "change b")]
+)
+def test_a_channel_that_was_mended_hears_alone_and_of_nothing_but_what_it_missed(
+    own: Receiver, receiver: Receiver, answer: Answer, act: str
+) -> None:
+    run = Run(own, receiver)
+    run.channel.routes.get().channels.add(Channel.objects.get(name=OTHER))
+    own.answers = [TAKEN, answer]
+    # A group that it knows all of.
+    run.step("elsewhere x", WAIT)
+    assert run.step("fire a", WAIT) == [(OTHER, "first")]
+    run.step("fire b", 0)
+    own.answers = [TAKEN]
+    assert run.step(act, 0) == [(OWN, "first")]
+    told = Delivery.objects.filter(channel=run.channel, purpose="alerts").latest("created_at")
+    assert names_of(Message.from_json(told.message), "firing") == {"a"}
+    assert run.step("", 60) == []
+    assert run.step("", INTERVAL) == [(OTHER, "grown"), (OWN, "grown")]
+    assert run.step("end a", INTERVAL) == [(OTHER, "shrunk"), (OWN, "shrunk")]
 
 
 def test_a_page_shows_for_each_channel_what_became_of_its_message(
