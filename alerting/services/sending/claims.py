@@ -45,13 +45,15 @@ _TAKE: Final = """
 UPDATE alerting_delivery d SET
     state = 'sending', lease_until = %(now)s + %(lease)s,
     fence = d.fence + 1, attempts = d.attempts + 1
-FROM picked WHERE d.id = picked.id
+WHERE d.id = ANY(ARRAY(SELECT id FROM picked))
 RETURNING d.id
 """
 # Of one group on one channel the oldest goes first: an end must not overtake its beginning. Among
 # the others, pages that fire go first, and with them what they wait for in their groups. Both are
 # seen in one pass over all that is open (what is of no group stands alone): looked up for each, they
-# took seconds where a channel recovers and thousands are due at once.
+# took seconds where a channel recovers and thousands are due at once. For the same reason those that
+# are taken are named before their rows are locked, and not joined: after an ANALYZE between two bursts
+# the planner expects one row of each of them, and would go through all that waits for each.
 _DUE: Final = f"""
 WITH busy AS MATERIALIZED (
     SELECT channel_id, count(*) AS sending FROM alerting_delivery
@@ -67,20 +69,23 @@ WITH busy AS MATERIALIZED (
         PARTITION BY channel_id, group_id, CASE WHEN group_id IS NULL THEN id END
     )
 ), candidate AS (
-    SELECT d.id, c.failures, d.urgent, coalesce(busy.sending, 0) + row_number() OVER (
-        PARTITION BY d.channel_id ORDER BY d.urgent DESC, d.next_at, d.attempts, d.created_at
-    ) AS place
+    SELECT d.id, c.failures, d.urgent, d.next_at, d.created_at,
+        coalesce(busy.sending, 0) + row_number() OVER (
+            PARTITION BY d.channel_id ORDER BY d.urgent DESC, d.next_at, d.attempts, d.created_at
+        ) AS place
     FROM waiting d
     JOIN alerting_channel c ON c.id = d.channel_id
     LEFT JOIN busy ON busy.channel_id = d.channel_id
     WHERE d.turn = 1 AND {_FREE.format(d="d")} AND d.purpose = ANY(%(purposes)s)
     AND c.enabled AND c.paused_at IS NULL
     AND (c.not_before IS NULL OR c.not_before <= %(now)s OR c.not_before > %(asked)s)
+), chosen AS MATERIALIZED (
+    SELECT array_agg(id ORDER BY urgent DESC, next_at, created_at) AS ids FROM candidate
+    WHERE place <= CASE WHEN failures > 0 THEN 1 ELSE %(per_channel)s END
 ), picked AS (
-    SELECT d.id FROM alerting_delivery d JOIN candidate ON candidate.id = d.id
-    WHERE {_FREE.format(d="d")}
-    AND candidate.place <= CASE WHEN candidate.failures > 0 THEN 1 ELSE %(per_channel)s END
-    ORDER BY candidate.urgent DESC, d.next_at, d.created_at LIMIT %(limit)s
+    SELECT d.id FROM alerting_delivery d
+    WHERE d.id = ANY((SELECT ids FROM chosen)::uuid[]) AND {_FREE.format(d="d")}
+    ORDER BY array_position((SELECT ids FROM chosen), d.id) LIMIT %(limit)s
     FOR UPDATE OF d SKIP LOCKED
 )
 {_TAKE}

@@ -65,7 +65,8 @@ def _unsendable(now: datetime) -> QuerySet[Delivery]:
     unusable = Q(channel=None) | Q(channel__enabled=False) | Q(channel__paused_at__isnull=False)
     ends = Q(message__status="resolved") | Q(message__contains={"why": {"occasion": "shrunk"}})
     for_long = Q(purpose=Purpose.REPORT) | ends
-    old = (~for_long & Q(created_at__lte=now - EXPIRY)) | Q(created_at__lte=now - LONG_EXPIRY)
+    # The age first: what a message says is looked at only of what may be too old.
+    old = Q(created_at__lte=now - LONG_EXPIRY) | (Q(created_at__lte=now - EXPIRY) & ~for_long)
     # What is due or leased until a moment that no sender waits for was left so by a wrong clock.
     ahead = now + LONGEST_WAIT
     free = Q(lease_until=None) | Q(lease_until__lt=now) | Q(lease_until__gt=ahead)
