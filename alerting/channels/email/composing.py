@@ -7,19 +7,16 @@ from collections.abc import Sequence
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from django.template import Context, Engine
-
 from alerting.channels.base import Envelope
-from alerting.domain.incident_brief import incident_pairs
+from alerting.channels.email.html import html_of
+from alerting.choices import Purpose
 from health.checks.words import one_line
 from resilience_site.config import config
 
 _MOST_SUBJECT: Final = 200
-_ENGINE: Final = Engine(dirs=[str(Path(__file__).parent)], autoescape=True)
 
 
 def mail_of(envelope: Envelope, *, sender: str, to: Sequence[str]) -> EmailMessage:
@@ -28,7 +25,7 @@ def mail_of(envelope: Envelope, *, sender: str, to: Sequence[str]) -> EmailMessa
     mail = EmailMessage(policy=SMTP)
     mail["From"] = sender
     mail["To"] = ", ".join(to)
-    mail["Subject"] = one_line(message.title, _MOST_SUBJECT)
+    mail["Subject"] = one_line(_subject(envelope), _MOST_SUBJECT)
     mail["Date"] = format_datetime(envelope.created_at)
     mail["Message-ID"] = f"<{envelope.id}@{_host()}>"
     if message.group_key:
@@ -36,21 +33,19 @@ def mail_of(envelope: Envelope, *, sender: str, to: Sequence[str]) -> EmailMessa
     # Answering machines keep quiet (RFC 3834).
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Resilience-Event"] = envelope.happening
-    parts = (message.note, message.text, message.url)
+    parts = (message.note, message.text, f"On the site: {message.url}" if message.url else "")
     mail.set_content("\n\n".join(each for each in parts if each) + "\n")
-    mail.add_alternative(message.html or _html(envelope), subtype="html")
+    mail.add_alternative(message.html or html_of(envelope), subtype="html")
     return mail
 
 
-def _html(envelope: Envelope) -> str:
-    template = _ENGINE.get_template("message.html")
-    values = {
-        "message": envelope.message,
-        "incidents": [(each, list(incident_pairs(each))) for each in envelope.message.incidents],
-        "channel": envelope.channel,
-        "site": config.resilience_public_url,
-    }
-    return template.render(Context(values))
+def _subject(envelope: Envelope) -> str:
+    """The title; of alerts it begins with their urgency, also of those that are over, so that a
+    mailbox can sort by it."""
+    message = envelope.message
+    if envelope.purpose != Purpose.ALERTS:
+        return message.title
+    return f"[{message.severity}] {message.title}"
 
 
 def _host() -> str:

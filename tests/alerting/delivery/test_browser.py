@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import random
 import threading
+from uuid import UUID
 
 import pytest
 from django.db import connections
 from playwright.sync_api import BrowserContext, Page, expect
 
+from alerting.channels import Envelope
+from alerting.channels.email.html import html_of
+from alerting.choices import Purpose
+from alerting.domain.messages import Message
 from alerting.services.sending import deliveries_send
 from resilience_site.core.choices import Role
 from tests.alerting.delivery.receivers import Answer, Receiver
-from tests.alerting.delivery.scene import NOW, enqueue, message, webhook
+from tests.alerting.delivery.scene import INCIDENT, NOW, enqueue, message, told, webhook
 from tests.livesite import LiveSite
-from tests.screens import FORM_LOOKS, problems, say
+from tests.screens import ALL_LOOKS, FORM_LOOKS, overflows, problems, say, violations
 
 pytestmark = pytest.mark.browser
 
@@ -59,3 +64,33 @@ def test_screens_are_accessible_fit_a_phone_and_follow_what_is_sent(
     delivery.save()
     send()
     expect(page.get_by_role("link", name="A second message")).to_be_visible()
+
+
+def mail(what: Message) -> str:
+    return html_of(Envelope(UUID(int=1), what, Purpose.ALERTS, "mail", created_at=NOW, at=NOW))
+
+
+def test_a_mail_can_be_read_on_a_phone_at_night(page: Page) -> None:
+    long = "https://example.com/" + "x" * 200
+    alerts = [
+        told(id=str(n), summary=f"Check {n}", severity=severity, details=long, url=f"http://a/{n}")
+        for n, severity in enumerate(("page", "ticket", "info") * 10)
+    ]
+    alerts[2] = told(status="resolved", ended_at=NOW)
+    many = mail(message(title=long, alerts=tuple(alerts), incidents=(INCIDENT, INCIDENT)))
+    found = []
+    for scheme, size in ALL_LOOKS:
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size(size)
+        for html in (many, mail(message(alerts=alerts[:3], incidents=(INCIDENT,), note=long))):
+            page.set_content(html)
+            found += [f"{scheme} {size['width']}: {each}" for each in violations(page)]
+            found += [f"wider than {size['width']}"] if overflows(page) else []
+    assert found == []
+    # What an eye in the dark sees, and a finger can hit.
+    card = page.locator(".card")
+    page.emulate_media(color_scheme="dark")
+    expect(card).to_have_css("background-color", "rgb(26, 30, 35)")
+    button = page.get_by_role("link", name="Open the incident").bounding_box()
+    assert button is not None
+    assert button["height"] >= 44

@@ -84,7 +84,7 @@ def test_a_mail_has_text_and_html_and_the_id_of_its_delivery(mailbox: Mailbox) -
     (mail,) = mailbox.mails
     assert mailbox.recipients == [["ops@example.com", "b@example.com"]]
     assert mail["From"] == "resilience@127.0.0.1"
-    assert mail["Subject"] == message().title
+    assert mail["Subject"] == f"[page] {message().title}"
     assert mail["Message-ID"] == f"<{delivery.pk}@127.0.0.1>"
     assert mail["Auto-Submitted"] == "auto-generated"
     plain, html = mail.get_body(("plain",)), mail.get_body(("html",))
@@ -105,10 +105,11 @@ def test_the_html_of_a_mail_says_the_cause_and_the_impact_of_the_incident(
     html = mailbox.mails[0].get_body(("html",))
     assert html is not None
     said = html.get_content()
-    assert "<h2>Incident: Graph &lt;fails&gt;</h2>" in said
-    assert f"<li>Probable cause: {INCIDENT.cause} Also: {INCIDENT.evidence[0]}.</li>" in said
-    assert f"<li>Impact: {INCIDENT.impact}</li>" in said
-    assert f'<a href="{INCIDENT.url}">Open the incident</a>' in said
+    assert ">Incident: Graph &lt;fails&gt;</h2>" in said
+    cause = f"{INCIDENT.cause} Also: {INCIDENT.evidence[0]}."
+    assert f"<strong>Probable cause:</strong> {cause}</p>" in said
+    assert f"<strong>Impact:</strong> {INCIDENT.impact}</p>" in said
+    assert f'href="{INCIDENT.url}">Open the incident</a>' in said
 
 
 def test_what_somebody_sent_is_no_markup_of_a_mail(mailbox: Mailbox) -> None:
