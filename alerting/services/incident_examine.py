@@ -13,9 +13,10 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.functions import Coalesce
 
-from alerting.choices import EntryKind, IncidentState
+from alerting.choices import EntryKind, IncidentState, Severity
 from alerting.domain.cause import probable_cause, spikes
 from alerting.domain.incidents import NEAR
 from alerting.models import Incident, IncidentEntry, IncidentKey
@@ -37,6 +38,14 @@ EVERY: Final = timedelta(minutes=3)
 # Chains and spans of what failed first are complete about then.
 SETTLE: Final = timedelta(seconds=20)
 _AT_ONCE: Final = 3
+_OVER: Final = Q(state=IncidentState.RESOLVED)
+# Pages that are not over come first, then what somebody works on.
+_URGENCY: Final = Case(
+    When(~_OVER & Q(severity=Severity.PAGE), then=Value(0)),
+    When(state=IncidentState.ACKNOWLEDGED, then=Value(1)),
+    When(~_OVER, then=Value(2)),
+    default=Value(3),
+)
 # Any constant that no other advisory lock of the site uses.
 _LOCK: Final = 0x6578616D696E65
 # So sure a cause joins the incident with others of it.
@@ -52,10 +61,10 @@ logger = logging.getLogger(__name__)
 
 
 def incidents_examine(*, now: datetime) -> int:
-    """Examine those that are due, those first that were never examined; how many."""
+    """Examine those that are due, the most urgent first; how many."""
     # It may take long, and is work for one.
     with alone(_LOCK) as got:
-        due = list(_due(now)[:_AT_ONCE]) if got else []
+        due = _due(now) if got else []
         for incident in due:
             try:
                 incident_examine(incident, now=now)
@@ -96,17 +105,23 @@ def incident_examine(incident: Incident, *, now: datetime) -> None:
             journal.append([incident_told(held, CHANGED, cause=cause.get("text", ""))])
 
 
-def _due(now: datetime) -> QuerySet[Incident]:
+def _due(now: datetime) -> list[Incident]:
+    """Those to examine now, of the equally urgent those first that were never examined. One of them is
+    whichever has waited longest, so that none waits for ever while more urgent ones keep coming.
+    """
     # While more alerts join it, too: the first message of it is to carry what can be found by then.
     settled = Q(changed_at__lte=now - SETTLE) | Q(started_at__lte=now - SETTLE)
     never = Q(examined_at=None) & settled
-    again = Q(examined_at__lte=now - EVERY) & ~Q(state=IncidentState.RESOLVED)
-    last = Q(
-        state=IncidentState.RESOLVED, ended_at__lte=now - SETTLE, examined_at__lt=F("ended_at")
-    )
-    last |= Q(state=IncidentState.RESOLVED, examined_at=None)
+    again = Q(examined_at__lte=now - EVERY) & ~_OVER
+    last = _OVER & Q(ended_at__lte=now - SETTLE, examined_at__lt=F("ended_at"))
+    last |= _OVER & Q(examined_at=None)
     rows = Incident.objects.filter(never | again | last, merged_into=None)
-    return rows.order_by(F("examined_at").asc(nulls_first=True), "-started_at")
+    found = rows.order_by(_URGENCY, F("examined_at").asc(nulls_first=True), "-started_at")
+    due = list(found[:_AT_ONCE])
+    if len(due) == _AT_ONCE:
+        others = rows.exclude(pk__in=[each.pk for each in due[:-1]])
+        due[-1:] = others.order_by(Coalesce("examined_at", "started_at"), "id")[:1]
+    return due
 
 
 def _take(

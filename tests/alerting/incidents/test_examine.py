@@ -140,6 +140,48 @@ def test_an_incident_that_is_over_is_looked_at_once_more() -> None:
     assert incidents_examine(now=scene.at(30)) == 0
 
 
+def examined_in(turns: int, *, apart: timedelta) -> list[set[str]]:
+    """The services whose incidents each of so many turns examines."""
+    found = []
+    for n in range(turns):
+        now = scene.at(0) + n * apart
+        incidents_examine(now=now)
+        these = Incident.objects.filter(examined_at=now)
+        found.append({service for each in these for service in each.services})
+    return found
+
+
+def test_a_page_that_somebody_works_on_is_examined_before_a_storm_of_tickets() -> None:
+    page = fire(service="paying", minute=-20)
+    taken = fire(service="shipping", minute=-20, severity="ticket")
+    follow(-20)
+    Incident.objects.update(examined_at=scene.at(-15))
+    for alert in (page, taken):
+        Incident.objects.filter(pk=incident_of(alert).pk).update(state="acknowledged")
+    for n in range(6):
+        fire(service=f"shop-{n}", minute=-3, severity="ticket")
+    follow(-2)
+    (first,) = examined_in(1, apart=timedelta())
+    assert {"paying", "shipping"} < first
+    assert len(first) == 3
+
+
+def test_a_ticket_waits_for_pages_and_not_for_ever() -> None:
+    pages, tickets = 4, 2
+    for n in range(pages):
+        fire(service=f"page-{n}", minute=-30)
+    follow(-29)
+    Incident.objects.update(examined_at=scene.at(-9))
+    for n in range(tickets):
+        fire(service=f"ticket-{n}", minute=-8, severity="ticket")
+    follow(-7)
+    # The pages are due again at each turn, and fill it by themselves.
+    turns = examined_in(pages + tickets, apart=incident_examine.EVERY)
+    assert all(len(each) == 3 for each in turns)
+    assert all(sum("page" in name for name in each) >= 2 for each in turns)
+    assert {"ticket-0", "ticket-1"} <= set().union(*turns)
+
+
 def test_one_that_cannot_be_read_does_not_hold_up_the_others(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
