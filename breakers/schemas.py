@@ -6,16 +6,31 @@ Bodies of writes take anything: what is wrong with them is said, and audited, by
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from ninja import Field, Schema
 from pydantic import ConfigDict
 
+from breakers.choices import AUTO, Level, OverrideState
+from breakers.domain.policy import BREAKERS, BULKHEADS
+from breakers.models.telemetry import NAME
+from breakers.services.degraded import MAX_NOTICE
+from breakers.services.requests import LONGEST_SECONDS, MAX_TEXT
+from resilience_site.core.bodies import AnyJson, Body, Like, one_of
 from resilience_site.core.pagination import PageQuery, RangeQuery
 
+_Reason = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
+_Seconds = Annotated[float, Field(ge=1, le=LONGEST_SECONDS)]
+_NamesOf = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=NAME)]], Field(max_length=500)
+]
+_SETTINGS: Final = (
+    f"Of a breaker: {', '.join(BREAKERS.settings)}. Of a bulkhead: {', '.join(BULKHEADS.settings)}"
+)
 
-class Written(Schema):
+
+class Written(Body):
     """A body of a write: a field that there is not is a slip of the pen, and refused."""
 
     model_config = ConfigDict(extra="forbid")
@@ -129,37 +144,41 @@ class OverrideIn(Written):
     """`state`: forced_open, forced_closed, disabled, metrics_only or auto; the last needs neither
     `reason` nor `expires_in` (seconds, 1 to 86400)."""
 
-    state: Any = None
-    reason: Any = None
-    expires_in: Any = None
-    instance: Any = None
+    state: Annotated[Any, Like(one_of([*OverrideState.values, AUTO]), needed=True)] = None
+    reason: Annotated[Any, Like(str | None, max_length=MAX_TEXT)] = None
+    expires_in: Annotated[Any, Like(_Seconds | None)] = None
+    instance: Annotated[Any, Like(str | None, max_length=NAME)] = Field(
+        None, description="One instance alone, by its `service.instance.id`; of a breaker"
+    )
 
 
 class ResetIn(Written):
-    """`reason` is needed; without `instance` in every instance."""
+    """Without `instance` in every instance."""
 
-    reason: Any = None
-    instance: Any = None
+    reason: Annotated[Any, Like(_Reason, needed=True)] = None
+    instance: Annotated[Any, Like(str | None, max_length=NAME)] = None
 
 
 class DomainResetIn(Written):
-    """`reason` is needed."""
+    """Why every breaker of the domain is to start anew."""
 
-    reason: Any = None
+    reason: Annotated[Any, Like(_Reason, needed=True)] = None
 
 
 class PolicyIn(Written):
     """All settings that the site gives; {} gives none."""
 
-    policy: Any = None
-    reason: Any = None
+    policy: Annotated[Any, Like(dict[str, float | str | None], needed=True)] = Field(
+        None, description=_SETTINGS
+    )
+    reason: Annotated[Any, Like(_Reason, needed=True)] = None
 
 
 class RollbackIn(Written):
     """`number` of the change to go back to; 0: none of the site's settings."""
 
-    number: Any = None
-    reason: Any = None
+    number: Annotated[Any, Like(int, needed=True, ge=0, lt=2**31)] = None
+    reason: Annotated[Any, Like(_Reason, needed=True)] = None
 
 
 class PolicyOut(Schema):
@@ -281,19 +300,23 @@ class BulkheadOut(Schema):
 class ToggleIn(Written):
     """`value` is any JSON; without `expires_in` (seconds) it stays until it is set again."""
 
-    value: Any = None
-    reason: Any = None
-    expires_in: Any = None
-    otherwise: Any = False
-    rollout: Any = 1.0
-    services: Any = []
-    instances: Any = []
-    owner: Any = None
-    description: Any = None
+    value: Annotated[Any, Like(AnyJson, needed=True)] = None
+    reason: Annotated[Any, Like(_Reason, needed=True)] = None
+    expires_in: Annotated[Any, Like(_Seconds | None)] = None
+    otherwise: Annotated[Any, Like(AnyJson)] = Field(
+        False, description="What those get who are not within `rollout`"
+    )
+    rollout: Annotated[Any, Like(float, ge=0, le=1)] = Field(
+        1.0, description="The share of those who ask that gets `value`"
+    )
+    services: Annotated[Any, Like(_NamesOf)] = Field([], description="Empty for all of them")
+    instances: Annotated[Any, Like(_NamesOf)] = Field([], description="Empty for all of them")
+    owner: Annotated[Any, Like(str | None, max_length=NAME)] = None
+    description: Annotated[Any, Like(str | None, max_length=MAX_TEXT)] = None
 
 
 class RevertIn(Written):
-    reason: Any = None
+    reason: Annotated[Any, Like(str | None, max_length=MAX_TEXT)] = None
 
 
 class ToggleOut(Schema):
@@ -317,12 +340,15 @@ class ToggleOut(Schema):
 
 
 class DegradedIn(Written):
-    """`level`: normal, reduced, essential or offline."""
+    """`normal` ends it, and needs no `reason`; without `expires_in` (seconds) a level stays until
+    another is set."""
 
-    level: Any = None
-    notice: Any = None
-    reason: Any = None
-    expires_in: Any = None
+    level: Annotated[Any, Like(Level, needed=True)] = None
+    notice: Annotated[Any, Like(str | None, max_length=MAX_NOTICE)] = Field(
+        None, description="What the users of the service read; the site has words of its own"
+    )
+    reason: Annotated[Any, Like(str | None, max_length=MAX_TEXT)] = None
+    expires_in: Annotated[Any, Like(_Seconds | None)] = None
 
 
 class DegradedOut(Schema):

@@ -21,7 +21,7 @@ from alerting.schemas.channels import (
     DeliveryDetailOut,
     DeliveryOut,
     DeliveryQuery,
-    ReasonIn,
+    PauseIn,
 )
 from alerting.selectors.channels import (
     channel_find,
@@ -32,6 +32,7 @@ from alerting.selectors.channels import (
 )
 from alerting.selectors.told_alone import Alone, channel_alone, channels_alone
 from alerting.services import channels
+from alerting.services.channel_fields import channels_required
 from health.api.shown import of_body, sent
 from resilience_site.core.choices import Scope
 from resilience_site.core.pagination import Page, PageOut, PageQuery, keyset_page
@@ -129,7 +130,7 @@ def channel_try(request: ApiRequest, channel_id: UUID) -> dict[str, Any]:
 
 @router.post(f"{_ONE}/pause", auth=ApiAuth(Scope.OPERATE), response=ChannelOut)
 def channel_hold(
-    request: ApiRequest, response: HttpResponse, channel_id: UUID, body: ReasonIn | None = None
+    request: ApiRequest, response: HttpResponse, channel_id: UUID, body: PauseIn | None = None
 ) -> dict[str, Any]:
     """Send nothing more by it; what waits goes by its fallback."""
     with of_body():
@@ -167,8 +168,11 @@ def channel_secret(request: ApiRequest, response: HttpResponse, channel_id: UUID
 @router.get("/alerts/deliveries", auth=ApiAuth(Scope.READ), response=PageOut[DeliveryOut])
 def deliveries(request: ApiRequest, query: Query[DeliveryQuery]) -> Page:
     """What was sent and is to be sent, the newest first; kept for 30 days."""
+    (channel,) = channels_required("query.channel", [query.channel]) if query.channel else (None,)
     page = keyset_page(
-        delivery_list(channel_id=query.channel, state=query.state, purpose=query.purpose),
+        delivery_list(
+            channel_id=channel.pk if channel else None, state=query.state, purpose=query.purpose
+        ),
         by=("-created_at", "-id"),
         types=(datetime, UUID),
         cursor=query.cursor,

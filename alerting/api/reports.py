@@ -63,7 +63,7 @@ def resilience_report_mail(
     """Mail a report to e-mail channels."""
     mails = report_mail_to(
         report=_found(report_id),
-        channel_ids=body.channels,
+        channels=body.channels,
         actor=request.auth,
         now=datetime.now(UTC),
     )

@@ -12,6 +12,7 @@ from ninja import Query, Router, Status
 from alerting.models import Route
 from alerting.schemas.routing import (
     RouteIn,
+    RouteNewIn,
     RouteOut,
     TrialIn,
     TrialOut,
@@ -52,7 +53,7 @@ def routes(request: ApiRequest, query: Query[PageQuery]) -> Page:
 
 @router.post("/alerts/routes", auth=ApiAuth(Scope.OPERATE), response={201: RouteOut})
 def route_post(
-    request: ApiRequest, response: HttpResponse, body: RouteIn
+    request: ApiRequest, response: HttpResponse, body: RouteNewIn
 ) -> Status[dict[str, Any]]:
     """Make a route."""
     given = _given(sent(request, body))

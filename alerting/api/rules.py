@@ -12,6 +12,7 @@ from alerting.models import AlertRule
 from alerting.schemas.rules import (
     NewTrialIn,
     RuleIn,
+    RuleNewIn,
     RuleOut,
     RuleQuery,
     RuleTrialOut,
@@ -54,7 +55,7 @@ def rules(request: ApiRequest, query: Query[RuleQuery]) -> Page:
 
 
 @router.post("/alerts/rules", auth=ApiAuth(Scope.OPERATE), response={201: RuleOut})
-def rule_post(request: ApiRequest, response: HttpResponse, body: RuleIn) -> Status[AlertRule]:
+def rule_post(request: ApiRequest, response: HttpResponse, body: RuleNewIn) -> Status[AlertRule]:
     """Make a rule; what holds already fires as of now. Try it first: see trial."""
     given = _given(sent(request, body))
     with of_body():

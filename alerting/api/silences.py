@@ -10,7 +10,13 @@ from ninja import Query, Router, Status
 
 from alerting.api.shown import moment
 from alerting.models import Silence
-from alerting.schemas.routing import PreviewOut, SilenceIn, SilenceOut, SilenceQuery
+from alerting.schemas.routing import (
+    PreviewOut,
+    SilenceIn,
+    SilenceOut,
+    SilencePreviewIn,
+    SilenceQuery,
+)
 from alerting.selectors.silences import (
     Hits,
     silence_find,
@@ -66,7 +72,7 @@ def silence_post(request: ApiRequest, body: SilenceIn) -> Status[dict[str, Any]]
 
 
 @router.post("/alerts/silences/preview", auth=ApiAuth(Scope.READ), response=PreviewOut)
-def silence_preview(request: ApiRequest, body: SilenceIn) -> dict[str, Any]:
+def silence_preview(request: ApiRequest, body: SilencePreviewIn) -> dict[str, Any]:
     """What a silence would hit now, and would have hit in the last 7 days; nothing is kept."""
     with of_body():
         matchers = silence_matchers(sent(request, body).get("matchers"))

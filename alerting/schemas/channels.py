@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from ninja import Field, Schema
 
 from alerting.choices import AttemptOutcome, ChannelKind, DeliveryState, Purpose
+from alerting.services.channel_fields import MOST_NAME
+from resilience_site.core.bodies import Body, Like
 from resilience_site.core.pagination import PageQuery
 
 _VERIFY = (
@@ -19,33 +21,39 @@ _VERIFY = (
 )
 
 
-class ChannelIn(Schema):
+_FALLBACK: Final = "Name or id of the channel that takes its place"
+_MOST_REASON: Final = 300
+
+
+class ChannelIn(Body):
     """A channel. `target` holds the options of its kind: a webhook needs `url`, e-mail `to`, Slack
     and Teams `url`, PagerDuty `routing_key`, Apprise `url`."""
 
-    kind: Any = Field(None, description="email, webhook, slack, teams, pagerduty or apprise")
-    name: Any = None
-    target: Any = None
-    send_resolved: Any = Field(True, description="Whether the end of alerts is told, too")
-    enabled: Any = True
-    fallback: Any = Field(None, description="Name or id of the channel that takes its place")
-    verify: Any = Field(None, description=_VERIFY)
+    kind: Annotated[Any, Like(ChannelKind, needed=True)] = None
+    name: Annotated[Any, Like(str, needed=True, min_length=1, max_length=MOST_NAME)] = None
+    target: Annotated[Any, Like(dict[str, Any], needed=True)] = None
+    send_resolved: Annotated[Any, Like(bool)] = Field(
+        True, description="Whether the end of alerts is told, too"
+    )
+    enabled: Annotated[Any, Like(bool)] = True
+    fallback: Annotated[Any, Like(str | None)] = Field(None, description=_FALLBACK)
+    verify: Annotated[Any, Like(bool | None)] = Field(None, description=_VERIFY)
 
 
-class ChannelChange(Schema):
+class ChannelChange(Body):
     """The fields to change; what is not sent stays, as do secrets that come as `***`."""
 
-    kind: Any = None
-    name: Any = None
-    target: Any = None
-    send_resolved: Any = None
-    enabled: Any = None
-    fallback: Any = None
-    verify: Any = Field(None, description=_VERIFY)
+    kind: Annotated[Any, Like(ChannelKind)] = Field(None, description="Never changes")
+    name: Annotated[Any, Like(str, min_length=1, max_length=MOST_NAME)] = None
+    target: Annotated[Any, Like(dict[str, Any])] = Field(None, description="Options of the kind")
+    send_resolved: Annotated[Any, Like(bool)] = None
+    enabled: Annotated[Any, Like(bool)] = None
+    fallback: Annotated[Any, Like(str | None)] = Field(None, description=_FALLBACK)
+    verify: Annotated[Any, Like(bool | None)] = Field(None, description=_VERIFY)
 
 
-class ReasonIn(Schema):
-    reason: Any = ""
+class PauseIn(Body):
+    reason: Annotated[Any, Like(str, max_length=_MOST_REASON)] = ""
 
 
 class ChannelOut(Schema):
@@ -96,7 +104,7 @@ class ChannelMadeOut(ChannelSavedOut):
 class DeliveryQuery(PageQuery):
     """Filters of deliveries; `open` are those that wait or are being sent."""
 
-    channel: UUID | None = None
+    channel: str = Field("", description="Name or id of a channel")
     state: DeliveryState | Literal["", "open"] = ""
     purpose: Purpose | Literal[""] = ""
 

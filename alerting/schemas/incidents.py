@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from ninja import Field, Schema
 
 from alerting.choices import AlertState, EntryKind, IncidentState, Severity
 from alerting.selectors.told import Told
+from alerting.services.incident_acts import MOST_NAME, MOST_TEXT
+from health.services.incidents import IMPACTS, MAX_SERVICES, MAX_TEXT, MAX_TITLE
+from resilience_site.core.bodies import Body, Like, one_of
 from resilience_site.core.pagination import RangeQuery
 
 
@@ -100,20 +103,26 @@ class MarkdownOut(Schema):
     post_mortem: str
 
 
-class NoteIn(Schema):
-    note: Any = Field("", description="What is to stand in the timeline")
+class NoteIn(Body):
+    note: Annotated[Any, Like(str | None, max_length=MOST_TEXT)] = Field(
+        "", description="What is to stand in the timeline"
+    )
 
 
-class AssignIn(Schema):
-    to: Any = Field(description="A name; an empty one takes it from whoever has it")
-    note: Any = ""
+class AssignIn(Body):
+    to: Annotated[Any, Like(str | None, max_length=MOST_NAME)] = Field(
+        description="A name; an empty one takes it from whoever has it"
+    )
+    note: Annotated[Any, Like(str | None, max_length=MOST_TEXT)] = ""
 
 
-class PublishIn(Schema):
+class PublishIn(Body):
     """What the public is told; what is not said is made from the incident."""
 
-    title: Any = None
-    text: Any = None
-    impact: Any = Field(None, description="degraded, partial_outage or major_outage")
-    services: Any = Field(None, description="Names of the catalogue")
+    title: Annotated[Any, Like(str | None, min_length=1, max_length=MAX_TITLE)] = None
+    text: Annotated[Any, Like(str | None, min_length=1, max_length=MAX_TEXT)] = None
+    impact: Annotated[Any, Like(one_of(IMPACTS) | None)] = None
+    services: Annotated[Any, Like(list[str] | None, max_length=MAX_SERVICES)] = Field(
+        None, description="Names of the catalogue"
+    )
     follow: bool = Field(True, description="Whether the end of the incident is told, too")

@@ -20,7 +20,9 @@ class ReportIn(Schema):
 class ReportMailIn(Schema):
     """To whom a report is mailed."""
 
-    channels: list[UUID] = Field(max_length=100, description="E-mail channels")
+    channels: list[str] = Field(
+        max_length=100, description="Names or ids of e-mail channels", examples=[["operators"]]
+    )
 
 
 class ReportMailOut(Schema):

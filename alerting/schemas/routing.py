@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from ninja import Field, Schema
 
 from alerting.choices import Origin, Severity
+from alerting.domain.matchers import MOST_MATCHERS
+from alerting.services.inhibitions import MOST_AFTER, MOST_EQUAL
+from alerting.services.routes import (
+    LAST_POSITION,
+    LONGEST_INTERVAL,
+    LONGEST_REPEAT,
+    LONGEST_WAIT,
+    MOST_GROUP_BY,
+)
+from alerting.services.silences import LONGEST, MOST_REASON, SHORTEST
+from resilience_site.core.bodies import Body, Like
 from resilience_site.core.pagination import PageQuery
 
 _MATCHERS = (
@@ -23,18 +34,47 @@ class MatcherOut(Schema):
     value: str
 
 
+class MatcherIn(Schema):
+    """A matcher of its own; Alertmanager's `name`, `isEqual` and `isRegex` in place of `label` and
+    `op` do as well."""
+
+    label: str = ""
+    op: Literal["=", "!=", "=~", "!~"] = "="
+    value: str | float
+    name: str = ""
+    isEqual: bool = True  # noqa: N815
+    isRegex: bool = False  # noqa: N815
+
+
+_MatcherList = Annotated[list[MatcherIn | str], Field(max_length=MOST_MATCHERS)]
+_Matchers = dict[str, str | float] | _MatcherList | str
+
+
 class SilenceQuery(PageQuery):
     state: Literal["", "active", "pending", "over"] = ""
 
 
-class SilenceIn(Schema):
-    """A silence; it needs an end, at most 30 days from now."""
+class _SilenceIn(Body):
+    matchers: Annotated[Any, Like(_Matchers, needed=True)] = Field(None, description=_MATCHERS)
+    ends_in: Annotated[
+        Any, Like(float | None, ge=SHORTEST.total_seconds(), le=LONGEST.total_seconds())
+    ] = Field(None, description="Seconds from its beginning on")
+    ends_at: Annotated[Any, Like(datetime | None)] = Field(None, description="In place of ends_in")
+    starts_at: Annotated[Any, Like(datetime | None)] = Field(
+        None, description="Now, where it is not given"
+    )
 
-    matchers: Any = Field(None, description=_MATCHERS)
-    ends_in: Any = Field(None, description="Seconds from its beginning on")
-    ends_at: Any = Field(None, description="In place of ends_in")
-    starts_at: Any = Field(None, description="Now, where it is not given")
-    reason: Any = ""
+
+class SilenceIn(_SilenceIn):
+    """A silence; it needs an end, `ends_in` or `ends_at`, at most 30 days from now."""
+
+    reason: Annotated[Any, Like(str, needed=True, min_length=1, max_length=MOST_REASON)] = ""
+
+
+class SilencePreviewIn(_SilenceIn):
+    """The matchers of a silence; whatever else a silence has may stand beside them."""
+
+    reason: Annotated[Any, Like(str, max_length=MOST_REASON)] = ""
 
 
 class SilenceOut(Schema):
@@ -78,26 +118,40 @@ class PreviewOut(Schema):
     alerts: list[HitOut]
 
 
-class RouteIn(Schema):
-    """A route; what is not given is as by default."""
+class RouteIn(Body):
+    """The fields of a route that are to change; `name` never does."""
 
-    name: Any = None
-    position: Any = Field(None, description="1 to 9999; routes are tried from the lowest on")
-    matchers: Any = Field(None, description=_MATCHERS)
-    group_by: Any = Field(
+    name: Annotated[Any, Like(str | None)] = None
+    position: Annotated[Any, Like(int | None, ge=1, le=LAST_POSITION + 1)] = Field(
+        None, description="Routes are tried from the lowest on; only the last one has the highest"
+    )
+    matchers: Annotated[Any, Like(_Matchers | None)] = Field(None, description=_MATCHERS)
+    group_by: Annotated[Any, Like(list[str] | None, max_length=MOST_GROUP_BY)] = Field(
         None,
         description=(
             'Names of labels; ["..."] tells each alert by itself, ["incident", "severity"] all '
             "alerts of an incident that are as urgent together, and those of none by their service"
         ),
     )
-    group_wait_seconds: Any = None
-    group_interval_seconds: Any = None
-    repeat_interval_seconds: Any = None
-    goes_on: Any = Field(None, description="Whether later routes are tried as well")
-    channels: Any = Field(None, description="Names of channels")
-    every_channel: Any = Field(None, description="Tell every channel that is enabled")
-    enabled: Any = None
+    group_wait_seconds: Annotated[Any, Like(int | None, ge=0, le=LONGEST_WAIT)] = None
+    group_interval_seconds: Annotated[Any, Like(int | None, ge=10, le=LONGEST_INTERVAL)] = None
+    repeat_interval_seconds: Annotated[Any, Like(int | None, ge=60, le=LONGEST_REPEAT)] = None
+    goes_on: Annotated[Any, Like(bool | None)] = Field(
+        None, description="Whether later routes are tried as well"
+    )
+    channels: Annotated[Any, Like(list[str] | None)] = Field(
+        None, description="Names or ids of channels"
+    )
+    every_channel: Annotated[Any, Like(bool | None)] = Field(
+        None, description="Tell every channel that is enabled"
+    )
+    enabled: Annotated[Any, Like(bool | None)] = None
+
+
+class RouteNewIn(RouteIn):
+    """A route; what is not given is as by default."""
+
+    name: Annotated[Any, Like(str, needed=True, min_length=1, max_length=100)] = None
 
 
 class RouteOut(Schema):
@@ -158,22 +212,26 @@ class InhibitionOut(Schema):
     version: int
 
 
-class InhibitionIn(Schema):
+class InhibitionIn(Body):
     """While an alert matches `source`, those that match `target` are not told, where the labels in
     `equal` have the same values."""
 
-    source: Any = Field(None, description=_MATCHERS)
-    target: Any = Field(None, description=_MATCHERS)
-    equal: Any = Field(None, description="Names of labels; none: whatever labels they have")
-    holds_after_seconds: Any = Field(
+    source: Annotated[Any, Like(_Matchers)] = Field(None, description=_MATCHERS)
+    target: Annotated[Any, Like(_Matchers)] = Field(None, description=_MATCHERS)
+    equal: Annotated[Any, Like(list[str], max_length=MOST_EQUAL)] = Field(
+        None, description="Names of labels; none: whatever labels they have"
+    )
+    holds_after_seconds: Annotated[Any, Like(int, ge=0, le=MOST_AFTER)] = Field(
         None,
         description=(
             "How long those that fire when the source ends stay held, if somebody was told of the "
-            "source; 0 to 86400"
+            "source"
         ),
     )
-    enabled: Any = None
+    enabled: Annotated[Any, Like(bool)] = None
 
 
 class InhibitionNewIn(InhibitionIn):
-    name: Any = None
+    name: Annotated[Any, Like(str, needed=True, min_length=1, max_length=100)] = None
+    source: Annotated[Any, Like(_Matchers, needed=True)] = Field(None, description=_MATCHERS)
+    target: Annotated[Any, Like(_Matchers, needed=True)] = Field(None, description=_MATCHERS)

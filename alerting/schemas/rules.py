@@ -7,12 +7,13 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from ninja import Field, Schema
-from pydantic import GetJsonSchemaHandler, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import model_validator
 
 from alerting.choices import Origin, Severity
-from alerting.domain.rules.conditions import CONDITION
+from alerting.domain.rules.conditions import Condition, LabelName
+from alerting.services.rules.form import LONGEST
+from alerting.services.rules.texts import MOST_TEMPLATE
+from resilience_site.core.bodies import Body, Like
 from resilience_site.core.pagination import PageQuery
 
 
@@ -22,16 +23,12 @@ class RuleQuery(PageQuery):
     faulty: bool | None = Field(None, description="Whether something is wrong with the rule")
 
 
-class _AsCondition:
-    """Told as a condition and taken as anything: the service refuses with better reasons."""
-
-    def __get_pydantic_json_schema__(
-        self, _: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        return handler(CONDITION.core_schema)
+_Condition = Annotated[Condition, Field(discriminator="type")]
+_Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,99}$")]
+_Template = Annotated[str, Field(max_length=MOST_TEMPLATE)]
 
 
-class _Object(Schema):
+class _Object(Body):
     """What needs no field: any other value would pass for an object without one."""
 
     @model_validator(mode="before")
@@ -44,13 +41,15 @@ class _Object(Schema):
 
 
 class RuleIn(_Object):
-    """A rule. When one is changed, what is not given stays as it is."""
+    """The fields of a rule that are to change; what is not given, or null, stays as it is."""
 
-    name: Any = Field(None, description="Small letters, digits, - and _; the label alertname")
-    title: Any = None
-    description: Any = None
-    severity: Any = Field(None, description="page, ticket or info")
-    condition: Annotated[Any, _AsCondition()] = Field(
+    name: Annotated[Any, Like(_Name | None)] = Field(
+        None, description="Small letters, digits, - and _; the label alertname"
+    )
+    title: Annotated[Any, Like(str | None, min_length=1, max_length=200)] = None
+    description: Annotated[Any, Like(_Template | None)] = None
+    severity: Annotated[Any, Like(Severity | None)] = None
+    condition: Annotated[Any, Like(_Condition)] = Field(
         None,
         description="What is watched. By its type: entries of the journal (event), their staying "
         "away (silent), a figure (figure) or the burning of an error budget (burn). The "
@@ -65,13 +64,39 @@ class RuleIn(_Object):
             }
         ],
     )
-    for_seconds: Any = Field(None, description="How long it must hold before the alert fires")
-    keep_firing_seconds: Any = Field(None, description="How long it must be gone before it ends")
-    labels: Any = Field(None, description="Further labels: templates over labels")
-    summary: Any = Field(None, description="A template over labels and facts")
-    details: Any = None
-    runbook_url: Any = Field(None, description="A whole URL, or /runbooks/NAME of this site")
-    enabled: Any = None
+    for_seconds: Annotated[Any, Like(int | None, ge=0, le=LONGEST)] = Field(
+        None, description="How long it must hold before the alert fires"
+    )
+    keep_firing_seconds: Annotated[Any, Like(int | None, ge=0, le=LONGEST)] = Field(
+        None, description="How long it must be gone before it ends"
+    )
+    labels: Annotated[Any, Like(dict[LabelName, _Template] | None, max_length=20)] = Field(
+        None, description="Further labels: templates over labels"
+    )
+    summary: Annotated[Any, Like(_Template | None, min_length=1)] = Field(
+        None, description="A template over labels and facts"
+    )
+    details: Annotated[Any, Like(_Template | None)] = Field(None, description="As `summary`")
+    runbook_url: Annotated[Any, Like(str | None, max_length=500)] = Field(
+        None, description="A whole URL, or /runbooks/NAME of this site"
+    )
+    enabled: Annotated[Any, Like(bool | None)] = None
+
+
+class RuleNewIn(RuleIn):
+    """A rule; what is not given, or null, is as by default."""
+
+    name: Annotated[Any, Like(_Name, needed=True)] = Field(
+        None, description="Small letters, digits, - and _; the label alertname"
+    )
+    title: Annotated[Any, Like(str, needed=True, min_length=1, max_length=200)] = None
+    severity: Annotated[Any, Like(Severity, needed=True)] = None
+    condition: Annotated[Any, Like(_Condition, needed=True)] = Field(
+        None, description="What is watched: see RuleIn"
+    )
+    summary: Annotated[Any, Like(_Template, needed=True, min_length=1)] = Field(
+        None, description="A template over labels and facts"
+    )
 
 
 class RuleOut(Schema):
@@ -112,7 +137,7 @@ class NewTrialIn(Schema):
 
     since: str = "7d"
     until: str = ""
-    rule: RuleIn
+    rule: RuleNewIn
 
 
 class TriedAlertOut(Schema):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -28,6 +29,25 @@ def channel_list() -> QuerySet[Channel]:
 
 def channel_find(channel_id: UUID) -> Channel | None:
     return channel_list().filter(pk=channel_id).first()
+
+
+def channels_named(names: Collection[str]) -> dict[str, Channel]:
+    """By each of these names or ids the channel that it means, where there is one; one query. A name
+    goes before an id."""
+    ids = {name: id for name in names if (id := _id(name)) is not None}
+    rows = channel_list().filter(
+        Q(name__in=[each for each in names if "\0" not in each]) | Q(pk__in=ids.values())
+    )
+    by_id = {each.pk: each for each in rows}
+    named = {name: by_id[id] for name, id in ids.items() if id in by_id}
+    return named | {each.name: each for each in rows if each.name in names}
+
+
+def _id(name: str) -> UUID | None:
+    try:
+        return UUID(name)
+    except ValueError:
+        return None
 
 
 def channel_state(channel: Channel) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
-from uuid import UUID
 
 from alerting.models import Channel
+from alerting.selectors.channels import channels_named
 from health.services.check_fields import flag_read, name_read
 from resilience_site.core.problems import Invalid
 
-_MOST_NAME: Final = 100
+MOST_NAME: Final = 100
 _FLAGS: Final = ("send_resolved", "enabled")
 MUTABLE: Final = frozenset({"name", "fallback", "target", *_FLAGS})
 
@@ -60,10 +60,19 @@ def shown(channel: Channel) -> dict[str, Any]:
     }
 
 
+def channels_required(field: str, names: Collection[str]) -> list[Channel]:
+    """The channels of these names or ids, each once. Raises `Invalid` where there is one not."""
+    found = channels_named(names)
+    missing = sorted(set(names) - set(found))
+    if missing:
+        raise Invalid.field(field, f"There is no channel {missing[0][:100]!r}.")
+    return list({each.pk: each for each in found.values()}.values())
+
+
 def _name(value: Any, channel: Channel | None) -> str:
     name = name_read("name", value)
-    if len(name) > _MOST_NAME:
-        raise Invalid.field("name", f"name has at most {_MOST_NAME} characters.")
+    if len(name) > MOST_NAME:
+        raise Invalid.field("name", f"name has at most {MOST_NAME} characters.")
     others = Channel.objects.filter(name=name)
     if channel is not None:
         others = others.exclude(pk=channel.pk)
@@ -76,20 +85,7 @@ def _fallback(value: Any, channel: Channel | None) -> Channel | None:
     """Named by its name or its id; a channel is no fallback of itself."""
     if value in (None, ""):
         return None
-    named = isinstance(value, str) and "\0" not in value
-    found = Channel.objects.filter(name=value).first() if named else None
-    id = _uuid(value)
-    if found is None and id is not None:
-        found = Channel.objects.filter(pk=id).first()
-    if found is None:
-        raise Invalid.field("fallback", f"There is no channel {str(value)[:100]!r}.")
+    (found,) = channels_required("fallback", [str(value)])
     if channel is not None and found.pk == channel.pk:
         raise Invalid.field("fallback", "A channel cannot be its own fallback.")
     return found
-
-
-def _uuid(value: Any) -> UUID | None:
-    try:
-        return UUID(str(value))
-    except ValueError:
-        return None

@@ -29,6 +29,7 @@ from alerting.selectors.report_figures import figures_from_json, figures_json, f
 from alerting.selectors.report_healing import healing_kept
 from alerting.selectors.reports import mail_channels
 from alerting.services.alerts import KEPT
+from alerting.services.channel_fields import channels_required
 from alerting.services.delivery_pruning import RETENTION as DELIVERIES_KEPT
 from alerting.services.outbox import delivery_enqueue
 from alerting.services.sending.entries import channel_entry
@@ -116,18 +117,18 @@ def report_mail(*, report: ResilienceReport, channels: list[Channel], now: datet
 
 
 def report_mail_to(
-    *, report: ResilienceReport, channel_ids: Collection[UUID], actor: Actor, now: datetime
+    *, report: ResilienceReport, channels: Collection[str], actor: Actor, now: datetime
 ) -> int:
-    """Mail a report by hand; how many mails are in the outbox. Raises `Invalid` where no channel is
-    named, or one is no e-mail channel that is switched on."""
+    """Mail a report by hand to channels by name or id; how many mails are in the outbox. Raises
+    `Invalid` where no channel is named, or one is no e-mail channel that is switched on."""
     with (
         refusals_audited(
             actor=actor, action="report.mail", object_type="report", object_id=report.id
         ),
         transaction.atomic(),
     ):
-        channels = [each for each in mail_channels() if each.enabled and each.id in channel_ids]
-        if not channels or len(channels) < len(set(channel_ids)):
+        named = channels_required("body.channels", channels)
+        if not named or not all(each.enabled and each.kind == ChannelKind.EMAIL for each in named):
             raise Invalid.field(
                 "body.channels", "Name at least one e-mail channel, and none but those in use."
             )
@@ -136,9 +137,9 @@ def report_mail_to(
             action="report.mail",
             object_type="report",
             object_id=report.id,
-            after={"channels": [each.name for each in channels]},
+            after={"channels": [each.name for each in named]},
         )
-        return report_mail(report=report, channels=channels, now=now)
+        return report_mail(report=report, channels=named, now=now)
 
 
 def report_channels() -> list[Channel]:

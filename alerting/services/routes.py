@@ -17,6 +17,7 @@ from alerting.domain.matchers import (
     matchers_text,
 )
 from alerting.models import Channel, Route
+from alerting.services.channel_fields import channels_required
 from alerting.services.locks import names_lock
 from alerting.services.shipped_routing import DEFAULT_ROUTE
 from resilience_site.core import journal
@@ -224,12 +225,8 @@ def _group_by(value: Any) -> list[str]:
 
 def _channels(value: Any) -> list[Channel]:
     if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
-        raise Invalid.field("channels", "channels is a list of names of channels.")
-    found = list(Channel.objects.filter(name__in=[each for each in value if "\0" not in each]))
-    missing = sorted(set(value) - {each.name for each in found})
-    if missing:
-        raise Invalid.field("channels", f"There is no channel {missing[0][:100]!r}.")
-    return found
+        raise Invalid.field("channels", "channels is a list of names or ids of channels.")
+    return channels_required("channels", value)
 
 
 def _record(verb: str, route: Route, actor: Actor, before: Mapping[str, Any] | None) -> None:

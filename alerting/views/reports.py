@@ -117,7 +117,7 @@ def report_mail(request: HttpRequest, report_id: UUID) -> HttpResponse:
         request,
         lambda: report_mail_to(
             report=found,
-            channel_ids=_ids(request.POST.getlist("channels")),
+            channels=request.POST.getlist("channels"),
             actor=actor_of(request),
             now=datetime.now(UTC),
         ),
@@ -157,15 +157,4 @@ def _or_404(report_id: UUID) -> ResilienceReport:
     found = report_find(report_id)
     if found is None:
         raise Http404("There is no such report.")
-    return found
-
-
-def _ids(given: list[str]) -> set[UUID]:
-    """Those of the texts that are ids; the form sends no others."""
-    found = set()
-    for text in given:
-        try:
-            found.add(UUID(text))
-        except ValueError:
-            continue
     return found

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from ninja import Field, Schema
 
 from analytics.choices import SloKind, SloOrigin, SloSource
+from analytics.services.slo_fields import (
+    LEAST_DAYS,
+    LEAST_OBJECTIVE,
+    MOST_BAD,
+    MOST_DAYS,
+    MOST_NAME,
+    MOST_OBJECTIVE,
+    MOST_REASON,
+    MOST_THRESHOLD_MS,
+)
+from resilience_site.core.bodies import Body, Like
 from resilience_site.core.pagination import PageQuery
+
+_Service = Annotated[str, Field(min_length=1, max_length=MOST_NAME)]
+_Share = Annotated[float, Field(ge=LEAST_OBJECTIVE, le=MOST_OBJECTIVE)]
+_Days = Annotated[int, Field(ge=LEAST_DAYS, le=MOST_DAYS)]
+_Milliseconds = Annotated[float, Field(ge=0.1, le=MOST_THRESHOLD_MS)]
+_Bad = Annotated[int, Field(ge=0, le=MOST_BAD)]
+_Reason = Annotated[str, Field(max_length=MOST_REASON)]
 
 
 class SloQuery(PageQuery):
@@ -23,7 +41,7 @@ class SloReasonQuery(Schema):
     reason: str = ""
 
 
-class SloIn(Schema):
+class SloIn(Body):
     """An objective. `objective` is a share (0.5 to 0.999999), `window_days` 7 to 90.
 
     `kind` is availability or latency. Without `source`, it is measured by the calls of a service
@@ -33,29 +51,31 @@ class SloIn(Schema):
     must be bad in the long window of a burn rate before it calls anybody.
     """
 
-    service: Any = None
-    kind: Any = "availability"
-    objective: Any = None
-    window_days: Any = 30
-    source: Any = None
-    threshold_ms: Any = None
-    min_bad: Any = None
-    enabled: Any = True
-    reason: Any = ""
+    service: Annotated[Any, Like(_Service, needed=True)] = None
+    kind: Annotated[Any, Like(SloKind)] = "availability"
+    objective: Annotated[Any, Like(_Share, needed=True)] = None
+    window_days: Annotated[Any, Like(_Days)] = 30
+    source: Annotated[Any, Like(SloSource | None)] = None
+    threshold_ms: Annotated[Any, Like(_Milliseconds | None)] = Field(
+        None, description="Of latency alone, and needed there"
+    )
+    min_bad: Annotated[Any, Like(_Bad | None)] = None
+    enabled: Annotated[Any, Like(bool)] = True
+    reason: Annotated[Any, Like(_Reason)] = ""
 
 
-class SloChange(Schema):
+class SloChange(Body):
     """The fields that are sent are changed; what the objective is of stays as it is."""
 
-    service: Any = None
-    kind: Any = None
-    source: Any = None
-    objective: Any = None
-    window_days: Any = None
-    threshold_ms: Any = None
-    min_bad: Any = None
-    enabled: Any = None
-    reason: Any = ""
+    service: Annotated[Any, Like(_Service)] = Field(None, description="Never changes")
+    kind: Annotated[Any, Like(SloKind)] = Field(None, description="Never changes")
+    source: Annotated[Any, Like(SloSource)] = Field(None, description="Never changes")
+    objective: Annotated[Any, Like(_Share)] = None
+    window_days: Annotated[Any, Like(_Days)] = None
+    threshold_ms: Annotated[Any, Like(_Milliseconds | None)] = None
+    min_bad: Annotated[Any, Like(_Bad)] = None
+    enabled: Annotated[Any, Like(bool)] = None
+    reason: Annotated[Any, Like(_Reason)] = ""
 
 
 class BurnRateOut(Schema):

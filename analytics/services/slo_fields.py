@@ -23,9 +23,9 @@ MOST_REASON: Final = 1_000
 LEAST_CALLS: Final = 10
 LEAST_SECONDS: Final = 90
 LEAST_RUNS: Final = 3
-_MOST_NAME: Final = 200
-_MOST_BAD: Final = 1_000_000
-_MOST_THRESHOLD_MS: Final = 80_000.0
+MOST_NAME: Final = 200
+MOST_BAD: Final = 1_000_000
+MOST_THRESHOLD_MS: Final = 80_000.0
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _UNSEEN: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -34,9 +34,9 @@ def service_read(value: Any) -> str:
     """The name of a service. Raises `Invalid`."""
     if not isinstance(value, str) or not value.strip() or value != value.strip():
         raise Invalid.field("service", "Name a service, without whitespace at its ends.")
-    if len(value) > _MOST_NAME or _CONTROL.search(value):
+    if len(value) > MOST_NAME or _CONTROL.search(value):
         raise Invalid.field(
-            "service", f"A service's name has at most {_MOST_NAME} characters, all of them visible."
+            "service", f"A service's name has at most {MOST_NAME} characters, all of them visible."
         )
     return value
 
@@ -132,7 +132,7 @@ def _whole(least: int, most: int) -> Callable[[str, Any], int]:
 
 
 def _threshold(field: str, value: Any) -> float | None:
-    return None if value is None else _number(field, value, 0.1, _MOST_THRESHOLD_MS)
+    return None if value is None else _number(field, value, 0.1, MOST_THRESHOLD_MS)
 
 
 def _flag(field: str, value: Any) -> bool:
@@ -145,7 +145,7 @@ _NUMBERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "objective": _objective,
     "window_days": _whole(LEAST_DAYS, MOST_DAYS),
     "threshold_ms": _threshold,
-    "min_bad": _whole(0, _MOST_BAD),
+    "min_bad": _whole(0, MOST_BAD),
     "enabled": _flag,
 }
 CHANGEABLE: Final = tuple(_NUMBERS)

@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from ninja import Query, Router
 
 from healing.models import HealingSwitch, Quarantine
-from healing.schemas.runs import ReasonIn
+from healing.schemas.runs import WhyIn
 from healing.schemas.workflows import (
     LearnedOut,
     QuarantineOut,
@@ -81,7 +81,7 @@ def quarantine(request: ApiRequest, query: Query[QuarantineQuery]) -> Page:
     auth=ApiAuth(Scope.OPERATE),
     response=QuarantineOut,
 )
-def release(request: ApiRequest, quarantine_id: UUID, body: ReasonIn) -> dict[str, Any]:
+def release(request: ApiRequest, quarantine_id: UUID, body: WhyIn) -> dict[str, Any]:
     """Let workflows heal the target again, with a new budget."""
     row = quarantine_release(
         quarantine_id=quarantine_id, reason=sent(request, body).get("reason", ""),

@@ -10,7 +10,7 @@ from ninja import Query, Router, Status
 
 from healing.api.shown import opportunity_shown, run_shown
 from healing.models import HealingRun, Opportunity
-from healing.schemas.runs import OpportunityOut, OpportunityQuery, ReasonIn, RunOut
+from healing.schemas.runs import OpportunityOut, OpportunityQuery, RunOut, WhyIn
 from healing.selectors.runs import opportunity_find, opportunity_list, run_find
 from healing.services.opportunities import opportunity_dismiss, opportunity_start
 from health.api.shown import sent
@@ -50,7 +50,7 @@ def opportunity(request: ApiRequest, opportunity_id: UUID) -> dict[str, Any]:
 
 
 @router.post(f"{_ONE}/start", auth=ApiAuth(Scope.OPERATE), response={201: RunOut})
-def start(request: ApiRequest, opportunity_id: UUID, body: ReasonIn) -> Status[dict[str, Any]]:
+def start(request: ApiRequest, opportunity_id: UUID, body: WhyIn) -> Status[dict[str, Any]]:
     """Start its workflow, which is your yes to it. Refusals as of `POST healing/runs`."""
     run = opportunity_start(
         opportunity_id=opportunity_id, reason=sent(request, body).get("reason", ""),
@@ -60,7 +60,7 @@ def start(request: ApiRequest, opportunity_id: UUID, body: ReasonIn) -> Status[d
 
 
 @router.post(f"{_ONE}/dismiss", auth=ApiAuth(Scope.OPERATE), response=OpportunityOut)
-def dismiss(request: ApiRequest, opportunity_id: UUID, body: ReasonIn) -> dict[str, Any]:
+def dismiss(request: ApiRequest, opportunity_id: UUID, body: WhyIn) -> dict[str, Any]:
     """Let no workflow act on it until its failure is over and comes back."""
     found = opportunity_dismiss(
         opportunity_id=opportunity_id, reason=sent(request, body).get("reason", ""),

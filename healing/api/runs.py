@@ -11,7 +11,7 @@ from ninja import Query, Router, Status
 from healing.api.shown import run_shown
 from healing.domain.definition import definition_of
 from healing.models import HealingRun, Workflow
-from healing.schemas.runs import ReasonIn, RunIn, RunOut, RunQuery, VerifiedOut
+from healing.schemas.runs import RunIn, RunOut, RunQuery, VerifiedOut, WhyIn, WordIn
 from healing.selectors.runs import run_find, run_list
 from healing.services.recovery_orchestrator import (
     run_approve,
@@ -84,31 +84,31 @@ def run(request: ApiRequest, run_id: UUID) -> dict[str, Any]:
 
 
 @router.post(f"{_ONE}/approve", auth=ApiAuth(Scope.OPERATE), response=RunOut)
-def approve(request: ApiRequest, run_id: UUID, body: ReasonIn | None = None) -> dict[str, Any]:
+def approve(request: ApiRequest, run_id: UUID, body: WordIn | None = None) -> dict[str, Any]:
     """Say yes to a run that waits for it. Guardrails are judged again before its first act."""
     return _acted(request, run_approve, run_id, body)
 
 
 @router.post(f"{_ONE}/refuse", auth=ApiAuth(Scope.OPERATE), response=RunOut)
-def refuse(request: ApiRequest, run_id: UUID, body: ReasonIn | None = None) -> dict[str, Any]:
+def refuse(request: ApiRequest, run_id: UUID, body: WhyIn | None = None) -> dict[str, Any]:
     """Say no to a run that waits for approval."""
     return _acted(request, run_refuse, run_id, body)
 
 
 @router.post(f"{_ONE}/cancel", auth=ApiAuth(Scope.OPERATE), response=RunOut)
-def cancel(request: ApiRequest, run_id: UUID, body: ReasonIn | None = None) -> dict[str, Any]:
+def cancel(request: ApiRequest, run_id: UUID, body: WhyIn | None = None) -> dict[str, Any]:
     """End a run after the step that is being done; what it did stays."""
     return _acted(request, run_cancel, run_id, body)
 
 
 @router.post(f"{_ONE}/rollback", auth=ApiAuth(Scope.OPERATE), response=RunOut)
-def rollback(request: ApiRequest, run_id: UUID, body: ReasonIn | None = None) -> dict[str, Any]:
+def rollback(request: ApiRequest, run_id: UUID, body: WhyIn | None = None) -> dict[str, Any]:
     """Undo what a run did, in reverse order; the answer may come before that is done."""
     return _acted(request, run_rollback, run_id, body)
 
 
 @router.post(f"{_ONE}/verify", auth=ApiAuth(Scope.OPERATE), response=VerifiedOut)
-def verify(request: ApiRequest, run_id: UUID, body: ReasonIn | None = None) -> dict[str, Any]:
+def verify(request: ApiRequest, run_id: UUID, body: WordIn | None = None) -> dict[str, Any]:
     """Whether what the run was for is well now; its checks are run anew."""
     found = _acted(request, run_verify, run_id, body)
     return {
@@ -118,7 +118,9 @@ def verify(request: ApiRequest, run_id: UUID, body: ReasonIn | None = None) -> d
     }
 
 
-def _acted(request: ApiRequest, act: Any, run_id: UUID, body: ReasonIn | None) -> dict[str, Any]:
+def _acted(
+    request: ApiRequest, act: Any, run_id: UUID, body: WhyIn | WordIn | None
+) -> dict[str, Any]:
     reason = sent(request, body).get("reason", "") if body is not None else ""
     act(run_id=run_id, reason=reason, actor=request.auth, role=_ROLE)
     return _shown(run_id)

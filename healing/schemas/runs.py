@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from ninja import Field, Schema
 
+from breakers.services.requests import MAX_TEXT
 from healing.choices import (
     Mode,
     OpportunityState,
@@ -17,6 +18,7 @@ from healing.choices import (
     TargetKind,
     TriggerKind,
 )
+from resilience_site.core.bodies import Body, Like
 from resilience_site.core.pagination import PageQuery, RangeQuery
 
 _TARGET = (
@@ -110,18 +112,28 @@ class RunQuery(RangeQuery):
     refused: bool | None = None
 
 
-class RunIn(Schema):
+class RunIn(Body):
     """A run by hand. `mode` may only be more careful than the workflow's."""
 
-    workflow: Any = None
-    target: Any = Field(None, description=_TARGET)
-    mode: Any = None
-    dry_run: Any = False
-    reason: Any = ""
+    workflow: Annotated[Any, Like(str, needed=True, min_length=1)] = Field(
+        None, description="Its name"
+    )
+    target: Annotated[Any, Like(str, needed=True, min_length=1)] = Field(None, description=_TARGET)
+    mode: Annotated[Any, Like(Mode | None)] = None
+    dry_run: Annotated[Any, Like(bool)] = Field(False, description="Tell the effect of each step")
+    reason: Annotated[Any, Like(str, needed=True, min_length=1, max_length=MAX_TEXT)] = ""
 
 
-class ReasonIn(Schema):
-    reason: Any = ""
+class WordIn(Body):
+    """Why, for the audit trail; some acts need no reason."""
+
+    reason: Annotated[Any, Like(str | None, max_length=MAX_TEXT)] = ""
+
+
+class WhyIn(Body):
+    """Why, for the audit trail."""
+
+    reason: Annotated[Any, Like(str, needed=True, min_length=1, max_length=MAX_TEXT)] = ""
 
 
 class VerifiedOut(Schema):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from ninja import Field, Schema
 
+from breakers.services.requests import LONGEST_SECONDS, MAX_TEXT
 from healing.choices import Mode, Origin, TargetKind, TriggerKind
+from resilience_site.core.bodies import Body, Like
 from resilience_site.core.pagination import PageQuery
+
+_Reason = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 
 
 class WorkflowOut(Schema):
@@ -57,16 +61,18 @@ class WorkflowQuery(PageQuery):
     type: str = ""
 
 
-class WorkflowIn(Schema):
+class WorkflowIn(Body):
     """The whole workflow, as YAML in `text` or as JSON in `definition`."""
 
-    text: Any = None
-    definition: Any = None
-    reason: Any = ""
+    text: Annotated[Any, Like(str | None)] = Field(None, description="Needed without `definition`")
+    definition: Annotated[Any, Like(dict[str, Any] | None)] = Field(
+        None, description="As workflows are answered"
+    )
+    reason: Annotated[Any, Like(str, max_length=MAX_TEXT)] = ""
 
 
-class TextIn(Schema):
-    text: Any = ""
+class TextIn(Body):
+    text: Annotated[Any, Like(str, needed=True)] = Field("", description="A workflow as YAML")
 
 
 class CheckedOut(Schema):
@@ -75,14 +81,14 @@ class CheckedOut(Schema):
     definition: dict[str, Any]
 
 
-class ModeIn(Schema):
-    mode: Any = None
-    reason: Any = ""
+class ModeIn(Body):
+    mode: Annotated[Any, Like(Mode, needed=True)] = None
+    reason: Annotated[Any, Like(_Reason, needed=True)] = ""
 
 
-class EnabledIn(Schema):
-    enabled: Any = None
-    reason: Any = ""
+class EnabledIn(Body):
+    enabled: Annotated[Any, Like(bool, needed=True)] = None
+    reason: Annotated[Any, Like(_Reason, needed=True)] = ""
 
 
 class ActionOut(Schema):
@@ -112,11 +118,23 @@ class TargetOut(Schema):
     changed_by: str
 
 
-class TargetIn(Schema):
-    """`ways`: name → {"action": NAME, "with": {parameters}}."""
+class WayIn(Schema):
+    """An action with its parameters; `GET healing/actions` lists both."""
 
-    ways: Any = None
-    group: Any = ""
+    action: str
+    with_: dict[str, Any] | None = Field(None, alias="with")
+    safe_to_leave: bool = Field(False, description="Nothing has to be undone")
+
+
+class TargetIn(Body):
+    """How a service is reached; secrets that come masked stay as they are."""
+
+    ways: Annotated[Any, Like(dict[str, WayIn] | None)] = Field(
+        None, description="By the names that workflows call them"
+    )
+    group: Annotated[Any, Like(str | None, max_length=100)] = Field(
+        "", description="Services that are healed together, and stopped by one switch"
+    )
 
 
 class SwitchOut(Schema):
@@ -132,11 +150,13 @@ class SwitchOut(Schema):
     version: int
 
 
-class SwitchIn(Schema):
-    stopped: Any = None
-    reason: Any = ""
-    group: Any = ""
-    expires_in: Any = Field(None, description="Seconds after which a stop ends by itself")
+class SwitchIn(Body):
+    stopped: Annotated[Any, Like(bool, needed=True)] = None
+    reason: Annotated[Any, Like(_Reason, needed=True)] = ""
+    group: Annotated[Any, Like(str | None)] = Field("", description="Empty for all healing")
+    expires_in: Annotated[Any, Like(float | None, ge=1, le=LONGEST_SECONDS)] = Field(
+        None, description="Seconds after which a stop ends by itself"
+    )
 
 
 class QuarantineOut(Schema):

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from django.http import HttpResponse
 from ninja import Field, Query, Router, Schema, Status
 
+from health.choices import IncidentStage
 from health.models import PublicIncident
 from health.selectors.incidents import incident_find, incident_list, incident_version
 from health.services.incidents import (
+    IMPACTS,
+    MAX_SERVICES,
+    MAX_TEXT,
+    MAX_TITLE,
     incident_edit,
     incident_open,
     incident_update,
     incident_update_delete,
     incident_update_edit,
 )
+from resilience_site.core.bodies import Body, Like, one_of
 from resilience_site.core.choices import Scope
 from resilience_site.core.pagination import Page, PageOut, PageQuery, keyset_page
 from resilience_site.core.permissions import ApiAuth, ApiRequest
@@ -26,6 +32,13 @@ from resilience_site.core.versions import if_match, set_version
 
 router = Router(tags=["public incidents"])
 
+_Title = Annotated[str, Field(min_length=1, max_length=MAX_TITLE)]
+_Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
+_Services = Annotated[list[str], Field(max_length=MAX_SERVICES)]
+_Impact = one_of(IMPACTS)
+# A new incident is not resolved already.
+_FirstStage = one_of(each for each in IncidentStage if each != IncidentStage.RESOLVED)
+
 
 class IncidentQuery(PageQuery):
     """Filters of the incidents."""
@@ -33,38 +46,40 @@ class IncidentQuery(PageQuery):
     state: Literal["", "open", "resolved"] = ""
 
 
-class IncidentIn(Schema):
+class IncidentIn(Body):
     """A new incident with its first update; what is wrong with it is said by the service."""
 
-    title: Any = None
-    impact: Any = Field("degraded", description="degraded, partial_outage or major_outage")
-    services: Any = Field([], description="Names of the catalogue")
-    stage: Any = "investigating"
-    text: Any = None
+    title: Annotated[Any, Like(_Title, needed=True)] = None
+    impact: Annotated[Any, Like(_Impact)] = "degraded"
+    services: Annotated[Any, Like(_Services)] = Field([], description="Names of the catalogue")
+    stage: Annotated[Any, Like(_FirstStage)] = "investigating"
+    text: Annotated[Any, Like(_Text, needed=True)] = Field(None, description="The first update")
     started_at: datetime | None = None
 
 
-class IncidentChange(Schema):
+class IncidentChange(Body):
     """What is to be corrected; what is not sent stays."""
 
-    title: Any = None
-    impact: Any = None
-    services: Any = None
+    title: Annotated[Any, Like(_Title)] = None
+    impact: Annotated[Any, Like(_Impact)] = None
+    services: Annotated[Any, Like(_Services)] = Field(None, description="Names of the catalogue")
     started_at: datetime | None = None
 
 
-class UpdateIn(Schema):
+class UpdateIn(Body):
     """The next step of the account; the stage `resolved` ends the incident."""
 
-    stage: Any = None
-    text: Any = None
-    impact: Any = Field(None, description="Stays as it is where it is null")
+    stage: Annotated[Any, Like(IncidentStage, needed=True)] = None
+    text: Annotated[Any, Like(_Text, needed=True)] = None
+    impact: Annotated[Any, Like(_Impact | None)] = Field(
+        None, description="Stays as it is where it is null"
+    )
 
 
-class WordsIn(Schema):
+class WordsIn(Body):
     """The corrected words of an update."""
 
-    text: Any = None
+    text: Annotated[Any, Like(_Text, needed=True)] = None
 
 
 class UpdateOut(Schema):

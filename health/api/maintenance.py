@@ -16,10 +16,11 @@ from health.schemas import (
     MaintenanceChange,
     MaintenanceIn,
     MaintenanceOut,
+    MaintenancePreviewIn,
     MaintenanceQuery,
     PreviewOut,
-    ReasonIn,
     ReasonQuery,
+    WindowEndIn,
 )
 from health.selectors.maintenance import maintenance_all
 from health.selectors.planned import (
@@ -77,7 +78,7 @@ def window_post(
 
 
 @router.post("/health/maintenance/preview", auth=ApiAuth(Scope.OPERATE), response=PreviewOut)
-def preview(request: ApiRequest, body: MaintenanceIn) -> dict[str, Any]:
+def preview(request: ApiRequest, body: MaintenancePreviewIn) -> dict[str, Any]:
     """When a window would be, if it were planned; nothing is kept."""
     now = datetime.now(UTC)
     given = {name: value for name, value in _given(request, body).items() if name not in SCOPE}
@@ -112,7 +113,10 @@ def window_put(
 
 @router.post(f"{_ONE}/end", auth=ApiAuth(Scope.OPERATE), response=MaintenanceOut)
 def window_end(
-    request: ApiRequest, response: HttpResponse, maintenance_id: UUID, body: ReasonIn | None = None
+    request: ApiRequest,
+    response: HttpResponse,
+    maintenance_id: UUID,
+    body: WindowEndIn | None = None,
 ) -> dict[str, Any]:
     """End a window now; it never begins again."""
     with of_body():

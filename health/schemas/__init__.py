@@ -41,11 +41,12 @@ from health.schemas.maintenance import (
     MaintenanceChange,
     MaintenanceIn,
     MaintenanceOut,
+    MaintenancePreviewIn,
     MaintenanceQuery,
     PreviewOut,
-    ReasonIn,
     ReasonQuery,
     SpanOut,
+    WindowEndIn,
 )
 
 __all__ = [
@@ -73,11 +74,11 @@ __all__ = [
     "MaintenanceChange",
     "MaintenanceIn",
     "MaintenanceOut",
+    "MaintenancePreviewIn",
     "MaintenanceQuery",
     "OutageOut",
     "PolicyOut",
     "PreviewOut",
-    "ReasonIn",
     "ReasonQuery",
     "RejectIn",
     "ReliabilityOut",
@@ -86,4 +87,5 @@ __all__ = [
     "RunOut",
     "ServiceOut",
     "SpanOut",
+    "WindowEndIn",
 ]

@@ -6,11 +6,25 @@ Bodies of writes take anything: what is wrong with them is said, and audited, by
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from ninja import Field, Schema
 
+from health.domain.state import MOST_IN_A_ROW
+from health.models.checks import NAME
+from health.services.check_fields import (
+    LONGEST_INTERVAL,
+    LONGEST_SETTLE,
+    LONGEST_TIMEOUT,
+    MOST_DESCRIPTION,
+    MOST_URL,
+    SHORTEST_INTERVAL,
+    SHORTEST_TIMEOUT,
+)
+from health.services.dependencies import MOST_PARENTS
+from health.services.targets import kinds_known
+from resilience_site.core.bodies import Body, Like, one_of
 from resilience_site.core.pagination import PageQuery, RangeQuery
 
 MOST_AT_ONCE = 5_000
@@ -45,48 +59,68 @@ class DeleteQuery(Schema):
 # --- Checks
 
 
-class CheckIn(Schema):
+_Name = Annotated[str, Field(min_length=1, max_length=NAME, pattern="^[^/]*$")]
+_Service = Annotated[str, Field(min_length=1, max_length=NAME)]
+_Interval = Annotated[float, Field(ge=SHORTEST_INTERVAL, le=LONGEST_INTERVAL)]
+_Timeout = Annotated[float, Field(ge=SHORTEST_TIMEOUT, le=LONGEST_TIMEOUT)]
+_InARow = Annotated[int, Field(ge=1, le=MOST_IN_A_ROW)]
+_SlowMs = Annotated[float, Field(ge=0.001, le=LONGEST_TIMEOUT * 1_000)]
+_Settle = Annotated[float, Field(ge=0, le=LONGEST_SETTLE)]
+_Text = Annotated[str, Field(max_length=MOST_DESCRIPTION)]
+_Url = Annotated[str, Field(max_length=MOST_URL)]
+_Parents = Annotated[list[str], Field(max_length=MOST_PARENTS)]
+
+
+class CheckIn(Body):
     """A new check. `target` holds the options of its kind; secrets are answered as `***`. Without
     an interval or a timeout it has the site's. `depends_on` names checks, or `service:NAME`."""
 
-    name: Any = None
-    kind: Any = None
-    service: Any = None
-    target: Any = Field({}, description="Options of the kind")
-    interval_seconds: Any = None
-    timeout_seconds: Any = None
-    failures_to_down: Any = 3
-    successes_to_up: Any = 2
-    degraded_above_ms: Any = None
-    settle_seconds: Any = 15.0
-    critical: Any = True
-    enabled: Any = True
-    description: Any = ""
-    runbook_url: Any = ""
-    depends_on: Any = []
-    hard: Any = True
+    name: Annotated[Any, Like(_Name, needed=True)] = None
+    kind: Annotated[Any, Like(one_of(kinds_known()), needed=True)] = None
+    service: Annotated[Any, Like(_Service, needed=True)] = None
+    target: Annotated[Any, Like(dict[str, Any])] = Field({}, description="Options of the kind")
+    interval_seconds: Annotated[Any, Like(_Interval | None)] = None
+    timeout_seconds: Annotated[Any, Like(_Timeout | None)] = None
+    failures_to_down: Annotated[Any, Like(_InARow)] = 3
+    successes_to_up: Annotated[Any, Like(_InARow)] = 2
+    degraded_above_ms: Annotated[Any, Like(_SlowMs | None)] = Field(
+        None, description="A run that takes longer makes the check degraded"
+    )
+    settle_seconds: Annotated[Any, Like(_Settle)] = Field(
+        15.0, description="How long it must be down before anybody is told"
+    )
+    critical: Annotated[Any, Like(bool)] = True
+    enabled: Annotated[Any, Like(bool)] = True
+    description: Annotated[Any, Like(_Text)] = ""
+    runbook_url: Annotated[Any, Like(_Url)] = Field("", description="An http or https address")
+    depends_on: Annotated[Any, Like(_Parents)] = []
+    hard: Annotated[Any, Like(bool)] = Field(
+        True, description="Whether it is unreachable while something that it needs is down"
+    )
 
 
-class CheckChange(Schema):
+class CheckChange(Body):
     """The fields to change; what is not sent stays. A secret sent as `***` stays as well. What
     only the site writes (`state`, `version`, …) is passed over, so an answer may be sent back."""
 
-    name: Any = None
-    kind: Any = Field(None, description="Never changes")
-    service: Any = None
-    target: Any = None
-    interval_seconds: Any = None
-    timeout_seconds: Any = None
-    failures_to_down: Any = None
-    successes_to_up: Any = None
-    degraded_above_ms: Any = None
-    settle_seconds: Any = None
-    critical: Any = None
-    enabled: Any = None
-    description: Any = None
-    runbook_url: Any = None
-    depends_on: Any = None
-    hard: Any = None
+    name: Annotated[Any, Like(_Name)] = None
+    kind: Annotated[Any, Like(one_of(kinds_known()))] = Field(None, description="Never changes")
+    service: Annotated[Any, Like(_Service)] = None
+    target: Annotated[Any, Like(dict[str, Any])] = Field(None, description="Options of the kind")
+    interval_seconds: Annotated[Any, Like(_Interval)] = None
+    timeout_seconds: Annotated[Any, Like(_Timeout)] = None
+    failures_to_down: Annotated[Any, Like(_InARow)] = None
+    successes_to_up: Annotated[Any, Like(_InARow)] = None
+    degraded_above_ms: Annotated[Any, Like(_SlowMs | None)] = None
+    settle_seconds: Annotated[Any, Like(_Settle)] = None
+    critical: Annotated[Any, Like(bool)] = None
+    enabled: Annotated[Any, Like(bool)] = None
+    description: Annotated[Any, Like(_Text)] = None
+    runbook_url: Annotated[Any, Like(_Url)] = None
+    depends_on: Annotated[Any, Like(_Parents)] = Field(None, description="In place of all it needs")
+    hard: Annotated[Any, Like(bool | None)] = Field(
+        None, description="Null, with the `depends_on` of an answer, leaves its edges as they are"
+    )
 
 
 class CheckBriefOut(Schema):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from ninja import Field, Schema
 
+from health.services.dependencies import MOST_REASON
+from resilience_site.core.bodies import Body, Like
 from resilience_site.core.pagination import PageQuery
+
+_Reason = Annotated[str, Field(max_length=MOST_REASON)]
 
 
 class EdgeQuery(PageQuery):
@@ -17,24 +21,24 @@ class EdgeQuery(PageQuery):
     check: UUID | None = Field(None, description="A check at one end")
 
 
-class DependencyIn(Schema):
+class DependencyIn(Body):
     """`child` needs `parent`: the name of a check, `check:NAME` or `service:NAME`."""
 
-    child: Any = None
-    parent: Any = None
-    hard: Any = True
-    reason: Any = ""
+    child: Annotated[Any, Like(str, needed=True, min_length=1)] = None
+    parent: Annotated[Any, Like(str, needed=True, min_length=1)] = None
+    hard: Annotated[Any, Like(bool)] = True
+    reason: Annotated[Any, Like(_Reason)] = ""
 
 
-class AcceptIn(Schema):
+class AcceptIn(Body):
     """`hard` null leaves the edge as it was proposed."""
 
-    hard: Any = None
-    reason: Any = ""
+    hard: Annotated[Any, Like(bool | None)] = None
+    reason: Annotated[Any, Like(_Reason)] = ""
 
 
-class RejectIn(Schema):
-    reason: Any = ""
+class RejectIn(Body):
+    reason: Annotated[Any, Like(_Reason)] = ""
 
 
 class DependencyOut(Schema):

@@ -17,7 +17,7 @@ LONGEST_TIMEOUT: Final = 300.0
 SHORTEST_TIMEOUT: Final = 0.1
 LONGEST_SETTLE: Final = 3_600.0
 MOST_DESCRIPTION: Final = 5_000
-_MOST_URL: Final = 200
+MOST_URL: Final = 200
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _UNSEEN: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -92,7 +92,7 @@ def text_read(field: str, value: Any, most: int = MOST_DESCRIPTION) -> str:
 
 
 def _url(field: str, value: Any) -> str:
-    text = text_read(field, value, _MOST_URL)
+    text = text_read(field, value, MOST_URL)
     # A link that people click: no other scheme than these.
     if text and not re.fullmatch(r"https?://[^\s/?#]+[^\s]*", text, re.IGNORECASE):
         raise Invalid.field(field, f"{field} must be an http or https address.")

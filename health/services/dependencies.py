@@ -27,8 +27,8 @@ from resilience_site.core.journal import Entry
 from resilience_site.core.problems import Invalid, NotFound
 
 _OBJECT: Final = "dependency"
-_MOST_REASON: Final = 1_000
-_MOST_PARENTS: Final = 100
+MOST_REASON: Final = 1_000
+MOST_PARENTS: Final = 100
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def dependency_declare(
             end_named("child", child),
             end_named("parent", parent),
             hard=flag_read("hard", hard),
-            reason=text_read("reason", reason, _MOST_REASON) or None,
+            reason=text_read("reason", reason, MOST_REASON) or None,
             actor=actor,
         )[0]
 
@@ -142,7 +142,7 @@ def _decide(
         before = edge_shown(edge)
         edge.status = status
         edge.hard = edge.hard if hard is None else flag_read("hard", hard)
-        edge.reason = text_read("reason", reason, _MOST_REASON)
+        edge.reason = text_read("reason", reason, MOST_REASON)
         edge.decided_at, edge.decided_by = now, actor.name
         edge.save()
         edit.edges_added |= edge.status in COUNTED
@@ -229,8 +229,8 @@ def set_check_dependencies(
     Raises `Invalid` for a name that there is not.
     """
     listed = isinstance(names, Sequence) and not isinstance(names, str)
-    if not listed or len(names) > _MOST_PARENTS:
-        raise Invalid.field("depends_on", f"depends_on is a list of at most {_MOST_PARENTS} names.")
+    if not listed or len(names) > MOST_PARENTS:
+        raise Invalid.field("depends_on", f"depends_on is a list of at most {MOST_PARENTS} names.")
     parents = {end.label: end for end in (end_named("depends_on", name) for name in names)}
     child, changed, kept = End(check=check), False, set()
     for parent in parents.values():

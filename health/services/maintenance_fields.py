@@ -20,7 +20,7 @@ SHORTEST_SECONDS: Final = 60
 MOST_TEXT: Final = 1_000
 MOST_NAMES: Final = 500
 _DAY: Final = timedelta(days=1)
-_MOST_CRON: Final = 100
+MOST_CRON: Final = 100
 
 TIMES: Final = (
     "kind", "starts_at", "ends_at", "weekdays", "start_time", "cron", "duration_seconds", "timezone",
@@ -134,7 +134,7 @@ def _start_time(field: str, value: Any) -> time:
 
 
 def _cron(field: str, value: Any) -> str:
-    return " ".join(text_read(field, value, _MOST_CRON).split())
+    return " ".join(text_read(field, value, MOST_CRON).split())
 
 
 def _duration(field: str, value: Any) -> int:

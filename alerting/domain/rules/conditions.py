@@ -191,8 +191,10 @@ def quiet_for(condition: EventCondition) -> timedelta | None:
 
 
 def _told(error: Mapping[str, Any]) -> tuple[str, str]:
-    # The first part of the path names the type of the condition, which is no field.
-    place = [str(each) for each in error["loc"] if each not in _TYPES]
+    place = [str(each) for each in error["loc"]]
+    if place and place[0] in _TYPES:
+        # It names the type of the condition, which is no field.
+        del place[0]
     text = str(error["msg"])
     if error["type"] == "union_tag_invalid" or error["type"] == "union_tag_not_found":
         place, text = ["type"], f"Say one of {', '.join(_TYPES)}."
