@@ -53,7 +53,8 @@ def message_of(
     """The message of a group: of the alerts that fire and are over, those listed and how many, and
     the incidents of those listed."""
     listed = (*firing, *over)[:MOST_LISTED]
-    title = _title(firing, firing_count, over, over_count, _about(why.group_labels))
+    about = _about(why.group_labels)
+    title = _title(firing, firing_count, over, over_count, about, incidents)
     return Message(
         title=title,
         text="\n".join(_lines(listed, firing_count, over_count, why, incidents)),
@@ -116,15 +117,26 @@ def _title(
     over: Sequence[AlertTold],
     over_count: int,
     about: str,
+    incidents: Sequence[IncidentTold],
 ) -> str:
+    """What it is about; whatever is told of one incident bears the name of that."""
     told, count = (firing, firing_count) if firing_count else (over, over_count)
     first = told[0].summary if told else ""
+    named = _one_incident(told, incidents)
     if count > 1:
-        verb = "fire" if firing_count else "are over"
-        title = f"{count:,} alerts{about} {verb}: {first}" if first else f"{count:,} alerts {verb}"
+        verb, words = "fire" if firing_count else "are over", named or first
+        title = f"{count:,} alerts{about} {verb}: {words}" if words else f"{count:,} alerts {verb}"
     else:
-        title = first if firing_count else f"Over: {first}"
+        part = f"{first} (part of: {named})" if named not in ("", first) else first
+        title = part if firing_count else f"Over: {part}"
     return title if len(title) <= _MOST_TITLE else f"{title[: _MOST_TITLE - 1]}…"
+
+
+def _one_incident(told: Sequence[AlertTold], incidents: Sequence[IncidentTold]) -> str:
+    """What the one incident is called that all these alerts are of; empty where they are of more."""
+    titles = {each.url: each.title for each in incidents}
+    found = {each.incident_url for each in told}
+    return titles.get(found.pop(), "") if len(found) == 1 else ""
 
 
 def _lines(

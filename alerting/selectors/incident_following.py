@@ -24,22 +24,31 @@ LATE: Final = timedelta(hours=1)
 # An alert that ended names its incident for so long: a breaker that tries whether it may close, and
 # opens again, is no news.
 NAMES: Final = timedelta(minutes=3)
-# Of alerts as urgent as the incident: one that names what fails before one that tells of what this
-# led to, one in whose words the incident is told already, then the first. Words as `title_of` has them.
+# Of alerts as urgent as the incident: one of the culprit, or of a call of it (of its name, but for case
+# and separators), before those of its victims; one that names what fails before one that tells of what
+# this led to; one in whose words the incident is told already, then the first. Words as `title_of` has
+# them.
 _TITLES: Final = r"""
 SELECT DISTINCT ON (alert.incident_id) alert.incident_id, said.words
-FROM unnest(%(ids)s::uuid[], %(severities)s::text[], %(titles)s::text[])
-    AS incident (id, severity, title)
+FROM unnest(%(ids)s::uuid[], %(severities)s::text[], %(titles)s::text[], %(culprits)s::text[])
+    AS incident (id, severity, title, culprit)
 JOIN alerting_alert alert ON alert.incident_id = incident.id AND alert.severity = incident.severity
 CROSS JOIN LATERAL (
     SELECT left(coalesce(
         nullif(btrim(regexp_replace(alert.annotations ->> 'summary', '\s+', ' ', 'g')), ''),
         concat_ws(' of ', alert.rule_name, nullif(alert.service, ''))
-    ), %(most)s) AS words
+    ), %(most)s) AS words,
+    incident.culprit <> '' AND (
+        incident.culprit IN (alert.service, alert.labels ->> 'service')
+        OR regexp_replace(lower(incident.culprit), '[\W_]+', '', 'g') IN (
+            regexp_replace(lower(alert.labels ->> 'breaker'), '[\W_]+', '', 'g'),
+            regexp_replace(lower(alert.labels ->> 'dependency'), '[\W_]+', '', 'g')
+        )
+    ) IS TRUE AS of_culprit
 ) AS said
 WHERE alert.state = 'firing' OR alert.ended_at >= %(since)s
-ORDER BY alert.incident_id, NOT alert.labels ?| %(cause)s, said.words <> incident.title,
-    alert.started_at, alert.id
+ORDER BY alert.incident_id, NOT said.of_culprit, NOT alert.labels ?| %(cause)s,
+    said.words <> incident.title, alert.started_at, alert.id
 """
 _NAME_CAUSES: Final = ["breaker", "dependency", "check", "check_id"]
 
@@ -166,6 +175,7 @@ def titles(incidents: Collection[Incident], since: datetime | None = None) -> di
         "severities": [str(each.severity) for each in incidents],
         # What is over is not to be called by what came last.
         "titles": ["" if since is None else each.title for each in incidents],
+        "culprits": [each.culprit for each in incidents],
         "since": since or datetime.min.replace(tzinfo=UTC),
         "most": MOST_TITLE,
         "cause": _NAME_CAUSES,

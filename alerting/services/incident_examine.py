@@ -27,6 +27,7 @@ from alerting.selectors.incident_clues import (
     impact_of,
     window_of,
 )
+from alerting.selectors.incident_following import NAMES, titles
 from alerting.services.alone import alone
 from alerting.services.incident_entries import entries_renew, entry
 from alerting.services.incident_journal import CHANGED, incident_told
@@ -131,6 +132,10 @@ def _take(
     before = (held.cause, held.impact, held.culprit)
     if cause:
         held.cause, held.culprit = cause, culprit
+    if held.culprit != before[2]:
+        # It may have ended, and nobody else gives it a name again.
+        over = held.state == IncidentState.RESOLVED
+        held.title = titles([held], None if over else now - NAMES).get(held.id, held.title)
     if impact:
         held.impact = impact
     touched = [culprit, *impact.get("services", [])]

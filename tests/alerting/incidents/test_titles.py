@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from alerting.models import Alert
-from tests.alerting.incidents.scene import fire, follow, incident_of, over
+from alerting.models import Alert, Incident
+from alerting.services.incident_examine import incident_examine
+from tests.alerting.incidents.scene import at, chains, fire, follow, incident_of, over
 
 
 def title_of(alert: Alert) -> str:
@@ -76,3 +77,66 @@ def test_of_alerts_that_say_as_much_the_first_names_an_incident() -> None:
     over(later, 9)
     follow(9)
     assert title_of(later) == "planner burns its budget"
+
+
+def blame(alert: Alert, culprit: str) -> None:
+    Incident.objects.filter(id=incident_of(alert).id).update(culprit=culprit)
+
+
+def test_an_incident_is_called_by_what_it_began_in_not_by_its_victims() -> None:
+    victim = fire("slo_burn_fast", "checkout", minute=0, slo="s1", summary="checkout burns")
+    # A breaker says what fails, but this one stands before another victim.
+    fire("breaker_open", "web", minute=0, breaker="checkout", summary="Breaker checkout of web")
+    culprit = fire("slo_burn_fast", "payments", minute=1, slo="s2", summary="payments burns")
+    chains(3, "checkout", "payments", "web", root="payments")
+    follow(1)
+    assert incident_of(victim) == incident_of(culprit)
+    assert title_of(victim) == "Breaker checkout of web"
+    blame(victim, "payments")
+    follow(2)
+    assert title_of(victim) == "payments burns"
+    # It stays so, whatever else of the culprit joins, until one says more.
+    fire("slow", "payments", minute=0.5, slo="s3", summary="payments is slow")
+    follow(3)
+    assert title_of(victim) == "payments burns"
+    fire("failed", "payments", minute=3, check_id="c", summary="check of payments fails")
+    follow(4)
+    assert title_of(victim) == "check of payments fails"
+    version = incident_of(victim).version
+    follow(5)
+    assert incident_of(victim).version == version
+
+
+def test_what_a_caller_says_of_the_culprit_names_an_incident_before_its_own_troubles() -> None:
+    """A breaker names what it stands before as its caller spells it."""
+    call = fire(minute=1, breaker="microsoft_graph", summary="Breaker microsoft_graph is open")
+    follow(1)
+    own = fire("failed", minute=0, check_id="c", summary="check of planner fails")
+    Alert.objects.filter(id=own.id).update(incident=incident_of(call))
+    Incident.objects.update(title=own.annotations["summary"])
+    follow(1)
+    assert title_of(call) == "check of planner fails"
+    blame(call, "Microsoft-Graph")
+    follow(2)
+    assert title_of(call) == "Breaker microsoft_graph is open"
+
+
+def test_an_incident_without_a_culprit_is_not_called_by_what_is_of_no_service() -> None:
+    burn = fire("slo_burn", minute=0, slo="s1", summary="planner burns its budget")
+    fire("disk", "", minute=1, slo="s1", summary="The disk is full")
+    follow(1)
+    follow(2)
+    assert title_of(burn) == "planner burns its budget"
+
+
+def test_what_was_over_before_its_cause_was_known_gets_its_name_once_that_is() -> None:
+    victim = fire("slo_burn_fast", "checkout", minute=-2, slo="s1", summary="checkout burns")
+    culprit = fire("slo_burn_fast", "payments", minute=-1.5, slo="s2", summary="payments burns")
+    chains(4, "checkout", "payments", root="payments", minute=-3)
+    for alert in (victim, culprit):
+        over(alert, -0.5)
+    follow(-0.4)
+    assert (incident_of(victim), title_of(victim)) == (incident_of(culprit), "checkout burns")
+    incident_examine(incident_of(victim), now=at(1))
+    assert incident_of(victim).state == "resolved"
+    assert (incident_of(victim).culprit, title_of(victim)) == ("payments", "payments burns")

@@ -321,3 +321,38 @@ def test_the_page_of_an_alert_leads_to_the_incident_by_which_it_is_told(viewer: 
     # Groups of other times may have been made by a label that somebody else called so.
     AlertGroup.objects.update(labels={"incident": "INC-1"})
     assert "incident=INC-1" in viewer.get(f"/alerts/{alert.pk}").content.decode()
+
+
+# --- What messages of one incident are called
+
+
+def test_all_messages_of_one_incident_bear_its_name() -> None:
+    """Whatever of it fires or is over; what is told alone says what it is, too."""
+    route_made("all", channel_made(), group_by=BY_INCIDENT)
+    scene = Scene()
+    outage = scene.fire("a", "b")
+    incident_made(*outage, *scene.fire("c", severity="ticket"), title="graph burns its budget")
+    scene.turn()
+    titles = {each.severity: each.title for _, each in scene.wait(WAIT)}
+    assert titles == {
+        "page": "2 alerts of one incident fire: graph burns its budget",
+        "ticket": "c of planner (part of: graph burns its budget)",
+    }
+    scene.resolve("a", "b")
+    scene.resolve("c", severity="ticket")
+    assert {each.severity: each.title for _, each in scene.wait(INTERVAL)} == {
+        "page": "2 alerts of one incident are over: graph burns its budget",
+        "ticket": "Over: c of planner (part of: graph burns its budget)",
+    }
+
+
+def test_a_message_of_two_incidents_bears_the_name_of_neither() -> None:
+    route_made("all", channel_made())
+    scene = Scene()
+    first, second = scene.fire("a", "b")
+    incident_made(first, title="graph burns its budget")
+    incident_made(second, title="mail burns its budget")
+    scene.turn()
+    message = told_once(scene, WAIT)
+    assert message.title.startswith("2 alerts of planner fire: ")
+    assert "budget" not in message.title
