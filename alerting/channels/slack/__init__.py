@@ -29,6 +29,12 @@ from health.checks.weburl import web_url
 
 _COLOURS: Final = {"page": "#c62828", "ticket": "#b26a00", "info": "#1565c0"}
 _OVER: Final = "#2e7d32"
+# Characters that Slack shows of a text, counted as they are sent; of a title and a footer; and those
+# of a line, and of a foreign address, of which several stand in one text.
+_MOST_TEXT: Final = 3_000
+_MOST_TITLE: Final = 300
+_MOST_LINE: Final = 1_300
+_MOST_URL: Final = 1_000
 # What Slack answers to an empty message, once it has found whose webhook it is.
 _EMPTY: Final = frozenset({"no_text", "invalid_payload", "missing_text_or_fallback_or_attachments"})
 
@@ -82,16 +88,22 @@ def card(envelope: Envelope) -> dict[str, Any]:
     more = rest(message)
     if more:
         attachments.append({"fallback": more, "text": more})
-    attachments[-1]["footer"] = clipped(why(envelope), 300)
-    head = f"*{escaped(clipped(title, 300))}*"
+    attachments[-1]["footer"] = escaped(why(envelope), _MOST_TITLE)
+    head = f"*{escaped(title, _MOST_TITLE)}*"
     if message.url:
         head += f" <{_url(message.url)}|Open>"
     return {"text": head, "attachments": attachments}
 
 
-def escaped(text: str) -> str:
-    """`text` without a control character of Slack's markup, and without mentions."""
-    return _literal(calling_nobody(text))
+def escaped(text: str, most: int) -> str:
+    """`text` without a control character of Slack's markup, and without mentions, cut so that it has
+    at most `most` characters then."""
+    text = clipped(text, most)
+    found = _literal(calling_nobody(text))
+    while len(found) > most:
+        text = clipped(text, min(len(text) - 1, len(text) * most // len(found)))
+        found = _literal(calling_nobody(text))
+    return found
 
 
 def _literal(text: str) -> str:
@@ -104,22 +116,24 @@ def _url(url: str) -> str:
 
 
 def _attachment(alert: AlertTold) -> dict[str, Any]:
-    lines = [alert_line(alert), clipped(alert.details)]
-    opens = " · ".join(f"<{_url(url)}|{words}>" for words, url in links(alert))
-    text = "\n".join([*(escaped(each) for each in lines if each), *([opens] if opens else [])])
+    lines = [escaped(each, _MOST_LINE) for each in (alert_line(alert), alert.details) if each]
+    urls = [(words, _url(url)) for words, url in links(alert)]
+    opens = " · ".join(f"<{url}|{words}>" for words, url in urls if len(url) <= _MOST_URL)
+    text = "\n".join([*lines, *([opens] if opens else [])])
     colour = _OVER if alert.status == "resolved" else _COLOURS.get(alert.severity, _COLOURS["info"])
-    summary = escaped(clipped(alert.summary, 300))
+    summary = escaped(alert.summary, _MOST_TITLE)
     return {"color": colour, "fallback": summary, "title": summary, "text": text}
 
 
 def _incident(incident: IncidentTold) -> dict[str, Any]:
-    lines = [*map(escaped, incident_lines(incident)), f"<{_url(incident.url)}|Open the incident>"]
-    title = escaped(incident_title(incident))
+    lines = [escaped(each, _MOST_LINE) for each in incident_lines(incident)]
+    lines.append(f"<{_url(incident.url)}|Open the incident>")
+    title = escaped(incident_title(incident), _MOST_TITLE)
     return {"fallback": title, "title": title, "text": "\n".join(lines)}
 
 
 def _plain(message: Message) -> dict[str, Any]:
-    text = escaped(clipped(message.text, 3_000))
+    text = escaped(message.text, _MOST_TEXT)
     return {
         "color": _COLOURS.get(message.severity, _COLOURS["info"]),
         "fallback": text,

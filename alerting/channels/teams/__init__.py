@@ -75,34 +75,42 @@ class TeamsKind(HttpKind[TeamsOptions]):
 
 
 def body_of(envelope: Envelope) -> bytes:
-    """The message with its card; of alerts as many as Teams takes, at least one."""
-    told = listed(envelope.message)
+    """The message with its card; of alerts as many as Teams takes, at least one, and beside it of
+    the incidents as many."""
+    told, incidents = listed(envelope.message), envelope.message.incidents
     while True:
-        body = orjson.dumps(_message(envelope, told))
-        if len(body) <= _MOST_BYTES or len(told) < 2:
+        body = orjson.dumps(_message(envelope, told, incidents))
+        if len(body) <= _MOST_BYTES or (len(told) < 2 and not incidents):
             return body
-        told = told[: len(told) // 2]
+        if len(told) > 1:
+            told = told[: len(told) // 2]
+        else:
+            incidents = incidents[:-1]
 
 
-def _message(envelope: Envelope, told: tuple[AlertTold, ...]) -> dict[str, Any]:
+def _message(
+    envelope: Envelope, told: tuple[AlertTold, ...], incidents: tuple[IncidentTold, ...]
+) -> dict[str, Any]:
     return {
         "type": "message",
         "attachments": [
             {
                 "contentType": "application/vnd.microsoft.card.adaptive",
                 "contentUrl": None,
-                "content": _card(envelope, told),
+                "content": _card(envelope, told, incidents),
             }
         ],
     }
 
 
-def _card(envelope: Envelope, told: tuple[AlertTold, ...]) -> dict[str, Any]:
+def _card(
+    envelope: Envelope, told: tuple[AlertTold, ...], incidents: tuple[IncidentTold, ...]
+) -> dict[str, Any]:
     message = envelope.message
     title = clipped(f"{status_word(message)}: {message.title}", 300)
     body = [_text(title, size="Large", weight="Bolder", color=_colour(message))]
     # What lists no alerts has all of it in its text.
-    for incident in message.incidents if told else ():
+    for incident in incidents if told else ():
         body += _incident_blocks(incident)
     for alert in told:
         body += _alert_blocks(alert)
