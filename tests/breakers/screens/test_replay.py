@@ -6,12 +6,14 @@ import base64
 import json
 import re
 import uuid
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.management import CommandError, call_command
 from django.test import Client
 
@@ -35,6 +37,13 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 HALF_HOUR = TimeRange(NOW - timedelta(minutes=30), NOW)
 PLACE = {"service": scenes.GRAPH[0], "name": scenes.GRAPH[1]}
 FIRST, SECOND = "planner-mcp-server-1", "planner-mcp-server-2"
+
+
+@pytest.fixture(autouse=True)
+def _soon_after() -> Iterator[None]:
+    """The clock of whoever asks is that of the record, however long ago this was loaded."""
+    with time_machine.travel(NOW + timedelta(seconds=5), tick=True):
+        yield
 
 
 @pytest.fixture
