@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
 from alerting.choices import Purpose
 from alerting.domain.dedup import Decision, News
+from alerting.domain.messages import Message
 from alerting.models import Alert, AlertGroup, Channel, Notified
 from alerting.services.dispatch.composing import message_compose
 from alerting.services.outbox import delivery_enqueue
@@ -23,9 +24,12 @@ class Deliverer:
     channels: Mapping[UUID, Channel]
     log: Mapping[UUID, Notified]
     now: datetime
+    # Most channels of a group are told the same: it is made once.
+    _made: dict[tuple[Decision, frozenset[UUID]], Message] = field(default_factory=dict, init=False)
 
     def __call__(self, news: Sequence[News]) -> list[News]:
         told = [replace(each, delivery=self._delivery(each)) for each in news]
+        self._log([each for each in told if each.delivery])
         self._mark({alert for each in told if each.delivery for alert in _new(each)})
         return told
 
@@ -47,23 +51,38 @@ class Deliverer:
             return None
         delivery = delivery_enqueue(
             channel=channel,
-            message=replace(
-                message_compose(self.group, decision, news.standing.firing), note=news.note
-            ),
+            message=replace(self._message(decision, news.standing.firing), note=news.note),
             purpose=Purpose.ALERTS,
             group=self.group,
             now=self.now,
         )
-        Notified.objects.update_or_create(
-            group=self.group,
-            channel=channel,
-            defaults={
-                "at": self.now,
-                "firing": sorted(map(str, decision.firing)),
-                "resolved": sorted(map(str, decision.ended)),
-            },
-        )
         return delivery.pk
+
+    def _message(self, decision: Decision, firing: Set[UUID]) -> Message:
+        same = (decision, frozenset(firing))
+        if same not in self._made:
+            self._made[same] = message_compose(self.group, *same)
+        return self._made[same]
+
+    def _log(self, told: Sequence[News]) -> None:
+        """Write down what each channel knows from now on."""
+        rows = [
+            Notified(
+                group=self.group,
+                channel_id=each.channel,
+                at=self.now,
+                firing=sorted(map(str, each.decision.firing)),
+                resolved=sorted(map(str, each.decision.ended)),
+            )
+            for each in told
+            if each.decision
+        ]
+        Notified.objects.bulk_create(
+            rows,
+            update_conflicts=True,
+            unique_fields=["group", "channel"],
+            update_fields=["at", "firing", "resolved"],
+        )
 
     def _correct(self, channel: UUID, decision: Decision) -> None:
         """Take ends that nobody wants to hear of out of the log, and a time that a wrong clock left

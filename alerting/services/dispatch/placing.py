@@ -9,10 +9,10 @@ number of batches.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -36,6 +36,8 @@ BATCH: Final = 1_000
 AGAIN: Final = timedelta(seconds=30)
 # A change may be committed so much later than the time that it bears.
 _LATE: Final = timedelta(seconds=60)
+# So many are remembered as placed; more are looked at again.
+_MOST_PLACED: Final = 20_000
 # Any constant that no other advisory lock of the site uses.
 _LOCK: Final = 0x706C616365
 _Membership = AlertGroup.alerts.through
@@ -43,6 +45,7 @@ _URGENCY: Final = {each: n for n, each in enumerate(Severity.values)}
 # How urgent an alert is, and its id: the order in which alerts are looked at.
 _Order = tuple[int, UUID]
 _FIRST: Final[_Order] = (-1, UUID(int=0))
+_COLUMNS: Final = (*LABEL_COLUMNS, "suppressed_by", "changed_at")
 
 
 @dataclass(frozen=True)
@@ -54,9 +57,14 @@ class _Seen:
 
 
 class _Memory:
-    """What it saves is work alone: another process, or this one anew, does it once more."""
+    """What it saves is work alone: another process, or this one anew, does it once more.
+
+    `placed` are the alerts that need not be looked at again as they were then: when they had changed
+    last, and their incident. In a storm, each turn would else look at all of the last minute again.
+    """
 
     seen: _Seen | None = None
+    placed: ClassVar[dict[UUID, tuple[datetime, UUID | None]]] = {}
 
 
 def alerts_place(*, now: datetime) -> None:
@@ -69,27 +77,50 @@ def alerts_place(*, now: datetime) -> None:
     standing, seen = pipeline_now(now), _Memory.seen
     known = seen and seen.standing == standing and timedelta() <= now - seen.at < AGAIN
     changed_from = seen.at - _LATE if seen and known else None
-    batch = _firing_after(_FIRST, changed_from)
-    while batch:
+    if changed_from is None:
+        _Memory.seen = None
+        _Memory.placed.clear()
+    for batch in _batches(changed_from):
         with transaction.atomic():
             # Two that place at a time would make more groups than there may be.
             if not _locked():
                 return
-            _batch_place(batch, standing, now)
-        batch = _firing_after(_order(batch[-1]), changed_from) if len(batch) == BATCH else []
+            placed = _batch_place(batch, standing, now)
+        _remember(placed, changed_from or now - _LATE)
     if changed_from is None:
         _Memory.seen = _Seen(now, standing)
 
 
-def _firing_after(after: _Order, changed_from: datetime | None) -> list[Alert]:
-    """The next batch. The most urgent come first: in a storm they get the groups that there may be."""
-    urgency, alert_id = after
-    rows = Alert.objects.alias(urgency=URGENCY).filter(
-        Q(urgency__gt=urgency) | Q(urgency=urgency, id__gt=alert_id), state=AlertState.FIRING
-    )
+def _batches(changed_from: datetime | None) -> Iterator[list[Alert]]:
+    """All that fires, or what changed since then and is not placed yet. The most urgent come first: in
+    a storm they get the groups that there may be."""
+    rows = Alert.objects.alias(urgency=URGENCY).filter(state=AlertState.FIRING)
+    rows = rows.order_by("urgency", "id")
     if changed_from is not None:
-        rows = rows.filter(changed_at__gte=changed_from)
-    return list(rows.only(*LABEL_COLUMNS, "suppressed_by").order_by("urgency", "id")[:BATCH])
+        changed = rows.filter(changed_at__gte=changed_from)
+        stands = changed.values_list("id", "changed_at", "incident_id").iterator(BATCH)
+        new = [each for each, *was in stands if _Memory.placed.get(each) != tuple(was)]
+        for n in range(0, len(new), BATCH):
+            if batch := list(rows.filter(pk__in=new[n : n + BATCH]).only(*_COLUMNS)):
+                yield batch
+        return
+    urgency, alert_id = _FIRST
+    while batch := list(
+        rows.filter(Q(urgency__gt=urgency) | Q(urgency=urgency, id__gt=alert_id)).only(*_COLUMNS)[
+            :BATCH
+        ]
+    ):
+        yield batch
+        if len(batch) < BATCH:
+            return
+        urgency, alert_id = _order(batch[-1])
+
+
+def _remember(alerts: Iterable[Alert], since: datetime) -> None:
+    """Those that the next turns would else look at again."""
+    for alert in alerts:
+        if alert.changed_at >= since and len(_Memory.placed) < _MOST_PLACED:
+            _Memory.placed[alert.pk] = alert.changed_at, alert.incident_id
 
 
 def _order(alert: Alert) -> _Order:
@@ -102,7 +133,8 @@ def _locked() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _batch_place(batch: Sequence[Alert], world: PipelineNow, now: datetime) -> None:
+def _batch_place(batch: Sequence[Alert], world: PipelineNow, now: datetime) -> list[Alert]:
+    """Those of which all could be written; of others the row was held by somebody else."""
     member = _memberships(batch)
     live, recent = _live(world.routes, now)
     candidates = [
@@ -118,7 +150,8 @@ def _batch_place(batch: Sequence[Alert], world: PipelineNow, now: datetime) -> N
     )
     placed = run((grouper,), routed)
     _groups_keep(placed, member, world.routes, now)
-    _held_keep(placed, batch, now)
+    left = _held_keep(placed, batch, now)
+    return [each for each in batch if each.id not in left]
 
 
 def _memberships(batch: Sequence[Alert]) -> dict[UUID, dict[Where, int]]:
@@ -265,12 +298,12 @@ def _groups_join(
         )
 
 
-def _held_keep(placed: Sequence[Candidate], batch: Sequence[Alert], now: datetime) -> None:
-    """Keep why alerts are held, and say each change in the journal."""
+def _held_keep(placed: Sequence[Candidate], batch: Sequence[Alert], now: datetime) -> set[UUID]:
+    """Keep why alerts are held, and say each change in the journal; of which it could not be kept."""
     held = {each.id: [why.to_json() for why in each.held] for each in placed}
     changed = [each.id for each in batch if held[each.id] != each.suppressed_by]
     if not changed:
-        return
+        return set()
     # Whoever ends or renews an alert right now has its row; the next turn comes back to it.
     rows = Alert.objects.select_for_update(skip_locked=True, of=("self",), no_key=True).filter(
         pk__in=changed, state=AlertState.FIRING
@@ -285,6 +318,7 @@ def _held_keep(placed: Sequence[Candidate], batch: Sequence[Alert], now: datetim
     for silence, count in sorted(silenced.items()):
         Silence.objects.filter(pk=silence).update(held=F("held") + count, last_held_at=now)
     journal.append(list(_entries(alerts)))
+    return set(changed) - {each.id for each in alerts}
 
 
 def _silences(held: Sequence[dict[str, Any]]) -> set[str]:

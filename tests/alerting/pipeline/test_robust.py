@@ -17,7 +17,7 @@ from django.db import connection
 from alerting.choices import AlertState
 from alerting.domain.grouping import EVERYTHING_ELSE, MOST_NEW
 from alerting.domain.messages import Message
-from alerting.models import Alert, AlertGroup, Channel, Delivery, Notified, Route
+from alerting.models import Alert, AlertGroup, Channel, Delivery, Incident, Notified, Route
 from alerting.services.dispatch import alerts_dispatch, delivering, placing
 from alerting.services.outbox import delivery_enqueue
 from tests.alerting.pipeline.scene import (
@@ -29,6 +29,7 @@ from tests.alerting.pipeline.scene import (
     channel_made,
     names_of,
     route_made,
+    silence_made,
     why_of,
 )
 
@@ -133,10 +134,11 @@ def test_whoever_dies_while_placing_leaves_the_rest_to_the_next_turn(
     scene.fire("a", "b", "c", "d", "e")
     done = placing._batch_place
 
-    def dies(*given: Any) -> None:
-        done(*given)
+    def dies(*given: Any) -> list[Alert]:
+        placed = done(*given)
         if AlertGroup.alerts.through.objects.count() == 4:
             raise KeyboardInterrupt
+        return placed
 
     with monkeypatch.context() as patch:
         patch.setattr(placing, "_batch_place", dies)
@@ -297,6 +299,80 @@ def test_ten_thousand_alerts_in_a_minute_are_a_few_messages_in_bounded_memory() 
     ends = [Message.from_json(each.message) for each in Delivery.objects.all()[: MOST_NEW + 1]]
     assert {(why_of(each), each.status) for each in ends} == {("resolved", "resolved")}
     assert AlertGroup.objects.exclude(due_at=None).count() == 0
+
+
+def looked_at(scene: Scene, monkeypatch: pytest.MonkeyPatch, keep: bool = True) -> Counter[str]:
+    """What one turn looks at, by rule; without `keep` it cannot write why alerts are held."""
+    found: Counter[str] = Counter()
+    place = placing._batch_place
+
+    def seen(batch: Any, *given: Any) -> list[Alert]:
+        found.update(each.rule_name for each in batch)
+        return place(batch, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(placing, "_batch_place", seen)
+        if not keep:
+            # As while somebody else holds the row of each.
+            patch.setattr(placing, "_held_keep", lambda placed, *_: {each.id for each in placed})
+        scene.turn()
+    scene.now += timedelta(seconds=2)
+    return found
+
+
+@pytest.mark.django_db
+def test_a_turn_in_a_storm_looks_at_what_is_new_and_not_at_all_of_the_last_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(placing, "BATCH", 2)
+    route_made("all", channel_made(), group_by=["incident"])
+    scene = Scene()
+    alerts = scene.fire("a", "b", "c", "d", "e")
+    assert looked_at(scene, monkeypatch) == Counter("abcde")
+    assert not looked_at(scene, monkeypatch)
+    scene.fire("f")
+    assert looked_at(scene, monkeypatch, keep=False) == Counter("f")
+    assert looked_at(scene, monkeypatch) == Counter("f"), "nothing of it was written"
+    assert not looked_at(scene, monkeypatch)
+    incident = Incident.objects.create(
+        title="a fails", severity="page", started_at=NOON, changed_at=NOON
+    )
+    Alert.objects.filter(pk=alerts[0].pk).update(incident=incident)
+    assert looked_at(scene, monkeypatch) == Counter("a")
+    assert AlertGroup.objects.get(alerts=alerts[0].pk).labels == {"incident": str(incident.pk)}
+    silence_made(scene, alertname="c")
+    assert looked_at(scene, monkeypatch) == Counter("abcdef"), "all are judged by something else"
+    assert not looked_at(scene, monkeypatch)
+    scene.now += placing.AGAIN
+    assert looked_at(scene, monkeypatch) == Counter("abcdef")
+
+
+@pytest.mark.django_db
+def test_channels_that_are_told_the_same_cost_one_message_to_make() -> None:
+    channels = [channel_made(f"ops{n}") for n in range(5)]
+    route_made("all", *channels)
+    scene = Scene()
+    scene.fire("a", "b")
+    scene.turn()
+    scene.now += timedelta(seconds=WAIT)
+    with counted() as queries:
+        told = scene.turn()
+    assert [name for name, _ in told] == [each.name for each in channels]
+    assert len({repr(message) for _, message in told}) == 1
+    made = [
+        sql
+        for sql in queries
+        if sql.startswith('SELECT "alerting_alert"."id", "alerting_alert"."rule_id"')
+    ]
+    assert len(made) == 1
+    assert len([sql for sql in queries if "alerting_notified" in sql and "INSERT" in sql]) == 1
+    log = Notified.objects.values_list("channel__name", "firing")
+    assert {name for name, _ in log} == {each.name for each in channels}
+    assert {len(firing) for _, firing in log} == {2}
+    scene.resolve("a")
+    scene.wait(INTERVAL)
+    assert Notified.objects.count() == 5
+    assert {(len(each.firing), len(each.resolved)) for each in Notified.objects.all()} == {(1, 1)}
 
 
 @pytest.mark.django_db
