@@ -57,6 +57,13 @@ def test_screens_are_accessible_fit_a_phone_and_follow_what_is_sent(
     for each in ("/alerts/channels/new", "/alerts/channels/new?kind=webhook", f"{path}/pause"):
         assert problems(page, each, FORM_LOOKS) == []
 
+    page.goto(path)
+    card = page.locator("#target").bounding_box()
+    for inner in (page.locator("#target dt").first, page.get_by_role("link", name="All deliver")):
+        box = inner.bounding_box()
+        assert card is not None
+        assert box is not None
+        assert box["x"] - card["x"] >= 12
     page.goto("/alerts/deliveries")
     say(page, "Live")
     enqueue(to, message(title="A second message"))

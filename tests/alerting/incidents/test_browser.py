@@ -121,3 +121,24 @@ def test_the_timeline_is_near_however_many_alerts_there_are(
     timelines_follow(now=scene.NOW)
     expect(admin.locator("#timeline")).to_contain_text("Breaker redis of planner")
     expect(alerts.get_by_role("link")).to_have_count(42 + 1)
+
+
+def test_a_long_title_leaves_the_other_cells_of_its_row_in_one_line(
+    admin: Page, incident: Incident
+) -> None:
+    incident.title, incident.culprit = "ex-checkout burns its availability budget " * 5, "payments"
+    incident.save()
+    admin.set_viewport_size(DESK)
+    admin.goto("/incidents")
+    row = admin.locator(f"#i-{incident.id}")
+    assert (
+        row.locator("td").evaluate_all(
+            """cells => cells.filter(cell => {
+          const text = document.createRange();
+          text.selectNodeContents(cell);
+          const lines = new Set([...text.getClientRects()].map(each => Math.round(each.bottom / 12)));
+          return lines.size > 1;
+        }).map(cell => cell.textContent)"""
+        )
+        == []
+    )

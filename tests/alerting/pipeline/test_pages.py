@@ -256,3 +256,21 @@ def test_each_screen_takes_its_pinned_number_of_queries_however_much_it_shows(
         scene.fire("x", "y", service=f"s{n}")
         channel_made(f"c{n}")
     assert counts() == counted
+
+
+@pytest.mark.parametrize("path", [
+    "/alerts", "/alerts/silences", "/alerts/rules", "/alerts/routes", "/alerts/channels",
+    "/alerts/deliveries", "/alerts/inbound",
+])  # fmt: skip
+def test_each_page_of_alerting_begins_with_the_same_tabs_and_marks_its_own(
+    operator: Client, path: str
+) -> None:
+    page = text(operator, path)
+    main = page[page.index("<main") :]
+    found = re.search(r'<nav class="[^"]*" aria-label="Alerts">(.*?)</nav>', main)
+    assert found is not None
+    # Whatever else a page has at its head, the tabs stand above it.
+    assert found.start() < main.index("<h1")
+    links = re.findall(r'<a href="([^"]+)"( aria-current="page")?>', found[1])
+    assert len(links) == 7
+    assert [href for href, current in links if current] == [path]

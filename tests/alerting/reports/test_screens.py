@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.test import Client
+from django.urls import reverse
 from playwright.sync_api import BrowserContext, Page, expect
 
 from alerting.models import ResilienceReport
-from alerting.services.reports import report_weekly_make
+from alerting.services.reports import report_message, report_weekly_make
 from resilience_site.core.choices import Role
 from tests.alerting.reports import scene
 from tests.alerting.reports.scene import NOW, mail_channel
 from tests.emptying import empty_partitions
 from tests.livesite import LiveSite
+from tests.pages.html import text_of
 from tests.queries import pinned, queries_of
-from tests.screens import PATIENCE, problems
+from tests.screens import ALL_LOOKS, PATIENCE, overflows, problems, violations
 
 PINNED = pinned(__file__)
 
@@ -51,3 +55,38 @@ def test_the_screens_are_accessible_fit_a_phone_and_make_a_report(
     expect(page.get_by_label("team")).to_be_checked(timeout=PATIENCE)
     assert problems(page, f"/reports/{report.id}") == []
     assert problems(page, "/reports") == []
+    assert _mail_problems(page, report_message(report).html) == []
+
+
+def _mail_problems(page: Page, html: str) -> list[str]:
+    """What is wrong with a mail, whose styles the site's pages would not take."""
+    page.goto("about:blank")
+    found = []
+    for scheme, size in ALL_LOOKS:
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size(size)
+        page.set_content(html)
+        found += [f"{scheme} {size['width']}: {each}" for each in violations(page)]
+        found += [f"wider than {size['width']}"] if overflows(page) else []
+        # A column that is one word wide makes each line of a table as high as many.
+        heights = page.locator("tr").evaluate_all("all => all.map(one => one.offsetHeight)")
+        found += [f"{size['width']}: a line of {max(heights)}"] if max(heights) > 160 else []
+    return found
+
+
+@pytest.mark.usefixtures("store")
+def test_a_button_says_that_a_channel_subscribes_and_not_that_something_is_sent(
+    operator: Client,
+) -> None:
+    channel = mail_channel("team", reports=False)
+
+    def said() -> str:
+        page = text_of(operator, "/reports")
+        (button,) = re.findall(r"<button[^>]*>((?:Subscribe|Unsubscribe).*?)</button>", page)
+        return re.sub(r"<[^>]*>", "", button)
+
+    assert said() == "Subscribe team to the weekly report"
+    operator.post(reverse("report-subscription", args=[channel.pk]), {"wanted": "yes"})
+    channel.refresh_from_db()
+    assert channel.send_reports
+    assert said() == "Unsubscribe team from the weekly report"
