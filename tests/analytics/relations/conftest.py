@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.analytics.store.conftest import store
+from tests.analytics.store.conftest import soon_after, store
 
-__all__ = ["store"]
+__all__ = ["soon_after", "store"]

@@ -161,7 +161,7 @@ def test_without_an_edge_nothing_is_joined() -> None:
     assert edge_chains_build(now=LATER) == 0
 
 
-@pytest.mark.usefixtures("related")
+@pytest.mark.usefixtures("soon_after", "related")
 def test_screens_and_api_say_how_sure_it_is(admin_client: Client) -> None:
     edge_chains_build(now=LATER)
     chain = CorrelationChain.objects.get()

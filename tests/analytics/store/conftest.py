@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 
 from analytics.services import edges, folds, ingest, ingest_logs, metric_series
 from resilience_site.config import config
 from resilience_site.core import partitions
+from tests.analytics.store import telemetry
 from tests.emptying import empty_partitions
 
 
@@ -28,6 +30,13 @@ def store(transactional_db: None) -> None:
     """The empty store, written to by a process that has just started."""
     empty_partitions()
     forget_all()
+
+
+@pytest.fixture
+def soon_after() -> Iterator[None]:
+    """The clock of whoever looks is that of the telemetry, however long ago it was made."""
+    with time_machine.travel(telemetry.NOW + timedelta(minutes=5), tick=True):
+        yield
 
 
 @pytest.fixture

@@ -271,6 +271,7 @@ def test_the_state_of_ingest_the_metrics_and_the_log_say_it_for_an_hour(
     ]
 
 
+@pytest.mark.usefixtures("soon_after")
 def test_the_screens_and_the_api_say_what_is_counted_together_and_what_to_do(
     viewer: Client,
 ) -> None:
