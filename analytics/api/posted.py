@@ -21,6 +21,7 @@ from analytics.domain.telemetry import Rejection
 from analytics.services.ingest_counters import record_refusal
 from analytics.services.ingest_posted import store_posted_errors
 from analytics.services.keys_heard import key_note
+from resilience_site.core.bodies import read_by_itself
 from resilience_site.core.choices import Scope
 from resilience_site.core.keys import key_check
 from resilience_site.core.permissions import ApiAuth, ApiRequest, bearer_token
@@ -88,7 +89,16 @@ class AcceptedOut(Schema):
     ids: list[Any]
 
 
-@router.post("/errors", auth=ApiAuth(Scope.INGEST), response={202: AcceptedOut})
+_ONE_ERROR = PostedIn.model_json_schema()
+_MANY_ERRORS = {"type": "array", "items": _ONE_ERROR, "maxItems": MAX_ERRORS}
+
+
+@router.post(
+    "/errors",
+    auth=ApiAuth(Scope.INGEST),
+    response={202: AcceptedOut},
+    openapi_extra=read_by_itself({"anyOf": [_ONE_ERROR, _MANY_ERRORS]}),
+)
 def errors_post(request: ApiRequest) -> Status[dict[str, Any]]:
     """Take one error, or a list of at most 1,000, each stored once; bad ones are rejected one by
     one. Sent again with the same `id` (or the same content and time), an error is not doubled.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from ninja import Field, Schema
@@ -131,11 +132,15 @@ class ResolveIn(DecisionIn):
     )
 
 
+def _for_by_both_names(form: dict[str, Any]) -> None:
+    form["properties"]["expires_in"] = form["properties"]["for"]
+
+
 class IgnoreIn(DecisionIn):
     """It is ignored until the first of these comes true, or it is reopened."""
 
     # A misspelt end would be no end at all.
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_for_by_both_names)
 
     for_: int | None = Field(
         None,

@@ -52,6 +52,12 @@ class Body(Schema):
         return made
 
 
+def read_by_itself(form: dict[str, Any]) -> dict[str, Any]:
+    """What tells the body, as JSON of this form, of an operation that reads its body itself."""
+    content = {"application/json": {"schema": form}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
 def one_of(values: Iterable[str]) -> Any:
     """The type of a text that is one of `values`, where these are no enumeration."""
     return Literal[tuple(str(each) for each in values)]

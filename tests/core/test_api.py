@@ -73,6 +73,13 @@ def test_a_list_is_walked_by_its_cursor(caller: Cast) -> None:
         ("GET", "audit?since=yesterday", None, 422, "query.since"),
         ("GET", "audit?since=1h&until=2h", None, 422, "query.since"),
         ("GET", "audit?cursor=AAAA", None, 400, None),
+        ("GET", "audit?actr=ada", None, 422, "query.actr"),
+        ("GET", "alerts?sevice=x", None, 422, "query.sevice"),
+        ("GET", "alerts/deliveries?state=foo", None, 422, "query.state"),
+        ("GET", "incidents?severity=foo", None, 422, "query.severity"),
+        ("GET", "healing/runs?trigger=foo", None, 422, "query.trigger"),
+        ("GET", "patterns?state=foo", None, 422, "query.state"),
+        ("GET", "slos?kind=foo", None, 422, "query.kind"),
         ("POST", "keys", {"name": "x"}, 422, "body.scope"),
         ("POST", "keys", {"name": "x", "scope": "god"}, 422, "body.scope"),
         ("POST", "keys", {"name": " ", "scope": "read"}, 422, "body.name"),
@@ -91,6 +98,23 @@ def test_a_wrong_request_is_told_what_is_wrong(
     answered, problem = ask(caller("key_admin"), method, path, body)
     assert answered == status
     assert [error["field"] for error in problem.get("errors", [])] == ([field] if field else [])
+
+
+def test_a_parameter_that_there_is_not_is_told_those_that_there_are(caller: Cast) -> None:
+    _, problem = ask(caller("key_read"), "GET", "alerts/rules?severty=page&limit=2")
+    assert problem["detail"] == (
+        "query.severty: There is no such parameter; known are cursor, enabled, faulty, limit, "
+        "severity."
+    )
+    # Nobody learns by it what there is.
+    assert ask(caller("anonymous"), "GET", "alerts/rules?severty=page")[0] == 401
+
+
+def test_a_value_that_is_none_of_several_kinds_is_told_all_of_them_at_once(caller: Cast) -> None:
+    _, problem = ask(caller("key_read"), "GET", "alerts/deliveries?state=foo")
+    (error,) = problem["errors"]
+    for state in ("pending", "sending", "delivered", "failed", "open"):
+        assert f"'{state}'" in error["message"]
 
 
 def test_a_wrong_method_is_told_the_right_ones(caller: Cast) -> None:
@@ -134,6 +158,7 @@ def test_the_schema_names_every_operation_and_the_docs_need_no_foreign_script(
     _, schema = ask(caller("viewer"), "GET", "openapi.json")
     assert {"get", "post"} <= schema["paths"]["/api/v1/keys"].keys()
     page = caller("viewer").call("GET", "/api/v1/docs").content.decode()
+    assert all(part in page for part in ('<html lang="en">', "<main", "<h1"))
     assert "https://" not in page
     assert "http://" not in page
     scripts = [part.partition(">") for part in page.split("<script")[1:]]

@@ -194,6 +194,9 @@ def test_deliveries_are_listed_by_state_and_channel(api: Api, receiver: Receiver
     rest = api.get(f"alerts/deliveries?limit=2&state=open&cursor={page['next_cursor']}")
     assert len(rest["items"]) == 1
     assert len(api.get(f"alerts/deliveries?channel={to.pk}")["items"]) == 3
+    assert api.get("alerts/deliveries?channel=a") == api.get(f"alerts/deliveries?channel={to.pk}")
+    status, problem = api("GET", "alerts/deliveries?channel=c")
+    assert (status, [each["field"] for each in problem["errors"]]) == (422, ["query.channel"])
     (failed,) = api.get("alerts/deliveries?state=failed")["items"]
     assert (failed["channel"], failed["next_at"]) == ("b", None)
     detail = api.get(f"alerts/deliveries/{failed['id']}")

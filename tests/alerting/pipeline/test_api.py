@@ -198,6 +198,20 @@ def test_routes_are_made_tried_changed_and_deleted(api: Api) -> None:
     assert Route.objects.count() == 1
 
 
+def test_a_route_takes_names_and_ids_of_channels_alike(api: Api) -> None:
+    routing_ship()
+    chat, pager = channel_made("chat"), channel_made("pager")
+    # Of a name that looks like an id of another, the name is meant.
+    odd = channel_made(str(pager.id))
+    body = {"name": "both", "channels": [str(chat.id).upper(), "pager", "chat"]}
+    status, made = api("POST", "alerts/routes", body)
+    assert (status, made["channels"]) == (201, ["chat", "pager"])
+    made = api("PUT", "alerts/routes/both", {"channels": [str(pager.id)]})[1]
+    assert made["channels"] == [odd.name]
+    status, problem = api("PUT", "alerts/routes/both", {"channels": [str(uuid4())]})
+    assert (status, problem["errors"][0]["field"]) == (422, "body.channels")
+
+
 @pytest.mark.parametrize(
     ("name", "fields", "field"),
     [

@@ -285,6 +285,12 @@ def test_a_report_is_made_shown_and_mailed_over_the_api(operator: Client) -> Non
     mailed = api(operator, "POST", f"reports/{report['id']}/mail", {"channels": [str(channel.id)]})
     assert mailed.json() == {"deliveries": 1}
     assert Delivery.objects.get().channel_id == channel.id
+    mailed = api(operator, "POST", f"reports/{report['id']}/mail", {"channels": ["team"]})
+    assert mailed.json() == {"deliveries": 1}
+    refused = api(operator, "POST", f"reports/{report['id']}/mail", {"channels": ["nobody"]})
+    assert (refused.status_code, refused.json()["errors"]) == (
+        422, [{"field": "body.channels", "message": "There is no channel 'nobody'."}],
+    )  # fmt: skip
 
 
 def test_a_report_is_made_and_read_on_its_pages(operator: Client) -> None:

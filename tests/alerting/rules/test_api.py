@@ -72,6 +72,10 @@ def test_a_refusal_names_the_fields_of_the_body(call: Callable[..., Any]) -> Non
     assert "name: This is needed.; title: This is needed." in missing["detail"]
     bare = fields(condition={"type": "figure", "metric": "errors"})
     assert "condition.threshold: This is needed." in call("post", "", bare).json()["detail"]
+    # Also fields that are called like a type of condition.
+    odd = {**EVENT, "figure": "errors", "value": 5}
+    told = call("post", "", fields(condition=odd)).json()["errors"]
+    assert {each["field"] for each in told} == {"body.condition.figure", "body.condition.value"}
     # No list passes for a rule, a body or a condition without fields.
     call("post", "", fields())
     for method, path in (

@@ -35,6 +35,11 @@ def test_the_address_is_told_by_the_answer_that_made_it_alone(operator: Api) -> 
     assert token.encode() not in everything
 
 
+def test_a_heartbeat_may_tell_more_than_is_asked_for(operator: Api, anybody: Api) -> None:
+    path = path_of(push_check(operator))
+    assert anybody("GET", f"{path}?status=up&msg=OK&ping=3")[0] == 200
+
+
 def test_a_heartbeat_needs_no_key(operator: Api, anybody: Api) -> None:
     made = push_check(operator)
     status, answer = anybody("GET", path_of(made))
