@@ -9,6 +9,7 @@ from uuid import UUID
 from django.http import HttpResponse
 from ninja import Query, Router, Status
 
+from alerting.domain.impact_text import impact_words
 from alerting.domain.incident_text import post_mortem_markdown, summary_markdown
 from alerting.models import Alert, Incident
 from alerting.schemas.incidents import (
@@ -192,6 +193,9 @@ def _found(response: HttpResponse, incident_id: UUID) -> dict[str, Any]:
 
 def _shown(found: Incident) -> dict[str, Any]:
     shown = {name: getattr(found, name) for name in _SAME}
+    if found.impact:
+        words = {**found.impact.get("words", {}), **impact_words(found.impact)}
+        shown["impact"] = {**found.impact, "words": words}
     return {**shown, "url": absolute(f"/incidents/{found.id}")}
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from alerting.domain.impact_text import impact_words
 from alerting.domain.incident_choice import chosen, gaps, response
 from alerting.domain.timeline import Line, fired_urgency
 from resilience_site.core.formatting import duration
@@ -150,27 +151,17 @@ def _impact(impact: Mapping[str, Any]) -> Iterable[str]:
     if not impact:
         yield "Not known: no errors of its services were stored."
         return
-    least = "at least " if impact.get("approximate") else ""
-    calls = f" of {impact['calls']:,} calls" if impact.get("calls") else ""
-    service = _plain(str(impact["service"]))
-    yield f"- **Requests lost:** {least}{impact['requests_lost']:,}{calls} of {service}"
-    if impact.get("served_degraded"):
-        yield f"- **Answered by a fallback:** {impact['served_degraded']:,} requests"
-    users = impact.get("users")
-    yield f"- **Users:** {'not known' if users is None else f'{least}{users:,}'}"
-    tiers = impact.get("requests_by_tier") or {}
-    named = ", ".join(f"{_plain(str(tier))} {count:,}" for tier, count in tiers.items())
-    yield f"- **Tiers (requests):** {named or 'not known'}"
-    yield f"- **Services with failures:** {', '.join(map(_plain, impact['services']))}"
+    words = impact_words(impact)
+    yield f"- **Counted:** errors of {_plain(str(impact['service']))}, {words['window']}"
+    yield f"- **Requests lost:** {_plain(words['lost'])}"
+    yield f"- **Users:** {words['users']}"
+    yield f"- **Tiers (requests):** {_plain(words['tiers'])}"
+    services = ", ".join(map(_plain, impact["services"]))
+    yield f"- **Services with failures:** {services} ({words['services']})"
     if impact.get("blast_radius"):
-        yield f"- **Depend on it:** {', '.join(map(_plain, impact['blast_radius']))}"
-    budget, spent = impact.get("budget") or {}, impact.get("error_budget_spent")
-    if spent is not None and budget:
-        yield (
-            f"- **Error budget spent:** {impact['words']['spent']} ({budget['failed']:,} of "
-            f"{impact['words']['allowed']} allowed failures in {budget['days']} days at "
-            f"{impact['words']['target']})"
-        )
+        depend = ", ".join(map(_plain, impact["blast_radius"]))
+        yield f"- **Depend on it:** {depend} ({words['depend']})"
+    yield f"- **Error budget spent:** {_plain(words['budget'])}"
 
 
 def _detection(account: Account, detected: datetime | None) -> Iterable[str]:

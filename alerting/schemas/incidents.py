@@ -83,7 +83,10 @@ class IncidentOut(Schema):
     culprit: str
     services: list[str]
     cause: CauseOut
-    impact: dict[str, Any] = Field(description="As of `impact`; empty before it was looked for")
+    impact: dict[str, Any] = Field(
+        description="As of `impact`, `words` with the window and the whole of each figure; empty "
+        "before it was looked for"
+    )
     alert_count: int
     firing_count: int
     public_incident_id: UUID | None

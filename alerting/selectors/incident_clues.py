@@ -18,6 +18,7 @@ from alerting.domain.cause import Clue, within_reach
 from alerting.domain.incidents import MOST_WORDS, NEAR
 from alerting.models import Alert, Incident
 from alerting.selectors.callees import services_called
+from alerting.selectors.catalogue import strangers
 from alerting.selectors.incident_beginning import BEFORE, Beginning, beginning_of
 from alerting.selectors.surroundings import FEWEST_CHAINS
 from analytics.models import CorrelationChain, ErrorPattern, ErrorRollup
@@ -240,9 +241,12 @@ def _alerts(incident: Incident) -> Iterable[Clue]:
 
 def impact_of(incident: Incident, culprit: str, now: datetime) -> dict[str, Any]:
     """What the errors of an incident touched, as `impact` of the API: those of the culprit, or of
-    the service of its alerts with the most of them. Empty without a service."""
-    within = window_of(incident, now)
-    names = [each for each in dict.fromkeys([culprit, *incident.services]) if each]
+    the service of its alerts with the most of them. Empty without a service of the catalogue: of
+    others nothing is known, which is not that nothing was lost."""
+    within = _whole_minutes(window_of(incident, now), now)
+    named = list(dict.fromkeys([culprit, *incident.services]))
+    strange = strangers(named)
+    names = [each for each in named if each and each not in strange]
     if not names:
         return {}
     errors = rollups.error_totals(within)
@@ -253,6 +257,8 @@ def impact_of(incident: Incident, culprit: str, now: datetime) -> dict[str, Any]
     return {
         "since": found.within.since.isoformat(),
         "until": found.within.until.isoformat(),
+        # The budget's window, and that of who calls whom, end then.
+        "as_of": now.isoformat(),
         "service": found.service,
         "errors": found.errors,
         "requests": found.requests,
@@ -275,6 +281,7 @@ def impact_of(incident: Incident, culprit: str, now: datetime) -> dict[str, Any]
             "calls": found.budget.calls,
             "allowed": found.budget.allowed,
             "failed": found.budget.failed,
+            "unit": found.budget.unit,
         },
         "blast_radius": found.blast_radius,
         "words": {
@@ -284,6 +291,14 @@ def impact_of(incident: Incident, culprit: str, now: datetime) -> dict[str, Any]
             "target": found.target_text,
         },
     }
+
+
+def _whole_minutes(within: TimeRange, now: datetime) -> TimeRange:
+    """The minutes that a range touches: calls are counted by these, and errors are to be as well."""
+    since = within.since.replace(second=0, microsecond=0)
+    end = within.until.replace(second=0, microsecond=0)
+    until = end if end == within.until else min(end + timedelta(minutes=1), now)
+    return TimeRange(since, max(until, within.until))
 
 
 def error_minutes(service: str, within: TimeRange) -> Mapping[datetime, int]:

@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
 from alerting.choices import EntryKind, IncidentState
+from alerting.domain.impact_text import impact_words
 from alerting.domain.incident_text import post_mortem_markdown, summary_markdown
 from alerting.selectors.incident_accounts import incident_account
 from alerting.selectors.incident_page import IncidentView, alerts_fire, incident_view
@@ -19,7 +20,7 @@ from alerting.selectors.told import tellings
 from resilience_site.config import config
 from resilience_site.core import journal
 from resilience_site.core.choices import Role
-from resilience_site.core.formatting import duration, percent, plural
+from resilience_site.core.formatting import percent, plural
 from resilience_site.core.pagination import keyset_page
 from resilience_site.core.permissions import require_role
 from resilience_site.core.problems import Problem
@@ -119,6 +120,7 @@ def incident(request: HttpRequest, incident_id: UUID) -> HttpResponse:
         "live_cursor": cursor,
         "view": view,
         "incident": view.incident,
+        "strangers": view.strangers,
         "alerts": alerts[:UNFOLDED],
         "more_alerts": alerts[UNFOLDED:],
         "lines": [
@@ -160,15 +162,16 @@ def incident_text(request: HttpRequest, incident_id: UUID, form: str) -> HttpRes
     return render(request, "alerting/incidents/text.html", context)
 
 
-def _notes(view: IncidentView) -> dict[str, str]:
+def _notes(view: IncidentView) -> dict[str, Any]:
     """What stands beside the heads of the panels: what each number is of."""
     found, impact = view.incident, view.incident.impact
-    window = duration(view.seconds)
+    words = impact_words(impact)
     confidence = found.cause.get("confidence")
     return {
         "cause_note": "from checks, chains and figures of when its alerts began",
         "cause_percent": percent(confidence, 1) if confidence is not None else "n/a",
-        "impact_note": f"errors of {impact['service']}, in its {window}" if impact else "",
+        "impact_note": f"errors of {impact['service']}, {words['window']}" if impact else "",
+        "impact_words": words,
         "alerts_note": alerts_fire(found),
         "timeline_note": f"{plural(len(view.lines), 'line')}, times in UTC",
     }

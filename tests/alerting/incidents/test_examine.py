@@ -42,6 +42,11 @@ def test_the_culprit_is_found_with_its_evidence_and_what_it_touched(outage: Inci
     assert {"users", "tiers", "services", "error_budget_spent", "blast_radius"} <= set(
         outage.impact
     )
+    # Errors and calls are counted in the same whole minutes.
+    ends = [datetime.fromisoformat(outage.impact[name]) for name in ("since", "until", "as_of")]
+    assert ends[0] <= outage.started_at - timedelta(minutes=5) < ends[0] + timedelta(minutes=1)
+    assert (ends[0].second, ends[1], ends[2]) == (0, scene.at(2), scene.at(2))
+    assert outage.impact["budget"]["unit"] == "calls"
     assert [each.kind for each in journal.read(cursor, ["incidents"])] == ["incident.changed"]
     # Examined again only after a while, and told only when something is new.
     assert incidents_examine(now=scene.at(3)) == 0

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from django.test import Client
+
+from alerting.domain.impact_text import impact_words
 from alerting.domain.incident_text import Account, post_mortem_markdown, summary_markdown
 from alerting.domain.timeline import Line
 from alerting.services.incident_timeline import timelines_follow
@@ -68,8 +71,54 @@ def test_what_is_known_of_cause_and_impact_stands_in_them(operate: Api) -> None:
     assert "**Users:** 12" in summary
     assert "**Tiers (requests):** gold 20" in summary
     assert (
-        "**Error budget spent:** 31 % (31 of 100 allowed failures in 30 days at 99.9 %)" in summary
+        "**Error budget spent:** 31 %: 31 of the 100 failures that 99.9 % allows of 100,000 calls "
+        "in the 30 days until then\n" in summary
     )
+
+
+def test_every_figure_of_the_impact_has_its_window_and_its_whole_wherever_it_stands(
+    operate: Api, viewer: Client
+) -> None:
+    alert = fire()
+    follow()
+    incident = incident_of(alert)
+    times = {
+        "since": "2026-03-02T11:55:00+00:00", "until": "2026-03-02T12:03:00+00:00",
+        "as_of": "2026-03-02T12:05:30+00:00",
+    }  # fmt: skip
+    incident.impact = {**IMPACT, **times, "requests": 1_040, "examined": 1_000}
+    incident.save()
+    wanted = {
+        "window": "2026-03-02 11:55:00 to 12:03:00 UTC (8 min)",
+        "lost": "31 of 400 calls of graph; a fallback answered 9 more of the newest 1,000 of 1,040 "
+        "requests that failed",
+        "users": "12, named by the newest 1,000 of 1,040 requests that failed",
+        "tiers": "gold 20 of the newest 1,000 of 1,040 requests that failed",
+        "services": "named by the errors of the newest 1,000 of 1,040 requests that failed",
+        "depend": "by the calls of the 24 h until 2026-03-02 12:05:30 UTC, and by the catalogue",
+        "budget": "31 %: 31 of the 100 failures that 99.9 % allows of 100,000 calls in the 30 days "
+        "until 2026-03-02 12:05:30 UTC",
+    }
+    path = f"incidents/{incident.id}"
+    assert operate.get(path)["impact"]["words"] == {**IMPACT["words"], **wanted}
+    page = viewer.get(f"/{path}").content.decode()
+    markdown = operate.get(f"{path}/markdown")
+    for text in wanted.values():
+        assert text in page
+        assert text in markdown["summary"]
+        assert text in markdown["post_mortem"]
+
+
+def test_a_budget_that_checks_measure_is_told_in_time_not_in_calls() -> None:
+    down = {"service": "graph", "days": 30, "target": 0.999, "unit": "seconds", "calls": 2_592_000,
+            "allowed": 2_592.0, "failed": 180}  # fmt: skip
+    said = impact_words({**IMPACT, "budget": down})["budget"]
+    assert said == (
+        "31 %: down for 3 min of the 43 min 12 s that 99.9 % allows of 30 d counted in the 30 days "
+        "until then"
+    )
+    none = impact_words({**IMPACT, "error_budget_spent": None})["budget"]
+    assert none == "n/a: graph has no calls in the 30 days until then"
 
 
 def test_a_long_summary_keeps_what_people_did_what_changed_and_how_it_began() -> None:
