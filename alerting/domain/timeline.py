@@ -36,6 +36,8 @@ TOPICS: Final = (
 URGENCIES: Final = {"page": "Page", "ticket": "Ticket", "info": "Info"}
 _OPENS: Final = " to open"
 _FAILURE: Final = "The failure of check "
+# Services that one line names.
+_MOST_NAMED: Final = 5
 _BREAKS: Final = re.compile(r"[\W_]+")
 
 
@@ -106,13 +108,35 @@ def is_refusal(line: Line) -> bool:
 
 
 def concerns(entry: Recorded, services: Collection[str]) -> bool:
-    """Whether an entry that is of no single service is of any of these: a toggle says where it
-    holds; one that holds everywhere names in its key what it is for, as `planner.write` does."""
+    """Whether an entry that is of no single service is of any of these. A toggle, or a maintenance,
+    says where it holds; a toggle that holds everywhere names in its key what it is for, as
+    `planner.write` does. What troubles this site concerns all that it watches."""
+    if listed := _listed(entry):
+        return not set(services).isdisjoint(listed)
+    if entry.topic == "maintenance":
+        # Its last service, or check, may be gone: it holds nowhere then.
+        return entry.payload.get("everything") is not False
     if entry.topic != "toggles":
         return True
-    if listed := entry.payload.get("services"):
-        return not set(services).isdisjoint(listed)
     return not {_words_of(name)[0] for name in services}.isdisjoint(_words_of(entry.key))
+
+
+def _listed(entry: Recorded) -> list[str]:
+    """The services where it holds; none where that is everywhere, or nowhere."""
+    listed = entry.payload.get("services")
+    if entry.payload.get("everything") or not isinstance(listed, list):
+        return []
+    return [str(each) for each in listed]
+
+
+def _where(entry: Recorded) -> str:
+    """For which services, as the end of what is told of it; empty where none are named."""
+    listed = _listed(entry)
+    if not listed:
+        return " of everything" if entry.payload.get("everything") else ""
+    more = len(listed) - _MOST_NAMED
+    named = ", ".join(listed[:_MOST_NAMED])
+    return f" of {named} and {more:,} more" if more > 0 else f" of {named}"
 
 
 def _breakers(entry: Recorded) -> Line | None:
@@ -193,7 +217,7 @@ def _degraded(entry: Recorded) -> Line:
 
 def _toggles(entry: Recorded) -> Line:
     done = {"set": "was set", "unset": "was taken back"}.get(entry.state, "was changed")
-    text = f"Toggle {entry.key} {done}{_by(entry)}{_because(entry)}"
+    text = f"Toggle {entry.key}{_where(entry)} {done}{_by(entry)}{_because(entry)}"
     return Line(entry.at, "override", text, f"/toggles/{_part(entry.key)}", _actor(entry))
 
 
@@ -238,7 +262,7 @@ def _predictions(entry: Recorded) -> Line | None:
 
 def _maintenance(entry: Recorded) -> Line:
     done = _word(entry.kind.partition(".")[2])
-    text = f"Maintenance “{entry.payload.get('name') or entry.key}” was {done}"
+    text = f"Maintenance “{entry.payload.get('name') or entry.key}”{_where(entry)} was {done}"
     return Line(entry.at, "maintenance", text, "/health/maintenance")
 
 

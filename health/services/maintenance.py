@@ -279,10 +279,21 @@ def _record(
         before=before,
         after=after,
     )
-    payload = {"name": window.name, "kind": window.kind, "version": window.version}
+    payload = {
+        "name": window.name, "kind": window.kind, "version": window.version,
+        "everything": window.everything or bool(before and before["everything"]),
+        "services": _touched(window, before),
+    }  # fmt: skip
     edit.entries.append(
         Entry(Topic.MAINTENANCE, f"maintenance.{done}", str(window.id), payload=payload)
     )
+
+
+def _touched(window: Maintenance, before: dict[str, Any] | None) -> list[str]:
+    """The services that it covers, or of which it covers a check, and those that it did before."""
+    covered = window.services.values_list("name", flat=True)
+    of_checks = window.checks.values_list("service_id", flat=True)
+    return sorted({*covered, *of_checks, *(before["services"] if before else ())})
 
 
 def _shown(window: Maintenance) -> dict[str, Any]:

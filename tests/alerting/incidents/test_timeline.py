@@ -8,6 +8,8 @@ from alerting.selectors.incident_story import incident_story
 from alerting.services.incident_timeline import timelines_follow
 from breakers.domain.keys import breaker_key
 from breakers.services.toggles import toggle_set
+from health.models import Maintenance
+from health.services.maintenance import maintenance_create, maintenance_update
 from resilience_site.core.audit import Actor
 from resilience_site.core.choices import ActorKind, Role
 from resilience_site.core.journal import Entry
@@ -98,7 +100,7 @@ def test_toggles_stand_in_it_that_hold_for_its_services_or_name_one() -> None:
     timelines_follow(now=scene.at(1))
     told = [text for kind, text in lines(incident_of(alert)) if kind == "override"]
     assert sorted(told) == [
-        "Toggle dark was set by ada: r",
+        "Toggle dark of billing, planner-mcp-server was set by ada: r",
         "Toggle new_planner_form was set by ada: r",
         "Toggle planner.write was set by ada: r",
     ]
@@ -113,7 +115,41 @@ def test_a_toggle_says_itself_where_it_holds() -> None:
         toggle_set(key=key, services=[service], role=Role.ADMIN, **shared)
     timelines_follow(now=scene.at(1))
     told = [text for kind, text in lines(incident_of(alert)) if kind == "override"]
-    assert told == ["Toggle dark was set by ada: r"]
+    assert told == ["Toggle dark of planner was set by ada: r"]
+
+
+def test_maintenance_stands_in_it_that_covers_its_services_and_says_which() -> None:
+    alert = fire()
+    follow()
+    check("planner-http", "planner")
+    check("mail-smtp", "mail")
+    times = {"starts_at": scene.NOW, "ends_at": scene.at(60)}
+    ada = Actor(ActorKind.USER, "ada")
+
+    def plan(name: str, **scope: object) -> Maintenance:
+        return maintenance_create(
+            name=name, kind="single", reason="r", actor=ada, now=scene.NOW, **times, **scope
+        )
+
+    plan("disk", services=["mail", "planner"])
+    plan("one check", checks=["planner-http"])
+    moved = plan("moved", services=["planner"])
+    plan("elsewhere", services=["mail"])
+    plan("check elsewhere", checks=["mail-smtp"])
+    plan("house")
+    # Those that it covered until then hear of it, too.
+    maintenance_update(
+        maintenance_id=moved.id, changes={"services": ["mail"]}, actor=ada, now=scene.NOW
+    )
+    timelines_follow(now=scene.at(1))
+    told = [text for kind, text in lines(incident_of(alert)) if kind == "maintenance"]
+    assert sorted(told) == [
+        "Maintenance “disk” of mail, planner was created",
+        "Maintenance “house” of everything was created",
+        "Maintenance “moved” of mail, planner was updated",
+        "Maintenance “moved” of planner was created",
+        "Maintenance “one check” of planner was created",
+    ]
 
 
 def test_why_a_breaker_opened_is_said_in_words() -> None:
