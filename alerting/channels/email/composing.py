@@ -30,6 +30,8 @@ def mail_of(envelope: Envelope, *, sender: str, to: Sequence[str]) -> EmailMessa
     mail["Message-ID"] = f"<{envelope.id}@{_host()}>"
     if message.group_key:
         mail["References"] = f"<{_digest(message.group_key)}@{_host()}>"
+    # By which mailboxes sort what comes of one site (RFC 2919).
+    mail["List-Id"] = f"<{envelope.purpose}.{_host()}>"
     # Answering machines keep quiet (RFC 3834).
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Resilience-Event"] = envelope.happening

@@ -130,7 +130,10 @@ LATE: dict[str, tuple[str, list[tuple[str, list[str], list[str]]]]] = {
     ),
     "the end that stood in a message too old for what has begun since": (
         "fire:a pause end:a+fire:b h h resume end:b",
-        [("first", ["a"], []), ("grown", ["b"], ["a"]), ("resolved", [], ["b"])],
+        [
+            ("first", ["a"], []), ("grown", ["b"], []), ("shrunk", ["b"], ["a"]),
+            ("resolved", [], ["b"]),
+        ],
     ),
     "the end of one while another goes on, of which neither was told": (
         "pause fire:a fire:b h end:a h h resume", [("first", ["b"], [])],

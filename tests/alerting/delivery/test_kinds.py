@@ -6,7 +6,10 @@ import base64
 import random
 import re
 from dataclasses import replace
-from typing import Any
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from typing import Any, cast
 from uuid import UUID
 
 import orjson
@@ -374,6 +377,29 @@ def test_a_storm_stays_within_what_receivers_of_webhooks_take(what: Message) -> 
     )
     assert len(body) <= MOST_BYTES
     assert document["truncatedAlerts"] + len(document["alerts"]) == len(what.alerts) + what.left_out
+
+
+def test_mails_of_one_group_stand_in_one_thread_however_long_its_texts_are() -> None:
+    def mail(number: int, **more: Any) -> EmailMessage:
+        what = replace(STORM, **more)
+        envelope = Envelope(UUID(int=number), what, Purpose.ALERTS, "ops", created_at=NOW, at=NOW)
+        made = mail_of(envelope, sender="site@example.com", to=["ann@example.com"])
+        raw = made.as_bytes()
+        # As RFC 5322 bounds each line, and mail servers refuse what is longer.
+        assert max(map(len, raw.split(b"\r\n"))) <= 998
+        return cast(EmailMessage, message_from_bytes(raw, policy=default))
+
+    fires, over = mail(1), mail(2, status="resolved", title="Over:\r\nBcc: all@example.com")
+    other = mail(3, group_key="another")
+    assert fires["References"] == over["References"] != other["References"]
+    assert len({each["Message-ID"] for each in (fires, over, other)}) == 3
+    for each in (fires, over, other):
+        for name in ("References", "Message-ID"):
+            assert re.fullmatch(r"<[\w-]+@127\.0\.0\.1>", each[name])
+        assert each["List-Id"] == "<alerts.127.0.0.1>"
+        assert each["Auto-Submitted"] == "auto-generated"
+        assert each["Bcc"] is None
+        assert 0 < len(each["Subject"]) <= 200
 
 
 def test_a_key_that_pagerduty_would_not_take_is_told_apart_from_others_all_the_same() -> None:
