@@ -30,6 +30,18 @@ def test_no_name_and_no_value_is_raw(name: str) -> None:
                 assert raw not in rendered
 
 
+@pytest.mark.parametrize("name", ["pattern_new", "pattern_regressed", "pattern_escalating"])
+def test_patterns_of_one_type_are_told_apart_by_what_they_say(name: str) -> None:
+    labels = {"service": "planner", "error_type": "DeadlineExceeded"}
+    said = {
+        text_render(RULES[name]["summary"], labels, {"template": template})
+        for template in ("no answer of graph in <*> s", "no answer of redis in <*> s", "x" * 500)
+    }
+    assert len(said) == 3
+    assert any(each.endswith(': DeadlineExceeded, "no answer of graph in <*> s"') for each in said)
+    assert max(map(len, said)) < 200
+
+
 def test_values_are_told_in_their_units() -> None:
     moment = "2026-01-01T00:00:00+00:00"
     facts = {

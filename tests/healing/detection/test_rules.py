@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
@@ -91,6 +92,7 @@ def test_a_run_that_waits_for_a_yes_is_told_until_it_has_it() -> None:
     tell("run.created", "1", "waiting_approval", **told)
     found = alert("healing_waits")
     assert (found.severity, found.state) == ("ticket", "firing")
+    assert found.annotations["summary"] == "warm_cache on planner waits for your yes"
     assert found.annotations["details"] == (
         "Warm. Approve or refuse it; it lapses if nobody answers."
     )
@@ -117,3 +119,30 @@ def test_alerts_about_healing_are_healed_by_nothing() -> None:
     rules_evaluate(now=datetime.now(UTC))
     assert Alert.objects.filter(state="firing").count() == 2
     assert failures_standing(datetime.now(UTC)) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "kind", "state", "summary"),
+    [
+        (
+            "healing_waits", "run.created", "waiting_approval",
+            "resolve_pattern on a pattern of planner waits for your yes: DeadlineExceeded spikes",
+        ),
+        (
+            "healing_failed", "run.failed", "failed",
+            "Healing of a pattern of planner by resolve_pattern failed",
+        ),
+        (
+            "healing_quarantine", "target.quarantined", "quarantined",
+            "A pattern of planner is in quarantine: healing does not hold",
+        ),
+    ],
+)  # fmt: skip
+def test_a_pattern_is_named_by_its_service_and_not_by_its_id(
+    rule: str, kind: str, state: str, summary: str
+) -> None:
+    tell(
+        kind, "1", state, workflow="resolve_pattern", target=str(UUID(int=7)),
+        target_kind="pattern", trigger="DeadlineExceeded spikes", text="x", reason="y",
+    )  # fmt: skip
+    assert alert(rule).annotations["summary"] == summary
