@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -37,11 +37,16 @@ class Told:
 
 
 def steps_of(
-    alerts: Sequence[Told], cause: Mapping[str, Any], keys: Iterable[str], time: str
+    alerts: Sequence[Told],
+    cause: Mapping[str, Any],
+    keys: Iterable[str],
+    time: str,
+    strangers: Container[str] = (),
 ) -> list[Step]:
     """Where the cause can be looked at first, then what each rule advises, those of budgets last;
-    `time` is the query string of the incident's time."""
+    `time` is the query string of the incident's time, `strangers` are services without a page."""
     service = str(cause.get("service") or "")
+    service = "" if service in strangers else service
     compare = Step("Compare all services of this time", f"/root-cause{time}")
     first = [*_of_cause(service, cause, keys, time), *([] if service else [compare])]
     last = [compare] if service else []

@@ -30,7 +30,8 @@ class Alert(models.Model):
     facts = models.JSONField(default=dict)
     severity = models.CharField(max_length=6, choices=Severity)
     state = models.CharField(max_length=8, choices=AlertState)
-    # The service of the catalogue that it is about, empty where it is about none.
+    # The service that it is about, empty where it is about none. One that another system names need
+    # not be in the catalogue.
     service = models.CharField(max_length=255, blank=True, default="")
     # When the condition began to hold, when the alert began to fire, when it was over.
     started_at = models.DateTimeField()

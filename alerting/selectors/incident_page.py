@@ -14,6 +14,7 @@ from alerting.domain.runbooks import runbook_named
 from alerting.domain.steps import Step, Told, steps_of
 from alerting.domain.timeline import Line
 from alerting.models import Alert, Incident
+from alerting.selectors.catalogue import strangers
 from alerting.selectors.incident_story import incident_story
 from alerting.selectors.incidents import incident_alerts, incident_find
 from health.models import PublicIncident
@@ -44,6 +45,8 @@ class IncidentView:
     public: PublicIncident | None
     # The query string of its time.
     time: str
+    # Those of its services that are not in the catalogue.
+    strangers: list[str]
 
 
 def incident_view(
@@ -57,14 +60,16 @@ def incident_view(
     keys = list(incident.keys.values_list("key", flat=True))
     time = time_query(incident, now)
     public = incident.public_incident_id
+    strange = strangers([incident.culprit, *incident.services])
     return IncidentView(
         incident=incident,
         alerts=alerts,
         lines=incident_story(incident.id, kinds),
-        steps=steps_of([_told(each) for each in alerts], incident.cause, keys, time),
+        steps=steps_of([_told(each) for each in alerts], incident.cause, keys, time, strange),
         verdict=verdict_of(incident, now),
         public=PublicIncident.objects.filter(id=public).first() if public else None,
         time=time,
+        strangers=strange,
     )
 
 

@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from alerting.choices import Severity
+from alerting.choices import AlertSource, Severity
 from alerting.domain.pipeline import INCIDENT
 from alerting.models import Alert, Channel
 from alerting.selectors.alerts import (
@@ -24,6 +24,7 @@ from alerting.selectors.alerts import (
     open_counts,
     open_groups,
 )
+from alerting.selectors.catalogue import strangers
 from alerting.selectors.labels import alert_labels
 from alerting.selectors.told import Telling, telling, tellings
 from alerting.views.fact_words import fact_pairs
@@ -39,6 +40,7 @@ ROWS: Final = 50
 MOST_OPEN: Final = 200
 MOST_OF_SERVICE: Final = 25
 _ANY: Final = "any"
+_OWN: Final = (AlertSource.RULE, AlertSource.SITE)
 # What narrows, besides the state.
 _FILTERS: Final = ("service", "severity", "rule", "q", "suppressed", "group", "incident")
 # What is not worth matching in a silence that somebody makes from an alert.
@@ -88,6 +90,8 @@ def alert(request: HttpRequest, alert_id: UUID) -> HttpResponse:
         "summary": found.annotations.get("summary") or found.rule_name,
         "labels": sorted(alert_labels(found).items()),
         "facts": fact_pairs(found.facts),
+        # The site's own rules name services that it knows.
+        "stranger": found.source not in _OWN and bool(strangers([found.service])),
         "groups": groups,
         "deliveries": deliveries,
         "telling": telling(found),

@@ -120,6 +120,7 @@ def incident(request: HttpRequest, incident_id: UUID) -> HttpResponse:
         "live_cursor": cursor,
         "view": view,
         "incident": view.incident,
+        "strangers": view.strangers,
         "alerts": alerts[:UNFOLDED],
         "more_alerts": alerts[UNFOLDED:],
         "lines": [

@@ -9,6 +9,8 @@ SERVICE_LABELS: Final = (
     "service", "service_name", "service.name", "app", "app_kubernetes_io_name",
     "app.kubernetes.io/name", "application", "job", "deployment", "container",
 )  # fmt: skip
+# Those that can mean nothing else. A job, a container or an app may be any program.
+SERVICE_SAID: Final = SERVICE_LABELS[:3]
 SEVERITY_LABELS: Final = ("severity", "priority")
 RULE_LABELS: Final = ("alertname", "rulename")
 # Where it is, which tells alerts of one rule apart.

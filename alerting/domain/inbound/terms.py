@@ -10,6 +10,7 @@ from alerting.domain.inbound.names import (
     DETAILS,
     RUNBOOKS,
     SERVICE_LABELS,
+    SERVICE_SAID,
     SEVERITY_LABELS,
     SUMMARIES,
 )
@@ -27,6 +28,7 @@ _UNKNOWN: Final = "ticket"
 
 _LONGEST_SUMMARY: Final = 500
 _LONGEST_NAME: Final = 200
+_LONGEST_SERVICE: Final = 255
 _LONGEST_URL: Final = 500
 
 
@@ -50,8 +52,11 @@ def service_names(labels: Mapping[str, str]) -> Iterator[str]:
 
 
 def service_of(labels: Mapping[str, str], catalogue: Container[str]) -> str:
-    """The service of the catalogue that the labels name, empty where they name none of it."""
-    return next((name for name in service_names(labels) if name in catalogue), "")
+    """The service of the catalogue that the labels name, else one that they say outright to be their
+    service; empty where they do neither. This makes it no service of the catalogue."""
+    known = next((name for name in service_names(labels) if name in catalogue), "")
+    said = (labels.get(label, "").strip() for label in SERVICE_SAID)
+    return known or cut(next(filter(None, said), ""), _LONGEST_SERVICE)
 
 
 def rule_name_of(labels: Mapping[str, str]) -> str:

@@ -91,7 +91,7 @@ def alerts_place(*, now: datetime) -> None:
         _Memory.seen = _Seen(now, standing)
 
 
-def _batches(changed_from: datetime | None) -> Iterator[list[Alert]]:
+def _batches(changed_from: datetime | None) -> Iterator[Sequence[Alert]]:
     """All that fires, or what changed since then and is not placed yet. The most urgent come first: in
     a storm they get the groups that there may be."""
     rows = Alert.objects.alias(urgency=URGENCY).filter(state=AlertState.FIRING)
@@ -99,7 +99,7 @@ def _batches(changed_from: datetime | None) -> Iterator[list[Alert]]:
     if changed_from is not None:
         changed = rows.filter(changed_at__gte=changed_from)
         stands = changed.values_list("id", "changed_at", "incident_id").iterator(BATCH)
-        new = [each for each, *was in stands if _Memory.placed.get(each) != tuple(was)]
+        new = [each for each, at, of in stands if _Memory.placed.get(each) != (at, of)]
         for n in range(0, len(new), BATCH):
             if batch := list(rows.filter(pk__in=new[n : n + BATCH]).only(*_COLUMNS)):
                 yield batch

@@ -17,6 +17,7 @@ from alerting.models import Alert, Incident
 from alerting.selectors.inbound import senders_heard
 from alerting.services.alerts import alerts_apply
 from alerting.services.inbound import SOURCES, Taken, inbound_expire, inbound_take
+from alerting.services.incident_examine import incidents_examine
 from alerting.services.incident_follow import incidents_follow
 from health.models import Service
 from resilience_site.config import config
@@ -144,6 +145,49 @@ def test_an_alert_stays_the_same_when_its_service_enters_the_catalogue() -> None
     take(alertmanager_post(alert), LATER)
     take(alertmanager_post(resolved(alert, "2026-11-20T10:11:00Z")), LATER)
     assert [(each.state, each.service) for each in Alert.objects.all()] == [("resolved", "")]
+
+
+def test_a_service_that_the_catalogue_does_not_have_is_found_by_its_name_and_becomes_none_of_it(
+    viewer: Client,
+) -> None:
+    labels = {"job": "shop/any", "container": "any"}
+    take(alertmanager_post(prometheus_alert(**labels, service="ex-edge", instance="1")))
+    take(alertmanager_post(prometheus_alert(**labels, service_name="ex-mail", instance="2")))
+    take(alertmanager_post(prometheus_alert(**labels, instance="3")))
+    take(alertmanager_post(prometheus_alert(service="ex-edge", job="planner", instance="4")))
+    alerts = {each.labels["instance"]: each for each in Alert.objects.all()}
+    assert {key: each.service for key, each in alerts.items()} == {
+        "1": "ex-edge", "2": "ex-mail", "3": "", "4": "planner",
+    }  # fmt: skip
+    assert alerts["2"].labels["service"] == "ex-mail"
+    assert list(Service.objects.values_list("name", flat=True)) == ["planner"]
+    listed = text_of(viewer, "/alerts", headers=PARTIAL)
+    assert "ex-edge" in listed
+    narrowed = text_of(viewer, "/alerts?service=ex-edge", headers=PARTIAL)
+    assert "ex-edge" in narrowed
+    assert "ex-mail" not in narrowed
+    page = text_of(viewer, f"/alerts/{alerts['1'].pk}")
+    assert "/services/ex-edge" not in page
+    assert "not in the catalogue" in page
+    assert "/services/planner" in text_of(viewer, f"/alerts/{alerts['4'].pk}")
+
+
+def test_of_an_incident_of_such_a_service_nothing_is_known_and_nothing_is_linked(
+    viewer: Client,
+) -> None:
+    take(alertmanager_post(prometheus_alert(service="ex-edge", job="other")))
+    incidents_follow(now=LATER)
+    assert incidents_examine(now=LATER) == 1
+    incident = Incident.objects.get()
+    assert (incident.services, incident.impact) == (["ex-edge"], {})
+    page = text_of(viewer, f"/incidents/{incident.pk}")
+    assert "/services/ex-edge" not in page
+    assert 'Nothing is known here of <span class="break">ex-edge</span>' in page
+    assert "Requests lost" not in page
+    Service.objects.create(name="ex-edge", first_seen=NOW, last_seen=NOW)
+    page = text_of(viewer, f"/incidents/{incident.pk}")
+    assert "Nothing is known here of" not in page
+    assert "/services/ex-edge" in page
 
 
 def test_two_systems_do_not_end_each_others_alerts() -> None:
