@@ -128,6 +128,10 @@ def test_what_the_cause_says_stands_in_it() -> None:
     )
     chains = account(lines, evidence("chains", "9 of 10 chains began there", "/chains?root=graph"))
     assert chain in chains
+    between = line(700, "check", "The failure of check graph-call is confirmed", "/health/checks/9")
+    said = f"check graph-call failed from {between.at:%H:%M:%S} UTC"
+    assert between in account([*lines, between], evidence("check", said, "/health/checks/9"))
+    assert between not in account([*lines, between], fails)
     moment = f"{at(1480):%H:%M:%S}"
     told = evidence("breaker", f"breaker graph of planner opened at {moment} UTC", "/breakers?s=p")
     assert opens(1480) in account(lines, told)

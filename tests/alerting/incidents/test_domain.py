@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alerting.domain.calls import elsewhere, named_in
 from alerting.domain.cause import Clue, probable_cause, spikes, within_reach
 from alerting.domain.incidents import (
     THIS_SITE,
@@ -45,6 +46,20 @@ def test_labels_and_facts_name_causes() -> None:
     assert keys.strong == {"root:graph", "root:database", "check:c9"}
     assert keys.weak == {"service:graph", "service:database"}
     assert keys.services == {"planner", "graph", "database"}
+
+
+def test_words_name_calls_whole_and_by_their_longest_names() -> None:
+    names = ["graph", "microsoft_graph", "db", "pool"]
+    assert named_in("Microsoft Graph did not answer", names) == {"microsoft_graph"}
+    assert named_in("breaker 'graph' is open", names) == {"graph"}
+    assert named_in("db: PoolTimeout of the pool", names) == {"pool"}
+    assert named_in("graphs of pools", names) == frozenset()
+
+
+def test_a_service_behind_two_calls_is_not_elsewhere_for_one_of_them() -> None:
+    calls = {"orders_read": "orders", "orders_write": "orders", "cache": "redis", "new": ""}
+    assert elsewhere(calls, ["orders_read"]) == {"redis"}
+    assert elsewhere(calls, ["cache", "unknown"]) == {"orders"}
 
 
 def test_an_alert_of_the_whole_site_names_the_service_that_most_came_from() -> None:
@@ -103,6 +118,28 @@ def test_the_order_in_which_alerts_come_decides_nothing_that_a_strong_key_does(
         for key in ledger.get(each).keys:
             owners.setdefault(key, set()).add(each)
     assert all(len(ids) == 1 for key, ids in owners.items() if not key.startswith("service:"))
+
+
+def held(minute: float, *keys: str) -> Held:
+    begun = NOW + minute * MINUTE
+    return Held(uuid4(), begun, begun, keys=set(keys))
+
+
+def test_an_alert_joins_what_it_has_most_in_common_with_before_what_began_next_to_it() -> None:
+    alike, near = held(-8, "service:planner", "dependency:graph"), held(-1, "service:planner")
+    weak = frozenset({"service:planner", "dependency:graph"})
+    keys = Keys(frozenset(), weak, frozenset(), frozenset())
+    assert Ledger([near, alike]).matching(seen(), keys) == [alike.id]
+    assert Ledger([near]).matching(seen(), keys) == [near.id]
+
+
+def test_what_two_were_that_are_one_now_lasts_as_long_as_the_later_heard_of_it() -> None:
+    older, younger = held(-60, "service:planner"), held(-10, "service:planner")
+    keys = Keys(frozenset(), frozenset({"service:planner"}), frozenset(), frozenset())
+    assert Ledger([older]).matching(seen(), keys) == []
+    ledger = Ledger([older, younger])
+    ledger.merge(older.id, younger.id)
+    assert ledger.matching(seen(), keys) == [older.id]
 
 
 def test_severity_and_title_are_those_of_the_most_urgent_alert() -> None:

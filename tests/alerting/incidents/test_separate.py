@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 
 from alerting.models import Alert, Incident
+from alerting.selectors.incident_beginning import beginning_of
 from alerting.services.incident_examine import incident_examine
 from analytics.models import CorrelationChain, ErrorPattern
 from breakers.domain.keys import breaker_key
@@ -270,6 +271,18 @@ def test_checks_and_chains_that_name_another_call_are_no_evidence() -> None:
     assert told["check"].startswith("check planner-tools failed from")
     assert told["chains"] == "4 of 10 chains of errors in its time began there"
     assert not any("planner-pool" in each["text"] for each in cause["evidence"])
+
+
+def test_where_labels_name_no_call_an_incident_began_with_the_only_one_that_words_name() -> None:
+    alert = fire("slo_burn", minute=0, slo="s1")
+    follow(1)
+    incident = incident_of(alert)
+    assert beginning_of(incident).name == ""
+    incident.keys.create(key="breaker:planner/database")
+    began = beginning_of(incident)
+    assert (began.service, began.name) == ("planner", "database")
+    incident.keys.create(key="breaker:planner/redis")
+    assert beginning_of(incident).name == ""
 
 
 def test_a_cause_outlives_what_it_was_told_from() -> None:
