@@ -29,9 +29,9 @@ as well: a viewer reads, an operator operates; its writes need the CSRF token.
 `now-1h` do as well.
 
 **Errors** are `application/problem+json` (RFC 9457). `detail` is a sentence for people. Of 422,
-`errors` names each field that is wrong, such as `body.ends_in` or `query.limit`; fields and
-parameters that there are not are refused as well, as they are misspelt, most likely. After 503 come
-back when `Retry-After` says.
+`errors` names each field that is wrong, such as `body.ends_in` or `query.limit`. A parameter that
+there is not is refused as well, and by most writes a field: it is misspelt, most likely. After 503
+come back when `Retry-After` says.
 
 **Versions.** Where an answer has an `ETag`, a write may send it as `If-Match`: if somebody else has
 changed the object meanwhile, the answer is 409 with both sides. Without it the last write wins.

@@ -156,6 +156,23 @@ def test_every_field_of_every_body_has_a_type() -> None:
     assert [each[:2] for each in fields if not set(TYPED) & set(each[2])] == []
 
 
+def test_what_a_body_needs_is_marked_and_so_is_a_body_that_needs_something() -> None:
+    for path, needed in {
+        "slos": ["service", "objective"],
+        "alerts/silences": ["matchers", "reason"],
+        "alerts/routes": ["name"],
+        "alerts/channels": ["kind", "name", "target"],
+        "alerts/rules": ["name", "title", "severity", "condition", "summary"],
+        "breakers/{service}/{name}/override": ["state"],
+        "healing/runs": ["workflow", "target", "reason"],
+        "health/checks": ["name", "kind", "service"],
+    }.items():
+        assert body_of("POST", path)["required"] == needed, path
+    told = dict(writes())
+    for path, needs in (("breakers/{service}/{name}/reset", True), ("keys/{key_id}/revoke", False)):
+        assert told[f"post /api/v1/{path}"]["requestBody"]["required"] is needs
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("method", "path", "body"),
