@@ -11,6 +11,8 @@ from alerting.domain.messages import IncidentTold
 _MOST_EVIDENCE: Final = 2
 _MOST_SERVICES: Final = 5
 _MOST_TEXT: Final = 500
+# Failures that a budget allows, below which a handful of them is many times as much.
+_SMALL_BUDGET: Final = 10
 
 
 def incident_brief(
@@ -56,11 +58,24 @@ def _impact(impact: Mapping[str, Any]) -> Iterator[str]:
         yield f"{least}{users:,} user{'s'[: users != 1]}"
     if services := _named(impact.get("services") or ()):
         yield f"failures in {services}"
+    if impact.get("error_budget_spent") is not None:
+        yield from _spent(impact, service)
+
+
+def _spent(impact: Mapping[str, Any], service: str) -> Iterator[str]:
+    """How much of the error budget is gone."""
     spent = (impact.get("words") or {}).get("spent")
-    if spent and impact.get("error_budget_spent") is not None:
-        days = (impact.get("budget") or {}).get("days")
-        over = f" of {days} days" if days else ""
-        whole = spent.removesuffix(" the budget")
+    budget = impact.get("budget") or {}
+    days, allowed, calls = budget.get("days"), budget.get("allowed"), budget.get("calls")
+    over = f" of {days} days" if days else ""
+    if not spent:
+        return
+    whole = spent.removesuffix(" the budget")
+    few = allowed is not None and allowed < _SMALL_BUDGET and budget.get("unit") == "calls"
+    if whole != spent and few:
+        # How many times it went says more of how young the service is than of the failures.
+        yield f"all of the error budget{over} of {service} spent, which is small: {calls:,} calls yet"
+    else:
         share = f"{whole} the" if whole != spent else f"{spent} of the"
         yield f"{share} error budget{over} of {service} spent"
 

@@ -58,16 +58,33 @@ def told_once(scene: Scene, seconds: float) -> Message:
 
 
 @pytest.mark.parametrize(
-    ("spent", "said"),
+    ("spent", "budget", "said"),
     [
-        ("31 %", "31 % of the error budget of 30 days of graph spent"),
-        ("122 times the budget", "122 times the error budget of 30 days of graph spent"),
+        ("31 %", {}, "31 % of the error budget of 30 days of graph spent"),
+        ("122 times the budget", {}, "122 times the error budget of 30 days of graph spent"),
+        (
+            "122 times the budget", {"allowed": 61.0, "calls": 61_000, "unit": "calls"},
+            "122 times the error budget of 30 days of graph spent",
+        ),
+        # A young service has failed "259 times the budget" once it is called a few hundred times.
+        (
+            "259 times the budget", {"allowed": 0.44, "calls": 440, "unit": "calls"},
+            "all of the error budget of 30 days of graph spent, which is small: 440 calls yet",
+        ),
+        (
+            "31 %", {"allowed": 0.44, "calls": 440, "unit": "calls"},
+            "31 % of the error budget of 30 days of graph spent",
+        ),
     ],
-)
-def test_a_budget_that_is_spent_several_times_is_told_in_plain_words(spent: str, said: str) -> None:
+)  # fmt: skip
+def test_a_budget_that_is_spent_several_times_is_told_in_plain_words(
+    spent: str, budget: dict[str, Any], said: str
+) -> None:
     route_made("all", channel_made())
     scene = Scene()
-    incident_made(*scene.fire("a"), impact={**IMPACT, "words": {"spent": spent}})
+    incident_made(*scene.fire("a"), impact={
+        **IMPACT, "words": {"spent": spent}, "budget": {"days": 30, **budget},
+    })  # fmt: skip
     scene.turn()
     (told,) = told_once(scene, WAIT).incidents
     assert told.impact.endswith(f", {said}")
