@@ -85,7 +85,7 @@ def alert_shown(alert: Alert, told: Telling) -> dict[str, Any]:
     """The fields of `AlertOut`."""
     return {
         "told": told.told,
-        "why_not_told": told.why,
+        "why_not_told": told.why_not,
         **{name: getattr(alert, name) for name in _SAME},
         "rule": alert.rule_name,
         "summary": alert.annotations.get("summary", ""),

@@ -210,5 +210,5 @@ def _alert(alert: Alert, told: Telling) -> dict[str, Any]:
         "rule": alert.rule_name,
         "summary": alert_words(alert),
         "told": told.told,
-        "why_not_told": told.why,
+        "why_not_told": told.why_not,
     }

@@ -25,6 +25,12 @@ LONG_EXPIRY: Final = timedelta(days=1)
 FAILURES_TO_PAUSE: Final = 5
 FAILING_TO_PAUSE: Final = timedelta(minutes=10)
 
+# A page does not wait as long for its channel: another one is told, too, after so many failures in a
+# row, or so long. The pauses make three of them 20 to 30 s, longer than most restarts of a receiver;
+# one that hangs, or asks to be left alone, costs a minute, of the five in which somebody should look.
+FAILURES_TO_STAND_IN: Final = 3
+WAIT_TO_STAND_IN: Final = timedelta(minutes=1)
+
 
 def pause_seconds(attempt: int, *, asked: float | None, rng: random.Random) -> float:
     """Seconds after the `attempt`-th attempt failed; `asked` is the receiver's `Retry-After`,
@@ -52,6 +58,14 @@ def expiry_of(purpose: str, message: Mapping[str, Any]) -> timedelta:
     occasion = (message.get("why") or {}).get("occasion")
     ends = message["status"] == "resolved" or occasion == "shrunk"
     return LONG_EXPIRY if purpose == "report" or ends else EXPIRY
+
+
+def must_be_seen(purpose: str, message: Mapping[str, Any]) -> bool:
+    """Whether a message, as the outbox keeps it, calls somebody: a page that fires. That a part of
+    what it told is over calls nobody."""
+    occasion = (message.get("why") or {}).get("occasion")
+    fires = message["status"] == "firing" and occasion != "shrunk"
+    return purpose == "alerts" and fires and message["severity"] == "page"
 
 
 def is_to_be_paused(*, failures: int, failing_since: datetime, gone: bool, now: datetime) -> bool:

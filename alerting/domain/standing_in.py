@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 # Of many channels that failed, so many are named, and so much is said of why each did.
@@ -47,6 +48,14 @@ def note_of(in_place_of: Sequence[tuple[str, str]]) -> str:
     if len({why for _, why in in_place_of}) == 1:
         return f"{said}: {_ended(named[0][1])}"
     return " ".join([f"{said}.", *(f"{name}: {_ended(_short(why))}" for name, why in named)])
+
+
+def not_taken(waited: timedelta, error: str) -> str:
+    """Why another channel has a page that its own is still tried with."""
+    seconds = max(round(waited.total_seconds()), 0)
+    span = f"{seconds} s" if seconds < 60 else f"{seconds // 60} min"
+    said = f" ({error.rstrip('. ')})" if error else ", as it fails or asks to be left alone"
+    return f"it has not taken it for {span}{said}"
 
 
 def _told(message: Mapping[str, Any]) -> set[tuple[str, str]]:

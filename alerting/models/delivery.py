@@ -77,6 +77,9 @@ class Delivery(models.Model):
     created_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     last_error = models.TextField(blank=True, default="")
+    # When another channel is to have it too, if its own has not taken it; null for what calls nobody,
+    # and where somebody else has it.
+    stand_in_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["-created_at", "-id"]
@@ -89,6 +92,11 @@ class Delivery(models.Model):
                 fields=["next_at"],
                 condition=Q(state__in=["pending", "sending"]),
                 name="delivery_due",
+            ),
+            models.Index(
+                fields=["stand_in_at"],
+                condition=Q(state="pending", stand_in_at__isnull=False),
+                name="delivery_stand_in",
             ),
         ]
 

@@ -55,7 +55,9 @@ class IncidentAlertOut(Schema):
     incident_id: UUID
     suppressed_by: list[dict[str, Any]]
     told: Told
-    why_not_told: str = Field(description="Why nobody is told, empty where somebody is or soon is")
+    why_not_told: str = Field(
+        description="Why nobody is told, or has it yet, or why one has not taken what another has"
+    )
 
 
 class EntryOut(Schema):

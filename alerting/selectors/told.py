@@ -31,12 +31,18 @@ class Told(StrEnum):
 
 @dataclass(frozen=True)
 class Telling:
-    """`why` nobody is told, empty where somebody was or soon will be; `note` what else to say."""
+    """`why` nobody is told, or has it yet, empty where somebody was or soon will be; `note` what else
+    to say."""
 
     told: Told
     why: str = ""
     note: str = ""
     at: datetime | None = None
+
+    @property
+    def why_not(self) -> str:
+        """Why nobody is told, or why a channel has not taken what somebody else has."""
+        return self.why or (self.note if self.told == Told.TOLD else "")
 
 
 _SENT: Final = {
@@ -44,6 +50,7 @@ _SENT: Final = {
     DeliveryState.PENDING: Told.WAITS,
     DeliveryState.SENDING: Told.WAITS,
 }
+_OPEN: Final = frozenset({DeliveryState.PENDING.value, DeliveryState.SENDING.value})
 
 
 @dataclass(frozen=True)
@@ -60,12 +67,15 @@ class _Now:
 
     groups: Mapping[UUID, Sequence[_Group]]
     sent: Mapping[UUID, Mapping[str, datetime | None]]
+    # By alert what to say of channels that have not taken it yet, though they were tried.
+    late: Mapping[UUID, str]
     # Whether a page could go by a channel that no route of it names.
     anybody: bool
 
 
 def tellings(alerts: Sequence[Alert]) -> dict[UUID, Telling]:
-    """How each alert is told; four queries, however many there are."""
+    """How each alert is told; four queries, however many there are, and one more
+    where messages are on their way."""
     if not alerts:
         return {}
     now = _now([each.pk for each in alerts])
@@ -79,9 +89,12 @@ def telling(alert: Alert) -> Telling:
 def _now(alerts: Sequence[UUID]) -> _Now:
     channels = list(Channel.objects.values_list("pk", "enabled", "paused_at"))
     enabled = {pk for pk, on, _ in channels if on}
+    sent = _sent(alerts)
+    open_of = [alert for alert, states in sent.items() if not _OPEN.isdisjoint(states)]
     return _Now(
         _groups(alerts, enabled),
-        _sent(alerts),
+        sent,
+        _late(open_of) if open_of else {},
         any(on and paused is None for _, on, paused in channels),
     )
 
@@ -121,12 +134,46 @@ def _sent(alerts: Sequence[UUID]) -> dict[UUID, dict[str, datetime | None]]:
     return found
 
 
+def _late(alerts: Sequence[UUID]) -> dict[UUID, str]:
+    """By alert, what to say of each channel that has not taken a message that it fires, though it is
+    tried: for how long, why, and who stood in."""
+    tried = Q(groups__deliveries__attempts__gt=0) & ~Q(groups__deliveries__last_error="")
+    rows = Alert.objects.filter(
+        tried | Q(groups__deliveries__fallbacks__isnull=False),
+        pk__in=alerts,
+        groups__deliveries__purpose=Purpose.ALERTS,
+        groups__deliveries__state__in=_OPEN,
+        groups__deliveries__message__status="firing",
+        groups__deliveries__created_at__gte=F("told_at"),
+    ).order_by("groups__deliveries__channel_name", "groups__deliveries__created_at")
+    found: dict[UUID, dict[str, str]] = defaultdict(dict)
+    for alert, channel, error, to_come, other, in_place_of in rows.values_list(
+        "pk",
+        "groups__deliveries__channel_name",
+        "groups__deliveries__last_error",
+        "groups__deliveries__stand_in_at",
+        "groups__deliveries__fallbacks__channel_name",
+        "groups__deliveries__fallbacks__message__in_place_of",
+    ):
+        if other:
+            why = dict(in_place_of or ()).get(channel, "it has not taken it yet")
+            said = f"{channel} {why.removeprefix('it ')}; {other} stood in"
+        else:
+            rest = "if it goes on, another stands in soon" if to_come else "it is tried again"
+            said = f"{channel} has not taken it yet ({error.rstrip('. ')}); {rest}"
+        found[alert].setdefault(channel, said)
+    return {alert: ". ".join(each.values()) + "." for alert, each in found.items()}
+
+
 def _telling(alert: Alert, now: _Now) -> Telling:
     if alert.told_at is not None:
         sent = now.sent.get(alert.pk, {})
         for state, told in _SENT.items():
             if state in sent:
-                return Telling(told, at=sent[state])
+                late = now.late.get(alert.pk, "")
+                if told == Told.WAITS:
+                    return Telling(told, late)
+                return Telling(told, note=late, at=sent[state])
         if not sent:
             # What was sent is past its retention, or was sent by a route that took it before.
             return Telling(Told.TOLD, at=alert.told_at)

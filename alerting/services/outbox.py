@@ -8,6 +8,7 @@ import orjson
 
 from alerting.choices import Purpose
 from alerting.domain.messages import Message
+from alerting.domain.retrying import WAIT_TO_STAND_IN, must_be_seen
 from alerting.models import AlertGroup, Channel, Delivery
 from health.services.storable import json_storable
 
@@ -27,13 +28,15 @@ def delivery_enqueue(
     paused or switched off it goes by the fallback, or waits; see `alerting.services.sending`.
     `fallback_of` is the delivery in whose place it goes.
     """
+    kept = orjson.loads(json_storable(message.to_json()))
     return Delivery.objects.create(
         channel=channel,
         channel_name=channel.name,
         purpose=purpose,
         group=group,
-        message=orjson.loads(json_storable(message.to_json())),
+        message=kept,
         fallback_of=fallback_of,
         next_at=now,
         created_at=now,
+        stand_in_at=now + WAIT_TO_STAND_IN if must_be_seen(purpose, kept) else None,
     )

@@ -10,6 +10,7 @@ from typing import Final
 from django.db import connections
 
 from alerting.services.sending.claims import due_exists
+from alerting.services.sending.passing import pages_wait
 from alerting.services.sending.turn import deliveries_send
 
 logger = logging.getLogger(__name__)
@@ -22,7 +23,8 @@ _turns = threading.BoundedSemaphore(_MOST)
 def sending_begin() -> bool:
     """Begin a turn of the sender in a thread of this process, where anything is due; whether one
     was begun. What the process takes with it when it ends is sent again once the lease is over."""
-    if not due_exists(datetime.now(UTC)) or not _turns.acquire(blocking=False):
+    now = datetime.now(UTC)
+    if not (due_exists(now) or pages_wait(now)) or not _turns.acquire(blocking=False):
         return False
     threading.Thread(target=_turn, name="deliveries", daemon=True).start()
     return True

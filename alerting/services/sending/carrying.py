@@ -37,7 +37,10 @@ def carried(delivery: Delivery) -> Carried:
     chain = _chain(delivery)
     failed = {each.channel_id for each in chain if each.channel_id is not None}
     if delivery.group_id is None:
-        return Carried({}, frozenset(failed))
+        # Of no group, it is known of those alone that stand in for it.
+        others = delivery.fallbacks.exclude(state=DeliveryState.FAILED).select_related("channel")
+        own = {each.channel_id: each for each in others if each.channel_id is not None}
+        return Carried(own, frozenset(failed))
     first, by = chain[-1], dict[UUID, Delivery]()
     for each in _said(first, delivery).exclude(pk=delivery.pk):
         if each.channel_id is None or not says_all_of(each.message, delivery.message):

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from alerting.channels.base import Outcome
 from alerting.choices import AttemptOutcome, DeliveryState, Purpose
-from alerting.domain.retrying import expiry_of, pause_seconds
+from alerting.domain.retrying import FAILURES_TO_STAND_IN, expiry_of, pause_seconds
 from alerting.models import Channel, Delivery, DeliveryAttempt
 from alerting.services.sending.attempts import Attempted
 from alerting.services.sending.claims import Claim
@@ -95,7 +95,10 @@ def _again(
     if delivery.next_at >= delivery.created_at + expiry_of(delivery.purpose, delivery.message):
         return _refused(delivery, channel, outcome, now)
     delivery.state = DeliveryState.PENDING
-    delivery.save(update_fields=["state", "next_at", "lease_until", "last_error"])
+    failures = max(delivery.attempts, channel.failures + 1 if channel is not None else 0)
+    if delivery.stand_in_at is not None and failures >= FAILURES_TO_STAND_IN:
+        delivery.stand_in_at = now
+    delivery.save(update_fields=["state", "next_at", "lease_until", "last_error", "stand_in_at"])
     if channel is None:
         return []
     entries = channel_failed(channel, outcome, now)

@@ -16,6 +16,7 @@ from uuid import UUID
 from alerting.services.sending.attempts import Attempted, attempt
 from alerting.services.sending.claims import Claim, claim_due, claim_one
 from alerting.services.sending.marking import attempt_mark
+from alerting.services.sending.passing import pages_pass_on
 from alerting.services.sending.settling import settle
 
 # Seconds after which a turn claims nothing more; the next one goes on.
@@ -28,7 +29,7 @@ def deliveries_send(*, now: datetime, rng: random.Random = _random) -> int:
     """Send what is due; gives how many attempts were made. Any number may run at the same time.
 
     Deliveries whose channel cannot be used go by the fallback first, and those that are too old
-    are given up.
+    are given up; pages that their channels do not take soon go by others, too.
     """
     began = time.monotonic()
     attempts = 0
@@ -38,6 +39,9 @@ def deliveries_send(*, now: datetime, rng: random.Random = _random) -> int:
         settle(now=at)
         claims = claim_due(now=at) if elapsed < _TURN_SECONDS else []
         if not claims:
+            # What could be tried was: whoever takes what failed is told at once.
+            if elapsed < _TURN_SECONDS and pages_pass_on(now=at):
+                continue
             return attempts
         # Looking for them took its time, too: what receivers ask for counts from when they do.
         _send(claims, _since(now, began), rng)
