@@ -26,18 +26,18 @@ from alerting.schemas.channels import (
 from alerting.selectors.channels import (
     channel_find,
     channel_list,
+    channel_meant,
     channel_state,
     delivery_find,
     delivery_list,
 )
 from alerting.selectors.told_alone import Alone, channel_alone, channels_alone
 from alerting.services import channels
-from alerting.services.channel_fields import channels_required
 from health.api.shown import of_body, sent
 from resilience_site.core.choices import Scope
 from resilience_site.core.pagination import Page, PageOut, PageQuery, keyset_page
 from resilience_site.core.permissions import ApiAuth, ApiRequest
-from resilience_site.core.problems import NotFound
+from resilience_site.core.problems import Invalid, NotFound
 from resilience_site.core.versions import if_match, set_version
 
 router = Router(tags=["channels"])
@@ -168,11 +168,12 @@ def channel_secret(request: ApiRequest, response: HttpResponse, channel_id: UUID
 @router.get("/alerts/deliveries", auth=ApiAuth(Scope.READ), response=PageOut[DeliveryOut])
 def deliveries(request: ApiRequest, query: Query[DeliveryQuery]) -> Page:
     """What was sent and is to be sent, the newest first; kept for 30 days."""
-    (channel,) = channels_required("query.channel", [query.channel]) if query.channel else (None,)
+    channel = channel_meant(query.channel) if query.channel else None
+    if query.channel and channel is None:
+        told = f"There is no channel {query.channel[:100]!r}."
+        raise Invalid.field("query.channel", told)
     page = keyset_page(
-        delivery_list(
-            channel_id=channel.pk if channel else None, state=query.state, purpose=query.purpose
-        ),
+        delivery_list(channel_id=channel, state=query.state, purpose=query.purpose),
         by=("-created_at", "-id"),
         types=(datetime, UUID),
         cursor=query.cursor,

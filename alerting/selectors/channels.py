@@ -43,6 +43,12 @@ def channels_named(names: Collection[str]) -> dict[str, Channel]:
     return named | {each.name: each for each in rows if each.name in names}
 
 
+def channel_meant(name: str) -> UUID | None:
+    """What a name or an id means: of an id also that of a channel that is not there any more."""
+    found = channels_named([name]).get(name)
+    return found.pk if found else _id(name)
+
+
 def _id(name: str) -> UUID | None:
     try:
         return UUID(name)
