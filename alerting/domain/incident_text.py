@@ -18,8 +18,22 @@ from resilience_site.core.formatting import duration
 _MOST_LINES: Final = 30
 # A draft is worked on: it has room for more, and yet nobody reads thousands of lines.
 _MOST_IN_DRAFT: Final = 200
+_MOST_DETECTIONS: Final = 20
 _SPECIAL: Final = str.maketrans({each: f"\\{each}" for each in "\\`*_[]<>|#"})
 _SEVERITY: Final = {"page": "Page", "ticket": "Ticket", "info": "Info"}
+
+
+@dataclass(frozen=True)
+class Detection:
+    """An alert as it was raised. `told_at` is when a channel was first told of it, None where none
+    was; `held`: that it was held back."""
+
+    text: str
+    severity: str
+    fired_at: datetime
+    link: str
+    told_at: datetime | None = None
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,8 +55,8 @@ class Account:
     services: Sequence[str] = ()
     cause: Mapping[str, Any] = field(default_factory=dict)
     impact: Mapping[str, Any] = field(default_factory=dict)
-    # Summaries of the alerts, in the order in which they began.
-    alerts: Sequence[str] = ()
+    # Its alerts, in the order in which they fired.
+    alerts: Sequence[Detection] = ()
     alert_count: int = 0
     lines: Sequence[Line] = ()
 
@@ -167,11 +181,29 @@ def _impact(impact: Mapping[str, Any]) -> Iterable[str]:
 def _detection(account: Account, detected: datetime | None) -> Iterable[str]:
     if detected is not None:
         yield f"- The first alert fired at {_time(detected)}{_after(account, detected)}."
-    more = account.alert_count - len(account.alerts)
-    for each in account.alerts:
-        yield f"- {_plain(each)}"
-    if more > 0:
+    seen = [each for each in account.alerts if each.told_at is not None or not each.held]
+    distinct: dict[tuple[str, str], list[Detection]] = {}
+    for each in seen:
+        distinct.setdefault((each.severity, each.text), []).append(each)
+    for same in list(distinct.values())[:_MOST_DETECTIONS]:
+        yield f"- {_detected(same, account.base)}"
+    if (others := len(distinct) - _MOST_DETECTIONS) > 0:
+        yield f"- and {others:,} more that say something else"
+    if held := len(account.alerts) - len(seen):
+        yield f"- {held:,} more alert{'s'[: held != 1]} fired of which nobody was told: held back"
+    if (more := account.alert_count - len(account.alerts)) > 0:
         yield f"- and {more:,} more alerts"
+
+
+def _detected(same: Sequence[Detection], base: str) -> str:
+    """An alert, or several that say the same: when, how urgent, what, and when who was told."""
+    first = same[0]
+    urgency = _SEVERITY.get(first.severity, first.severity)
+    times = f", {len(same):,} times" if len(same) > 1 else ""
+    told = min((each.told_at for each in same if each.told_at), default=None)
+    heard = f"people were told at {_time(told)}" if told else "nobody was told"
+    said = _linked(first.text, first.link, base)
+    return f"{_time(first.fired_at)}: {urgency}: {said}{times} ({heard})"
 
 
 def _response(account: Account) -> Iterable[str]:

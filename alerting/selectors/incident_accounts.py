@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
-from alerting.domain.incident_text import Account
+from alerting.domain.incident_text import Account, Detection
+from alerting.models import Alert
 from alerting.selectors.incident_story import WHOLE, incident_story
 from alerting.selectors.incidents import incident_alerts, incident_find
 from resilience_site.core.formatting import duration
 from resilience_site.core.links import absolute
-
-_MOST_ALERTS: Final = 20
 
 
 def incident_account(incident_id: UUID, *, now: datetime) -> Account | None:
@@ -20,7 +18,9 @@ def incident_account(incident_id: UUID, *, now: datetime) -> Account | None:
     found = incident_find(incident_id)
     if found is None:
         return None
-    alerts = sorted(incident_alerts(found.id), key=lambda each: each.started_at)
+    alerts = sorted(
+        incident_alerts(found.id), key=lambda each: (each.fired_at or each.started_at, each.id)
+    )
     return Account(
         title=found.title,
         state=str(found.get_state_display()).lower(),
@@ -37,9 +37,18 @@ def incident_account(incident_id: UUID, *, now: datetime) -> Account | None:
         services=found.services,
         cause=found.cause,
         impact=found.impact,
-        alerts=[
-            str(each.annotations.get("summary") or each.rule_name) for each in alerts[:_MOST_ALERTS]
-        ],
+        alerts=[_detection(each) for each in alerts],
         alert_count=found.alert_count,  # type: ignore[attr-defined]
         lines=incident_story(found.id, limit=WHOLE),
+    )
+
+
+def _detection(alert: Alert) -> Detection:
+    return Detection(
+        text=str(alert.annotations.get("summary") or alert.rule_name),
+        severity=str(alert.severity),
+        fired_at=alert.fired_at or alert.started_at,
+        link=f"/alerts/{alert.id}",
+        told_at=alert.told_at,
+        held=bool(alert.suppressed_by),
     )

@@ -12,6 +12,7 @@ from django.test import Client
 from alerting.domain.impact_text import impact_words
 from alerting.domain.incident_text import Account, post_mortem_markdown, summary_markdown
 from alerting.domain.timeline import Line
+from alerting.models import Alert
 from alerting.services.incident_timeline import timelines_follow
 from tests.alerting.incidents import scene
 from tests.alerting.incidents.scene import IMPACT, fire, follow, incident_of, opened, over, tell
@@ -160,6 +161,31 @@ def test_times_after_the_beginning_are_said_as_elsewhere() -> None:
     draft = post_mortem_markdown(acknowledged)
     assert re.search(r"The first alert fired at .* UTC, 4 min 32 s after it began\.", draft)
     assert re.search(r"Acknowledged by ada at .* UTC, 17 min 27 s after it began\.", draft)
+
+
+def test_a_draft_tells_once_of_what_detected_it_and_sums_up_what_was_held_back(
+    operate: Api,
+) -> None:
+    burns = [fire("slo_burn", minute=n, slo="s1", summary="planner burns") for n in (-9, -8, -7)]
+    ticket = fire("slow", minute=-6, severity="ticket", slo="s1", summary="planner is slow")
+    held = [fire("slow", minute=-5, slo="s1", summary="held") for _ in range(2)]
+    why = {"kind": "inhibition", "id": "burn", "text": "slo_burn_fast says it already"}
+    Alert.objects.filter(id__in=[each.id for each in (*held, burns[2])]).update(suppressed_by=[why])
+    # What people heard of before it was held back counts.
+    for alert, minute in ((burns[1], -7), (burns[2], -6.5)):
+        Alert.objects.filter(id=alert.id).update(told_at=scene.at(minute))
+    follow(-4)
+    path = f"incidents/{incident_of(ticket).id}/markdown"
+    draft = operate.get(path)["post_mortem"]
+    found = draft.partition("## Detection")[2].partition("\n*Would an earlier")[0]
+    said = [each for each in found.splitlines() if "UTC: " in each or "held" in each]
+    times = {n: f"{scene.at(n):%Y-%m-%d %H:%M:%S} UTC" for n in (-9, -7, -6)}
+    assert [re.sub(r"\]\(\S*/alerts/\S+?\)", "]", each) for each in said] == [
+        f"- {times[-9]}: Page: [planner burns], 3 times (people were told at {times[-7]})",
+        f"- {times[-6]}: Ticket: [planner is slow] (nobody was told)",
+        "- 2 more alerts fired of which nobody was told: held back",
+    ]
+    assert f"/alerts/{burns[0].id})" in found
 
 
 def test_days_are_headings_that_no_list_runs_into() -> None:
