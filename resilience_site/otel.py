@@ -66,6 +66,8 @@ def setup(role: str) -> None:
     if _connections or not config.distributed_tracing_enabled:
         return
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
+    # First: what the client asks this site for at once makes connections, too.
+    connection_created.connect(_trace_queries, dispatch_uid="resilience_site.otel")
     connection = resilience.connect(
         own_url(),
         key=config.resilience_ingest_key,
@@ -77,7 +79,6 @@ def setup(role: str) -> None:
     )
     _connections.append(connection)
     connection.log_to(_log_handler(connection), *_top_loggers())
-    connection_created.connect(_trace_queries, dispatch_uid="resilience_site.otel")
     CeleryInstrumentor().instrument(meter_provider=NoOpMeterProvider())
 
 

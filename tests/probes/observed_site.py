@@ -10,8 +10,10 @@ import asyncio
 import json
 import logging
 import os
+import socket
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from typing import Any
@@ -61,6 +63,17 @@ def noted(application: otel.Application) -> otel.Application:
     return note
 
 
+def _await_listening(port: int) -> None:
+    until = time.monotonic() + 60
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=30).close()
+        except ConnectionError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+
+
 def counts() -> dict[str, int]:
     spans = logs = 0
     for _, message in received:
@@ -80,6 +93,8 @@ def main(port: int) -> None:
         )
     )
     threading.Thread(target=server.run, daemon=True).start()
+    # Whom it cannot reach, its client complains about, which would be a warning more.
+    _await_listening(port)
     otel.setup("web")
     done = 0
     while done < REQUESTS:
