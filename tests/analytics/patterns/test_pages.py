@@ -14,8 +14,10 @@ from tests.pages.html import text_of
 
 pytestmark = pytest.mark.usefixtures("store")
 
-# Pages show what is around now.
-JUST = datetime.now(UTC) - timedelta(minutes=2)
+
+def just() -> datetime:
+    """Pages show what is around now."""
+    return datetime.now(UTC) - timedelta(minutes=2)
 
 
 def rows(text: str) -> list[str]:
@@ -23,8 +25,8 @@ def rows(text: str) -> list[str]:
 
 
 def test_states_are_a_filter_with_numbers_and_templates_stand_out(operator: Client) -> None:
-    resolved = fail("A", at=JUST, message="plan 7 of ada@example.org refused", version="1.3")
-    fail("B", at=JUST, times=2, message="no <none> here")
+    resolved = fail("A", at=just(), message="plan 7 of ada@example.org refused", version="1.3")
+    fail("B", at=just(), times=2, message="no <none> here")
     operator.post(f"/patterns/{resolved.id}/resolve", {"reason": "mended"})
     text = text_of(operator, "/patterns")
     assert '<mark class="variable" title="a number">num</mark>' in text
@@ -38,7 +40,7 @@ def test_states_are_a_filter_with_numbers_and_templates_stand_out(operator: Clie
 
 
 def test_forms_hold_the_terms_of_a_decision(operator: Client) -> None:
-    pattern = fail(at=JUST, version="1.3")
+    pattern = fail(at=just(), version="1.3")
     path = f"/patterns/{pattern.id}"
     form = text_of(operator, f"{path}/resolve")
     assert "Known: 1.3" in form
@@ -60,8 +62,8 @@ def test_forms_hold_the_terms_of_a_decision(operator: Client) -> None:
 
 
 def test_patterns_are_put_together_and_parted_by_forms(operator: Client) -> None:
-    one, other = fail("A", at=JUST), fail("B", at=JUST, message="plan 7 refused")
-    fail("C", at=JUST, service="graph")
+    one, other = fail("A", at=just()), fail("B", at=just(), message="plan 7 refused")
+    fail("C", at=just(), service="graph")
     form = text_of(operator, f"/patterns/{other.id}/merge")
     assert f'value="{one.id}"' in form
     assert "C: " not in form
@@ -81,7 +83,7 @@ def test_patterns_are_put_together_and_parted_by_forms(operator: Client) -> None
 
 
 def test_a_pattern_tells_its_limit_versions_places_and_why(viewer: Client) -> None:
-    pattern = fail(at=JUST, version="1.3", message="plan 7 failed")
+    pattern = fail(at=just(), version="1.3", message="plan 7 failed")
     text = text_of(viewer, f"/patterns/{pattern.id}")
     for expected in (
         "not enough data: needs 3 complete hours", "The message is the same but for 1 place",
