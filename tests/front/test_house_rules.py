@@ -25,7 +25,8 @@ FORBIDDEN = {
     "event handler": r"<[^>]*\son[a-z]+\s*=",
     "htmx event handler": r"hx-on",
     "javascript value": r"\bjs:|javascript:",
-    "inline script": r"<script(?![^>]*\ssrc=)",
+    # A block of data is not run.
+    "inline script": r"<script(?![^>]*\ssrc=)(?! type=\"application/json\")",
     "inline style sheet": r"<style",
     "foreign address": r"(?:src|href|action)=[\"'](?:https?:)?//",
 }
