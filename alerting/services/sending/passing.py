@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
-from typing import Final
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -12,13 +11,13 @@ from django.db.models import Q, QuerySet
 from alerting.choices import DeliveryState
 from alerting.domain.retrying import WAIT_TO_STAND_IN
 from alerting.domain.standing_in import not_taken
-from alerting.models import AlertGroup, Channel, Delivery
+from alerting.models import Channel, Delivery
 from alerting.services.sending.carrying import carried
 from alerting.services.sending.claims import purposes_sent
 from alerting.services.sending.failing import fall_back
+from alerting.services.sending.holding import held
 
 logger = logging.getLogger(__name__)
-_AT_ONCE: Final = 200
 
 
 def pages_wait(now: datetime) -> bool:
@@ -33,17 +32,7 @@ def pages_pass_on(*, now: datetime) -> int:
     if not pages_wait(now):
         return 0
     with transaction.atomic():
-        rows = _waiting(now).order_by("stand_in_at")
-        found = list(rows.values_list("pk", "channel_id", "group_id")[:_AT_ONCE])
-        # In the order in which all lock channels, groups and deliveries.
-        locked = Channel.objects.select_for_update(no_key=True).order_by("pk")
-        channels = {each.pk: each for each in locked.filter(pk__in={each[1] for each in found})}
-        groups = AlertGroup.objects.select_for_update(no_key=True, skip_locked=True)
-        ours = groups.filter(pk__in={each[2] for each in found}).order_by("pk")
-        held = {None, *ours.values_list("pk", flat=True)}
-        late = _waiting(now).filter(pk__in=[pk for pk, _, group in found if group in held])
-        late = late.select_for_update(skip_locked=True, of=("self",))
-        pages = list(late.order_by("created_at", "channel_name", "pk"))
+        pages, channels = held(_waiting(now), "stand_in_at")
         for page in pages:
             if page.channel_id in channels:
                 _pass_on(page, channels[page.channel_id], now)

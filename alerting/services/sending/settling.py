@@ -11,15 +11,15 @@ from django.db.models import Q, QuerySet
 
 from alerting.choices import DeliveryState, Purpose
 from alerting.domain.retrying import EXPIRY, LONG_EXPIRY, expiry_of
-from alerting.models import AlertGroup, Channel, Delivery
+from alerting.models import Channel, Delivery
 from alerting.services.sending.claims import LONGEST_WAIT, purposes_sent
 from alerting.services.sending.ends import give_up
 from alerting.services.sending.failing import delivery_fail, fall_back
+from alerting.services.sending.holding import AT_ONCE, held
 from resilience_site.core import journal
 from resilience_site.core.journal import Entry
 
 logger = logging.getLogger(__name__)
-_AT_ONCE: Final = 200
 # Seconds until one that waits for its channel is looked at again.
 _LOOK_AGAIN: Final = timedelta(seconds=60)
 
@@ -31,7 +31,7 @@ def settle(*, now: datetime) -> None:
     paused because it fails; the others wait until the channel is used again, and fail when they
     are too old or the channel is gone.
     """
-    while _settle_some(now) == _AT_ONCE:
+    while _settle_some(now) == AT_ONCE:
         pass
 
 
@@ -39,21 +39,8 @@ def _settle_some(now: datetime) -> int:
     if not _unsendable(now).exists():
         return 0
     with transaction.atomic():
-        rows = _unsendable(now).order_by("next_at")
-        found = list(rows.values_list("pk", "channel_id", "group_id")[:_AT_ONCE])
-        # Channels before groups and deliveries, in every transaction that locks them, each in the
-        # order of their keys.
-        locked = Channel.objects.select_for_update(no_key=True).order_by("pk")
-        channels = {each.pk: each for each in locked.filter(pk__in={each[1] for each in found})}
-        # Whoever places alerts holds groups in another order: what is theirs now is for the next turn.
-        groups = AlertGroup.objects.select_for_update(no_key=True, skip_locked=True)
-        ours = groups.filter(pk__in={each[2] for each in found}).order_by("pk")
-        held = {None, *ours.values_list("pk", flat=True)}
-        rows = _unsendable(now).select_for_update(skip_locked=True, of=("self",))
+        settled, channels = held(_unsendable(now), "next_at")
         entries: list[Entry] = []
-        # Of one turn of a group by name: in this order who stands in for them names them.
-        rows = rows.filter(pk__in=[pk for pk, _, group in found if group in held])
-        settled = list(rows.order_by("created_at", "channel_name", "pk"))
         for delivery in settled:
             channel = channels.get(delivery.channel_id) if delivery.channel_id else None
             entries += _settled_alone(delivery, channel, now)
