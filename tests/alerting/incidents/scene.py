@@ -14,6 +14,7 @@ from alerting.models import Alert, Incident
 from alerting.services.incident_follow import Followed, incidents_follow
 from analytics.models import CorrelationChain
 from breakers.domain.keys import breaker_key
+from breakers.models import Breaker
 from health.models import Check, CheckStatus, Service
 from resilience_site.core import journal, partitions
 from resilience_site.core.journal import Entry
@@ -141,3 +142,20 @@ def check(name: str, service: str, state: str = "up", culprit: Check | None = No
 
 def texts(lines: Iterable[Any]) -> list[str]:
     return [each.text for each in lines]
+
+
+def breakers(service: str, *names: str) -> None:
+    """The breakers that a process of the service has reported."""
+    for name in names:
+        Breaker.objects.create(
+            service=service, name=name, instance="a-1", key=breaker_key(service, name),
+            state="closed", since=at(-60), first_seen=at(-60), last_seen=at(0),
+        )  # fmt: skip
+
+
+def of_check(of: Check, minute: float, output: str) -> Alert:
+    facts = {"check": {"id": str(of.id), "name": of.name}, "output": output}
+    return fire(
+        "critical_check_failed", of.service_id, minute=minute, facts=facts, check=of.name,
+        check_id=str(of.id),
+    )  # fmt: skip
